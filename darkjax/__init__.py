@@ -1,0 +1,1 @@
+"""darkjax: heatmap keypoints with sub-pixel accuracy in JAX."""

@@ -1,0 +1,37 @@
+"""Test hygiene: strict dtypes, two CPU devices, cached compilation."""
+
+import os
+import pathlib
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# Before JAX starts its backend: two CPU devices, so that pmap is real.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+import jax
+import numpy as np
+import pytest
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "jax"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+  """A fresh generator with a fixed seed for every test."""
+  return np.random.default_rng(20200613)
+
+
+@pytest.fixture(scope="session")
+def test_data() -> pathlib.Path:
+  """The folder of real photographs and labels; skips where it is absent."""
+  default = ROOT.parent / "shared" / "data"
+  path = pathlib.Path(os.environ.get("DARKJAX_TEST_DATA", default))
+  if not path.is_dir():
+    pytest.skip(f"no test data: DARKJAX_TEST_DATA is unset, {path} is absent")
+  return path
