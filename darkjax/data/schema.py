@@ -1,0 +1,47 @@
+"""What travels: the record of an image, and the batch of crops made from it.
+
+A record is what a TFDS builder yields, one per image, people as a list. A batch
+is a dictionary of NumPy arrays with B examples; rows past the last example of
+an evaluation are padding, with `mask` 0.
+"""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+  """One entry of a batch: shape without the batch axis, dtype, meaning."""
+
+  shape: tuple[int | str, ...]
+  dtype: type
+  meaning: str
+
+
+# H, W: crop size; K: keypoints.
+BATCH = {
+  "image": Field(("H", "W", 3), np.uint8, "RGB crop, not normalised"),
+  "keypoints_heatmap": Field(("K", 2), np.float32, "(x, y), heatmap px"),
+  "visibility": Field(("K",), np.float32, "1 where a keypoint is labelled"),
+  "image_from_heatmap": Field((2, 3), np.float32, "affine, px"),
+  "mask": Field((), np.float32, "1 for an example, 0 for padding"),
+  "image_id": Field((), np.int64, "of the annotation file"),
+  "annotation_id": Field((), np.int64, "of the annotation file; -1 for a box"),
+  "score": Field((), np.float32, "of the box; 1 for a ground-truth box"),
+  "box_area": Field((), np.float32, "of the padded box, image px²"),
+}
+
+# What the jitted steps take; the rest stays on the host.
+DEVICE_FIELDS = (
+  "image",
+  "keypoints_heatmap",
+  "visibility",
+  "image_from_heatmap",
+  "mask",
+)
+
+
+def to_device_fields(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+  """The part of a batch that travels to the device."""
+  return {name: batch[name] for name in DEVICE_FIELDS}

@@ -1,0 +1,202 @@
+"""The coordinate convention: boxes, crops, heatmaps and the maps between them.
+
+Points are (x, y); an integer coordinate is the centre of a pixel, so an image
+of width W covers x in [-0.5, W - 0.5]. Sizes are (height, width). An affine
+map is a [2, 3] matrix named `target_from_source`; `crop_from_image` takes image
+pixels to crop pixels. Everything here is NumPy in float64, except
+`apply_affine`, `apply_linear`, which work on any array type.
+
+An alignment says which points of box, crop and heatmap correspond. For a box of
+scale (w, h), a crop (W, H) and a heatmap (W', H'), all in pixels:
+
+  hrnet  factor W/w, box centre to (W/2, H/2), heatmap = crop · W'/W. Pixel 0 of
+         the heatmap is pixel 0 of the crop, so the two frames are shifted
+         against each other by up to 3/8 heatmap pixel, and a mirrored crop
+         gives heatmaps that are off by 3/4: hence the flip shift of 1.
+         (deep-high-resolution-net.pytorch, lib/utils/transforms.py)
+  dark   factor (W-1)/(w-1), box centre to ((W-1)/2, (H-1)/2); the heatmap by
+         an affine of its own with (W'-1)/(w-1), hence 47/191 and not 1/4 at
+         256x192. Both axes use the factor of the width.
+         (DarkPose, lib/utils/transforms.py)
+  udp    like dark, but x is scaled by the widths and y by the heights, so that
+         all four corners correspond. (UDP-Pose, lib/utils/transforms.py)
+"""
+
+import numpy as np
+
+ALIGNMENTS = ("hrnet", "dark", "udp")
+
+# A crop needs more than one pixel: dark and udp divide by (w - 1).
+_SMALLEST_SCALE = 2.0
+
+
+def box_to_center_scale(
+  bbox: np.ndarray,
+  *,
+  crop_size: tuple[int, int],
+  alignment: str,
+  padding: float = 1.25,
+) -> tuple[np.ndarray, np.ndarray]:
+  """Centre and scale of the crop around a box.
+
+  The box is widened to the aspect of the crop, then padded. Its centre is
+  x + w/2 for hrnet, and x + (w-1)/2 for dark and udp, whose boxes count the
+  pixels from the first to the last (recipes of HRNet and DARK).
+
+  Args:
+    bbox: [..., 4] (x, y, w, h), image px.
+    crop_size: (height, width), px; only its aspect matters.
+    alignment: one of `ALIGNMENTS`.
+    padding: factor on the widened box.
+
+  Returns:
+    center [..., 2] (x, y) in image px and scale [..., 2] (width, height) in
+    image px, at least 2 px.
+
+  Raises:
+    ValueError: a box with NaN, infinity or an area of zero.
+  """
+  _check_alignment(alignment)
+  bbox = np.asarray(bbox, np.float64)
+  x, y, w, h = np.moveaxis(bbox, -1, 0)
+  if not (np.isfinite(bbox).all() and (w > 0).all() and (h > 0).all()):
+    raise ValueError(
+      "a box is (x, y, w, h) with finite numbers and positive size, "
+      f"got {bbox.tolist()}"
+    )
+  inset = 0.0 if alignment == "hrnet" else 1.0
+  center = np.stack([x + (w - inset) / 2, y + (h - inset) / 2], -1)
+  aspect = crop_size[1] / crop_size[0]
+  width = np.maximum(w, h * aspect) * padding
+  width = np.maximum(width, _SMALLEST_SCALE * max(1.0, aspect))
+  return center, np.stack([width, width / aspect], -1)
+
+
+def crop_from_image(
+  center: np.ndarray,
+  scale: np.ndarray,
+  rotation: float | np.ndarray = 0.0,
+  *,
+  crop_size: tuple[int, int],
+  alignment: str,
+) -> np.ndarray:
+  """The affine from image pixels to crop pixels.
+
+  Args:
+    center: [..., 2] (x, y), image px.
+    scale: [..., 2] (width, height) of the box, image px, more than 1.
+    rotation: [...] radians; the box turns from x towards y (clockwise on the
+      screen), so the picture in the crop turns the other way.
+    crop_size: (height, width), px.
+    alignment: one of `ALIGNMENTS`.
+
+  Returns:
+    [..., 2, 3] float64.
+  """
+  center, scale = np.asarray(center, np.float64), np.asarray(scale, np.float64)
+  if not (scale > 1).all():
+    raise ValueError(
+      f"scale is the box's (width, height) in pixels, more than 1 each, "
+      f"got {scale.tolist()}"
+    )
+  cos, sin = np.cos(rotation), np.sin(rotation)
+  back = np.stack([np.stack([cos, sin], -1), np.stack([-sin, cos], -1)], -2)
+  factor = _factors(scale, np.array(crop_size[::-1], float), alignment)
+  linear = factor[..., :, None] * back
+  offset = _middle(crop_size, alignment) - (linear @ center[..., None])[..., 0]
+  return np.concatenate([linear, offset[..., None]], -1)
+
+
+def heatmap_from_crop(
+  *, crop_size: tuple[int, int], heatmap_size: tuple[int, int], alignment: str
+) -> np.ndarray:
+  """The affine from crop pixels to heatmap pixels; the same for every box.
+
+  Args:
+    crop_size: (height, width), px.
+    heatmap_size: (height, width), heatmap px.
+    alignment: one of `ALIGNMENTS`.
+
+  Returns:
+    [2, 3] float64.
+  """
+  crop_wh = np.array(crop_size[::-1], float)
+  heatmap_wh = np.array(heatmap_size[::-1], float)
+  factor = _factors(crop_wh, heatmap_wh, alignment)
+  middle = _middle(heatmap_size, alignment)
+  offset = middle - factor * _middle(crop_size, alignment)
+  return np.concatenate([np.diag(factor), offset[:, None]], -1)
+
+
+def _factors(source_wh, target_wh, alignment: str) -> np.ndarray:
+  """[..., 2] factors of x and y from a box of source to one of target size."""
+  _check_alignment(alignment)
+  if alignment == "udp":
+    return (target_wh - 1) / (source_wh - 1)
+  inset = 1.0 if alignment == "dark" else 0.0
+  factor = (target_wh[..., :1] - inset) / (source_wh[..., :1] - inset)
+  return np.repeat(factor, 2, -1)
+
+
+def _middle(size: tuple[int, int], alignment: str) -> np.ndarray:
+  """(x, y) of what the alignment calls the middle of an array of that size."""
+  inset = 0.0 if alignment == "hrnet" else 1.0
+  return (np.array(size[::-1], float) - inset) / 2
+
+
+def _check_alignment(alignment: str) -> None:
+  if alignment not in ALIGNMENTS:
+    raise ValueError(
+      f"unknown alignment {alignment!r}; known: {', '.join(ALIGNMENTS)}"
+    )
+
+
+def compose(
+  target_from_middle: np.ndarray, middle_from_source: np.ndarray
+) -> np.ndarray:
+  """target_from_source [..., 2, 3]: first the right map, then the left."""
+  linear = target_from_middle[..., :2]
+  product = linear @ middle_from_source
+  product[..., 2] += target_from_middle[..., 2]
+  return product
+
+
+def invert(target_from_source: np.ndarray) -> np.ndarray:
+  """source_from_target [..., 2, 3].
+
+  Raises:
+    numpy.linalg.LinAlgError: the map flattens the plane.
+  """
+  linear = np.linalg.inv(target_from_source[..., :2])
+  offset = -linear @ target_from_source[..., 2:]
+  return np.concatenate([linear, offset], -1)
+
+
+def apply_affine(target_from_source, points):
+  """Maps points; NumPy or JAX arrays.
+
+  Args:
+    target_from_source: [..., 2, 3].
+    points: [..., K, 2] (x, y), source px; leading axes as the matrix.
+
+  Returns:
+    [..., K, 2] (x, y), target px.
+  """
+  linear = target_from_source[..., None, :, :2]
+  return (linear * points[..., None, :]).sum(-1) + target_from_source[
+    ..., None, :, 2
+  ]
+
+
+def apply_linear(target_from_source, covariances):
+  """Maps covariance matrices; NumPy or JAX arrays.
+
+  Args:
+    target_from_source: [..., 2, 3].
+    covariances: [..., K, 2, 2], source px².
+
+  Returns:
+    [..., K, 2, 2], target px²: A Σ Aᵀ with A the linear part.
+  """
+  linear = target_from_source[..., None, :, :2]
+  return linear @ covariances @ linear.swapaxes(-1, -2)
