@@ -1,0 +1,66 @@
+"""The pose networks: `create_model` builds each of them by name."""
+
+import dataclasses
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from darkjax.models import hrnet
+
+MODELS = {
+  "hrnet_w32": hrnet.hrnet_w32,
+  "hrnet_w48": hrnet.hrnet_w48,
+  "hrnet_small": hrnet.hrnet_small,
+}
+
+
+def create_model(name: str, num_keypoints: int = 17, **overrides) -> nn.Module:
+  """Builds a pose network.
+
+  `model.apply(variables, images, train=False)` takes normalised float images
+  [B, H, W, 3] and returns heatmaps [B, H/4, W/4, K] float32, or a tuple of
+  them, one per supervised stage, the last being the prediction. With
+  train=True pass mutable=["batch_stats"]. `model.init(key, images)` makes the
+  variables.
+
+  Args:
+    name: a key of `MODELS`.
+    num_keypoints: K, the number of heatmaps.
+    **overrides: fields of the module, e.g. dtype="bfloat16" (compute dtype;
+      parameters and output stay float32) or bn_axis_name="devices"
+      (synchronised batch norm).
+
+  Returns:
+    The Linen module, without parameters.
+
+  Raises:
+    ValueError: for an unknown name (the message lists the known ones), an
+      unknown override or a number of keypoints below 1.
+  """
+  if name not in MODELS:
+    raise ValueError(f"no model {name!r}; choose one of {', '.join(MODELS)}")
+  if num_keypoints < 1:
+    raise ValueError(f"num_keypoints must be at least 1, got {num_keypoints}")
+  fields = _override_names(MODELS[name])
+  overrides["dtype"] = _compute_dtype(overrides.get("dtype", jnp.float32))
+  unknown = sorted(set(overrides) - fields)
+  if unknown:
+    raise ValueError(
+      f"{name} has no field {', '.join(unknown)}; "
+      f"it takes {', '.join(sorted(fields))}"
+    )
+  return MODELS[name](num_keypoints=num_keypoints, **overrides)
+
+
+def _compute_dtype(dtype) -> jnp.dtype:
+  if jnp.dtype(dtype) not in (jnp.float32, jnp.bfloat16):
+    raise ValueError(
+      f"dtype must be float32 or bfloat16, got {dtype}; parameters are "
+      "float32 in either case"
+    )
+  return jnp.dtype(dtype)
+
+
+def _override_names(constructor) -> set[str]:
+  names = {f.name for f in dataclasses.fields(constructor.func) if f.init}
+  return names - {"parent", "name", "num_keypoints"}

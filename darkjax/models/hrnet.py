@@ -1,0 +1,253 @@
+"""HRNet: a pose network that keeps a high-resolution branch throughout.
+
+A stem divides the resolution by 4; then four stages run 1, 2, 3 and 4
+branches in parallel, each at half the resolution and twice the channels of the
+one above, and exchange what they found after every module. The heatmaps come
+off the highest branch through a 1×1 convolution.
+
+Submodules carry the names of the official checkpoints with the indices joined
+by underscores ("stage2.0.branches.1.3.conv1" is ["stage2_0"]["branches_1_3"]
+["conv1"]), so that models/torch_names.py needs a rule and no table.
+
+Reference:
+  Sun, Xiao, Liu, Wang: Deep High-Resolution Representation Learning for Human
+  Pose Estimation, arXiv 1902.09212, section 3; widths and depths as in the
+  authors' pose_hrnet.py and its w32/w48 configurations.
+"""
+
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from darkjax.models import layers
+
+STRIDE = 32  # of the lowest branch; inputs must be multiples of it
+
+
+class BasicBlock(nn.Module):
+  """Residual block of two 3×3 convolutions: [B, H, W, C] -> [B, H/s, W/s, F].
+
+  Attributes:
+    features: output channels F.
+    conv: `layers.conv` with the network's dtype and initialiser.
+    norm: batch norm with the network's settings.
+    strides: step of the first convolution.
+  """
+
+  features: int
+  conv: Any
+  norm: Any
+  strides: int = 1
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Adds the residual to x, projecting x where the shapes differ."""
+    y = self.conv(self.features, 3, self.strides, name="conv1")(x)
+    y = nn.relu(self.norm(name="bn1")(y))
+    y = self.norm(name="bn2")(self.conv(self.features, 3, name="conv2")(y))
+    return nn.relu(y + _shortcut(self, x, self.features))
+
+
+class Bottleneck(nn.Module):
+  """Residual block 1×1, 3×3, 1×1 with four times the features at its end.
+
+  Attributes:
+    features: channels F of the 3×3 convolution; the output has 4F.
+    conv: `layers.conv` with the network's dtype and initialiser.
+    norm: batch norm with the network's settings.
+    strides: step of the 3×3 convolution (ResNet "v1.5", as PyTorch has it).
+  """
+
+  features: int
+  conv: Any
+  norm: Any
+  strides: int = 1
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Adds the residual to x, projecting x where the shapes differ."""
+    y = self.conv(self.features, 1, name="conv1")(x)
+    y = nn.relu(self.norm(name="bn1")(y))
+    y = self.conv(self.features, 3, self.strides, name="conv2")(y)
+    y = nn.relu(self.norm(name="bn2")(y))
+    y = self.conv(4 * self.features, 1, name="conv3")(y)
+    y = self.norm(name="bn3")(y)
+    return nn.relu(y + _shortcut(self, x, 4 * self.features))
+
+
+def _shortcut(block, x, features):
+  """The block's input, through a strided 1×1 convolution if shapes differ."""
+  if block.strides == 1 and x.shape[-1] == features:
+    return x
+  x = block.conv(features, 1, block.strides, name="downsample_0")(x)
+  return block.norm(name="downsample_1")(x)
+
+
+class ExchangeModule(nn.Module):
+  """Parallel branches of basic blocks, then every branch added to every other.
+
+  Attributes:
+    blocks: basic blocks per branch.
+    outputs: number of branches returned, from the highest resolution down.
+    conv: `layers.conv` with the network's dtype and initialiser.
+    norm: batch norm with the network's settings.
+  """
+
+  blocks: int
+  outputs: int
+  conv: Any
+  norm: Any
+
+  @nn.compact
+  def __call__(self, branches: list[jax.Array]) -> list[jax.Array]:
+    """Maps branches [B, H/2^i, W/2^i, 2^i·C] to the first `outputs` of them."""
+    branches = [self._branch(x, i) for i, x in enumerate(branches)]
+    return [self._fuse(branches, target) for target in range(self.outputs)]
+
+  def _branch(self, x, i):
+    for n in range(self.blocks):
+      name = f"branches_{i}_{n}"
+      x = BasicBlock(x.shape[-1], self.conv, self.norm, name=name)(x)
+    return x
+
+  def _fuse(self, branches, target):
+    """Sum of all branches brought to the shape of one of them, then ReLU."""
+    total = branches[target]
+    for source, x in enumerate(branches):
+      if source > target:
+        total = total + self._up(x, source, target, total.shape[-1])
+      elif source < target:
+        total = total + self._down(x, source, target, total.shape[-1])
+    return nn.relu(total)
+
+  def _up(self, x, source, target, features):
+    name = f"fuse_layers_{target}_{source}"
+    x = self.conv(features, 1, name=f"{name}_0")(x)
+    x = self.norm(name=f"{name}_1")(x)
+    return layers.upsample_nearest(x, 2 ** (source - target))
+
+  def _down(self, x, source, target, features):
+    """Halves the resolution step by step; only the last step widens."""
+    for step in range(target - source):
+      last = step == target - source - 1
+      width = features if last else x.shape[-1]
+      name = f"fuse_layers_{target}_{source}_{step}"
+      x = self.conv(width, 3, 2, name=f"{name}_0")(x)
+      x = self.norm(name=f"{name}_1")(x)
+      x = x if last else nn.relu(x)
+    return x
+
+
+class HRNet(nn.Module):
+  """HRNet for heatmaps: images [B, H, W, 3] -> [B, H/4, W/4, num_keypoints].
+
+  Attributes:
+    num_keypoints: K, channels of the output.
+    channels: C of the highest branch; the others have 2C, 4C, 8C.
+    stem_features: channels of the two strided convolutions of the stem.
+    stage1_features: F of stage 1's bottlenecks, which return 4F channels.
+    stage1_blocks: bottlenecks in stage 1.
+    modules: exchange modules in stages 2, 3 and 4.
+    blocks: basic blocks per branch and module.
+    conv_init: initialiser of all convolutions (biases are 0); the official
+      N(0, 0.001²) unless the variant says otherwise.
+    dtype: compute dtype, float32 or bfloat16. Parameters, batch-norm
+      statistics and the output are float32.
+    bn_axis_name: mapped axis to synchronise batch norm over; None for each
+      device on its own, as the authors trained.
+  """
+
+  num_keypoints: int = 17
+  channels: int = 32
+  stem_features: int = 64
+  stage1_features: int = 64
+  stage1_blocks: int = 4
+  modules: tuple[int, int, int] = (1, 4, 3)
+  blocks: int = 4
+  conv_init: nn.initializers.Initializer = layers.NARROW_INIT
+  dtype: Any = jnp.float32
+  bn_axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
+    """Predicts heatmaps.
+
+    Args:
+      images: [B, H, W, 3] normalised floats, H and W multiples of 32.
+      train: normalise by the batch and update "batch_stats".
+
+    Returns:
+      Heatmaps [B, H/4, W/4, K] float32.
+
+    Raises:
+      ValueError: if the images do not have that shape.
+    """
+    layers.check_images(images, STRIDE)
+    conv, norm = self._layers(train)
+    x = images.astype(self.dtype)
+    for i in (1, 2):
+      x = conv(self.stem_features, 3, 2, name=f"conv{i}")(x)
+      x = nn.relu(norm(name=f"bn{i}")(x))
+    for i in range(self.stage1_blocks):
+      x = Bottleneck(self.stage1_features, conv, norm, name=f"layer1_{i}")(x)
+    x = self._stages([x], conv, norm)
+    head = conv(self.num_keypoints, 1, use_bias=True, name="final_layer")
+    return head(x).astype(jnp.float32)
+
+  def _layers(self, train):
+    conv = functools.partial(
+      layers.conv, dtype=self.dtype, kernel_init=self.conv_init
+    )
+    norm = functools.partial(
+      layers.BatchNorm,
+      use_running_average=not train,
+      axis_name=self.bn_axis_name,
+      dtype=self.dtype,
+    )
+    return conv, norm
+
+  def _stages(self, branches, conv, norm):
+    """Stages 2 to 4; returns the highest branch of the last module."""
+    for stage, modules in enumerate(self.modules, start=2):
+      branches = self._transition(branches, stage, conv, norm)
+      for i in range(modules):
+        final = stage == 4 and i == modules - 1
+        outputs = 1 if final else stage
+        name = f"stage{stage}_{i}"
+        module = ExchangeModule(self.blocks, outputs, conv, norm, name=name)
+        branches = module(branches)
+    return branches[0]
+
+  def _transition(self, branches, stage, conv, norm):
+    """Gives existing branches their width and opens one more below them."""
+    name = f"transition{stage - 1}"
+    kept = []
+    for i, x in enumerate(branches):
+      width = self.channels * 2**i
+      if x.shape[-1] != width:
+        x = conv(width, 3, name=f"{name}_{i}_0")(x)
+        x = nn.relu(norm(name=f"{name}_{i}_1")(x))
+      kept.append(x)
+    new = stage - 1
+    x = conv(self.channels * 2**new, 3, 2, name=f"{name}_{new}_0_0")(
+      branches[-1]
+    )
+    return [*kept, nn.relu(norm(name=f"{name}_{new}_0_1")(x))]
+
+
+hrnet_w32 = functools.partial(HRNet, channels=32)
+hrnet_w48 = functools.partial(HRNet, channels=48)
+# For CPUs: the same structure with one module per stage and two blocks per
+# branch; initialised for training from scratch (see conv_init).
+hrnet_small = functools.partial(
+  HRNet,
+  channels=16,
+  stem_features=32,
+  stage1_features=32,
+  stage1_blocks=1,
+  modules=(1, 1, 1),
+  blocks=2,
+)
