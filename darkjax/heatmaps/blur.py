@@ -1,0 +1,83 @@
+"""Gaussian blur kernels as OpenCV defines them, and as banded matrices.
+
+The authors modulate heatmaps with `cv2.GaussianBlur(map, (k, k), 0)`, so the
+kernel's size alone fixes its width: k = 3 is [1/4, 1/2, 1/4], k = 11 has a
+standard deviation of 2.0 px, k = 17 of 2.9 px.
+"""
+
+import numpy as np
+
+# OpenCV 5.0's fixed tables; 9 was computed by the formula in older versions.
+_TABLES = {
+  1: (1.0,),
+  3: (0.25, 0.5, 0.25),
+  5: (0.0625, 0.25, 0.375, 0.25, 0.0625),
+  7: (0.03125, 0.109375, 0.21875, 0.28125, 0.21875, 0.109375, 0.03125),
+  9: tuple(tap / 256 for tap in (4, 13, 30, 51, 60, 51, 30, 13, 4)),
+}
+
+
+def gaussian_taps(blur_kernel: int) -> np.ndarray:
+  """Gives the taps of OpenCV's Gaussian kernel of a given size.
+
+  Args:
+    blur_kernel: odd number of taps; 1 is no blur.
+
+  Returns:
+    [blur_kernel] float64, symmetric, with sum 1.
+
+  Example:
+    >>> gaussian_taps(3)
+    array([0.25, 0.5 , 0.25])
+  """
+  if blur_kernel in _TABLES:
+    return np.array(_TABLES[blur_kernel])
+  radius = (blur_kernel - 1) // 2
+  sigma = 0.3 * (radius - 1) + 0.8
+  taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+  return taps / taps.sum()
+
+
+def blur_variance(blur_kernel: int) -> float:
+  """Gives the variance in px^2 that a blur of this size adds to a peak.
+
+  Example:
+    >>> blur_variance(3)
+    0.5
+  """
+  taps = gaussian_taps(blur_kernel)
+  offsets = np.arange(blur_kernel) - (blur_kernel - 1) // 2
+  return float((taps * offsets**2).sum())
+
+
+def blur_kernel_for_sigma(sigma: float) -> int:
+  """Gives the kernel size whose Gaussian is nearest to a training sigma.
+
+  The paper modulates with the training sigma (Eq. 10); OpenCV's kernel of size
+  k has sigma 0.3 ((k - 1) / 2 - 1) + 0.8. Sigma 2 gives 11 and sigma 3 gives
+  17. Up to sigma 1.25 the answer is 3, the authors' size for 32 x 24 maps.
+
+  Example:
+    >>> [blur_kernel_for_sigma(sigma) for sigma in (1.0, 2.0, 3.0)]
+    [3, 11, 17]
+  """
+  if sigma <= 1.25:
+    return 3
+  return 2 * round((sigma - 0.8) / 0.3 + 1.0) + 1
+
+
+def band_matrix(blur_kernel: int, outputs: int) -> np.ndarray:
+  """Gives the blur of a line as a matrix, without padding.
+
+  Args:
+    blur_kernel: odd number of taps k.
+    outputs: number of blurred positions.
+
+  Returns:
+    [outputs, outputs + k - 1] float32: row i holds the taps from column i on.
+  """
+  taps = gaussian_taps(blur_kernel)
+  matrix = np.zeros((outputs, outputs + blur_kernel - 1), np.float32)
+  for row in range(outputs):
+    matrix[row, row : row + blur_kernel] = taps
+  return matrix
