@@ -1,0 +1,215 @@
+"""The COCO keypoint protocol: rescoring, NMS, the upload format, AP and AR.
+
+A person's score is the box's times the mean of the keypoint maxima that exceed
+0.2; duplicates leave by OKS-NMS at 0.9 on the area of the padded box; the rest
+goes through pycocotools (`coco_eval`). Numbers carry the boxes they were
+measured with (`AP/gt_boxes`, `AP/detections`): boxes from the labels are worth
+about two points of AP.
+
+Keypoints are (x, y) in image px, with integers at the centres of pixels, as
+everywhere here. COCO's labels are compared as they stand.
+
+Reference: HRNet (arXiv:1902.09212) and DARK (arXiv:1910.06278), section 4;
+lib/dataset/coco.py of their official code.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from darkjax.metrics import nms as nms_lib
+from darkjax.metrics.coco_eval import METRIC_NAMES, average_precision
+from darkjax.metrics.similarity import oks
+
+__all__ = (
+  "METRIC_NAMES",
+  "Predictions",
+  "average_precision",
+  "oks",
+  "rescore",
+  "to_results",
+  "write_results",
+)
+
+_NMS = {"oks": nms_lib.oks_nms, "soft": nms_lib.soft_oks_nms}
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictions:
+  """N predicted people of any number of images.
+
+  Attributes:
+    image_ids: [N] int64.
+    keypoints: [N, K, 2] (x, y), image px.
+    keypoint_scores: [N, K] maxima of the heatmaps.
+    box_scores: [N] of the detector; 1 for boxes from the labels.
+    box_areas: [N] area of the padded box (scale width × height), px².
+
+  Raises:
+    ValueError: shapes do not fit together, or a number is not finite.
+  """
+
+  image_ids: np.ndarray
+  keypoints: np.ndarray
+  keypoint_scores: np.ndarray
+  box_scores: np.ndarray
+  box_areas: np.ndarray
+
+  def __post_init__(self):
+    _check_prediction_shapes(self)
+    _check_finite(self)
+
+
+def rescore(
+  box_scores: np.ndarray, keypoint_scores: np.ndarray, threshold: float = 0.2
+) -> np.ndarray:
+  """Box score × mean of the keypoint scores above the threshold.
+
+  Args:
+    box_scores: [N].
+    keypoint_scores: [N, K] maxima of the heatmaps.
+    threshold: only scores strictly above it enter the mean.
+
+  Returns:
+    [N] float64; 0 where no keypoint exceeds the threshold.
+
+  >>> rescore([0.5], [[0.8, 0.4, 0.2]])
+  array([0.3])
+  """
+  scores = np.asarray(keypoint_scores, np.float64)
+  counts = scores > threshold
+  total = np.where(counts, scores, 0.0).sum(-1)
+  return np.asarray(box_scores) * total / np.maximum(counts.sum(-1), 1)
+
+
+def to_results(
+  predictions: Predictions,
+  category_id: int,
+  *,
+  sigmas: Sequence[float],
+  nms: str | None = "oks",
+  nms_threshold: float = 0.9,
+  score_threshold: float = 0.2,
+) -> list[dict[str, Any]]:
+  """The results list that COCO's server and pycocotools take.
+
+  People are rescored, duplicates removed per image. The order depends on
+  nothing but the people: by image id, best first; equal scores as they came.
+
+  Args:
+    predictions: N people.
+    category_id: COCO's person is 1.
+    sigmas: K OKS constants, for the NMS.
+    nms: "oks", "soft" (at most 20 people per image) or None.
+    nms_threshold: see `nms.oks_nms` and `nms.soft_oks_nms`.
+    score_threshold: see `rescore`.
+
+  Returns:
+    Dictionaries of image_id, category_id, score and keypoints, K times
+    (x, y, score of the keypoint).
+
+  Raises:
+    ValueError: unknown nms, or `sigmas` of another K.
+  """
+  _check_nms(nms)
+  scores = rescore(
+    predictions.box_scores, predictions.keypoint_scores, score_threshold
+  )
+  results = []
+  for people in _people_by_image(predictions.image_ids):
+    kept = _without_duplicates(
+      predictions, scores, people, sigmas, nms, nms_threshold
+    )
+    results += _records(predictions, scores, kept, category_id)
+  return results
+
+
+def write_results(
+  path: str | os.PathLike[str], results: Sequence[Mapping[str, Any]]
+) -> None:
+  """Writes the results as the json file that COCO's server takes."""
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_text(json.dumps(list(results)))
+
+
+def _people_by_image(image_ids) -> list[np.ndarray]:
+  """Indices of the people of each image, images in the order of their ids."""
+  image_ids = np.asarray(image_ids)
+  order = np.argsort(image_ids, kind="stable")
+  starts = np.flatnonzero(np.diff(image_ids[order])) + 1
+  return np.split(order, starts) if len(order) else []
+
+
+def _without_duplicates(predictions, scores, people, sigmas, nms, threshold):
+  """Indices of the people of one image that stay, best score first."""
+  people = people[np.argsort(-scores[people], kind="stable")]
+  if nms is None:
+    return people
+  kept = _NMS[nms](
+    predictions.keypoints[people],
+    scores[people],
+    predictions.box_areas[people],
+    sigmas,
+    threshold=threshold,
+  )
+  return people[np.sort(kept)]
+
+
+def _records(predictions, scores, people, category_id) -> list[dict[str, Any]]:
+  triples = np.concatenate(
+    [
+      np.asarray(predictions.keypoints[people], np.float64),
+      np.asarray(predictions.keypoint_scores[people], np.float64)[..., None],
+    ],
+    axis=-1,
+  )
+  return [
+    {
+      "image_id": int(predictions.image_ids[person]),
+      "category_id": int(category_id),
+      "keypoints": triple.reshape(-1).tolist(),
+      "score": float(scores[person]),
+    }
+    for person, triple in zip(people, triples, strict=True)
+  ]
+
+
+def _check_prediction_shapes(predictions: Predictions) -> None:
+  people, num_keypoints = np.shape(predictions.keypoint_scores)[:2]
+  expected = {
+    "image_ids": (people,),
+    "keypoints": (people, num_keypoints, 2),
+    "keypoint_scores": (people, num_keypoints),
+    "box_scores": (people,),
+    "box_areas": (people,),
+  }
+  got = {name: np.shape(getattr(predictions, name)) for name in expected}
+  if got != expected:
+    raise ValueError(
+      f"predictions of N={people} people with K={num_keypoints} keypoints "
+      f"expect shapes {expected}, got {got}"
+    )
+
+
+def _check_finite(predictions: Predictions) -> None:
+  for name in ("keypoints", "keypoint_scores", "box_scores", "box_areas"):
+    values = np.asarray(getattr(predictions, name))
+    finite = np.isfinite(values.reshape(len(values), -1)).all(-1)
+    if not finite.all():
+      images = np.asarray(predictions.image_ids)[~finite][:5].tolist()
+      raise ValueError(
+        f"predictions must be finite, got {(~finite).sum()} people with NaN "
+        f"or infinite {name}, first in images {images}; the heatmaps they "
+        "were decoded from are not finite either: check the weights"
+      )
+
+
+def _check_nms(nms: str | None) -> None:
+  if nms is not None and nms not in _NMS:
+    raise ValueError(f"nms is one of {(*_NMS, None)}, got {nms!r}")

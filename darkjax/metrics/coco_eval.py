@@ -1,0 +1,164 @@
+"""COCO's average precision and recall of keypoints, through pycocotools.
+
+Reference: https://cocodataset.org/#keypoints-eval, and
+`pycocotools.cocoeval.COCOeval`, which does the counting.
+"""
+
+import contextlib
+import io
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+# In the order of pycocotools' ten keypoint numbers.
+METRIC_NAMES = (
+  "AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL",
+)  # fmt: skip
+
+# What pycocotools reads of an annotation, and what to do if it is missing.
+_NEEDED = {
+  "id": "give every annotation a unique id",
+  "image_id": "name the image that the person is in",
+  "category_id": "name the category, 1 for COCO's person",
+  "keypoints": "write K times (x, y, visibility), all 0 for none",
+  "num_keypoints": "write the count of keypoints with visibility above 0",
+  "area": "write the area of the person's mask in px² or, as is usual where "
+  "there is none, 0.53 of the box",
+  "bbox": "write (x, y, width, height), for instance the keypoints' extent",
+}
+
+
+def average_precision(
+  annotations: str | os.PathLike[str] | Mapping[str, Any],
+  results: Sequence[Mapping[str, Any]],
+  *,
+  sigmas: Sequence[float],
+  image_ids: Sequence[int] | None = None,
+  box_source: str = "gt_boxes",
+) -> dict[str, float]:
+  """COCO's ten keypoint numbers, by pycocotools.
+
+  AP and AR are means over OKS 0.50, 0.55, ... 0.95; AP50 and AP75 are at one
+  OKS; M is people of 32² to 96² px² by their annotated area, L larger ones.
+  At most 20 people per image count. Crowds and people without labelled
+  keypoints neither help nor hurt. A number is -1, not 0, where nobody could be
+  found: APM is -1 when the file has no person of medium area, all ten are
+  when no image has a person with labelled keypoints.
+
+  Args:
+    annotations: a COCO keypoint file, or its content (left unchanged).
+    results: what `to_results` gives; may be empty.
+    sigmas: K OKS constants.
+    image_ids: images to score; all of the file's by default. Results of
+      others are left out.
+    box_source: written behind the names, "gt_boxes" or "detections".
+
+  Returns:
+    {"AP/gt_boxes": percent in 0..100 or -1, ...} in the order of
+    `METRIC_NAMES`.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: not json; an annotation without area, num_keypoints, bbox or
+      with another K; results of images that the file does not have.
+  """
+  truth = _load_truth(annotations, len(sigmas))
+  predicted = _load_results(truth, results, len(sigmas))
+  evaluation = COCOeval(truth, predicted, "keypoints")
+  evaluation.params.kpt_oks_sigmas = np.asarray(sigmas, np.float64)
+  if image_ids is not None:
+    evaluation.params.imgIds = [int(i) for i in image_ids]
+  with contextlib.redirect_stdout(io.StringIO()):
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+  return {
+    f"{name}/{box_source}": float(value) * (100 if value >= 0 else 1)
+    for name, value in zip(METRIC_NAMES, evaluation.stats, strict=True)
+  }
+
+
+def _load_truth(annotations, num_keypoints: int) -> COCO:
+  if isinstance(annotations, Mapping):
+    source, content = "the annotations", annotations
+  else:
+    source, content = str(annotations), _read_json(annotations)
+  people = [
+    {"iscrowd": 0, **person} for person in content.get("annotations", [])
+  ]
+  for person in people:
+    _check_annotation(person, num_keypoints, source)
+  categories = [c for c in content["categories"] if c.get("keypoints")]
+  return _index(
+    {
+      "images": content["images"],
+      "categories": categories or content["categories"],
+      "annotations": people,
+    }
+  )
+
+
+def _load_results(truth: COCO, results, num_keypoints: int) -> COCO:
+  _check_results(truth, results, num_keypoints)
+  if not results:  # loadRes looks at the first result to learn its kind
+    return _index({**truth.dataset, "annotations": []})
+  with contextlib.redirect_stdout(io.StringIO()):
+    return truth.loadRes([dict(result) for result in results])
+
+
+def _index(dataset: dict[str, Any]) -> COCO:
+  indexed = COCO()
+  indexed.dataset = dataset
+  with contextlib.redirect_stdout(io.StringIO()):
+    indexed.createIndex()
+  return indexed
+
+
+def _read_json(path) -> dict[str, Any]:
+  path = pathlib.Path(path)
+  if not path.is_file():
+    raise FileNotFoundError(
+      f"no annotation file {path}; expected a COCO keypoint json "
+      "(images, annotations, categories)"
+    )
+  try:
+    return json.loads(path.read_text())
+  except json.JSONDecodeError as error:
+    raise ValueError(f"{path} is not json: {error}") from error
+
+
+def _check_annotation(person, num_keypoints: int, source: str) -> None:
+  for field, fix in _NEEDED.items():
+    if person.get(field) is None:
+      raise ValueError(
+        f"{source}: annotation {person.get('id')} has no {field!r}, which AP "
+        f"needs; {fix}"
+      )
+  if len(person["keypoints"]) != 3 * num_keypoints:
+    raise ValueError(
+      f"{source}: annotation {person['id']} expected 3·K numbers for "
+      f"K={num_keypoints} sigmas, got {len(person['keypoints'])}; use the "
+      "skeleton of this file"
+    )
+
+
+def _check_results(truth: COCO, results, num_keypoints: int) -> None:
+  for result in results:
+    if len(result["keypoints"]) != 3 * num_keypoints:
+      raise ValueError(
+        f"a result in image {result['image_id']} expected 3·K numbers for "
+        f"K={num_keypoints} sigmas, got {len(result['keypoints'])}"
+      )
+  unknown = {result["image_id"] for result in results} - set(truth.imgs)
+  if unknown:
+    raise ValueError(
+      "results must be of images in the annotation file, got "
+      f"{len(unknown)} others, among them {sorted(unknown)[:5]}; use the file "
+      "of the split that was predicted"
+    )

@@ -1,0 +1,247 @@
+"""Share of keypoints that lie close enough: PCK, and MPII's PCKh.
+
+A labelled keypoint is correct when its distance to the prediction is at most
+threshold × reference length. The reference is the torso or the box (PCK), or
+the head (PCKh). Predictions and labels are in one frame, whichever: MPII's
+files count from 1, so subtract 1 from both or from neither.
+
+PCKh@0.1 has two meanings. The code of SimpleBaseline, HRNet and DARK reads
+entry 11 of thresholds 0, 0.01, ... and prints it as 0.1: it is PCKh@0.11.
+`pckh_table` reports 0.1 and 0.11, each under its own name.
+
+References: Yang and Ramanan, TPAMI 2013 (PCK); Andriluka et al., CVPR 2014
+(PCKh); HRNet, lib/dataset/mpii.py of its official code.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from darkjax import skeletons
+
+# MPII's share of the head box's diagonal that counts as head size.
+HEAD_SHARE = 0.6
+
+PCKH_THRESHOLDS = (0.5, 0.1, 0.11)
+
+# The columns of the paper's Table 8; left and right are averaged. Pelvis and
+# thorax belong to none and are not scored.
+PCKH_GROUPS = {
+  "Head": ("head_top",),
+  "Shoulder": ("left_shoulder", "right_shoulder"),
+  "Elbow": ("left_elbow", "right_elbow"),
+  "Wrist": ("left_wrist", "right_wrist"),
+  "Hip": ("left_hip", "right_hip"),
+  "Knee": ("left_knee", "right_knee"),
+  "Ankle": ("left_ankle", "right_ankle"),
+}
+PCKH_LEFT_OUT = ("pelvis", "thorax")
+
+
+class Pck(NamedTuple):
+  """Shares of correct keypoints.
+
+  Attributes:
+    per_keypoint: [K] in 0..1; nan where nobody has the keypoint labelled.
+    mean: over all labelled keypoints, so that each of them counts the same;
+      nan if there are none.
+  """
+
+  per_keypoint: np.ndarray
+  mean: float
+
+
+def pck(
+  predicted: np.ndarray,
+  truth: np.ndarray,
+  visible: np.ndarray,
+  reference_length: np.ndarray,
+  threshold: float,
+) -> Pck:
+  """Share of labelled keypoints within threshold × reference length.
+
+  A person whose reference length is nan (a torso that is not labelled) is left
+  out.
+
+  Args:
+    predicted: [N, K, 2] (x, y).
+    truth: [N, K, 2] (x, y), same frame.
+    visible: [N, K]; above 0 where labelled.
+    reference_length: [N] see `torso_length`, `box_length`, `head_size`.
+    threshold: share of the reference length; a distance equal to it counts.
+
+  Returns:
+    `Pck`, in 0..1.
+
+  Raises:
+    ValueError: shapes do not fit together.
+  """
+  lengths = np.asarray(reference_length, np.float64)
+  distances = _distances(predicted, truth, visible, lengths)
+  counts = (np.asarray(visible) > 0) & np.isfinite(lengths)[:, None]
+  limits = np.where(np.isfinite(lengths), threshold * lengths, 0.0)[:, None]
+  correct = counts & (distances <= limits)
+  return Pck(
+    _ratio(correct.sum(0), counts.sum(0)),
+    float(_ratio(correct.sum(), counts.sum())),
+  )
+
+
+def mean_error(
+  predicted: np.ndarray, truth: np.ndarray, visible: np.ndarray
+) -> float:
+  """Mean distance of the labelled keypoints, in px of the frame given.
+
+  Args:
+    predicted: [N, K, 2] (x, y).
+    truth: [N, K, 2] (x, y), same frame.
+    visible: [N, K]; above 0 where labelled.
+
+  Returns:
+    px; nan if nothing is labelled.
+
+  Raises:
+    ValueError: shapes do not fit together.
+  """
+  distances = _distances(predicted, truth, visible, np.zeros(len(truth)))
+  counts = np.asarray(visible) > 0
+  return float(_ratio(np.where(counts, distances, 0.0).sum(), counts.sum()))
+
+
+def torso_length(
+  truth: np.ndarray, visible: np.ndarray, skeleton: skeletons.Skeleton
+) -> np.ndarray:
+  """Left shoulder to right hip: what LSP's PCK@0.2 is measured in.
+
+  Args:
+    truth: [N, K, 2] (x, y).
+    visible: [N, K]; above 0 where labelled.
+    skeleton: whose names say which keypoints these are.
+
+  Returns:
+    [N] same unit as `truth`; nan for people without the two labels.
+
+  Raises:
+    ValueError: the skeleton has no such keypoints.
+  """
+  ends = _indices(skeleton, ("left_shoulder", "right_hip"))
+  shoulder, hip = (np.asarray(truth, np.float64)[:, i] for i in ends)
+  labelled = (np.asarray(visible)[:, ends] > 0).all(-1)
+  return np.where(labelled, np.linalg.norm(shoulder - hip, axis=-1), np.nan)
+
+
+def box_length(bbox: np.ndarray) -> np.ndarray:
+  """Larger side of boxes [N, 4] (x, y, w, h): the other reference of PCK."""
+  return np.asarray(bbox, np.float64)[:, 2:].max(-1)
+
+
+def head_size(headboxes: np.ndarray) -> np.ndarray:
+  """MPII's head size: 0.6 of the diagonal of the head box.
+
+  Args:
+    headboxes: [N, 4] corners (x1, y1, x2, y2), px.
+
+  Returns:
+    [N] px.
+  """
+  boxes = np.asarray(headboxes, np.float64)
+  return HEAD_SHARE * np.linalg.norm(boxes[:, 2:] - boxes[:, :2], axis=-1)
+
+
+def pckh(
+  predicted: np.ndarray,
+  truth: np.ndarray,
+  visible: np.ndarray,
+  head_sizes: np.ndarray,
+  threshold: float = 0.5,
+  *,
+  skeleton: skeletons.Skeleton = skeletons.MPII,
+) -> dict[str, float]:
+  """MPII's PCKh by body part, in percent, as the columns of Table 8.
+
+  A part is the plain average of its left and right keypoint; the mean weighs
+  keypoints by how many people have them labelled, without pelvis and thorax.
+
+  Args:
+    predicted: [N, K, 2] (x, y).
+    truth: [N, K, 2] (x, y), same frame.
+    visible: [N, K]; above 0 where labelled.
+    head_sizes: [N] see `head_size`.
+    threshold: share of the head size.
+    skeleton: names the keypoints; MPII-16 by default.
+
+  Returns:
+    {"Head": ..., "Shoulder": ..., ..., "Ankle": ..., "Mean": ...} in 0..100;
+    nan where nobody has the part labelled.
+
+  Raises:
+    ValueError: shapes do not fit together, or the skeleton lacks a part.
+  """
+  scored = np.asarray(visible) > 0
+  left_out = _indices(skeleton, PCKH_LEFT_OUT)
+  shares = pck(predicted, truth, scored, head_sizes, threshold)
+  scored[:, left_out] = False
+  mean = pck(predicted, truth, scored, head_sizes, threshold).mean
+  groups = {
+    group: 100 * float(shares.per_keypoint[_indices(skeleton, names)].mean())
+    for group, names in PCKH_GROUPS.items()
+  }
+  return {**groups, "Mean": 100 * mean}
+
+
+def pckh_table(
+  predicted: np.ndarray,
+  truth: np.ndarray,
+  visible: np.ndarray,
+  head_sizes: np.ndarray,
+  *,
+  thresholds: Sequence[float] = PCKH_THRESHOLDS,
+) -> dict[str, float]:
+  """`pckh` at several thresholds, under names that tell them apart.
+
+  Returns:
+    {"PCKh@0.5": mean, "PCKh@0.5/Head": ..., ..., "PCKh@0.1": ...,
+    "PCKh@0.11": ...} in 0..100. PCKh@0.11 is what SimpleBaseline, HRNet and
+    DARK print as 0.1.
+  """
+  table = {}
+  for threshold in thresholds:
+    columns = pckh(predicted, truth, visible, head_sizes, threshold)
+    table |= _named(f"PCKh@{threshold:g}", columns)
+  return table
+
+
+def _named(name: str, columns: Mapping[str, float]) -> dict[str, float]:
+  parts = {f"{name}/{key}": v for key, v in columns.items() if key != "Mean"}
+  return {name: columns["Mean"], **parts}
+
+
+def _indices(skeleton, names) -> list[int]:
+  missing = [name for name in names if name not in skeleton.keypoint_names]
+  if missing:
+    raise ValueError(
+      f"skeleton {skeleton.name!r} needs the keypoints {missing} for this "
+      f"metric, it has {list(skeleton.keypoint_names)}"
+    )
+  return [skeleton.keypoint_names.index(name) for name in names]
+
+
+def _distances(predicted, truth, visible, lengths) -> np.ndarray:
+  """[N, K] distances, after a check of the shapes."""
+  predicted, truth = np.asarray(predicted), np.asarray(truth)
+  got = (predicted.shape, truth.shape, np.shape(visible), lengths.shape)
+  people, num_keypoints = truth.shape[:2]
+  points = (people, num_keypoints, 2)
+  expected = (points, points, (people, num_keypoints), (people,))
+  if got != expected:
+    raise ValueError(
+      "PCK expects shapes of predicted, truth, visible, reference length "
+      f"{expected}, got {got}"
+    )
+  return np.linalg.norm(predicted.astype(np.float64) - truth, axis=-1)
+
+
+def _ratio(part, whole) -> np.ndarray:
+  """Quotient; nan, without a warning, where whole is 0."""
+  return np.where(np.asarray(whole) > 0, part / np.maximum(whole, 1), np.nan)

@@ -1,0 +1,115 @@
+"""Object keypoint similarity (OKS): how alike two poses are, 0 to 1.
+
+One keypoint at distance d contributes exp(-d² / (2 s² k²)), with s² the area
+of the person in square pixels and k = 2σ the keypoint's constant; OKS is the
+mean over the keypoints that count.
+
+Reference: https://cocodataset.org/#keypoints-eval, section 1.2, and
+`pycocotools.cocoeval.COCOeval.computeOks`.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def oks(
+  keypoints: np.ndarray,
+  truth: np.ndarray,
+  visible: np.ndarray,
+  area: np.ndarray,
+  sigmas: Sequence[float],
+) -> np.ndarray:
+  """OKS of every prediction with every labelled person.
+
+  Only labelled keypoints count, whatever the score of the predicted ones. A
+  person without any gets 0 (pycocotools scores those by their box instead,
+  which `coco.average_precision` leaves to it).
+
+  Args:
+    keypoints: [N, K, 2] predicted (x, y), image px.
+    truth: [M, K, 2] labelled (x, y), image px.
+    visible: [M, K]; above 0 where labelled (COCO's 1 and 2).
+    area: [M] area of the person, px² (COCO: of the segmentation mask).
+    sigmas: K OKS constants.
+
+  Returns:
+    [N, M] float64 in [0, 1].
+
+  Raises:
+    ValueError: shapes do not fit together.
+  """
+  keypoints, truth = _points(keypoints), _points(truth)
+  counts = np.asarray(visible) > 0
+  _check_shapes(keypoints, truth, counts, np.asarray(area), sigmas)
+  closeness = _closeness(keypoints, truth, np.asarray(area)[None], sigmas)
+  labelled = np.maximum(counts.sum(-1), 1)
+  return (closeness * counts).sum(-1) / labelled
+
+
+def prediction_oks(
+  keypoints: np.ndarray, areas: np.ndarray, sigmas: Sequence[float]
+) -> np.ndarray:
+  """OKS between predictions, as NMS uses it: all keypoints count.
+
+  The area of a pair is the mean of its two areas (HRNet,
+  lib/nms/nms.py `oks_iou`, with the padded boxes' areas). Memory is N² K
+  float64.
+
+  Args:
+    keypoints: [N, K, 2] (x, y), image px.
+    areas: [N] px².
+    sigmas: K OKS constants.
+
+  Returns:
+    [N, N] float64 in [0, 1], symmetric, 1 on the diagonal.
+
+  Raises:
+    ValueError: shapes do not fit together.
+  """
+  keypoints, areas = _points(keypoints), np.asarray(areas, np.float64)
+  everything = np.ones(keypoints.shape[:2], bool)
+  _check_shapes(keypoints, keypoints, everything, areas, sigmas)
+  pair_areas = (areas[:, None] + areas[None]) / 2
+  return _closeness(keypoints, keypoints, pair_areas, sigmas).mean(-1)
+
+
+def _closeness(keypoints, others, areas, sigmas) -> np.ndarray:
+  """[N, M, K] of exp(-d² / (2 s² k²)); areas broadcasts to [N, M]."""
+  dx = keypoints[:, None, :, 0] - others[None, :, :, 0]
+  dy = keypoints[:, None, :, 1] - others[None, :, :, 1]
+  variances = (2 * np.asarray(sigmas, np.float64)) ** 2
+  # spacing(1) keeps an area of zero finite, in pycocotools' way.
+  scale = 2 * (np.asarray(areas, np.float64) + np.spacing(1))[..., None]
+  return np.exp(-(dx * dx + dy * dy) / (scale * variances))
+
+
+def _points(keypoints) -> np.ndarray:
+  points = np.asarray(keypoints, np.float64)
+  if points.ndim != 3 or points.shape[-1] != 2:
+    raise ValueError(
+      "OKS takes keypoints of shape [N, K, 2], (x, y) without scores, got "
+      f"{points.shape}; add a leading axis for one person, drop a third column"
+    )
+  return points
+
+
+def _check_shapes(keypoints, truth, counts, area, sigmas) -> None:
+  people, num_keypoints = truth.shape[:2]
+  expected = {
+    "keypoints": (len(keypoints), num_keypoints, 2),
+    "visible": (people, num_keypoints),
+    "area": (people,),
+    "sigmas": (num_keypoints,),
+  }
+  got = {
+    "keypoints": keypoints.shape,
+    "visible": counts.shape,
+    "area": area.shape,
+    "sigmas": np.shape(sigmas),
+  }
+  if got != expected:
+    raise ValueError(
+      f"OKS of {people} people with K={num_keypoints} keypoints expects shapes "
+      f"{expected}, got {got}; sigmas come from the skeleton"
+    )
