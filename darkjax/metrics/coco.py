@@ -199,8 +199,8 @@ def _check_prediction_shapes(predictions: Predictions) -> None:
 
 def _check_finite(predictions: Predictions) -> None:
   for name in ("keypoints", "keypoint_scores", "box_scores", "box_areas"):
-    values = np.asarray(getattr(predictions, name))
-    finite = np.isfinite(values.reshape(len(values), -1)).all(-1)
+    finite = np.isfinite(getattr(predictions, name))
+    finite = finite.all(axis=tuple(range(1, finite.ndim)))
     if not finite.all():
       images = np.asarray(predictions.image_ids)[~finite][:5].tolist()
       raise ValueError(

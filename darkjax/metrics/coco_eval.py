@@ -23,9 +23,7 @@ METRIC_NAMES = (
 
 # What pycocotools reads of an annotation, and what to do if it is missing.
 _NEEDED = {
-  "id": "give every annotation a unique id",
   "image_id": "name the image that the person is in",
-  "category_id": "name the category, 1 for COCO's person",
   "keypoints": "write K times (x, y, visibility), all 0 for none",
   "num_keypoints": "write the count of keypoints with visibility above 0",
   "area": "write the area of the person's mask in px² or, as is usual where "
@@ -55,8 +53,8 @@ def average_precision(
     annotations: a COCO keypoint file, or its content (left unchanged).
     results: what `to_results` gives; may be empty.
     sigmas: K OKS constants.
-    image_ids: images to score; all of the file's by default. Results of
-      others are left out.
+    image_ids: images to score; all of the file's by default. People and
+      results of others are left out.
     box_source: written behind the names, "gt_boxes" or "detections".
 
   Returns:
@@ -65,19 +63,21 @@ def average_precision(
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: not json; an annotation without area, num_keypoints, bbox or
-      with another K; results of images that the file does not have.
+    ValueError: not a COCO json; an annotation without area, num_keypoints,
+      bbox or with another K; images or categories that the file does not have.
   """
   truth = _load_truth(annotations, len(sigmas))
   predicted = _load_results(truth, results, len(sigmas))
   evaluation = COCOeval(truth, predicted, "keypoints")
   evaluation.params.kpt_oks_sigmas = np.asarray(sigmas, np.float64)
   if image_ids is not None:
-    evaluation.params.imgIds = [int(i) for i in image_ids]
+    _check_known("image_ids", set(image_ids), truth.imgs)
+    evaluation.params.imgIds = list(image_ids)
   with contextlib.redirect_stdout(io.StringIO()):
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
+  # -1 says "no such people" and is no percentage.
   return {
     f"{name}/{box_source}": float(value) * (100 if value >= 0 else 1)
     for name, value in zip(METRIC_NAMES, evaluation.stats, strict=True)
@@ -89,19 +89,31 @@ def _load_truth(annotations, num_keypoints: int) -> COCO:
     source, content = "the annotations", annotations
   else:
     source, content = str(annotations), _read_json(annotations)
-  people = [
-    {"iscrowd": 0, **person} for person in content.get("annotations", [])
-  ]
+  _check_sections(content, source)
+  # A full COCO file has categories without keypoints; they are not scored.
+  categories = [c for c in content["categories"] if c.get("keypoints")]
+  categories = categories or list(content["categories"])
+  people = _people(content["annotations"], categories, num_keypoints, source)
+  images = list(content["images"])
+  return _index(
+    {"images": images, "categories": categories, "annotations": people}
+  )
+
+
+def _people(annotations, categories, num_keypoints: int, source: str):
+  """Copies of the annotations to score, numbered from 1.
+
+  pycocotools reads a match with id 0 as no match, and forgets the first of two
+  people with the same id.
+  """
+  scored = {category["id"] for category in categories}
+  people = [p for p in annotations if p.get("category_id") in scored]
   for person in people:
     _check_annotation(person, num_keypoints, source)
-  categories = [c for c in content["categories"] if c.get("keypoints")]
-  return _index(
-    {
-      "images": content["images"],
-      "categories": categories or content["categories"],
-      "annotations": people,
-    }
-  )
+  return [
+    {"iscrowd": 0, **person, "id": number}
+    for number, person in enumerate(people, start=1)
+  ]
 
 
 def _load_results(truth: COCO, results, num_keypoints: int) -> COCO:
@@ -133,6 +145,16 @@ def _read_json(path) -> dict[str, Any]:
     raise ValueError(f"{path} is not json: {error}") from error
 
 
+def _check_sections(content, source: str) -> None:
+  wanted = ("images", "annotations", "categories")
+  missing = [name for name in wanted if name not in content]
+  if missing:
+    raise ValueError(
+      f"{source}: expected COCO's sections {wanted}, got {sorted(content)}; "
+      "a results or detections file has no labels to score against"
+    )
+
+
 def _check_annotation(person, num_keypoints: int, source: str) -> None:
   for field, fix in _NEEDED.items():
     if person.get(field) is None:
@@ -142,7 +164,7 @@ def _check_annotation(person, num_keypoints: int, source: str) -> None:
       )
   if len(person["keypoints"]) != 3 * num_keypoints:
     raise ValueError(
-      f"{source}: annotation {person['id']} expected 3·K numbers for "
+      f"{source}: annotation {person.get('id')} expected 3·K numbers for "
       f"K={num_keypoints} sigmas, got {len(person['keypoints'])}; use the "
       "skeleton of this file"
     )
@@ -155,10 +177,17 @@ def _check_results(truth: COCO, results, num_keypoints: int) -> None:
         f"a result in image {result['image_id']} expected 3·K numbers for "
         f"K={num_keypoints} sigmas, got {len(result['keypoints'])}"
       )
-  unknown = {result["image_id"] for result in results} - set(truth.imgs)
+  images = {result["image_id"] for result in results}
+  categories = {result["category_id"] for result in results}
+  _check_known("results of images", images, truth.imgs)
+  _check_known("results of categories", categories, truth.cats)
+
+
+def _check_known(what: str, got: set[int], known) -> None:
+  unknown = sorted(got - set(known))
   if unknown:
     raise ValueError(
-      "results must be of images in the annotation file, got "
-      f"{len(unknown)} others, among them {sorted(unknown)[:5]}; use the file "
-      "of the split that was predicted"
+      f"{what} {unknown[:5]} ({len(unknown)} in all) are not in the annotation "
+      f"file, which has {sorted(known)[:5]}...; use the file of the split that "
+      "was predicted"
     )

@@ -1,0 +1,156 @@
+"""PCK and PCKh against slow loops and real predictions on MPII."""
+
+import metrics_reference
+import numpy as np
+import pytest
+
+from darkjax import skeletons
+from darkjax.metrics import pck
+
+
+@pytest.fixture(scope="module")
+def mpii(test_data):
+  """Labels and two models' predictions of MPII's validation people."""
+  h5py = pytest.importorskip("h5py")
+  scipy_io = pytest.importorskip("scipy.io")
+  labels = scipy_io.loadmat(test_data / "mpii" / "detections_our_format.mat")
+  hourglass = test_data / "mpii" / "valid_predictions_hourglass.h5"
+  with h5py.File(hourglass) as file:
+    predicted = file["preds"][:]
+  corners = labels["headboxes_src"].transpose(2, 0, 1)  # [N, corner, xy]
+  return {
+    "hourglass": predicted,
+    "pos_pred_src": labels["pos_pred_src"].transpose(2, 0, 1),
+    "truth": labels["pos_gt_src"].transpose(2, 0, 1),
+    "visible": 1 - labels["jnt_missing"].T,
+    "corners": corners,
+    "head_sizes": pck.head_size(corners.reshape(-1, 4)),
+  }
+
+
+def _random_people(rng, count, num_keypoints):
+  truth = rng.uniform(0, 100, (count, num_keypoints, 2))
+  predicted = truth + rng.normal(0, 5, truth.shape)
+  visible = rng.integers(0, 3, (count, num_keypoints))
+  return predicted, truth, visible, rng.uniform(10, 40, count)
+
+
+def test_pck_equals_loop(rng):
+  people = _random_people(rng, 30, 7)
+  got = pck.pck(*people, threshold=0.2)
+  right, labelled = metrics_reference.correct_counts(*people, 0.2)
+  np.testing.assert_array_equal(
+    got.per_keypoint, np.array(right) / np.array(labelled)
+  )
+  assert got.mean == sum(right) / sum(labelled)
+  assert 0.2 < got.mean < 0.9  # neither everything nor nothing is correct
+
+
+def test_pck_counts_a_distance_equal_to_the_limit():
+  truth = np.zeros((1, 2, 2))
+  predicted = np.array([[[3.0, 4.0], [3.0, 4.01]]])  # 5 and 5.008 px
+  got = pck.pck(predicted, truth, [[1, 1]], [10.0], 0.5)
+  assert got.per_keypoint.tolist() == [1.0, 0.0]
+  assert got.mean == 0.5
+
+
+def test_pck_leaves_out_the_unlabelled():
+  truth = np.zeros((2, 3, 2))
+  visible = [[1, 1, 0], [1, 0, 0]]
+  lengths = [10.0, np.nan]  # the second person has no torso
+  predicted = truth + np.array([[9.0, 0], [1.0, 0], [1.0, 0]])
+  got = pck.pck(predicted, truth, visible, lengths, 0.2)
+  np.testing.assert_array_equal(got.per_keypoint, [0.0, 1.0, np.nan])
+  assert got.mean == 0.5
+
+
+def test_pck_of_nobody_is_nan():
+  nobody = np.zeros((0, 4, 2))
+  got = pck.pck(nobody, nobody, np.zeros((0, 4)), np.zeros(0), 0.2)
+  assert np.isnan(got.mean)
+  assert np.isnan(got.per_keypoint).all()
+  assert np.isnan(pck.mean_error(nobody, nobody, np.zeros((0, 4))))
+
+
+def test_pck_rejects_shapes_that_do_not_fit():
+  points = np.zeros((2, 4, 2))
+  with pytest.raises(ValueError, match="expects shapes"):
+    pck.pck(points, points, np.ones((2, 4)), np.ones(3), 0.2)
+
+
+def test_mean_error_counts_labelled_keypoints_once():
+  truth = np.zeros((1, 3, 2))
+  predicted = np.array([[[3.0, 4.0], [0.0, 1.0], [np.nan, 0.0]]])
+  # (5 + 1) / 2; the third is not labelled.
+  assert pck.mean_error(predicted, truth, [[2, 1, 0]]) == 3.0
+
+
+def test_reference_lengths():
+  truth = np.zeros((2, 14, 2))
+  truth[:, 9] = [3.0, 4.0]  # LSP: left shoulder 9, right hip 2
+  visible = np.ones((2, 14))
+  visible[1, 2] = 0
+  torso = pck.torso_length(truth, visible, skeletons.LSP)
+  np.testing.assert_array_equal(torso, [5.0, np.nan])
+  assert pck.box_length([[7, 8, 20, 30]]).tolist() == [30.0]
+  # 0.6 of the diagonal of 30 by 40.
+  assert pck.head_size([[10, 10, 40, 50]]).tolist() == [30.0]
+
+
+def test_torso_needs_shoulder_and_hip():
+  hand = skeletons.from_coco_category({"name": "hand", "keypoints": ["palm"]})
+  with pytest.raises(ValueError, match="right_hip"):
+    pck.torso_length(np.zeros((1, 1, 2)), np.ones((1, 1)), hand)
+
+
+def test_pckh_leaves_out_pelvis_and_thorax_and_averages_the_sides():
+  truth = np.zeros((2, 16, 2))
+  predicted = truth.copy()
+  predicted[:, 6:8] = 100.0  # pelvis, thorax: wrong, and not scored
+  predicted[0, 0] = 100.0  # one right ankle of two
+  visible = np.ones((2, 16))
+  visible[1, 5] = 0  # one left ankle of one, correct
+  got = pck.pckh(predicted, truth, visible, [10.0, 10.0])
+  assert got["Ankle"] == 75.0  # (50 + 100) / 2
+  assert got["Hip"] == got["Head"] == 100.0
+  # 27 labels without pelvis and thorax, one of them missed.
+  assert got["Mean"] == pytest.approx(100 * 26 / 27, abs=1e-12)
+
+
+def test_pckh_names_tell_the_thresholds_apart():
+  truth = np.zeros((1, 16, 2))
+  predicted = truth + np.array(
+    [1.05, 0.0]
+  )  # between 0.1 and 0.11 of the head size
+  table = pck.pckh_table(predicted, truth, np.ones((1, 16)), [10.0])
+  assert table["PCKh@0.5"] == table["PCKh@0.11"] == 100.0
+  assert table["PCKh@0.1"] == table["PCKh@0.1/Wrist"] == 0.0
+  assert len(table) == 3 * 8
+
+
+def test_mpii_hourglass_gives_the_known_numbers(mpii):
+  """Values computed by others from the same file, printed to 2 or 3 digits."""
+  table = pck.pckh_table(
+    mpii["hourglass"], mpii["truth"], mpii["visible"], mpii["head_sizes"]
+  )
+  assert round(table["PCKh@0.5"], 3) == 88.035
+  assert round(table["PCKh@0.1"], 3) == 28.647
+  known = {
+    "Head": 95.94, "Shoulder": 94.68, "Elbow": 88.53, "Wrist": 83.38,
+    "Hip": 87.48, "Knee": 83.09, "Ankle": 79.05,
+  }  # fmt: skip
+  assert {k: round(table[f"PCKh@0.5/{k}"], 2) for k in known} == known
+
+
+@pytest.mark.parametrize("model", ["hourglass", "pos_pred_src"])
+@pytest.mark.parametrize("threshold", [0.5, 0.1, 0.11])
+def test_mpii_equals_loop(mpii, model, threshold):
+  heads = [
+    0.6 * float(np.hypot(*(high - low))) for low, high in mpii["corners"]
+  ]
+  people = (mpii[model], mpii["truth"], mpii["visible"])
+  got = pck.pckh(*people, mpii["head_sizes"], threshold)
+  lists = [array.tolist() for array in people]
+  want = metrics_reference.mpii_pckh(*lists, heads, threshold)
+  # A hundred times a ratio of integers, rounded twice: 1e-12 percent.
+  assert got == pytest.approx(want, abs=1e-12)
