@@ -6,8 +6,11 @@ an evaluation are padding, with `mask` 0.
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
+
+from darkjax.convention import Convention
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Field:
 
 # H, W: crop size; K: keypoints.
 BATCH = {
-  "image": Field(("H", "W", 3), np.uint8, "RGB crop, not normalised"),
+  "image": Field(("H", "W", 3), np.uint8, "crop, not normalised"),
   "keypoints_heatmap": Field(("K", 2), np.float32, "(x, y), heatmap px"),
   "visibility": Field(("K",), np.float32, "1 where a keypoint is labelled"),
   "image_from_heatmap": Field((2, 3), np.float32, "affine, px"),
@@ -45,3 +48,41 @@ DEVICE_FIELDS = (
 def to_device_fields(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
   """The part of a batch that travels to the device."""
   return {name: batch[name] for name in DEVICE_FIELDS}
+
+
+def check(batch: Mapping[str, np.ndarray], convention: Convention) -> None:
+  """Refuses a batch that is not what `BATCH` says.
+
+  Args:
+    batch: dictionary of NumPy arrays with a leading batch axis.
+    convention: gives H, W and K.
+
+  Raises:
+    ValueError: fields missing or unknown, a wrong dtype or shape, or examples
+      (mask 1) with values that are not finite.
+  """
+  if set(batch) != set(BATCH):
+    raise ValueError(
+      f"a batch has the fields {sorted(BATCH)}; missing: "
+      f"{sorted(set(BATCH) - set(batch))}, unknown: "
+      f"{sorted(set(batch) - set(BATCH))}"
+    )
+  height, width = convention.crop_size
+  sizes = {"H": height, "W": width, "K": convention.skeleton.num_keypoints}
+  rows = len(batch["mask"])
+  for name, field in BATCH.items():
+    shape = (rows, *(sizes.get(size, size) for size in field.shape))
+    _check_array(name, batch[name], shape, field.dtype)
+
+
+def _check_array(name: str, array: np.ndarray, shape, dtype) -> None:
+  if array.shape != shape or array.dtype != dtype:
+    raise ValueError(
+      f"batch field {name!r} must be {np.dtype(dtype).name}{list(shape)} "
+      f"({BATCH[name].meaning}), got {array.dtype.name}{list(array.shape)}"
+    )
+  if not np.isfinite(array).all():
+    raise ValueError(
+      f"batch field {name!r} ({BATCH[name].meaning}) holds NaN or infinity in "
+      f"rows {sorted({*np.argwhere(~np.isfinite(array))[:, 0].tolist()})}"
+    )

@@ -1,0 +1,247 @@
+"""COCO-format keypoint files as TFDS records.
+
+A record is one image: `image` (the bytes of the file as they came), `image_id`,
+`file_name`, `height`, `width`, and `people`, a list of `annotation_id`, `bbox`
+(x, y, w, h), `area`, `keypoints` [K, 3] (x, y, visibility), `iscrowd`,
+`num_keypoints` and `score`; image pixels, float32. Crowds and people without
+labels are kept in the records and left out by `Source.people`.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import itertools
+import os
+import pathlib
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent import futures
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from absl import logging
+
+from darkjax import skeletons
+from darkjax.data import source
+from darkjax.data.coco_json import Annotations, read_annotations
+from darkjax.data.images import read_image
+from darkjax.data.source import Source
+
+# Images read and checked at a time while building; bounds the memory.
+_READ_AHEAD = 32
+
+
+@dataclasses.dataclass
+class CocoConfig(tfds.core.BuilderConfig):
+  """What to build.
+
+  Attributes:
+    annotations: the checked json.
+    images: folder that the json's file names are relative to.
+  """
+
+  annotations: Annotations | None = dataclasses.field(default=None, repr=False)
+  images: pathlib.Path | None = None
+
+
+class CocoKeypoints(tfds.core.GeneratorBasedBuilder):
+  """Images with keypoints from any COCO-format file; use `load`."""
+
+  VERSION = tfds.core.Version("1.0.0")
+  # TFDS's own default imports importlib_resources, which it does not require.
+  code_path = pathlib.Path(__file__)
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    annotations = self.builder_config.annotations
+    return self.dataset_info_from_configs(
+      features=_features(annotations.skeleton.num_keypoints),
+      metadata=tfds.core.MetadataDict(skeleton=annotations.skeleton.to_json()),
+      # Keys count up, so record i is image i of the json.
+      disable_shuffling=True,
+    )
+
+  def _split_generators(self, dl_manager) -> dict[str, Any]:
+    del dl_manager  # nothing is downloaded
+    return {source.SPLIT: self._generate_examples()}
+
+  def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
+    config = self.builder_config
+    yield from enumerate(_records(config.annotations, config.images))
+
+
+def _features(num_keypoints: int) -> tfds.features.FeaturesDict:
+  person = {
+    "annotation_id": np.int64,
+    "bbox": tfds.features.Tensor(shape=(4,), dtype=np.float32),
+    "area": np.float32,
+    "keypoints": tfds.features.Tensor(
+      shape=(num_keypoints, 3), dtype=np.float32
+    ),
+    "iscrowd": np.bool_,
+    "num_keypoints": np.int32,
+    "score": np.float32,
+  }
+  return tfds.features.FeaturesDict(
+    {
+      "image": tfds.features.Scalar(np.object_),
+      "image_id": np.int64,
+      "file_name": tfds.features.Text(),
+      "height": np.int32,
+      "width": np.int32,
+      "people": tfds.features.Sequence(person),
+    }
+  )
+
+
+def _records(
+  annotations: Annotations, folder: pathlib.Path
+) -> Iterator[dict[str, Any]]:
+  """One record per image; images are read by threads, a few ahead."""
+  images = iter(annotations.images)
+  with futures.ThreadPoolExecutor() as pool:
+    while chunk := list(itertools.islice(images, _READ_AHEAD)):
+      paths = [folder / image["file_name"] for image in chunk]
+      for image, (data, size) in zip(
+        chunk, pool.map(read_image, paths), strict=True
+      ):
+        _check_size(image, size, annotations.path)
+        yield _record(image, data, size)
+
+
+def _check_size(image, size: tuple[int, int], path: pathlib.Path) -> None:
+  expected = image["size"]
+  if expected is not None and expected != size:
+    turned = " (turned by EXIF? stored pixels count)" * (expected == size[::-1])
+    raise ValueError(
+      f"{path}: image {image['image_id']} ({image['file_name']}) should be "
+      f"{expected[1]}x{expected[0]} px, the file is {size[1]}x{size[0]}"
+      f"{turned}; coordinates would not fit: use the image the labels were "
+      "made on, or correct the json"
+    )
+
+
+def _record(image, data: bytes, size: tuple[int, int]) -> dict[str, Any]:
+  return {
+    "image": data,
+    "image_id": image["image_id"],
+    "file_name": image["file_name"],
+    "height": size[0],
+    "width": size[1],
+    "people": image["people"],
+  }
+
+
+def load(
+  annotations: str | pathlib.Path,
+  images: str | pathlib.Path,
+  *,
+  cache_dir: str | pathlib.Path | None = None,
+  category: str | None = None,
+  keep_empty_images: bool = False,
+) -> Source:
+  """Prepares a COCO-format keypoint file, or finds it prepared.
+
+  Everything is checked while preparing: each annotation, and each image file by
+  its header and one decode (a JPEG at an eighth of its size). The records go
+  into a folder of `cache_dir` named after the json's content, the image folder
+  and the builder's version: an edited json is prepared anew. Image files are
+  read at that time only; after replacing one, delete the folder.
+
+  Args:
+    annotations: COCO-format keypoint json.
+    images: folder that its file names are relative to.
+    cache_dir: where the records are kept; they are as large as the images. None
+      or "" is darkjax in $XDG_CACHE_HOME, by default ~/.cache.
+    category: which category, where several have different keypoints.
+    keep_empty_images: also keep images nobody is annotated in, for scoring
+      detections on them.
+
+  Raises:
+    FileNotFoundError: the json or an image is missing.
+    ValueError: bad annotations (see coco_json.py), bad images (see images.py),
+      or nobody to train on.
+  """
+  annotations, images = pathlib.Path(annotations), pathlib.Path(images)
+  options = (category, keep_empty_images)
+  folder = _cache_dir(cache_dir)
+  name = _fingerprint(annotations, images, options)
+  path = folder / CocoKeypoints.name / name / str(CocoKeypoints.VERSION)
+  with _locked(folder / f"{name}.lock"):
+    if not path.is_dir():
+      parsed = read_annotations(
+        annotations, category=category, keep_empty_images=keep_empty_images
+      )
+      _check_not_empty(parsed)
+      _prepare(CocoConfig(name=name, annotations=parsed, images=images), folder)
+    builder = tfds.builder_from_directory(path)
+    people = source.read_people(builder)
+  _report(people, annotations)
+  skeleton = skeletons.from_json(builder.info.metadata["skeleton"])
+  return Source(annotations, skeleton, builder, people.rows(people.trainable))
+
+
+def _cache_dir(cache_dir: str | pathlib.Path | None) -> pathlib.Path:
+  home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+  return pathlib.Path(cache_dir or pathlib.Path(home) / "darkjax").absolute()
+
+
+def _fingerprint(annotations, images, options: Sequence) -> str:
+  """Names the content of a json, its images and the options; 16 hex digits."""
+  if not annotations.is_file():
+    raise FileNotFoundError(
+      f"no annotation file {annotations}; give the path of a COCO-format "
+      "keypoint json"
+    )
+  with annotations.open("rb") as file:
+    digest = hashlib.file_digest(file, "sha256")
+  parts = (images.absolute(), CocoKeypoints.VERSION, *options)
+  digest.update(repr([str(part) for part in parts]).encode())
+  return digest.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def _locked(path: pathlib.Path) -> Iterator[None]:
+  """Lets one process at a time prepare; the others then find it done."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with path.open("w") as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    yield
+
+
+def _check_not_empty(annotations: Annotations) -> None:
+  if not any(image["people"] for image in annotations.images):
+    raise ValueError(
+      f"{annotations.path} annotates nobody of category "
+      f"{annotations.skeleton.name!r}: the split is empty; check the file"
+    )
+
+
+def _prepare(config: CocoConfig, folder: pathlib.Path) -> None:
+  if not sys.stderr.isatty():
+    tfds.disable_progress_bar()
+  builder = CocoKeypoints(
+    data_dir=folder, config=config, file_format="array_record"
+  )
+  download_config = tfds.download.DownloadConfig(try_download_gcs=False)
+  builder.download_and_prepare(download_config=download_config)
+
+
+def _report(people: source.People, path: pathlib.Path) -> None:
+  """Says what is left out and why."""
+  crowds = people.iscrowd
+  unlabelled = ~crowds & ~people.labelled
+  boxless = ~crowds & people.labelled & ~people.boxed
+  logging.info(
+    "%s: %d people; left out: %d crowds, %d without labelled keypoints, %d "
+    "whose box or area inside the image is zero (annotation ids %s)",
+    path, people.trainable.sum(), crowds.sum(), unlabelled.sum(),
+    boxless.sum(), people.annotation_id[boxless][:5].tolist(),
+  )  # fmt: skip
+  if not people.trainable.any():
+    raise ValueError(
+      f"{path} has nobody to train on: of {len(people)} people {crowds.sum()} "
+      f"are crowds, {unlabelled.sum()} have no labelled keypoint, "
+      f"{boxless.sum()} have a box or area of zero; check the file"
+    )

@@ -1,0 +1,145 @@
+"""Pixels of a crop: decode what is needed, one affine bilinear warp to uint8.
+
+TensorFlow ops that run eagerly and inside tf.data. An integer coordinate is the
+centre of a pixel. EXIF orientation is not applied (see images.py): coordinates
+refer to the pixels as stored.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from darkjax import geometry
+
+# Pixels around the needed part that are decoded too. libjpeg interpolates
+# colour across blocks of up to 32 px (4:1:0), and a part's own edge lacks the
+# neighbours, so this margin keeps the used pixels equal to a full decode.
+_MARGIN = 32
+
+_JPEG_START = b"\xff\xd8\xff"
+
+
+def decode_image(data: tf.Tensor) -> tf.Tensor:
+  """Decodes an image file to RGB.
+
+  JPEG (grey, colour, CMYK), PNG (grey, colour, palette; 16 bits are cut to 8;
+  alpha is dropped, not blended), BMP, and the first frame of a GIF. EXIF
+  orientation is not applied.
+
+  Args:
+    data: scalar string, the bytes of the file.
+
+  Returns:
+    [H, W, 3] uint8.
+  """
+  return tf.cond(
+    _is_jpeg(data), lambda: _decode_jpeg(data), lambda: _decode_other(data)
+  )
+
+
+def decode_window(data: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+  """Decodes a part of an image file; a JPEG's other parts are not decoded.
+
+  Args:
+    data: scalar string, the bytes of the file.
+    window: [4] int32 (y, x, height, width), px, inside the image.
+
+  Returns:
+    [height, width, 3] uint8, equal to that part of `decode_image`, except that
+    JPEG pixels at the window's edge may differ (see `windows`).
+  """
+  y, x, height, width = tf.unstack(window)
+  return tf.cond(
+    _is_jpeg(data),
+    lambda: tf.io.decode_and_crop_jpeg(
+      data, window, channels=3, dct_method="INTEGER_ACCURATE"
+    ),
+    lambda: _decode_other(data)[y : y + height, x : x + width],
+  )
+
+
+def _is_jpeg(data: tf.Tensor) -> tf.Tensor:
+  return tf.equal(tf.strings.substr(data, 0, 3), _JPEG_START)
+
+
+def _decode_jpeg(data: tf.Tensor) -> tf.Tensor:
+  return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def _decode_other(data: tf.Tensor) -> tf.Tensor:
+  image = tf.io.decode_image(data, channels=3, expand_animations=False)
+  image.set_shape((None, None, 3))
+  return image
+
+
+def windows(
+  crop_from_image: np.ndarray,
+  *,
+  crop_size: tuple[int, int],
+  image_size: np.ndarray,
+) -> np.ndarray:
+  """The part of an image that a crop reads, with a margin for JPEG.
+
+  Args:
+    crop_from_image: [..., 2, 3].
+    crop_size: (height, width), px.
+    image_size: [..., 2] (height, width), px.
+
+  Returns:
+    [..., 4] int32 (y, x, height, width) inside the image, at least 1 px.
+  """
+  height, width = crop_size
+  right, bottom = width - 1, height - 1
+  corners_crop = np.array(
+    [[0, 0], [right, 0], [0, bottom], [right, bottom]], np.float64
+  )
+  corners = geometry.apply_affine(
+    geometry.invert(crop_from_image), corners_crop
+  )
+  last = np.asarray(image_size)[..., ::-1] - 1
+  first = np.floor(corners.min(-2)) - _MARGIN
+  end = np.ceil(corners.max(-2)) + _MARGIN
+  first, end = np.clip(first, 0, last), np.clip(end, 0, last)
+  window = np.concatenate([first[..., ::-1], (end - first + 1)[..., ::-1]], -1)
+  return window.astype(np.int32)
+
+
+def warp(
+  image: tf.Tensor,
+  crop_from_image: np.ndarray | tf.Tensor,
+  crop_size: tuple[int, int],
+) -> tf.Tensor:
+  """Resamples an image: bilinear, zero outside, no smoothing before shrinking.
+
+  Within one grey level of cv2.warpAffine(INTER_LINEAR, BORDER_CONSTANT).
+
+  Args:
+    image: [H, W, 3] uint8.
+    crop_from_image: [2, 3]; pass float64, it is inverted here.
+    crop_size: (height, width), px.
+
+  Returns:
+    [height, width, 3] uint8.
+  """
+  image_from_crop = _invert(tf.cast(crop_from_image, tf.float64))
+  return warp_inverse(image, tf.cast(image_from_crop, tf.float32), crop_size)
+
+
+def _invert(matrix: tf.Tensor) -> tf.Tensor:
+  linear = tf.linalg.inv(matrix[:, :2])
+  return tf.concat([linear, -linear @ matrix[:, 2:]], -1)
+
+
+def warp_inverse(
+  image: tf.Tensor, image_from_crop: tf.Tensor, crop_size: tuple[int, int]
+) -> tf.Tensor:
+  """`warp` by the inverse matrix [2, 3] float32."""
+  row = tf.concat([tf.reshape(image_from_crop, [1, 6]), tf.zeros([1, 2])], 1)
+  crop = tf.raw_ops.ImageProjectiveTransformV3(
+    images=tf.cast(image, tf.float32)[None],
+    transforms=row,
+    output_shape=crop_size,
+    fill_value=0.0,
+    interpolation="BILINEAR",
+    fill_mode="CONSTANT",
+  )[0]
+  return tf.cast(tf.round(crop), tf.uint8)

@@ -1,0 +1,195 @@
+"""A data set that is ready to read: its records and the table of its people.
+
+Records are TFDS ArrayRecords, one per image, read at random positions. The
+table holds everything about the people except pixels (about 300 bytes each with
+17 keypoints), so that shuffling, resuming and sharding never read an image.
+"""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from darkjax import skeletons
+
+SPLIT = "images"
+_TABLE_FILE = "people.npz"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class People:
+  """Annotated people, one row each, in the order of the records.
+
+  Attributes:
+    record: [N] int64, which record shows the person.
+    image_id: [N] int64, of the annotation file.
+    annotation_id: [N] int64, of the annotation file.
+    image_size: [N, 2] int32 (height, width), px.
+    bbox: [N, 4] float32 (x, y, w, h), image px, as annotated.
+    area: [N] float32, of the body, image px².
+    keypoints: [N, K, 3] float32 (x, y, visibility 0 | 1 | 2), image px.
+    iscrowd: [N] bool.
+    score: [N] float32, of the box; 1 for a ground-truth box.
+  """
+
+  record: np.ndarray
+  image_id: np.ndarray
+  annotation_id: np.ndarray
+  image_size: np.ndarray
+  bbox: np.ndarray
+  area: np.ndarray
+  keypoints: np.ndarray
+  iscrowd: np.ndarray
+  score: np.ndarray
+
+  def __len__(self) -> int:
+    return len(self.record)
+
+  def rows(self, index: np.ndarray) -> "People":
+    """The people at `index` (positions or a mask)."""
+    return People(
+      **{
+        field.name: getattr(self, field.name)[index]
+        for field in dataclasses.fields(self)
+      }
+    )
+
+  @property
+  def labelled(self) -> np.ndarray:
+    """[N] bool: at least one keypoint is labelled."""
+    return (self.keypoints[..., 2] > 0).any(-1)
+
+  @property
+  def boxed(self) -> np.ndarray:
+    """[N] bool: box inside the image and area of the body are not empty."""
+    height, width = self.image_size.T
+    x, y, w, h = self.bbox.T
+    inside = (x < width) & (y < height) & (x + w > 0) & (y + h > 0)
+    return inside & (w > 0) & (h > 0) & (self.area > 0)
+
+  @property
+  def trainable(self) -> np.ndarray:
+    """[N] bool: no crowd, a label, and a box with an area."""
+    return ~self.iscrowd & self.labelled & self.boxed
+
+
+def concatenate(tables: Sequence[People]) -> People:
+  """All people of several tables, the first table's first."""
+  return People(
+    **{
+      field.name: np.concatenate([getattr(t, field.name) for t in tables])
+      for field in dataclasses.fields(People)
+    }
+  )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source:
+  """A prepared data set.
+
+  Attributes:
+    annotations: the file it was made from; metrics read it.
+    skeleton: the keypoints.
+    builder: the TFDS builder; its only split is `SPLIT`.
+    people: the trainable people (see `People.trainable`).
+  """
+
+  annotations: pathlib.Path
+  skeleton: skeletons.Skeleton
+  builder: tfds.core.DatasetBuilder
+  people: People
+
+  @property
+  def num_images(self) -> int:
+    """Images in the records."""
+    return self.builder.info.splits[SPLIT].num_examples
+
+  @property
+  def num_people(self) -> int:
+    """Trainable people."""
+    return len(self.people)
+
+  def serialized(self) -> Sequence[bytes]:
+    """The records as they are stored, by position; for `image_bytes`."""
+    return self.builder.as_data_source(
+      SPLIT, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
+    )
+
+  def image_bytes(self, serialized: tf.Tensor) -> tf.Tensor:
+    """The encoded image (scalar string) of one stored record; a TF op."""
+    features = self.builder.info.features
+    part = tfds.features.FeaturesDict({"image": features["image"]})
+    return part.deserialize_example(serialized)["image"]
+
+  def dataset(self) -> tf.data.Dataset:
+    """All records in order, as in coco.py, with `people` a dictionary."""
+    features = self.builder.info.features
+    return _raw_dataset(self.serialized()).map(
+      features.deserialize_example, num_parallel_calls=tf.data.AUTOTUNE
+    )
+
+
+def _raw_dataset(records: Sequence[bytes]) -> tf.data.Dataset:
+  """The stored records in order."""
+
+  def generate() -> Iterator[bytes]:
+    yield from (records[i] for i in range(len(records)))
+
+  return tf.data.Dataset.from_generator(
+    generate, output_signature=tf.TensorSpec((), tf.string)
+  )
+
+
+def read_people(builder: tfds.core.DatasetBuilder) -> People:
+  """The table of all people in the records, made once and kept beside them."""
+  path = pathlib.Path(builder.data_dir) / _TABLE_FILE
+  if not path.is_file():
+    _write(path, _table(builder))
+  with np.load(path, allow_pickle=False) as arrays:
+    return People(**arrays)
+
+
+def _write(path: pathlib.Path, people: People) -> None:
+  """Writes the table so that nobody ever sees half of it."""
+  temporary = path.with_name(f".{path.name}.{os.getpid()}.npz")
+  fields = dataclasses.fields(people)
+  np.savez(temporary, **{f.name: getattr(people, f.name) for f in fields})
+  temporary.replace(path)
+
+
+def _table(builder: tfds.core.DatasetBuilder) -> People:
+  features = builder.info.features
+  part = tfds.features.FeaturesDict(
+    {name: features[name] for name in features if name != "image"}
+  )
+  records = builder.as_data_source(
+    SPLIT, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
+  )
+  dataset = _raw_dataset(records).map(
+    part.deserialize_example, num_parallel_calls=tf.data.AUTOTUNE
+  )
+  examples = enumerate(dataset.as_numpy_iterator())
+  return concatenate([_people_of(i, example) for i, example in examples])
+
+
+def _people_of(position: int, example: dict[str, Any]) -> People:
+  people = example["people"]
+  count = len(people["annotation_id"])
+  return People(
+    record=np.full(count, position, np.int64),
+    image_id=np.full(count, example["image_id"], np.int64),
+    annotation_id=people["annotation_id"],
+    image_size=np.full(
+      (count, 2), (example["height"], example["width"]), np.int32
+    ),
+    bbox=people["bbox"],
+    area=people["area"],
+    keypoints=people["keypoints"],
+    iscrowd=people["iscrowd"],
+    score=people["score"],
+  )
