@@ -21,7 +21,7 @@ class Pattern(NamedTuple):
   """What a surface shows besides its own colour.
 
   Attributes:
-    kind: "rings", "lines", "check" or "dots".
+    kind: "rings", "lines", "check", "panes" or "dots".
     period: distance from one element to the next, pixels.
     color: [3] the second colour.
   """
@@ -223,7 +223,9 @@ def _rod_surface(rod: Rod, x, y) -> _Surface:
     distance = np.sqrt(across**2 + beyond**2) - width
     end = beyond / width
   else:
-    distance = np.maximum(np.abs(across) - width, np.abs(beyond))
+    distance = np.maximum(
+      np.abs(across) - width, np.maximum(-along, along - length)
+    )
     end = np.zeros_like(beyond)
   up = np.sqrt(np.maximum(1 - side**2 - end**2, 0))
   depth = start[2] + t * axis[2] + np.float32(rod.bulge) * width * up
@@ -282,6 +284,8 @@ def _pattern(pattern: Pattern, along, across) -> np.ndarray:
     wave = np.sin(across * turn)
   elif pattern.kind == "check":
     wave = np.sin(along * turn) * np.sin(across * turn)
+  elif pattern.kind == "panes":
+    wave = np.minimum(np.sin(along * turn), np.sin(across * turn))
   else:
     wave = np.sin(along * turn) + np.sin(across * turn) - 1
   return np.clip(0.5 + steep * wave, 0, 1)

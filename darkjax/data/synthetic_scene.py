@@ -9,9 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from darkjax import skeletons
+from darkjax.data import synthetic_backdrop as backdrop
 from darkjax.data import synthetic_paint as paint
 from darkjax.data import synthetic_people as people
 from darkjax.data import synthetic_pose as pose
+from darkjax.data.synthetic_look import cloth_color, sample_look
 
 _SIDES = (176, 256)  # pixels, shortest and longest side of a picture
 _MIN_SEEN = 4  # keypoints that every person of a picture must show
@@ -154,16 +156,30 @@ def sample_scene(rng: np.random.Generator, *, num_people: int) -> Scene:
   light = np.array([rng.uniform(-0.8, 0.8), rng.uniform(-1.2, -0.3), 1.0])
   light = light / np.linalg.norm(light)
   crowd = _sample_crowd(rng, size, num_people)
-  strength = rng.uniform(0.02, 0.08)
+  strength = rng.uniform(0.01, 0.05)
   grain = paint.cloud(rng, size, cells=12, octaves=3) * np.float32(strength)
   noise = rng.standard_normal((3, *size), np.float32)
+  place = backdrop.sample_backdrop(rng, size, light)
+  for thing in crowd:
+    if thing.body is not None:
+      _cast_shadow(place, thing.body)
   return Scene(
-    backdrop=sample_backdrop(rng, size, light),
+    backdrop=place,
     things=tuple(crowd),
     light=light,
     grain=1 + grain,
     noise=noise * np.float32(rng.uniform(0.5, 4)),
   )
+
+
+def _cast_shadow(image: np.ndarray, body: pose.Body) -> None:
+  """Darkens the ground [3, H, W] under the lower foot, in place."""
+  feet = np.stack([body.points[f"{side}_ankle"] for side in pose.SIDES])
+  height, width = image.shape[1:]
+  x = (np.arange(width) - feet[:, 0].mean()) / (0.2 * body.unit)
+  y = (np.arange(height) - feet[:, 1].max()) / body.unit - 0.04
+  level = x**2 + (y / 0.05)[:, None] ** 2
+  image *= 1 - np.float32(0.5) * np.exp(-level).astype(np.float32)
 
 
 def _sample_crowd(rng, size, num_people: int) -> list[Thing]:
@@ -174,7 +190,7 @@ def _sample_crowd(rng, size, num_people: int) -> list[Thing]:
   for unit, column in zip(units, columns, strict=True):
     body = pose.pose_body(pose.sample_pose(rng), pose.sample_build(rng))
     body = _place(rng, body, unit, column, size)
-    look = people.sample_look(rng)
+    look = sample_look(rng)
     things.append(Thing(people.dress(body, look), body))
     if rng.random() < 0.35:
       things.append(Thing(sample_object(rng, body, size)))
@@ -185,8 +201,8 @@ def _sample_units(rng, size, num_people: int) -> np.ndarray:
   """Heights of the people in pixels; a close-up now and then."""
   if rng.random() < 0.18:
     return size[0] * rng.uniform(1.1, 1.9, num_people)
-  largest = 0.98 - 0.08 * num_people
-  return size[0] * rng.uniform(0.5, largest, num_people)
+  largest = 1.0 - 0.05 * num_people
+  return size[0] * rng.uniform(0.6, largest, num_people)
 
 
 def _place(rng, body: pose.Body, unit: float, column: float, size):
@@ -224,126 +240,38 @@ def sample_object(rng, body: pose.Body, size) -> list:
   return kind(rng, x, y, body.unit, size)
 
 
-def _board(start, end, half_width, color, pattern=None, bulge=0.0, cap=0.0):
-  start, end = np.array([*start, 0.0]), np.array([*end, 0.0])
-  widths = np.array([half_width, half_width], float)
-  return paint.Rod(start, end, widths, color, bulge, cap, pattern)
-
-
 def _post(rng, x, y, unit, size) -> list:
   lean, half = rng.normal(0, 0.06) * size[0], rng.uniform(0.012, 0.05) * unit
-  color = people.cloth_color(rng)
+  color = cloth_color(rng)
   return [
-    _board((x - lean, -9), (x + lean, size[0] + 9), half, color, bulge=1.0)
+    backdrop.board(
+      (x - lean, -9), (x + lean, size[0] + 9), half, color, bulge=1.0
+    )
   ]
 
 
 def _crate(rng, x, y, unit, size) -> list:
   wide, high = rng.uniform(0.08, 0.3, 2) * unit
-  color, pattern = people.cloth_color(rng), sample_pattern(rng, unit)
-  top = _board((x - wide, y), (x + wide, y), 0.015 * unit + 1, color * 0.75)
-  return [_board((x, y), (x, y + 2 * high), wide, color, pattern), top]
+  color, pattern = cloth_color(rng), backdrop.sample_pattern(rng, unit)
+  top = backdrop.board(
+    (x - wide, y), (x + wide, y), 0.015 * unit + 1, color * 0.75
+  )
+  return [backdrop.board((x, y), (x, y + 2 * high), wide, color, pattern), top]
 
 
 def _ball(rng, x, y, unit, size) -> list:
   radii = np.full(3, rng.uniform(0.03, 0.1) * unit)
-  color, pattern = people.cloth_color(rng), sample_pattern(rng, unit)
-  center = np.array([x, y, 0.0])
-  return [paint.Ellipsoid(center, np.eye(3), radii, color, pattern)]
+  color = cloth_color(rng)
+  return [backdrop.disc(x, y, radii, color, backdrop.sample_pattern(rng, unit))]
 
 
 def _bush(rng, x, y, unit, size) -> list:
-  green = np.array([rng.uniform(30, 110), rng.uniform(80, 150), 40.0])
-  leaves = []
-  for _ in range(rng.integers(8, 22)):
-    dx, dy = rng.normal(0, 0.07, 2) * unit
-    turn, length = rng.uniform(0, np.pi), rng.uniform(0.03, 0.08) * unit
-    tip = x + dx + np.cos(turn) * length, y + dy + np.sin(turn) * length
-    color = green * rng.uniform(0.6, 1.25)
-    leaf = _board((x + dx, y + dy), tip, 0.014 * unit + 0.5, color, cap=1.0)
-    leaves.append(leaf._replace(bulge=0.5))
-  return leaves
+  count = int(rng.integers(8, 22))
+  return backdrop.sample_leaves(rng, x, y, 0.07 * unit, count)
 
 
 def _rail(rng, x, y, unit, size) -> list:
-  color, half = people.cloth_color(rng), rng.uniform(0.01, 0.025) * unit
+  color, half = cloth_color(rng), rng.uniform(0.01, 0.025) * unit
   drop = rng.normal(0, 0.05) * size[1]
   ends = (-9, y - drop), (size[1] + 9, y + drop)
-  return [_board(*ends, half, color, bulge=1.0)]
-
-
-def sample_pattern(rng, unit: float) -> paint.Pattern | None:
-  """Draws a pattern for a wall or a thing, or none."""
-  if rng.random() < 0.5:
-    return None
-  kind = str(rng.choice(["rings", "lines", "check", "dots"]))
-  period = max(4.0, rng.uniform(0.03, 0.2) * unit)
-  return paint.Pattern(kind, period, people.cloth_color(rng))
-
-
-def sample_backdrop(rng, size, light) -> np.ndarray:
-  """Draws a wall or a landscape full of things, more or less in focus.
-
-  Args:
-    rng: where all randomness comes from.
-    size: (height, width).
-    light: [3] unit vector.
-
-  Returns:
-    float32 [3, H, W].
-  """
-  blur = rng.choice([1, 1, 2, 3])  # painted smaller, then stretched
-  small = tuple(-(-side // blur) + 1 for side in size)
-  image = _ground(rng, small)
-  clutter = [_clutter(rng, small) for _ in range(rng.integers(3, 24))]
-  # Later ones lie over earlier ones.
-  clutter = [_lifted(solid, 2 * i) for i, solid in enumerate(clutter)]
-  image = paint.composite(image, paint.paint_layer(clutter, small, light))
-  strength = rng.uniform(0, 0.12)
-  texture = paint.cloud(rng, small, cells=16, octaves=4)
-  return paint.resample(image * (1 + texture * np.float32(strength)), size)
-
-
-def _ground(rng, size) -> np.ndarray:
-  """Two fields with a border between them, each shaded unevenly."""
-  height, width = size
-  colors = np.stack([people.cloth_color(rng) for _ in range(4)])
-  colors = colors.astype(np.float32).reshape(2, 2, 3).transpose(2, 0, 1)
-  upper = paint.resample(colors, (height, width))
-  lower = np.float32(0.55) * upper[::-1] + np.float32(30)
-  horizon = np.linspace(0, 0, width) + rng.uniform(0.35, 1.1) * height
-  horizon = horizon + rng.normal(0, 0.1) * np.linspace(-1, 1, width) * height
-  rows = np.arange(height)[:, None]
-  share = np.clip(rows - horizon + 0.5, 0, 1).astype(np.float32)
-  field = paint.cloud(rng, size, cells=2, octaves=3) * np.float32(12)
-  return upper + (lower - upper) * share + field
-
-
-def _clutter(rng, size):
-  """One thing of the background: a board, a pole, a limb-like rod, a blob."""
-  height, width = size
-  x, y = rng.uniform(-0.1, 1.1) * width, rng.uniform(-0.1, 1.1) * height
-  color, scale = people.cloth_color(rng), float(max(size))
-  kind = rng.integers(4)
-  if kind == 0:
-    high, half = rng.uniform(0.05, 0.6) * height, rng.uniform(0.02, 0.2) * width
-    pattern = sample_pattern(rng, scale / 2)
-    return _board((x, y), (x, y + high), half, color, pattern)
-  turn, length = rng.uniform(0, np.pi), rng.uniform(0.05, 0.5) * scale
-  tip = x + np.cos(turn) * length, y + np.sin(turn) * length
-  if kind == 1:
-    return _board((x, y), tip, rng.uniform(0.004, 0.02) * scale, color, cap=1.0)
-  if kind == 2:
-    half = rng.uniform(0.01, 0.04) * scale
-    rod = _board((x, y), tip, half, color, bulge=0.5, cap=1.0)
-    return rod._replace(widths=np.array([1.0, rng.uniform(0.4, 1)]) * half)
-  radii = np.array([*rng.uniform(0.02, 0.15, 2), 0.01]) * scale
-  center = np.array([x, y, 0.0])
-  return paint.Ellipsoid(center, np.eye(3), radii, color)
-
-
-def _lifted(solid, z: float):
-  shift = np.array([0, 0, z])
-  if isinstance(solid, paint.Rod):
-    return solid._replace(start=solid.start + shift, end=solid.end + shift)
-  return solid._replace(center=solid.center + shift)
+  return [backdrop.board(*ends, half, color, bulge=1.0)]
