@@ -98,6 +98,11 @@ class Convention:
       alignment=self.alignment,
     )
 
+  def describe(self) -> str:
+    """One line: everything but the skeleton's details."""
+    fields = dataclasses.asdict(self) | {"skeleton": self.skeleton.name}
+    return "  ".join(f"{name}={value}" for name, value in fields.items())
+
   def to_json(self) -> dict[str, Any]:
     """A dictionary that `from_json` reads back."""
     return dataclasses.asdict(self)
@@ -119,3 +124,27 @@ def from_json(fields: Mapping[str, Any]) -> Convention:
   for name in ("crop_size", "heatmap_size"):
     fields[name] = tuple(fields[name])
   return Convention(**fields)
+
+
+def from_config(
+  fields: Mapping[str, Any], *, skeleton: skeletons.Skeleton
+) -> Convention:
+  """The convention a configuration asks for.
+
+  Args:
+    fields: its `convention` part; a `truncate` of 0 means the whole Gaussian.
+    skeleton: of the training data.
+
+  Returns:
+    The convention, with heatmaps at a quarter of the crop's resolution.
+  """
+  fields = dict(fields)
+  height, width = fields.pop("crop_size")
+  truncate = fields.pop("truncate") or None
+  return Convention(
+    skeleton=skeleton,
+    crop_size=(height, width),
+    heatmap_size=(height // 4, width // 4),
+    truncate=truncate,
+    **fields,
+  )

@@ -1,0 +1,90 @@
+"""HRNet-W32 at 128x96 on COCO with DARK: Tables 1-6 of the paper, row DARK.
+
+Command   python -m darkjax.train --config=configs/coco_hrnet_w32_128x96.py \
+              --workdir=runs/coco_hrnet_w32_128x96 --config.data.root=DATA
+          where DATA holds coco/annotations, coco/train2017 and coco/val2017
+          as they come from cocodataset.org, and PRETRAINED=imported ImageNet
+          weights: --config.pretrained=DIR (see darkjax.models.weights).
+Hardware  the authors: 2 GPUs with 64 people each, 210 epochs.
+Expected  AP 70.7, AP50 88.9, AP75 78.4 on val2017 with detected boxes.
+Achieved  not run.
+
+The fields below are all there are; other configurations import this one and
+change what differs.
+"""
+
+import os
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+  config = ml_collections.ConfigDict()
+  config.seed = 0
+  # Folder of a checkpoint whose variables training starts from; "" for none.
+  config.pretrained = ""
+
+  config.model = ml_collections.ConfigDict()
+  config.model.name = "hrnet_w32"
+  config.model.dtype = "float32"  # of the computation: float32 | bfloat16
+  # Batch norm over each device's own people, as the authors ran, or over all:
+  config.model.bn_sync = "none"  # none | global
+
+  config.convention = ml_collections.ConfigDict()
+  config.convention.crop_size = (128, 96)  # height, width, px
+  config.convention.alignment = "dark"  # hrnet | dark | udp
+  config.convention.padding = 1.25  # factor on the widened box
+  config.convention.sigma = 1.0  # heatmap px
+  config.convention.quantize = "none"  # none (unbiased) | round | floor | ceil
+  config.convention.truncate = 0.0  # sigmas; 0 for the whole Gaussian
+  config.convention.blur_kernel = 3  # heatmap px
+  config.convention.flip_shift = 0  # heatmap px, 0 | 1
+  config.convention.channel_order = "rgb"  # rgb | bgr
+
+  config.data = ml_collections.ConfigDict()
+  # Folder that the paths below start from.
+  config.data.root = os.environ.get("DARKJAX_DATA", "data")
+  # Pairs of a COCO-format json and its folder of images.
+  config.data.train = (
+    ("coco/annotations/person_keypoints_train2017.json", "coco/train2017"),
+  )
+  config.data.val = (
+    "coco/annotations/person_keypoints_val2017.json",
+    "coco/val2017",
+  )
+  # Folder for the prepared records; "" for the user's cache folder.
+  config.data.cache = ""
+
+  config.augmentation = ml_collections.ConfigDict()
+  config.augmentation.half_body_probability = 0.3
+  config.augmentation.half_body_upper_probability = 0.69
+  config.augmentation.scale_factor = 0.35  # standard deviation and bound
+  config.augmentation.rotation_degrees = 45.0  # standard deviation
+  config.augmentation.rotation_probability = 0.6
+  config.augmentation.flip_probability = 0.5
+
+  config.loss = ml_collections.ConfigDict()
+  # Hardest keypoints per person that count; 0 for all (the recipe).
+  config.loss.hardest_keypoints = 0
+
+  config.optimizer = ml_collections.ConfigDict()
+  config.optimizer.learning_rate = 1e-3
+  config.optimizer.milestones = (170, 200)  # epochs at which the rate decays
+  config.optimizer.decay = 0.1  # factor at a milestone
+  config.optimizer.warmup_steps = 0
+  config.optimizer.clip_norm = 0.0  # of all gradients; 0 for no clipping
+  config.optimizer.ema_decay = 0.0  # of the averaged weights; 0 for none
+
+  config.train = ml_collections.ConfigDict()
+  config.train.batch_size = 128  # people in all devices together
+  config.train.epochs = 210
+  config.train.log_every_steps = 50
+  config.train.evaluate_every_epochs = 10
+  config.train.checkpoint_every_epochs = 1
+  config.train.keep_checkpoints = 2
+
+  config.evaluate = ml_collections.ConfigDict()
+  config.evaluate.batch_size = 256  # people in all devices together
+  config.evaluate.methods = ("argmax", "standard", "dark")
+  config.evaluate.flip_test = True
+  return config

@@ -1,0 +1,90 @@
+"""What a run tells: metrics.jsonl, TensorBoard curves, and progress.
+
+`metrics.jsonl` has one json object a line, each with `step`; resuming a run
+drops the lines after the step it resumes from, so that the file reads like that
+of an uninterrupted run.
+"""
+
+import json
+import logging
+import pathlib
+import sys
+import time
+from collections.abc import Mapping
+
+from tensorboard.summary import Writer
+from tqdm import tqdm
+
+_LOG = logging.getLogger(__name__)
+
+
+class Report:
+  """Writes the metrics of a run and shows its progress.
+
+  Use it in a `with`, so that what is buffered reaches the disk.
+  """
+
+  def __init__(
+    self, workdir: str | pathlib.Path, *, start_step: int, total_steps: int
+  ):
+    """Opens the files.
+
+    Args:
+      workdir: folder of the run.
+      start_step: steps done before; later lines of the log are dropped.
+      total_steps: steps of the whole run.
+    """
+    workdir = pathlib.Path(workdir)
+    workdir.mkdir(parents=True, exist_ok=True)
+    self._path = workdir / "metrics.jsonl"
+    _drop_after(self._path, start_step)
+    self._file = self._path.open("a")
+    self._curves = Writer(str(workdir))
+    self._total = total_steps
+    self._seen = (start_step, time.monotonic())
+    self._bar = tqdm(
+      total=total_steps,
+      initial=start_step,
+      unit="step",
+      dynamic_ncols=True,
+      disable=not sys.stderr.isatty(),
+    )
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *exception):
+    self._bar.close()
+    self._file.close()
+    self._curves.close()
+
+  def advance(self, step: int) -> None:
+    """Moves the progress bar to `step`."""
+    self._bar.update(step - self._bar.n)
+
+  def rate(self, step: int, batch_size: int) -> float:
+    """People per second since the last call."""
+    (before, then), now = self._seen, time.monotonic()
+    self._seen = (step, now)
+    return (step - before) * batch_size / max(now - then, 1e-9)
+
+  def write(self, step: int, metrics: Mapping[str, float]) -> None:
+    """Adds one line to the log, its numbers to the curves, and shows it."""
+    numbers = {name: float(value) for name, value in metrics.items()}
+    self._file.write(json.dumps({"step": step, **numbers}) + "\n")
+    self._file.flush()
+    for name, value in numbers.items():
+      self._curves.add_scalar(name, value, step)
+    shown = "  ".join(f"{name} {v:.5g}" for name, v in numbers.items())
+    if self._bar.disable:
+      _LOG.info("step %d/%d  %s", step, self._total, shown)
+    else:
+      self._bar.set_postfix_str(shown[:60], refresh=False)
+
+
+def _drop_after(path: pathlib.Path, step: int) -> None:
+  if not path.exists():
+    return
+  lines = path.read_text().splitlines()
+  kept = [line for line in lines if json.loads(line)["step"] <= step]
+  path.write_text("".join(line + "\n" for line in kept))

@@ -1,0 +1,45 @@
+"""What the commands do before JAX starts; importing the library does none."""
+
+import logging
+import os
+import pathlib
+
+import jax
+
+
+def cache_directory() -> pathlib.Path:
+  """Where compiled programs and prepared records are kept between runs.
+
+  `DARKJAX_CACHE`, else `darkjax` in `XDG_CACHE_HOME`, else `~/.cache/darkjax`.
+  """
+  root = os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")
+  default = pathlib.Path(root) / "darkjax"
+  return pathlib.Path(os.environ.get("DARKJAX_CACHE", default))
+
+
+def start() -> None:
+  """Log lines, quiet TensorFlow, and a persistent compilation cache.
+
+  A cache folder that the user named (`JAX_COMPILATION_CACHE_DIR`) is kept.
+  """
+  logging.basicConfig(
+    level=logging.INFO, format="%(message)s", handlers=[_StdErr()], force=True
+  )
+  for noisy in ("absl", "jax", "orbax", "tensorflow", "PIL"):
+    logging.getLogger(noisy).setLevel(logging.WARNING)
+  # tf.data decodes and crops; oneDNN would only announce itself.
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+  os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+  if not jax.config.jax_compilation_cache_dir:
+    jax.config.update(
+      "jax_compilation_cache_dir", str(cache_directory() / "compiled")
+    )
+
+
+class _StdErr(logging.StreamHandler):
+  """Writes log lines above a progress bar rather than through it."""
+
+  def emit(self, record):
+    from tqdm import tqdm  # only the commands show progress
+
+    tqdm.write(self.format(record), file=self.stream)

@@ -1,0 +1,188 @@
+"""One training step: pure, written for one device, mapped in train.py."""
+
+import functools
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from darkjax import inference, losses, optim
+from darkjax.convention import Convention
+from darkjax.heatmaps import encode
+
+
+class State(flax.struct.PyTreeNode):
+  """What a step changes.
+
+  Attributes:
+    step: optimiser steps done, int32 scalar.
+    params: weights of the model, float32.
+    batch_stats: running statistics of batch norm.
+    opt_state: of the optimiser.
+    average: moving average of `params`, or None where the run keeps none.
+  """
+
+  step: jax.Array
+  params: Any
+  batch_stats: Any
+  opt_state: Any
+  average: Any
+
+  @property
+  def variables(self) -> dict[str, Any]:
+    """What inference uses: the averaged weights where there are any."""
+    params = self.params if self.average is None else self.average
+    return {"params": params, "batch_stats": self.batch_stats}
+
+  @property
+  def training(self) -> dict[str, Any]:
+    """What a run needs to continue, besides `variables`."""
+    rest = {"step": self.step, "opt_state": self.opt_state}
+    return rest if self.average is None else rest | {"params": self.params}
+
+  def restored(self, variables: Any, training: Any) -> "State":
+    """This state with what `variables` and `training` gave before."""
+    averaged = self.average is not None
+    return State(
+      step=training["step"],
+      params=training["params"] if averaged else variables["params"],
+      batch_stats=variables["batch_stats"],
+      opt_state=training["opt_state"],
+      average=variables["params"] if averaged else None,
+    )
+
+
+def create_state(
+  key: jax.Array,
+  model: Any,
+  optimizer: optax.GradientTransformation,
+  *,
+  crop_size: tuple[int, int],
+  averaged: bool = False,
+) -> State:
+  """Initial weights and optimiser.
+
+  Args:
+    key: random key of the weights.
+    model: a Linen module of darkjax.models.
+    optimizer: from `optim.create_optimizer`.
+    crop_size: (height, width) of the network's input, px.
+    averaged: keep a moving average of the weights.
+
+  Returns:
+    The state at step 0.
+  """
+  images = jnp.zeros((1, *crop_size, 3), jnp.float32)
+  variables = jax.jit(model.init)(key, images)
+  params = variables["params"]
+  return State(
+    step=jnp.zeros((), jnp.int32),
+    params=params,
+    batch_stats=variables.get("batch_stats", {}),
+    opt_state=optimizer.init(params),
+    average=jax.tree.map(jnp.copy, params) if averaged else None,
+  )
+
+
+def train_step(
+  state: State,
+  batch: dict[str, jax.Array],
+  *,
+  model: Any,
+  optimizer: optax.GradientTransformation,
+  convention: Convention,
+  hardest_keypoints: int = 0,
+  ema_decay: float = 0.0,
+  axis_name: str | None = None,
+) -> tuple[State, dict[str, jax.Array]]:
+  """One optimiser step; pure, and mapped over devices by `map_step`.
+
+  Args:
+    state: before the step.
+    batch: fields `schema.DEVICE_FIELDS` of this device's B people.
+    model: a Linen module of darkjax.models.
+    optimizer: from `optim.create_optimizer`.
+    convention: draws the targets.
+    hardest_keypoints: keypoints per person that count; 0 for all.
+    ema_decay: of `State.average`.
+    axis_name: axis to average gradients and statistics over, if mapped.
+
+  Returns:
+    The state after the step and {"loss", "gradient_norm"}, float32 scalars.
+  """
+  average = functools.partial(_average, axis_name=axis_name)
+  objective = functools.partial(
+    _objective,
+    batch_stats=state.batch_stats,
+    batch=batch,
+    model=model,
+    convention=convention,
+    hardest_keypoints=hardest_keypoints,
+  )
+  value_and_grad = jax.value_and_grad(objective, has_aux=True)
+  (loss, batch_stats), gradients = average(value_and_grad(state.params))
+  updates, opt_state = optimizer.update(
+    gradients, state.opt_state, state.params
+  )
+  params = optax.apply_updates(state.params, updates)
+  averaged = state.average
+  if averaged is not None:
+    averaged = optim.update_ema(averaged, params, decay=ema_decay)
+  metrics = {"loss": loss, "gradient_norm": optax.global_norm(gradients)}
+  return (
+    State(state.step + 1, params, batch_stats, opt_state, averaged),
+    metrics,
+  )
+
+
+def _average(tree, axis_name):
+  return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
+
+
+def _objective(
+  params, *, batch_stats, batch, model, convention, hardest_keypoints
+):
+  """Mean loss of a batch, and the batch statistics after it."""
+  pixels = inference.normalize(
+    batch["image"], channel_order=convention.channel_order
+  )
+  outputs, updates = model.apply(
+    {"params": params, "batch_stats": batch_stats},
+    pixels,
+    train=True,
+    mutable=["batch_stats"],
+  )
+  target, weights = draw_targets(batch, convention)
+  stages = outputs if isinstance(outputs, tuple) else (outputs,)
+  per_keypoint = sum(
+    losses.heatmap_mse(heatmaps, target, weights) for heatmaps in stages
+  )
+  if hardest_keypoints:
+    per_keypoint = losses.hardest_keypoints(
+      per_keypoint, count=hardest_keypoints
+    )
+  return per_keypoint.mean(), updates.get("batch_stats", {})
+
+
+def draw_targets(
+  batch: dict[str, jax.Array], convention: Convention
+) -> tuple[jax.Array, jax.Array]:
+  """Target heatmaps [B, H', W', K] and keypoint weights [B, K] of a batch."""
+  points = batch["keypoints_heatmap"]
+  target = encode.render_heatmaps(
+    points,
+    size=convention.heatmap_size,
+    sigma=convention.sigma,
+    quantize=convention.quantize,
+    truncate=convention.truncate,
+  )
+  weights = encode.keypoint_weights(
+    points,
+    batch["visibility"],
+    size=convention.heatmap_size,
+    sigma=convention.sigma,
+    quantize=convention.quantize,
+  )
+  return target, weights * batch["mask"][:, None]

@@ -1,0 +1,347 @@
+"""Training: `python -m darkjax.train --config=configs/quickstart.py`.
+
+A run lives in `--workdir`: checkpoints/, metrics.jsonl, TensorBoard events and
+config.json. Started again with the same folder it continues where it stopped.
+"""
+
+import functools
+import json
+import logging
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import flax.jax_utils
+import jax
+import ml_collections
+import numpy as np
+from absl import app, flags
+from ml_collections import config_flags
+
+from darkjax import checkpoint, evaluate, models, optim, startup
+from darkjax import convention as convention_lib
+from darkjax.data import schema
+from darkjax.report import Report
+from darkjax.step import State, create_state, train_step
+
+_LOG = logging.getLogger(__name__)
+AXIS = "devices"  # the mapped axis of a step
+
+
+def map_step(step):
+  """`step` over the local and remote devices: the one place with pmap."""
+  return jax.pmap(
+    functools.partial(step, axis_name=AXIS), axis_name=AXIS, donate_argnums=0
+  )
+
+
+def shard(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+  """Splits the batch axis over this process's devices: [D, B/D, ...]."""
+  devices = jax.local_device_count()
+  return {
+    name: array.reshape(devices, -1, *array.shape[1:])
+    for name, array in schema.to_device_fields(batch).items()
+  }
+
+
+def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
+  """Trains on the data the configuration names.
+
+  Args:
+    config: a configuration like configs/coco_hrnet_w32_128x96.py.
+    workdir: folder of the run; a run found there is continued.
+
+  Returns:
+    The metrics of the evaluation after the last step.
+  """
+  from darkjax.data import augment, coco, pipeline  # TensorFlow
+
+  sources = [_load(coco, config, paths) for paths in config.data.train]
+  val = _load(coco, config, config.data.val)
+  convention = convention_lib.from_config(
+    config.convention, skeleton=sources[0].skeleton
+  )
+  processes = {
+    "process_index": jax.process_index(),
+    "process_count": jax.process_count(),
+  }
+
+  def batches(start_step):
+    return pipeline.train_batches(
+      sources,
+      convention,
+      augment.from_config(config.augmentation),
+      batch_size=config.train.batch_size // jax.process_count(),
+      seed=config.seed,
+      start_step=start_step,
+      **processes,
+    )
+
+  def score(model, variables):
+    people = evaluate.predict(
+      model,
+      variables,
+      pipeline.eval_batches(
+        val,
+        convention,
+        batch_size=config.evaluate.batch_size // jax.process_count(),
+        **processes,
+      ),
+      convention,
+      methods=config.evaluate.methods,
+      flip_test=config.evaluate.flip_test,
+    )
+    return evaluate.score(people, val.annotations, convention.skeleton)
+
+  return fit(
+    config,
+    workdir,
+    convention=convention,
+    batches=batches,
+    score=score,
+    steps_per_epoch=pipeline.steps_per_epoch(
+      sources, global_batch_size=config.train.batch_size
+    ),
+  )
+
+
+def _load(coco, config, paths):
+  """Prepares a pair of json and image folder, named from the data's root."""
+  annotations, images = (pathlib.Path(config.data.root) / p for p in paths)
+  return coco.load(annotations, images, cache_dir=config.data.cache)
+
+
+def fit(
+  config: ml_collections.ConfigDict,
+  workdir: str,
+  *,
+  convention: convention_lib.Convention,
+  batches: Callable[[int], Iterator[dict[str, np.ndarray]]],
+  score: Callable[[Any, Any], dict[str, float]],
+  steps_per_epoch: int,
+) -> dict[str, float]:
+  """Trains on any batches: data/schema.py says what is in one.
+
+  Args:
+    config: a configuration like configs/coco_hrnet_w32_128x96.py.
+    workdir: folder of the run; a run found there is continued.
+    convention: of the batches, the targets and the checkpoint.
+    batches: first step -> this process's batches from that step on.
+    score: (model, variables) -> metrics.
+    steps_per_epoch: steps that `config.train`'s epochs are made of.
+
+  Returns:
+    The metrics of the evaluation after the last step.
+
+  Raises:
+    FloatingPointError: the loss is not finite; names step and batch.
+    ValueError: a label is not finite; names the annotation.
+  """
+  model_fields = _model_fields(config, convention)
+  model = models.create_model(**model_fields)
+  optimizer = optim.create_optimizer(
+    config.optimizer, steps_per_epoch=steps_per_epoch
+  )
+  metadata = checkpoint.Metadata(convention, model_fields, config.to_dict())
+  step = map_step(
+    functools.partial(
+      train_step,
+      model=model,
+      optimizer=optimizer,
+      convention=convention,
+      hardest_keypoints=config.loss.hardest_keypoints,
+      ema_decay=config.optimizer.ema_decay,
+    )
+  )
+  with checkpoint.manager(
+    pathlib.Path(workdir) / "checkpoints", keep=config.train.keep_checkpoints
+  ) as checkpoints:
+    state = _first_state(config, model, optimizer, convention, checkpoints)
+    _describe(config, workdir, convention, state, steps_per_epoch)
+    return _loop(
+      config,
+      workdir,
+      state,
+      step,
+      batches,
+      schedule=optim.learning_rate_schedule(
+        config.optimizer, steps_per_epoch=steps_per_epoch
+      ),
+      steps_per_epoch=steps_per_epoch,
+      score=lambda variables: score(model, variables),
+      save=functools.partial(_save, checkpoints, metadata),
+    )
+
+
+def _model_fields(config, convention) -> dict[str, Any]:
+  """What `create_model` needs, and the checkpoint remembers."""
+  synchronised = {"none": None, "global": AXIS}
+  return {
+    "name": config.model.name,
+    "num_keypoints": convention.skeleton.num_keypoints,
+    "dtype": config.model.dtype,
+    "bn_axis_name": synchronised[config.model.bn_sync],
+  }
+
+
+def _first_state(config, model, optimizer, convention, checkpoints) -> State:
+  """The run's last state, else the pretrained weights, else new ones."""
+  state = create_state(
+    jax.random.key(config.seed),
+    model,
+    optimizer,
+    crop_size=convention.crop_size,
+    averaged=config.optimizer.ema_decay > 0,
+  )
+  found = checkpoint.restore(
+    checkpoints, variables=state.variables, training=state.training
+  )
+  if found is not None:
+    _check_same(found.metadata.convention, convention)
+    return state.restored(found.variables, found.training)
+  if config.pretrained:
+    variables, _ = checkpoint.load(config.pretrained)
+    return state.replace(
+      params=variables["params"],
+      batch_stats=variables["batch_stats"],
+      average=variables["params"] if state.average is not None else None,
+    )
+  return state
+
+
+def _check_same(stored, wanted) -> None:
+  if stored != wanted:
+    raise ValueError(
+      "the checkpoint in this workdir was trained with another convention "
+      f"({'; '.join(stored.differences(wanted))}); use a new --workdir"
+    )
+
+
+def _describe(config, workdir, convention, state, steps_per_epoch) -> None:
+  """The first lines of the log, and config.json."""
+  count = sum(x.size for x in jax.tree.leaves(state.params))
+  _LOG.info("convention: %s", convention.describe())
+  _LOG.info(
+    "%s: %d parameters; %d devices (%s) in %d processes, %d people each",
+    config.model.name,
+    count,
+    jax.device_count(),
+    jax.devices()[0].platform,
+    jax.process_count(),
+    config.train.batch_size // jax.device_count(),
+  )
+  _LOG.info(
+    "%d epochs of %d steps from step %d, in %s",
+    config.train.epochs,
+    steps_per_epoch,
+    state.step,
+    workdir,
+  )
+  path = pathlib.Path(workdir) / "config.json"
+  path.write_text(json.dumps(config.to_dict(), indent=2))
+
+
+def _loop(
+  config,
+  workdir,
+  state,
+  step_fn,
+  batches,
+  *,
+  schedule,
+  steps_per_epoch,
+  score,
+  save,
+):
+  """Steps, log lines, evaluations and checkpoints until the last step."""
+  settings, metrics = config.train, {}
+  first, total = int(state.step), settings.epochs * steps_per_epoch
+  stream = batches(first)
+  state = flax.jax_utils.replicate(state)
+  with Report(workdir, start_step=first, total_steps=total) as report:
+    previous = None
+    for step in range(first + 1, total + 1):
+      batch = next(stream)
+      _check_labels(step, batch)
+      state, values = step_fn(state, shard(batch))
+      _check_finite(previous)
+      previous = (step, values, batch)
+      report.advance(step)
+
+      def due(every, step=step):
+        return step % every == 0 or step == total
+
+      if due(settings.log_every_steps):
+        _check_finite(previous)
+        report.write(
+          step,
+          _first(values)
+          | {
+            "learning_rate": schedule(step - 1),
+            "epoch": step / steps_per_epoch,
+            "images_per_second": report.rate(step, settings.batch_size),
+          },
+        )
+      if due(settings.evaluate_every_epochs * steps_per_epoch):
+        metrics = score(flax.jax_utils.unreplicate(state).variables)
+        report.write(step, metrics)
+      if due(settings.checkpoint_every_epochs * steps_per_epoch):
+        _check_finite(previous)
+        save(flax.jax_utils.unreplicate(state))
+  return metrics or score(flax.jax_utils.unreplicate(state).variables)
+
+
+def _first(replicated) -> dict[str, float]:
+  """The first device's values; they are the same on all."""
+  return {name: float(value[0]) for name, value in replicated.items()}
+
+
+def _check_labels(step, batch) -> None:
+  """Stops the run before a label that is not a number is learnt from."""
+  finite = np.isfinite(batch["keypoints_heatmap"]).all(-1)
+  wrong = (~finite & (batch["visibility"] > 0)).any(-1)
+  if wrong.any():
+    raise ValueError(
+      f"step {step}: keypoints are not finite in annotations "
+      f"{batch['annotation_id'][wrong].tolist()}; mend or remove them"
+    )
+
+
+def _check_finite(done) -> None:
+  """Stops the run where a step's loss or gradient is not finite."""
+  if done is None:
+    return
+  step, values, batch = done
+  values = _first(values)
+  if not np.isfinite(list(values.values())).all():
+    raise FloatingPointError(
+      f"step {step}: {values}, from finite labels: training diverged. Lower "
+      "optimizer.learning_rate or set optimizer.clip_norm; the last "
+      "checkpoint is from before. Annotations in the batch: "
+      f"{batch['annotation_id'].tolist()}"
+    )
+
+
+def _save(checkpoints, metadata, state) -> None:
+  checkpoint.save(
+    checkpoints,
+    int(state.step),
+    variables=state.variables,
+    training=state.training,
+    metadata=metadata,
+  )
+
+
+def main(argv) -> None:
+  """Trains as the flags say."""
+  del argv
+  startup.start()
+  metrics = train(flags.FLAGS.config, flags.FLAGS.workdir)
+  print(evaluate.table(metrics))
+
+
+if __name__ == "__main__":
+  config_flags.DEFINE_config_file("config", None, "A file of configs/.")
+  flags.DEFINE_string("workdir", None, "Folder of the run.")
+  flags.mark_flags_as_required(["config", "workdir"])
+  app.run(main)

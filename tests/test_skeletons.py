@@ -1,0 +1,100 @@
+"""Skeletons: the built-in ones, validation, and reading COCO categories."""
+
+import dataclasses
+
+import pytest
+
+from darkjax import skeletons
+
+BUILT_IN = [skeletons.COCO, skeletons.MPII, skeletons.LSP]
+
+
+@pytest.mark.parametrize(
+  ("skeleton", "count"), list(zip(BUILT_IN, (17, 16, 14), strict=True))
+)
+def test_counts_are_those_of_the_data_sets(skeleton, count):
+  assert skeleton.num_keypoints == count
+  assert len(skeleton.sigmas) == count
+
+
+@pytest.mark.parametrize("skeleton", BUILT_IN)
+def test_flip_trades_left_and_right_and_is_its_own_inverse(skeleton):
+  names = skeleton.keypoint_names
+  for k, flipped in enumerate(skeleton.flip_indices):
+    side, other = ("left", "right") if "left" in names[k] else ("right", "left")
+    assert names[flipped] == names[k].replace(side, other)
+    assert skeleton.flip_indices[flipped] == k
+
+
+@pytest.mark.parametrize("skeleton", BUILT_IN)
+def test_upper_and_lower_body_part_the_keypoints(skeleton):
+  both = (*skeleton.upper_body, *skeleton.lower_body)
+  assert sorted(both) == list(range(skeleton.num_keypoints))
+
+
+@pytest.mark.parametrize("skeleton", BUILT_IN)
+def test_json_round_trip(skeleton):
+  assert skeletons.from_json(skeleton.to_json()) == skeleton
+
+
+@pytest.mark.parametrize(
+  ("change", "message"),
+  [
+    ({"keypoint_names": ("nose",) * 17}, "unique"),
+    ({"flip_pairs": ((1, 2), (2, 3))}, "at most one flip pair"),
+    ({"flip_pairs": ((1, 1),)}, "never to itself"),
+    ({"limbs": ((0, 17),)}, "0..K-1"),
+    ({"sigmas": (0.1,) * 16}, "K=17 positive sigmas"),
+    ({"sigmas": (0.0,) * 17}, "positive"),
+  ],
+)
+def test_contradictions_are_refused(change, message):
+  with pytest.raises(ValueError, match=message):
+    dataclasses.replace(skeletons.COCO, **change)
+
+
+def test_category_of_coco_gives_the_built_in_skeleton():
+  category = {
+    "name": "coco",
+    "keypoints": list(skeletons.COCO.keypoint_names),
+    "skeleton": [[a + 1, b + 1] for a, b in skeletons.COCO.limbs],
+  }
+  assert skeletons.from_coco_category(category) == skeletons.COCO
+
+
+@pytest.mark.parametrize(
+  "names",
+  [
+    ["left_tip", "right_tip"],
+    ["tip_left", "tip_right"],
+    ["l_tip", "r_tip"],
+    ["tip.L", "tip.R"],
+    ["Left Tip", "Right Tip"],
+  ],
+)
+def test_flip_pairs_are_guessed_from_names(names):
+  assert skeletons.guess_flip_pairs(["palm", *names]) == ((1, 2),)
+
+
+def test_names_that_only_look_sided_are_not_paired():
+  # "lip" becomes "rip" when l is read as a side.
+  assert skeletons.guess_flip_pairs(["lip", "rip", "tail"]) == ()
+
+
+@pytest.mark.parametrize(
+  ("category", "options", "message"),
+  [
+    ({"name": "cat"}, {}, "no 'keypoints'"),
+    ({"name": "cat", "keypoints": ["a", "b"]}, {"num_keypoints": 3}, "hold 3"),
+    ({"name": "cat", "keypoints": ["a"]}, {"sigmas": [1, 2]}, "K=1"),
+    ({"name": "cat", "keypoints": ["a"], "skeleton": [[0, 1]]}, {}, "from 1"),
+  ],
+)
+def test_bad_categories_are_refused(category, options, message):
+  with pytest.raises(ValueError, match=message):
+    skeletons.from_coco_category(category, **options)
+
+
+def test_unknown_name_lists_the_known():
+  with pytest.raises(ValueError, match="coco, mpii, lsp"):
+    skeletons.get_skeleton("hand")
