@@ -264,7 +264,7 @@ def test_no_medium_person_gives_minus_1():
 
 @pytest.mark.parametrize("ids", [(0, 1), (5, 5), (None, None)])
 def test_annotation_ids_do_not_matter(ids):
-  """Plain pycocotools takes a match with id 0 for none: AP 50 here."""
+  """Plain pycocotools takes a match with id 0 for none."""
   file = _file(_two_people())
   for person, number in zip(file["annotations"], ids, strict=True):
     person["id"] = number
