@@ -25,7 +25,6 @@ METRIC_NAMES = (
 _NEEDED = {
   "image_id": "name the image that the person is in",
   "keypoints": "write K times (x, y, visibility), all 0 for none",
-  "num_keypoints": "write the count of keypoints with visibility above 0",
   "area": "write the area of the person's mask in px² or, as is usual where "
   "there is none, 0.53 of the box",
   "bbox": "write (x, y, width, height), for instance the keypoints' extent",
@@ -50,7 +49,8 @@ def average_precision(
   when no image has a person with labelled keypoints.
 
   Args:
-    annotations: a COCO keypoint file, or its content (left unchanged).
+    annotations: a COCO keypoint file, or its content (left unchanged). Where
+      it leaves out num_keypoints, labelled keypoints are counted.
     results: what `to_results` gives; may be empty.
     sigmas: K OKS constants.
     image_ids: images to score; all of the file's by default. People and
@@ -63,8 +63,8 @@ def average_precision(
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: not a COCO json; an annotation without area, num_keypoints,
-      bbox or with another K; images or categories that the file does not have.
+    ValueError: not a COCO json; an annotation without area or bbox, or with
+      another K; images or categories that the file does not have.
   """
   truth = _load_truth(annotations, len(sigmas))
   predicted = _load_results(truth, results, len(sigmas))
@@ -108,12 +108,26 @@ def _people(annotations, categories, num_keypoints: int, source: str):
   """
   scored = {category["id"] for category in categories}
   people = [p for p in annotations if p.get("category_id") in scored]
+  people = [_with_defaults(person, num_keypoints) for person in people]
   for person in people:
     _check_annotation(person, num_keypoints, source)
   return [
-    {"iscrowd": 0, **person, "id": number}
+    {**person, "id": number, "num_keypoints": _labelled(person)}
     for number, person in enumerate(people, start=1)
   ]
+
+
+def _with_defaults(person, num_keypoints: int) -> dict[str, Any]:
+  """A copy; people are no crowds, and crowds need no keypoints, by default."""
+  crowd = person.get("iscrowd", 0)
+  keypoints = {"keypoints": [0] * 3 * num_keypoints} if crowd else {}
+  return {"iscrowd": 0, **keypoints, **person}
+
+
+def _labelled(person) -> int:
+  """The annotation's num_keypoints; counted where the file leaves it out."""
+  flags = person["keypoints"][2::3]
+  return person.get("num_keypoints", sum(flag > 0 for flag in flags))
 
 
 def _load_results(truth: COCO, results, num_keypoints: int) -> COCO:

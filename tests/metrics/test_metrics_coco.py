@@ -273,6 +273,17 @@ def test_annotation_ids_do_not_matter(ids):
   assert metrics["AP/gt_boxes"] == FULL
 
 
+def test_num_keypoints_is_counted_where_it_is_missing():
+  """Three people: all labelled, none labelled, a crowd without keypoints."""
+  people = [*_two_people(), _person(2, iscrowd=1)]
+  people[1]["keypoints"] = [0] * 3 * K
+  del people[2]["keypoints"]
+  for person in people:
+    del person["num_keypoints"]
+  metrics = _score(people, [_result(people[0])])
+  assert metrics["AP/gt_boxes"] == metrics["AR/gt_boxes"] == FULL
+
+
 def test_image_ids_choose_the_images():
   people = _two_people()
   metrics = _score(people, [_result(people[1])], image_ids=[2])
@@ -298,7 +309,7 @@ def test_inputs_stay_as_they_were_and_nothing_is_printed(capsys):
   assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("field", ["area", "num_keypoints", "bbox"])
+@pytest.mark.parametrize("field", ["area", "keypoints", "bbox"])
 def test_an_annotation_without_a_field_is_named(field):
   people = _two_people()
   del people[1][field]
