@@ -53,8 +53,8 @@ def _skull(t: Tailor) -> None:
 def _eye(t: Tailor, sign: float) -> None:
   x, y, z = pose.head_places(pose.Build())["left_eye"]
   x, top = sign * x, {"on_top": True}
-  _egg(t, (x, y, z - 0.003), (0.0095, 0.0055, 0.005), _WHITE, **top)
-  _egg(t, (x, y, z), (0.005, 0.005, 0.003), _BLACK, **top)
+  _egg(t, (x, y, z), (0.0095, 0.0055, 0.004), _WHITE, lift=0.005, **top)
+  _egg(t, (x, y, z), (0.005, 0.005, 0.004), _BLACK, lift=0.008, **top)
   brow = (
     (x - sign * 0.01, y + 0.014, z + 0.001),
     (x + sign * 0.013, y + 0.012, z),
@@ -73,17 +73,17 @@ def _eye(t: Tailor, sign: float) -> None:
 def _hair(t: Tailor) -> None:
   if t.look.hair_style != "bald":
     radii = (0.051, 0.06, 0.056)
-    _egg(t, (0, 0.02, -0.014), radii, t.look.hair, is_hair=True)
+    _egg(t, (0, 0.02, -0.014), radii, t.look.hair, hides=True)
 
 
 def _cap(t: Tailor) -> None:
   color, h = t.look.accent, t.body.build.head
-  _egg(t, (0, 0.038, -0.004), (0.054, 0.045, 0.06), color, is_hair=True)
+  _egg(t, (0, 0.038, -0.004), (0.054, 0.045, 0.06), color, hides=True)
   back = t.at("head", "head", np.array((0, 0.034, 0.03)) * h)
   tip = t.at("head", "head", np.array((0, 0.03, 0.088)) * h)
   wide, deep = np.array([0.038, 0.03]) * h, np.array([0.008, 0.006]) * h
   color = color * 0.8
-  t.slab(back, tip, "head", wide, deep, color, cap=0.5, is_hair=True)
+  t.slab(back, tip, "head", wide, deep, color, cap=0.5, hides=True)
 
 
 def _locks(t: Tailor) -> None:
@@ -98,4 +98,4 @@ def _locks(t: Tailor) -> None:
   for x, y, z in locks:
     top = t.at("head", "head", np.array((x, y, z)) * h)
     low = t.at("head", "chest", np.array((x * 1.25, fall, low_z)) * h)
-    t.rod(top, low, np.array(widths) * h, color, is_hair=True)
+    t.rod(top, low, np.array(widths) * h, color, hides=True)

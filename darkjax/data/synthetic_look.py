@@ -114,9 +114,13 @@ class Tailor:
     widths = np.maximum(np.asarray(widths) * self.unit, 0.35)
     self.solids.append(paint.Rod(start, end, widths, color, **options))
 
-  def egg(self, point, frame, offset, radii, color, **options):
-    """Adds an ellipsoid; radii along left, up, front, in person heights."""
-    center = self.at(point, frame, offset)
+  def egg(self, point, frame, offset, radii, color, *, lift=0.0, **options):
+    """Adds an ellipsoid; radii along left, up, front, in person heights.
+
+    A lift towards the viewer keeps a mark clear of the curved surface under it
+    and leaves its place in the image alone.
+    """
+    center = self.at(point, frame, offset) + np.array([0, 0, lift * self.unit])
     radii = np.maximum(np.asarray(radii) * self.unit, 0.4)
     frame = self.body.frames[frame]
     self.solids.append(paint.Ellipsoid(center, frame, radii, color, **options))

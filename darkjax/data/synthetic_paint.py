@@ -42,7 +42,8 @@ class Rod(NamedTuple):
     bulge: half thickness towards the viewer over half width; 0 is a board.
     cap: how far an end stands out over the half width; 0 is cut flat.
     pattern: a second colour, or None.
-    is_hair: hair hides a face, other parts of a head belong to it.
+    hides: a keypoint behind it is hidden however thin it is, as by hair or a
+      bag; one in the flesh or under cloth is not.
     on_top: painted after the solids it lies on.
   """
 
@@ -53,7 +54,7 @@ class Rod(NamedTuple):
   bulge: float = 1.0
   cap: float = 1.0
   pattern: Pattern | None = None
-  is_hair: bool = False
+  hides: bool = False
   on_top: bool = False
 
 
@@ -66,7 +67,7 @@ class Ellipsoid(NamedTuple):
     radii: [3] half axes.
     color: [3].
     pattern: as for a rod.
-    is_hair: as for a rod.
+    hides: as for a rod.
     on_top: as for a rod.
   """
 
@@ -75,7 +76,7 @@ class Ellipsoid(NamedTuple):
   radii: np.ndarray
   color: np.ndarray
   pattern: Pattern | None = None
-  is_hair: bool = False
+  hides: bool = False
   on_top: bool = False
 
 
@@ -86,13 +87,13 @@ class Layer(NamedTuple):
     color: [3, H, W] colour times alpha.
     alpha: [H, W] coverage in [0, 1].
     depth: [H, W] z of the front surface, very low where there is none.
-    is_hair: [H, W] whether the front surface is hair.
+    hides: [H, W] bool, whether the front surface is of a solid that hides.
   """
 
   color: np.ndarray
   alpha: np.ndarray
   depth: np.ndarray
-  is_hair: np.ndarray
+  hides: np.ndarray
 
 
 class _Surface(NamedTuple):
@@ -118,7 +119,7 @@ def paint_layer(solids, size: tuple[int, int], light: np.ndarray) -> Layer:
     color=np.zeros((3, *size), np.float32),
     alpha=np.zeros(size, np.float32),
     depth=np.full(size, _NOWHERE, np.float32),
-    is_hair=np.zeros(size, bool),
+    hides=np.zeros(size, bool),
   )
   for solid in sorted(solids, key=lambda s: (s.on_top, _middle_depth(s))):
     _paint(layer, solid, light)
@@ -202,7 +203,7 @@ def _paint(layer: Layer, solid, light: np.ndarray) -> None:
   alpha += weight * (1 - alpha)
   covered = weight > 0.5
   np.copyto(layer.depth[window], surface.depth, where=covered)
-  layer.is_hair[window][covered] = solid.is_hair
+  layer.hides[window][covered] = solid.hides
 
 
 def _rod_surface(rod: Rod, x, y) -> _Surface:

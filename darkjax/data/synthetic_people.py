@@ -14,7 +14,7 @@ from darkjax.data.synthetic_look import Look, Tailor
 # How far a keypoint may lie behind the front surface at its pixel and still be
 # seen: the flesh around it and a hand's breadth of clothing. Person heights.
 FLESH = {
-  "nose": 0.02, "eye": 0.015, "ear": 0.02, "shoulder": 0.085, "elbow": 0.055,
+  "nose": 0.02, "eye": 0.025, "ear": 0.02, "shoulder": 0.085, "elbow": 0.055,
   "wrist": 0.045, "hip": 0.115, "knee": 0.07, "ankle": 0.06,
 }  # fmt: skip
 
@@ -120,7 +120,7 @@ def _luggage(t: Tailor) -> None:
   elif look.back == "bag":
     low, high = (t.at("waist", "chest", (0, y, -0.09)) for y in (0.03, 0.16))
     wide, deep = np.array([0.085, 0.08]), np.array([0.05, 0.045])
-    t.slab(low, high, "chest", wide, deep, look.accent, cap=0.4)
+    t.slab(low, high, "chest", wide, deep, look.accent, cap=0.4, hides=True)
 
 
 def _limb(t: Tailor, ends, widths, covered: float, cloth, pattern) -> None:

@@ -134,8 +134,11 @@ class Body(NamedTuple):
 
   def moved(self, unit: float, offset: np.ndarray) -> "Body":
     """The body at another size, its origin (mid hip) at offset [3], pixels."""
-    scale = unit / self.unit
-    points = {name: p * scale + offset for name, p in self.points.items()}
+    scale, origin = unit / self.unit, self.points["pelvis"]
+    points = {
+      name: (point - origin) * scale + offset
+      for name, point in self.points.items()
+    }
     return self._replace(points=points, unit=unit)
 
   def keypoints(self) -> np.ndarray:
@@ -224,7 +227,7 @@ def head_places(build: Build) -> dict[str, np.ndarray]:
   """The keypoints of a face from the middle of the head, in its frame."""
   places = {"nose": np.array([0, -0.02, 0.066])}
   for side, sign in SIDES.items():
-    places[f"{side}_eye"] = np.array([sign * 0.019, 0.004, 0.0525])
+    places[f"{side}_eye"] = np.array([sign * 0.019, 0.004, 0.049])
     places[f"{side}_ear"] = np.array([sign * 0.0485, -0.008, -0.004])
   return {name: place * build.head for name, place in places.items()}
 

@@ -126,8 +126,8 @@ def _label(body: pose.Body, layer: paint.Layer) -> Person:
     pixel = round(y), round(x)
     part = name.rpartition("_")[2]
     behind = layer.depth[pixel] - z > people.FLESH[part] * body.unit
-    in_face = part in ("nose", "eye", "ear")
-    hidden = behind or (in_face and layer.is_hair[pixel])
+    # By the body itself, or by hair or a bag.
+    hidden = behind or (layer.hides[pixel] and z < layer.depth[pixel])
     visibility[k] = 1 if hidden else 2
   return Person(keypoints[:, :2], visibility, layer.alpha >= 0.5)
 
