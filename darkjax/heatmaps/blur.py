@@ -5,6 +5,8 @@ kernel's size alone fixes its width: k = 3 is [1/4, 1/2, 1/4], k = 11 has a
 standard deviation of 2.0 px, k = 17 of 2.9 px.
 """
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 # OpenCV 5.0's fixed tables; 9 was computed by the formula in older versions.
@@ -66,18 +68,50 @@ def blur_kernel_for_sigma(sigma: float) -> int:
   return 2 * round((sigma - 0.8) / 0.3 + 1.0) + 1
 
 
-def band_matrix(blur_kernel: int, outputs: int) -> np.ndarray:
-  """Gives the blur of a line as a matrix, without padding.
+def blur_lines(lines: jax.Array, blur_kernel: int) -> jax.Array:
+  """Blurs along the last axis, without padding.
 
   Args:
-    blur_kernel: odd number of taps k.
-    outputs: number of blurred positions.
+    lines: [N, P] float32.
+    blur_kernel: odd number of taps k, at most P.
 
   Returns:
-    [outputs, outputs + k - 1] float32: row i holds the taps from column i on.
+    [N, P - k + 1] float32.
   """
+  band = jnp.asarray(_band_matrix(blur_kernel, lines.shape[-1]))
+  return jnp.einsum("np,ip->ni", lines, band, precision="highest")
+
+
+def blur_window(window: jax.Array, blur_kernel: int) -> jax.Array:
+  """Blurs along both axes, without padding.
+
+  Args:
+    window: [P, P] float32.
+    blur_kernel: odd number of taps k, at most P.
+
+  Returns:
+    [P - k + 1, P - k + 1] float32.
+  """
+  return blur_lines(blur_lines(window, blur_kernel).T, blur_kernel).T
+
+
+def square_band_matrix(blur_kernel: int, length: int) -> np.ndarray:
+  """Gives the blur of a line with zeros around it, [length, length] float32.
+
+  Example:
+    >>> square_band_matrix(3, 2)
+    array([[0.5 , 0.25],
+           [0.25, 0.5 ]], dtype=float32)
+  """
+  radius = (blur_kernel - 1) // 2
+  band = _band_matrix(blur_kernel, length + 2 * radius)
+  return band[:, radius : radius + length]
+
+
+def _band_matrix(blur_kernel: int, length: int) -> np.ndarray:
+  """[length - k + 1, length] float32: row i holds the taps from column i on."""
   taps = gaussian_taps(blur_kernel)
-  matrix = np.zeros((outputs, outputs + blur_kernel - 1), np.float32)
-  for row in range(outputs):
+  matrix = np.zeros((length - blur_kernel + 1, length), np.float32)
+  for row in range(len(matrix)):
     matrix[row, row : row + blur_kernel] = taps
   return matrix

@@ -12,13 +12,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from darkjax.heatmaps import taylor
-from darkjax.heatmaps.blur import band_matrix, blur_kernel_for_sigma
+from darkjax.heatmaps.blur import blur_kernel_for_sigma
+from darkjax.heatmaps.official import decode_official
+from darkjax.heatmaps.peak import first_maximum
+from darkjax.heatmaps.refine import refine_maximum
 
 METHODS = ("argmax", "standard", "dark")
 BORDERS = ("refine", "official")
 STANDARDS = ("sign", "eq1")
-DEFAULT_BLUR_KERNEL = 11  # the authors' choice for all sizes but 32 x 24
+DEFAULT_BLUR_KERNEL = 11  # the authors' size for all maps above 32 x 24
 QUARTER = 0.25  # pixels the standard method shifts by
 
 
@@ -45,190 +47,117 @@ def decode_heatmaps(
   border: str = "refine",
   standard: str = "sign",
 ) -> Decoded:
-  """Reads one keypoint per map: see Decoded for the frame of the result."""
+  """Reads one keypoint from each map.
+
+  "argmax" is the first maximum in row-major order. "standard" shifts it by a
+  quarter pixel. "dark" blurs the map (modulation) and takes one Taylor step of
+  its logarithm to the peak.
+
+  For finite input the keypoints are finite and inside the map,
+  [0, W - 1] x [0, H - 1]. With border="refine" they are at most 1.5 px from
+  the maximum, and a map whose maximum is below 1e-30 gives the maximum itself.
+  A map that holds NaN gives score NaN and some finite point of the map.
+
+  The place of the maximum is constant for differentiation, the Taylor step is
+  differentiated; every gradient is finite.
+
+  Deviations: Eq. 11 scales the blurred map to the raw map's range; after the
+  logarithm that adds a constant, so it is left out, except with
+  border="official", where the authors' clip at 1e-10 makes it matter.
+
+  Args:
+    heatmaps: [..., H, W, K] float32, bfloat16 or float16; computed in float32.
+    method: "argmax", "standard" or "dark".
+    blur_kernel: for "dark", the odd size k of OpenCV's Gaussian kernel; 1 for
+      no modulation. At most 2 max(H, W) + 1. If None, it follows from sigma.
+    sigma: standard deviation in px of the Gaussians the model was trained on;
+      read only if blur_kernel is None. 1 gives k = 3 (the authors' size), 2
+      gives 11, 3 gives 17: the kernel whose own sigma is nearest, as the paper
+      asks; the authors used 11 for sigma 3. With neither given, k is 11. A
+      size found in this way is cut to the allowed maximum.
+    border: for "dark", "refine" refines every cell of the map (see
+      heatmaps/refine.py; maps of at least 3 x 3), "official" does what the
+      authors' code does: nothing in a band of 2 px and no bound on the step
+      but the map's border (see heatmaps/official.py).
+    standard: for "standard", "sign" shifts x and y by 0.25 px each, to the
+      larger neighbour, for 2 <= x <= W - 2 and 2 <= y <= H - 2, as the baseline
+      code does; "eq1" shifts by 0.25 px towards the second maximum of the
+      map, wherever it is, as the paper prints it.
+
+  Returns:
+    Decoded. The covariance is the negative inverse Hessian of the log of the
+    blurred map, hence for a Gaussian of variance s^2 it is s^2 plus the
+    kernel's `blur_variance`; nan where the blurred map has no peak.
+
+  Raises:
+    ValueError: for a rank below 3, an empty or too small map, an unknown
+      method, border or standard, and an even or too large blur_kernel.
+
+  Example:
+    >>> heatmaps = jnp.zeros((5, 6, 1)).at[2, 3, 0].set(1.0)
+    >>> decode_heatmaps(heatmaps, method="argmax").keypoints
+    Array([[3., 2.]], dtype=float32)
+
+  Reference: arXiv:1910.06278, Eq. 1 (standard), Eq. 3 to 11 (dark). Sign form:
+  leoxiaobin/deep-high-resolution-net.pytorch, lib/core/inference.py.
+  """
   heatmaps = jnp.asarray(heatmaps)
-  _check_choices(heatmaps, method, border, standard)
-  kernel = _resolved_kernel(blur_kernel, sigma, heatmaps.shape[-3:-1])
-  return _decode(heatmaps, method, kernel, border, standard)
+  _check_choices(method, border, standard)
+  _check_shape(heatmaps.shape, smallest=3 if method == "dark" else 1)
+  blur_kernel = _resolve_kernel(blur_kernel, sigma, heatmaps.shape[-3:-1])
+  return _decode(heatmaps, method, blur_kernel, border, standard)
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3, 4))
 def _decode(heatmaps, method, blur_kernel, border, standard):
-  lead, (height, width, num_keypoints) = (
-    heatmaps.shape[:-3],
-    heatmaps.shape[-3:],
-  )
-  if not jnp.issubdtype(heatmaps.dtype, jnp.floating):
-    heatmaps = heatmaps.astype(jnp.float32)
-  maps = heatmaps.reshape((math.prod(lead), height, width, num_keypoints))
-  if method == "argmax":
-    decode = _over_maps(_argmax)
-  elif method == "standard":
-    decode = _over_maps(_SHIFTS[standard])
-  elif border == "refine":
-    decode = _over_maps(partial(_refine, blur_kernel=blur_kernel))
+  *leading, height, width, num_keypoints = heatmaps.shape
+  maps = heatmaps.reshape(math.prod(leading), height, width, num_keypoints)
+  if not jnp.issubdtype(maps.dtype, jnp.floating):
+    maps = maps.astype(jnp.float32)
+  if method == "dark" and border == "official":
+    parts = decode_official(maps, blur_kernel=blur_kernel)
   else:
-    decode = partial(_official, blur_kernel=blur_kernel)
-  decoded = decode(maps)
-  return Decoded(*(part.reshape(lead + part.shape[1:]) for part in decoded))
-
-
-def _over_maps(decode_one):
-  return jax.vmap(jax.vmap(decode_one, in_axes=-1), in_axes=0)
+    decode_one = {
+      "argmax": _argmax,
+      "standard": _sign_shift if standard == "sign" else _eq1_shift,
+      "dark": partial(refine_maximum, blur_kernel=blur_kernel),
+    }[method]
+    parts = jax.vmap(jax.vmap(decode_one, in_axes=-1))(maps)
+  return Decoded(*(part.reshape(*leading, *part.shape[1:]) for part in parts))
 
 
 def _argmax(heatmap):
   maximum, score = first_maximum(heatmap)
-  return Decoded(maximum.astype(jnp.float32), score, _no_covariance())
-
-
-def _no_covariance():
-  return jnp.full((2, 2), jnp.nan, jnp.float32)
-
-
-def first_maximum(heatmap: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """Finds the first maximum in row-major order, as np.argmax does.
-
-  Row maxima first, then along the one row that holds the maximum: the map is
-  read once, by plain maxima.
-
-  Args:
-    heatmap: [H, W] floats.
-
-  Returns:
-    [2] int32 (x, y), and the maximum as float32.
-  """
-  rows = heatmap.max(axis=1)
-  y = _first_index_of_max(rows)
-  x = _first_index_of_max(heatmap[y])
-  return jnp.stack([x, y]), rows.max().astype(jnp.float32)
-
-
-def _first_index_of_max(values):
-  length = values.shape[0]
-  index = jnp.arange(length, dtype=jnp.float32)
-  is_max = values == values.max(axis=0, keepdims=True)
-  index = jnp.where(is_max, index, length - 1.0).min(axis=0)
-  return index.astype(jnp.int32)
+  return maximum.astype(jnp.float32), score, jnp.full((2, 2), jnp.nan)
 
 
 def _sign_shift(heatmap):
   height, width = heatmap.shape
-  maximum, score = first_maximum(heatmap)
-  x, y = maximum
-  right, left = jnp.clip(x + 1, 0, width - 1), jnp.clip(x - 1, 0, width - 1)
-  below, above = jnp.clip(y + 1, 0, height - 1), jnp.clip(y - 1, 0, height - 1)
-  slope = jnp.stack(
-    [
-      heatmap[y, right] - heatmap[y, left],
-      heatmap[below, x] - heatmap[above, x],
-    ]
-  ).astype(jnp.float32)
+  (x, y), score = first_maximum(heatmap)
   may_shift = (x > 1) & (x < width - 1) & (y > 1) & (y < height - 1)
-  shift = jnp.where(may_shift, QUARTER * jnp.sign(slope), 0.0)
-  shift = jnp.nan_to_num(jax.lax.stop_gradient(shift))
-  return Decoded(maximum.astype(jnp.float32) + shift, score, _no_covariance())
+  right, below = jnp.minimum(x + 1, width - 1), jnp.minimum(y + 1, height - 1)
+  left, above = jnp.maximum(x - 1, 0), jnp.maximum(y - 1, 0)
+  sign_x = jnp.sign(heatmap[y, right] - heatmap[y, left])
+  sign_y = jnp.sign(heatmap[below, x] - heatmap[above, x])
+  sign = jnp.stack([sign_x, sign_y]).astype(jnp.float32)
+  sign = jnp.where(may_shift & jnp.isfinite(score), sign, 0.0)
+  keypoint = jnp.stack([x, y]).astype(jnp.float32) + QUARTER * sign
+  return keypoint, score, jnp.full((2, 2), jnp.nan)
 
 
 def _eq1_shift(heatmap):
   height, width = heatmap.shape
   maximum, score = first_maximum(heatmap)
-  is_maximum = (jnp.arange(height)[:, None] == maximum[1]) & (
-    jnp.arange(width)[None, :] == maximum[0]
-  )
-  rest = jnp.where(is_maximum, -jnp.inf, heatmap)
-  second, _ = first_maximum(rest)
+  at_row = jnp.arange(height)[:, None] == maximum[1]
+  at_column = jnp.arange(width)[None, :] == maximum[0]
+  second, _ = first_maximum(jnp.where(at_row & at_column, -jnp.inf, heatmap))
   towards = (second - maximum).astype(jnp.float32)
-  length = jnp.maximum(jnp.linalg.norm(towards), 1.0)
+  length = jnp.sqrt(jnp.maximum(jnp.sum(jnp.square(towards)), 1.0))
   keypoint = maximum.astype(jnp.float32) + QUARTER * towards / length
-  return Decoded(keypoint, score, _no_covariance())
+  return keypoint, score, jnp.full((2, 2), jnp.nan)
 
 
-_SHIFTS = {"sign": _sign_shift, "eq1": _eq1_shift}
-
-
-def _refine(heatmap, blur_kernel):
-  height, width = heatmap.shape
-  maximum, score = first_maximum(heatmap)
-  limit = jnp.array([width - 2, height - 2], jnp.int32)
-  center = jnp.clip(maximum, 1, limit)
-  scale = jnp.where(score > 0, score, 1.0)
-  scaled = heatmap.astype(jnp.float32) / jax.lax.stop_gradient(scale)
-  blurred = taylor.blurred_window(scaled, center, blur_kernel, 1)
-  inside = taylor.blurred_window(
-    jnp.ones((height, width), jnp.float32), center, blur_kernel, 1
-  )
-  logs = jnp.log(jnp.maximum(blurred / inside, taylor.LOG_FLOOR))
-  gradient, hessian = taylor.unit_derivatives(logs)
-  covariance = taylor.peak_covariance(hessian)
-  is_peak = ~jnp.isnan(covariance[0, 0]) & (score > 0)
-  step = jnp.where(is_peak, taylor.newton_step(gradient, hessian), 0.0)
-  keypoint = jnp.where(is_peak, center, maximum).astype(jnp.float32) + step
-  shift = keypoint - maximum.astype(jnp.float32)
-  length = jnp.sqrt(jnp.maximum(jnp.sum(jnp.square(shift)), 1e-12))
-  shift = shift * jnp.minimum(1.0, taylor.MAX_SHIFT / length)
-  limit = jnp.array([width - 1.0, height - 1.0], jnp.float32)
-  keypoint = jnp.clip(maximum.astype(jnp.float32) + shift, 0.0, limit)
-  return Decoded(keypoint, score, covariance)
-
-
-def _official(maps, blur_kernel):
-  """The authors' algorithm on [N, H, W, K]."""
-  height, width = maps.shape[1:3]
-  maps = maps.astype(jnp.float32)
-  maximum, score = _over_maps(first_maximum)(maps)
-  windows = _over_windows(
-    partial(taylor.blurred_window, blur_kernel=blur_kernel, reach=2)
-  )(maps, maximum)
-  can_refine = (
-    (maximum >= 2)
-    & (maximum < jnp.array([width - 2, height - 2]).reshape(1, 1, 2))
-  ).all(-1) & (score > 0)
-  needs_floor = (windows < taylor.LOG_FLOOR).any((2, 3)) & can_refine
-  scale = jax.lax.cond(
-    needs_floor.any(),
-    lambda: score / _blurred_maximum(maps, blur_kernel),
-    lambda: jnp.ones_like(score),
-  )
-  return jax.vmap(jax.vmap(partial(_official_one, size=(height, width))))(
-    maximum, score, windows, jax.lax.stop_gradient(scale), can_refine
-  )
-
-
-def _official_one(maximum, score, window, scale, can_refine, size):
-  height, width = size
-  logs = jnp.log(
-    jnp.maximum(jnp.where(can_refine, window * scale, 1.0), taylor.LOG_FLOOR)
-  )
-  gradient, hessian = taylor.official_derivatives(logs)
-  maximum = jnp.where(score > 0, maximum, 0).astype(jnp.float32)
-  keypoint = maximum + taylor.newton_step(gradient, hessian)
-  limit = jnp.array([width - 1.0, height - 1.0], jnp.float32)
-  return Decoded(
-    jnp.clip(keypoint, 0.0, limit), score, taylor.peak_covariance(hessian)
-  )
-
-
-def _over_windows(window_one):
-  return jax.vmap(jax.vmap(window_one, in_axes=(-1, 0)))
-
-
-def _blurred_maximum(maps, blur_kernel):
-  radius = (blur_kernel - 1) // 2
-  height, width = maps.shape[1:3]
-  rows = band_matrix(blur_kernel, height)[:, radius : radius + height]
-  columns = band_matrix(blur_kernel, width)[:, radius : radius + width]
-  return jnp.einsum(
-    "iy,nyxk,jx->nijk", rows, maps, columns, precision="highest"
-  ).max((1, 2))
-
-
-def _check_choices(heatmaps, method, border, standard):
-  if heatmaps.ndim < 3:
-    raise ValueError(
-      f"heatmaps are [..., H, W, K]: expected rank 3 or more, got shape"
-      f" {heatmaps.shape}"
-    )
+def _check_choices(method, border, standard):
   for name, value, known in (
     ("method", method, METHODS),
     ("border", border, BORDERS),
@@ -238,15 +167,28 @@ def _check_choices(heatmaps, method, border, standard):
       raise ValueError(f"{name} is one of {list(known)}, got {value!r}")
 
 
-def _resolved_kernel(blur_kernel, sigma, size):
-  limit = 2 * max(size) + 1
-  if blur_kernel is None:
-    derived = (
-      DEFAULT_BLUR_KERNEL if sigma is None else blur_kernel_for_sigma(sigma)
-    )
-    return min(derived, limit)
-  if blur_kernel % 2 == 0 or not 1 <= blur_kernel <= limit:
+def _check_shape(shape, smallest):
+  if len(shape) < 3:
     raise ValueError(
-      f"blur_kernel is odd, at least 1 and at most {limit}, got {blur_kernel}"
+      f"heatmaps are [..., H, W, K], of rank 3 or more, got shape {shape}; a"
+      " single map needs a last axis of 1"
     )
-  return blur_kernel
+  if min(shape[-3:-1]) < smallest:
+    raise ValueError(
+      f"this method needs maps of at least {smallest} x {smallest} pixels, got"
+      f" height {shape[-3]} and width {shape[-2]}; heatmaps are [..., H, W, K]"
+    )
+
+
+def _resolve_kernel(blur_kernel, sigma, size):
+  largest = 2 * max(size) + 1
+  if blur_kernel is None:
+    if sigma is None:
+      return min(DEFAULT_BLUR_KERNEL, largest)
+    return min(blur_kernel_for_sigma(sigma), largest)
+  if blur_kernel % 2 != 1 or not 1 <= blur_kernel <= largest:
+    raise ValueError(
+      f"blur_kernel is odd, from 1 (no blur) to {largest} for maps of"
+      f" {size[0]} x {size[1]} pixels, got {blur_kernel}"
+    )
+  return int(blur_kernel)
