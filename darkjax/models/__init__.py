@@ -5,12 +5,20 @@ import dataclasses
 import flax.linen as nn
 import jax.numpy as jnp
 
-from darkjax.models import hrnet
+from darkjax.models import hourglass, hrnet, simple_baseline
 
 MODELS = {
   "hrnet_w32": hrnet.hrnet_w32,
   "hrnet_w48": hrnet.hrnet_w48,
   "hrnet_small": hrnet.hrnet_small,
+  "simple_baseline_18": simple_baseline.simple_baseline_18,
+  "simple_baseline_50": simple_baseline.simple_baseline_50,
+  "simple_baseline_101": simple_baseline.simple_baseline_101,
+  "simple_baseline_152": simple_baseline.simple_baseline_152,
+  "hourglass_2": hourglass.hourglass_2,
+  "hourglass_4": hourglass.hourglass_4,
+  "hourglass_8": hourglass.hourglass_8,
+  "hourglass_small": hourglass.hourglass_small,
 }
 
 

@@ -24,66 +24,7 @@ import jax.numpy as jnp
 
 from darkjax.models import layers
 
-STRIDE = 32  # of the lowest branch; inputs must be multiples of it
-
-
-class BasicBlock(nn.Module):
-  """Residual block of two 3×3 convolutions: [B, H, W, C] -> [B, H/s, W/s, F].
-
-  Attributes:
-    features: output channels F.
-    conv: `layers.conv` with the network's dtype and initialiser.
-    norm: batch norm with the network's settings.
-    strides: step of the first convolution.
-  """
-
-  features: int
-  conv: Any
-  norm: Any
-  strides: int = 1
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    """Adds the residual to x, projecting x where the shapes differ."""
-    y = self.conv(self.features, 3, self.strides, name="conv1")(x)
-    y = nn.relu(self.norm(name="bn1")(y))
-    y = self.norm(name="bn2")(self.conv(self.features, 3, name="conv2")(y))
-    return nn.relu(y + _shortcut(self, x, self.features))
-
-
-class Bottleneck(nn.Module):
-  """Residual block 1×1, 3×3, 1×1 with four times the features at its end.
-
-  Attributes:
-    features: channels F of the 3×3 convolution; the output has 4F.
-    conv: `layers.conv` with the network's dtype and initialiser.
-    norm: batch norm with the network's settings.
-    strides: step of the 3×3 convolution (ResNet "v1.5", as PyTorch has it).
-  """
-
-  features: int
-  conv: Any
-  norm: Any
-  strides: int = 1
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    """Adds the residual to x, projecting x where the shapes differ."""
-    y = self.conv(self.features, 1, name="conv1")(x)
-    y = nn.relu(self.norm(name="bn1")(y))
-    y = self.conv(self.features, 3, self.strides, name="conv2")(y)
-    y = nn.relu(self.norm(name="bn2")(y))
-    y = self.conv(4 * self.features, 1, name="conv3")(y)
-    y = self.norm(name="bn3")(y)
-    return nn.relu(y + _shortcut(self, x, 4 * self.features))
-
-
-def _shortcut(block, x, features):
-  """The block's input, through a strided 1×1 convolution if shapes differ."""
-  if block.strides == 1 and x.shape[-1] == features:
-    return x
-  x = block.conv(features, 1, block.strides, name="downsample_0")(x)
-  return block.norm(name="downsample_1")(x)
+STRIDE = 32  # of the fourth branch; inputs must be multiples of it
 
 
 class ExchangeModule(nn.Module):
@@ -110,7 +51,7 @@ class ExchangeModule(nn.Module):
   def _branch(self, x, i):
     for n in range(self.blocks):
       name = f"branches_{i}_{n}"
-      x = BasicBlock(x.shape[-1], self.conv, self.norm, name=name)(x)
+      x = layers.BasicBlock(x.shape[-1], self.conv, self.norm, name=name)(x)
     return x
 
   def _fuse(self, branches, target):
@@ -150,7 +91,7 @@ class HRNet(nn.Module):
     stem_features: channels of the two strided convolutions of the stem.
     stage1_features: F of stage 1's bottlenecks, which return 4F channels.
     stage1_blocks: bottlenecks in stage 1.
-    modules: exchange modules in stages 2, 3 and 4.
+    modules: exchange modules in stages 2, 3 and 4, one number each.
     blocks: basic blocks per branch and module.
     conv_init: initialiser of all convolutions (biases are 0); the official
       N(0, 0.001²) unless the variant says otherwise.
@@ -165,7 +106,7 @@ class HRNet(nn.Module):
   stem_features: int = 64
   stage1_features: int = 64
   stage1_blocks: int = 4
-  modules: tuple[int, int, int] = (1, 4, 3)
+  modules: tuple[int, ...] = (1, 4, 3)
   blocks: int = 4
   conv_init: nn.initializers.Initializer = layers.NARROW_INIT
   dtype: Any = jnp.float32
@@ -186,35 +127,28 @@ class HRNet(nn.Module):
       ValueError: if the images do not have that shape.
     """
     layers.check_images(images, STRIDE)
-    conv, norm = self._layers(train)
+    norm = layers.norm_of(self, train)
+    conv = functools.partial(
+      layers.conv, dtype=self.dtype, kernel_init=self.conv_init
+    )
     x = images.astype(self.dtype)
     for i in (1, 2):
       x = conv(self.stem_features, 3, 2, name=f"conv{i}")(x)
       x = nn.relu(norm(name=f"bn{i}")(x))
     for i in range(self.stage1_blocks):
-      x = Bottleneck(self.stage1_features, conv, norm, name=f"layer1_{i}")(x)
+      x = layers.Bottleneck(
+        self.stage1_features, conv, norm, name=f"layer1_{i}"
+      )(x)
     x = self._stages([x], conv, norm)
     head = conv(self.num_keypoints, 1, use_bias=True, name="final_layer")
     return head(x).astype(jnp.float32)
 
-  def _layers(self, train):
-    conv = functools.partial(
-      layers.conv, dtype=self.dtype, kernel_init=self.conv_init
-    )
-    norm = functools.partial(
-      layers.BatchNorm,
-      use_running_average=not train,
-      axis_name=self.bn_axis_name,
-      dtype=self.dtype,
-    )
-    return conv, norm
-
   def _stages(self, branches, conv, norm):
-    """Stages 2 to 4; returns the highest branch of the last module."""
+    """Stages 2 and up; returns the highest branch of the last module."""
     for stage, modules in enumerate(self.modules, start=2):
       branches = self._transition(branches, stage, conv, norm)
       for i in range(modules):
-        final = stage == 4 and i == modules - 1
+        final = stage == len(self.modules) + 1 and i == modules - 1
         outputs = 1 if final else stage
         name = f"stage{stage}_{i}"
         module = ExchangeModule(self.blocks, outputs, conv, norm, name=name)

@@ -1,0 +1,162 @@
+"""Stacked Hourglass: repeated bottom-up, top-down passes over the heatmaps.
+
+Each hourglass halves its resolution four times and comes back up, adding a
+residual branch at every level; a score convolution draws heatmaps after each
+one, all of them are supervised, and the next hourglass reads what the one
+before found. "Hourglass-4" is four stacks with one residual block in each
+place, as DARK's tables use the name.
+
+The heatmaps may have any size from 16×16 up. Levels of odd size are pooled
+downwards (the last row or column is left out) and the way back up stretches
+to the size of the branch it joins; the official code handles the one case
+32×24 by a constant. There, and wherever it runs, the two agree.
+
+Submodules carry the names of the official checkpoints with the indices joined
+by underscores, as in models/hrnet.py.
+
+Reference:
+  Newell, Yang, Deng: Stacked Hourglass Networks for Human Pose Estimation,
+  arXiv 1603.06937, sections 3.1-3.3; layer for layer DARK's hourglass.py.
+"""
+
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from darkjax.models import layers
+
+STRIDE = 4  # of the stem; inputs must be multiples of it
+DEPTH = 4  # halvings in an hourglass; the heatmaps need 2**DEPTH cells
+
+
+class PreActivationBlock(nn.Module):
+  """Residual block 1×1, 3×3, 1×1, each after its norm and ReLU, with biases.
+
+  Attributes:
+    features: output channels; the inner ones are half as many.
+    conv: `layers.biased_conv` with the network's dtype.
+    norm: batch norm with the network's settings.
+  """
+
+  features: int
+  conv: Any
+  norm: Any
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Maps [B, H, W, C] to [B, H, W, features]."""
+    half = self.features // 2
+    y = self._step(x, 1, half, 1)
+    y = self._step(y, 2, half, 3)
+    y = self._step(y, 3, self.features, 1)
+    if x.shape[-1] != self.features:
+      x = self.conv(x, self.features, 1, name="downsample_0")
+    return x + y
+
+  def _step(self, x, i, features, kernel):
+    x = nn.relu(self.norm(name=f"bn{i}")(x))
+    return self.conv(x, features, kernel, name=f"conv{i}")
+
+
+class HourglassModule(nn.Module):
+  """One hourglass: [B, H, W, C] -> [B, H, W, C].
+
+  Attributes:
+    block: makes a residual block of C features from a name.
+  """
+
+  block: Any
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Pools x down DEPTH times and brings it back up."""
+    return self._level(x, DEPTH - 1)
+
+  def _level(self, x, level):
+    """The part of the hourglass from `level` inwards; 0 is the innermost."""
+    name = f"hg_{level}"
+    skip = self.block(name=f"{name}_0_0")(x)
+    low = self.block(name=f"{name}_1_0")(layers.max_pool(x, 2, 2))
+    if level > 0:
+      low = self._level(low, level - 1)
+    else:
+      low = self.block(name=f"{name}_3_0")(low)
+    low = self.block(name=f"{name}_2_0")(low)
+    return skip + layers.resize_nearest(low, skip.shape[1:3])
+
+
+class Hourglass(nn.Module):
+  """Stacked Hourglass: images [B, H, W, 3] -> a tuple of heatmaps.
+
+  Convolutions and biases start uniform on ±1/sqrt(fan_in), PyTorch's default,
+  which is what the authors trained from.
+
+  Attributes:
+    num_keypoints: K, channels of each output.
+    stacks: number of hourglasses, and of outputs.
+    features: channels at heatmap resolution.
+    dtype: compute dtype, float32 or bfloat16. Parameters, batch-norm
+      statistics and the outputs are float32.
+    bn_axis_name: mapped axis to synchronise batch norm over; None for each
+      device on its own, as the authors trained.
+  """
+
+  num_keypoints: int = 17
+  stacks: int = 4
+  features: int = 256
+  dtype: Any = jnp.float32
+  bn_axis_name: str | None = None
+
+  @nn.compact
+  def __call__(
+    self, images: jax.Array, train: bool = False
+  ) -> tuple[jax.Array, ...]:
+    """Predicts heatmaps, stack by stack.
+
+    Args:
+      images: [B, H, W, 3] normalised floats, H and W multiples of 4 and at
+        least 64.
+      train: normalise by the batch and update "batch_stats".
+
+    Returns:
+      For each stack heatmaps [B, H/4, W/4, K] float32; the last ones are the
+      prediction.
+
+    Raises:
+      ValueError: if the images do not have that shape.
+    """
+    layers.check_images(images, STRIDE, minimum=STRIDE * 2**DEPTH)
+    norm = layers.norm_of(self, train)
+    conv = functools.partial(layers.biased_conv, dtype=self.dtype)
+    block = functools.partial(PreActivationBlock, self.features, conv, norm)
+    x = self._stem(images.astype(self.dtype), conv, norm)
+    heatmaps = []
+    for i in range(self.stacks):
+      y = HourglassModule(block, name=f"hg_{i}")(x)
+      y = conv(block(name=f"res_{i}_0")(y), self.features, 1, name=f"fc_{i}_0")
+      y = nn.relu(norm(name=f"fc_{i}_1")(y))
+      scores = conv(y, self.num_keypoints, 1, name=f"score_{i}")
+      heatmaps.append(scores.astype(jnp.float32))
+      if i < self.stacks - 1:
+        x = x + conv(y, self.features, 1, name=f"fc__{i}")
+        x = x + conv(scores, self.features, 1, name=f"score__{i}")
+    return tuple(heatmaps)
+
+  def _stem(self, x, conv, norm):
+    """[B, H, W, 3] -> [B, H/4, W/4, features]."""
+    x = conv(x, self.features // 4, 7, strides=2, name="conv1")
+    x = nn.relu(norm(name="bn1")(x))
+    block = functools.partial(PreActivationBlock, conv=conv, norm=norm)
+    x = block(self.features // 2, name="layer1_0")(x)
+    x = block(self.features, name="layer2_0")(layers.max_pool(x, 2, 2))
+    return block(self.features, name="layer3_0")(x)
+
+
+hourglass_2 = functools.partial(Hourglass, stacks=2)
+hourglass_4 = functools.partial(Hourglass, stacks=4)
+hourglass_8 = functools.partial(Hourglass, stacks=8)
+# For CPUs: two stacks at a quarter of the width.
+hourglass_small = functools.partial(Hourglass, stacks=2, features=64)

@@ -1,0 +1,163 @@
+"""SimpleBaseline: a ResNet and three transposed convolutions.
+
+The ResNet without its pooling and classifier divides the resolution by 32,
+each transposed convolution doubles it, and a 1×1 convolution draws the
+heatmaps at a quarter of the input.
+
+Submodules carry the names of the official checkpoints with the indices joined
+by underscores, as in models/hrnet.py.
+
+Reference:
+  Xiao, Wu, Wei: Simple Baselines for Human Pose Estimation and Tracking,
+  arXiv 1804.06208, section 2; He et al., arXiv 1512.03385, Table 1.
+"""
+
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from darkjax.models import layers
+
+STRIDE = 32  # of the ResNet; inputs must be multiples of it
+
+
+def deconv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Transposed 4×4 convolution that doubles the resolution.
+
+  Output cell 2m reads input cells m - 1 and m, cell 2m + 1 reads m and m + 1,
+  with two of the four taps each: four ordinary 2×2 convolutions, one for each
+  parity of row and column, whose results interleave. On two CPU cores, input
+  [4, 16, 12, 256], that took 9.5 ms forward and 33 ms with gradients, where
+  XLA's dilated convolution took 12 and 419 ms.
+
+  Args:
+    x: [B, H, W, C].
+    kernel: [4, 4, C, F]; tap [i, j] carries input (m, n) to output
+      (2m - 1 + i, 2n - 1 + j), PyTorch's kernel 4, stride 2, padding 1.
+
+  Returns:
+    [B, 2H, 2W, F].
+  """
+  batch, height, width, _ = x.shape
+  taps = kernel[::-1, ::-1]
+
+  def phase(row, col):
+    padding = ((1 - row, row), (1 - col, col))
+    return jax.lax.conv_general_dilated(
+      x,
+      taps[row::2, col::2],
+      (1, 1),
+      padding,
+      dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+
+  even = jnp.stack([phase(0, 0), phase(0, 1)], axis=3)
+  odd = jnp.stack([phase(1, 0), phase(1, 1)], axis=3)
+  return jnp.stack([even, odd], axis=2).reshape(
+    batch, 2 * height, 2 * width, kernel.shape[-1]
+  )
+
+
+class Deconv(nn.Module):
+  """`deconv` with its parameter: [B, H, W, C] -> [B, 2H, 2W, features].
+
+  Attributes:
+    features: output channels.
+    dtype: compute dtype; the kernel [4, 4, C, features] is float32.
+    kernel_init: its initialiser.
+  """
+
+  features: int
+  dtype: Any = jnp.float32
+  kernel_init: nn.initializers.Initializer = layers.NARROW_INIT
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Doubles the resolution of x [B, H, W, C]."""
+    shape = (4, 4, x.shape[-1], self.features)
+    kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+    return deconv(x.astype(self.dtype), kernel.astype(self.dtype))
+
+
+class SimpleBaseline(nn.Module):
+  """SimpleBaseline: images [B, H, W, 3] -> heatmaps [B, H/4, W/4, K].
+
+  Attributes:
+    num_keypoints: K, channels of the output.
+    block: residual block of the ResNet.
+    blocks: number of blocks in each of its four layers.
+    features: channels of its stem; layer i works at 2^i times as many.
+    deconv_features: channels of each of the three transposed convolutions.
+    body_init: initialiser of the ResNet's convolutions, He's N(0, 2/(k·k·F))
+      as torchvision has it; the recipe overwrites it with ImageNet weights.
+      The head starts at N(0, 0.001²), bias 0, as published.
+    dtype: compute dtype, float32 or bfloat16. Parameters, batch-norm
+      statistics and the output are float32.
+    bn_axis_name: mapped axis to synchronise batch norm over; None for each
+      device on its own, as the authors trained.
+  """
+
+  num_keypoints: int = 17
+  block: Any = layers.Bottleneck
+  blocks: tuple[int, int, int, int] = (3, 4, 6, 3)
+  features: int = 64
+  deconv_features: int = 256
+  body_init: nn.initializers.Initializer = layers.FAN_OUT_INIT
+  dtype: Any = jnp.float32
+  bn_axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
+    """Predicts heatmaps.
+
+    Args:
+      images: [B, H, W, 3] normalised floats, H and W multiples of 32.
+      train: normalise by the batch and update "batch_stats".
+
+    Returns:
+      Heatmaps [B, H/4, W/4, K] float32.
+
+    Raises:
+      ValueError: if the images do not have that shape.
+    """
+    layers.check_images(images, STRIDE)
+    norm = layers.norm_of(self, train)
+    x = self._body(images.astype(self.dtype), norm)
+    for i in range(0, 9, 3):  # the official Sequential counts norm and ReLU
+      name = f"deconv_layers_{i}"
+      x = Deconv(self.deconv_features, self.dtype, name=name)(x)
+      x = nn.relu(norm(name=f"deconv_layers_{i + 1}")(x))
+    head = layers.conv(
+      self.num_keypoints,
+      1,
+      use_bias=True,
+      dtype=self.dtype,
+      kernel_init=layers.NARROW_INIT,
+      name="final_layer",
+    )
+    return head(x).astype(jnp.float32)
+
+  def _body(self, x, norm):
+    """The ResNet: [B, H, W, 3] -> [B, H/32, W/32, 8 or 32 · features]."""
+    conv = functools.partial(
+      layers.conv, dtype=self.dtype, kernel_init=self.body_init
+    )
+    x = conv(self.features, 7, 2, name="conv1")(x)
+    x = layers.max_pool(nn.relu(norm(name="bn1")(x)), 3, 2, pad=1)
+    for i, count in enumerate(self.blocks):
+      for n in range(count):
+        strides = 2 if n == 0 and i > 0 else 1
+        name = f"layer{i + 1}_{n}"
+        x = self.block(self.features * 2**i, conv, norm, strides, name=name)(x)
+    return x
+
+
+simple_baseline_18 = functools.partial(
+  SimpleBaseline, block=layers.BasicBlock, blocks=(2, 2, 2, 2)
+)
+simple_baseline_50 = functools.partial(SimpleBaseline, blocks=(3, 4, 6, 3))
+simple_baseline_101 = functools.partial(SimpleBaseline, blocks=(3, 4, 23, 3))
+simple_baseline_152 = functools.partial(SimpleBaseline, blocks=(3, 8, 36, 3))
