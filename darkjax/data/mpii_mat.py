@@ -1,0 +1,106 @@
+"""MPII's Matlab files: the official labels, and HRNet's head boxes.
+
+Everything is as in the files, coordinates from 1; `mpii` converts it.
+"""
+
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+_NUM_KEYPOINTS = 16
+
+
+def read_people(path: pathlib.Path) -> list[dict[str, Any]]:
+  """The labelled people of mpii_human_pose_v1_u12_1.mat, in its order.
+
+  Returns:
+    Dictionaries of image (file name), center [2] and scale (-1 where unknown),
+    keypoints [16, 3] (x, y, visibility: 2 seen, 1 hidden, 0 without a label)
+    and headbox [4] (x1, y1, x2, y2).
+
+  Raises:
+    ValueError: another structure.
+    ImportError: SciPy is missing.
+  """
+  content = _load(path)
+  if "RELEASE" not in content:
+    raise ValueError(
+      f"{path}: expected MPII's RELEASE structure, got {_names(content)}; the "
+      "file is mpii_human_pose_v1_u12_1.mat"
+    )
+  return [
+    _person(image, rect)
+    for image, rect in _rects(content["RELEASE"])
+    # People of the test images, and some others, have no points.
+    if hasattr(getattr(rect, "annopoints", None), "point")
+  ]
+
+
+def read_headboxes(path: pathlib.Path) -> np.ndarray:
+  """Head boxes [N, 4] (x1, y1, x2, y2) of HRNet's gt_valid.mat.
+
+  Raises:
+    ValueError: another structure.
+    ImportError: SciPy is missing.
+  """
+  content = _load(path)
+  boxes = content.get("headboxes_src")
+  if np.shape(boxes)[:2] != (2, 2):
+    raise ValueError(
+      f"{path}: expected headboxes_src of shape (2, 2, N), got "
+      f"{np.shape(boxes)} among {_names(content)}; the file is HRNet's "
+      "gt_valid.mat"
+    )
+  # Stored as [corner, (x, y), person].
+  return boxes.reshape(4, -1).T
+
+
+def _rects(release) -> Iterator[tuple[str, Any]]:
+  """(file name, person) of every annotated person of the training images."""
+  trains = np.atleast_1d(release.img_train)
+  for image, train in zip(np.atleast_1d(release.annolist), trains, strict=True):
+    if train:
+      for rect in np.atleast_1d(image.annorect):
+        yield str(image.image.name), rect
+
+
+def _person(image: str, rect) -> dict[str, Any]:
+  place = getattr(rect, "objpos", None)
+  return {
+    "image": image,
+    "center": np.array([_number(place, "x"), _number(place, "y")]),
+    "scale": _number(rect, "scale"),
+    "keypoints": _keypoints(np.atleast_1d(rect.annopoints.point)),
+    "headbox": np.array([_number(rect, f) for f in ("x1", "y1", "x2", "y2")]),
+  }
+
+
+def _keypoints(points) -> np.ndarray:
+  keypoints = np.zeros((_NUM_KEYPOINTS, 3))
+  for point in points:
+    # Only a written 0 means hidden: head top and neck come without a flag.
+    visibility = 1.0 if _number(point, "is_visible") == 0 else 2.0
+    keypoints[int(point.id)] = point.x, point.y, visibility
+  return keypoints
+
+
+def _number(struct, field: str) -> float:
+  """A field as a number, some are written as text; -1 if absent or empty."""
+  value = getattr(struct, field, None)
+  return -1.0 if value is None or np.size(value) == 0 else float(value)
+
+
+def _names(content) -> list[str]:
+  return sorted(name for name in content if not name.startswith("__"))
+
+
+def _load(path: pathlib.Path) -> dict[str, Any]:
+  try:
+    from scipy import io
+  except ImportError as error:
+    raise ImportError(
+      f"{path} is a Matlab file, which SciPy reads: pip install scipy"
+    ) from error
+  return io.loadmat(path, struct_as_record=False, squeeze_me=True)
