@@ -71,7 +71,7 @@ def _official_mat(path):
     {"image": _struct(name=name), "annorect": rect}
     for name, rect in (
       ("a.jpg", rects),
-      ("test.jpg", _structs([place])),
+      ("test.jpg", _structs([labelled])),
       ("b.jpg", _structs([labelled])),
     )
   ]
@@ -104,6 +104,7 @@ def test_people_share_images_and_lost_ones_are_counted(tmp_path):
   people = [
     _person(image="b.jpg"),
     _person(center=[-1.0, -1.0]),
+    _person(scale=-1.0),
     _person(),
     _person(image="b.jpg", center=[5.0, 5.0]),
   ]
@@ -111,7 +112,7 @@ def test_people_share_images_and_lost_ones_are_counted(tmp_path):
   assert [p["image_id"] for p in content["annotations"]] == [1, 2, 1]
   assert [p["id"] for p in content["annotations"]] == [1, 2, 3]
   assert [i["file_name"] for i in content["images"]] == ["b.jpg", "a.jpg"]
-  assert content["info"]["left_out_without_center"] == 1
+  assert content["info"]["left_out_without_center"] == 2
 
 
 def test_real_people_get_the_boxes_others_computed(folder, tmp_path):
