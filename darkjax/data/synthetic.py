@@ -102,7 +102,7 @@ def _sample_num_people(rng: np.random.Generator) -> int:
 def _image_indices(seed: int, split: str, num_people: int):
   """Indices in order, without those that would be one person too many."""
   index = 0
-  while num_people:
+  while num_people > 0:
     count = _sample_num_people(_generator(seed, split, index))
     if count <= num_people:
       num_people -= count

@@ -178,8 +178,8 @@ def _cast_shadow(image: np.ndarray, body: pose.Body) -> None:
   height, width = image.shape[1:]
   x = (np.arange(width) - feet[:, 0].mean()) / (0.2 * body.unit)
   y = (np.arange(height) - feet[:, 1].max()) / body.unit - 0.04
-  level = x**2 + (y / 0.05)[:, None] ** 2
-  image *= 1 - np.float32(0.5) * np.exp(-level).astype(np.float32)
+  level = (x**2 + (y / 0.05)[:, None] ** 2).astype(np.float32)
+  image *= 1 - np.float32(0.5) * np.exp(-level)
 
 
 def _sample_crowd(rng, size, num_people: int) -> list[Thing]:
