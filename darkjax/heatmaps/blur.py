@@ -68,22 +68,11 @@ def blur_kernel_for_sigma(sigma: float) -> int:
   return 2 * round((sigma - 0.8) / 0.3 + 1.0) + 1
 
 
-def blur_lines(lines: jax.Array, blur_kernel: int) -> jax.Array:
-  """Blurs along the last axis, without padding.
-
-  Args:
-    lines: [N, P] float32.
-    blur_kernel: odd number of taps k, at most P.
-
-  Returns:
-    [N, P - k + 1] float32.
-  """
-  band = jnp.asarray(_band_matrix(blur_kernel, lines.shape[-1]))
-  return jnp.einsum("np,ip->ni", lines, band, precision="highest")
-
-
 def blur_window(window: jax.Array, blur_kernel: int) -> jax.Array:
   """Blurs along both axes, without padding.
+
+  Both axes in one product: the matrix is small (169 x 9 for a kernel of 11 and
+  a result of 3 x 3), and one product is quicker than two with a transpose.
 
   Args:
     window: [P, P] float32.
@@ -92,7 +81,10 @@ def blur_window(window: jax.Array, blur_kernel: int) -> jax.Array:
   Returns:
     [P - k + 1, P - k + 1] float32.
   """
-  return blur_lines(blur_lines(window, blur_kernel).T, blur_kernel).T
+  band = _band_matrix(blur_kernel, window.shape[0])
+  both = jnp.asarray(np.kron(band, band))
+  blurred = jnp.matmul(both, window.reshape(-1), precision="highest")
+  return blurred.reshape(len(band), len(band))
 
 
 def square_band_matrix(blur_kernel: int, length: int) -> np.ndarray:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from darkjax.heatmaps.blur import blur_kernel_for_sigma
 from darkjax.heatmaps.official import decode_official
-from darkjax.heatmaps.peak import first_maximum
+from darkjax.heatmaps.peak import first_maximum, second_maximum
 from darkjax.heatmaps.refine import refine_maximum
 
 METHODS = ("argmax", "standard", "dark")
@@ -128,7 +128,7 @@ def _decode(heatmaps, method, blur_kernel, border, standard):
 
 def _argmax(heatmap):
   maximum, score = first_maximum(heatmap)
-  return maximum.astype(jnp.float32), score, jnp.full((2, 2), jnp.nan)
+  return maximum.astype(jnp.float32), score, _no_covariance()
 
 
 def _sign_shift(heatmap):
@@ -142,19 +142,20 @@ def _sign_shift(heatmap):
   sign = jnp.stack([sign_x, sign_y]).astype(jnp.float32)
   sign = jnp.where(may_shift & jnp.isfinite(score), sign, 0.0)
   keypoint = jnp.stack([x, y]).astype(jnp.float32) + QUARTER * sign
-  return keypoint, score, jnp.full((2, 2), jnp.nan)
+  return keypoint, score, _no_covariance()
 
 
 def _eq1_shift(heatmap):
-  height, width = heatmap.shape
   maximum, score = first_maximum(heatmap)
-  at_row = jnp.arange(height)[:, None] == maximum[1]
-  at_column = jnp.arange(width)[None, :] == maximum[0]
-  second, _ = first_maximum(jnp.where(at_row & at_column, -jnp.inf, heatmap))
-  towards = (second - maximum).astype(jnp.float32)
+  towards = second_maximum(heatmap, maximum) - maximum
+  towards = towards.astype(jnp.float32)
   length = jnp.sqrt(jnp.maximum(jnp.sum(jnp.square(towards)), 1.0))
   keypoint = maximum.astype(jnp.float32) + QUARTER * towards / length
-  return keypoint, score, jnp.full((2, 2), jnp.nan)
+  return keypoint, score, _no_covariance()
+
+
+def _no_covariance():
+  return jnp.full((2, 2), jnp.nan, jnp.float32)
 
 
 def _check_choices(method, border, standard):

@@ -45,7 +45,7 @@ def decode_official(
   def blurred_maximum(heatmap):
     maximum, score = first_maximum(heatmap)
     radius = REACH + (blur_kernel - 1) // 2
-    window, _ = window_around(heatmap, maximum, radius)
+    window = window_around(heatmap, maximum, radius)
     end = jnp.array([width - BAND, height - BAND])
     in_band = jnp.any((maximum < BAND) | (maximum >= end))
     is_refined = ~in_band & (score > 0.0) & jnp.isfinite(score)
@@ -54,11 +54,11 @@ def decode_official(
   def taylor_step(maximum, score, window, is_refined, scale):
     window = jnp.where(is_refined, window * scale, 1.0)
     logs = jnp.log(jnp.maximum(window, taylor.LOG_FLOOR))
-    gradient, hessian = taylor.official_derivatives(logs)
+    derivatives = taylor.official_derivatives(logs)
     maximum = jnp.where(score > 0.0, maximum, 0).astype(jnp.float32)
-    keypoint = maximum + taylor.newton_step(gradient, hessian)
+    keypoint = maximum + jnp.stack(taylor.newton_step(derivatives))
     last = jnp.array([width - 1.0, height - 1.0], jnp.float32)
-    covariance = taylor.peak_covariance(hessian)
+    covariance = taylor.peak_covariance(derivatives)
     return jnp.clip(keypoint, 0.0, last), score, covariance
 
   maxima, scores, windows, is_refined = jax.vmap(

@@ -16,14 +16,17 @@ The paper's steps, with four choices that differ from the authors' code:
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.special import erf
 
 from darkjax.heatmaps import blur, taylor
 from darkjax.heatmaps.peak import first_maximum, window_around
 
 MAX_SHIFT = 1.5  # pixels a point may lie from the maximum
 SMALLEST_PEAK = 1e-30  # below, 1 / maximum and its gradient leave float32
-ESTIMATES = 3  # a fourth changes border points by 0.002 px
-VARIANCES = 0.5, 4.0  # px^2 at least; times the kernel's at most
+ESTIMATES = 3
+LEAST_VARIANCE = 0.5  # px^2; bounds of the peak's own variance
+MOST_VARIANCES = 4.0  # times the kernel's
+NO_BORDER = 1e3  # px; erf is 1 long before
 
 
 def refine_maximum(
@@ -40,30 +43,43 @@ def refine_maximum(
     the blurred peak, nan where it is no peak.
   """
   height, width = heatmap.shape
-  last = jnp.array([width - 1, height - 1])
   maximum, score = first_maximum(heatmap)
-  center = jnp.clip(maximum, 1, last - 1)
-  window, inside = window_around(heatmap, center, 1 + (blur_kernel - 1) // 2)
+  x, y = maximum
+  center_x, center_y = jnp.clip(x, 1, width - 2), jnp.clip(y, 1, height - 2)
+  radius = 1 + (blur_kernel - 1) // 2
+  window = window_around(heatmap, jnp.stack([center_x, center_y]), radius)
   logs = _blurred_logs(window, score, blur_kernel)
+  raw = taylor.unit_derivatives(logs)
+
+  # Positions from here on are relative to the stencil's middle.
+  start_x = (x - center_x).astype(jnp.float32)
+  start_y = (y - center_y).astype(jnp.float32)
+  borders_x = _borders(center_x, width, radius)
+  borders_y = _borders(center_y, height, radius)
   # The axis on which the map reaches further tells the width of the peak.
-  to_border = jnp.minimum(maximum, last - maximum)
-  axis = jnp.where(to_border[0] > to_border[1], 0, 1)
-
-  start = (maximum - center).astype(jnp.float32)
-  offset, variance = start, jnp.float32(_widest(blur_kernel) / VARIANCES[1])
+  is_x = jnp.minimum(x, width - 1 - x) > jnp.minimum(y, height - 1 - y)
+  at_x, at_y, variance = start_x, start_y, _kernel_variance(blur_kernel)
   for _ in range(ESTIMATES):
-    lost = _lost_logs(offset, variance, inside, blur_kernel)
-    corrected = logs - lost[0][None, :] - lost[1][:, None]
-    gradient, hessian = taylor.unit_derivatives(corrected)
-    hessian = jnp.where(taylor.is_peak(hessian), hessian, 0.0)
-    step = taylor.newton_step(gradient, hessian)
-    is_step = hessian[0, 0] < 0.0
-    offset = start + jnp.where(is_step, _bounded(step - start), 0.0)
-    variance = _variance(hessian[axis, axis], variance, blur_kernel)
+    bias_dx, bias_dxx = _border_bias(at_x, variance, borders_x, blur_kernel)
+    bias_dy, bias_dyy = _border_bias(at_y, variance, borders_y, blur_kernel)
+    derivatives = raw._replace(
+      dx=raw.dx - bias_dx,
+      dy=raw.dy - bias_dy,
+      dxx=raw.dxx - bias_dxx,
+      dyy=raw.dyy - bias_dyy,
+    )
+    shift_x, shift_y = _bounded_shift(derivatives, start_x, start_y)
+    at_x, at_y = start_x + shift_x, start_y + shift_y
+    curvature = jnp.where(is_x, derivatives.dxx, derivatives.dyy)
+    variance = _peak_variance(curvature, blur_kernel)
 
-  keypoint = center.astype(jnp.float32) + offset
-  covariance = taylor.peak_covariance(hessian)
-  return jnp.clip(keypoint, 0.0, last.astype(jnp.float32)), score, covariance
+  keypoint = jnp.stack(
+    [
+      jnp.clip(center_x.astype(jnp.float32) + at_x, 0.0, width - 1.0),
+      jnp.clip(center_y.astype(jnp.float32) + at_y, 0.0, height - 1.0),
+    ]
+  )
+  return keypoint, score, taylor.peak_covariance(derivatives)
 
 
 def _blurred_logs(window, score, blur_kernel):
@@ -76,38 +92,63 @@ def _blurred_logs(window, score, blur_kernel):
   return jnp.log(jnp.maximum(blurred, taylor.LOG_FLOOR))
 
 
-def _lost_logs(offset, variance, inside, blur_kernel):
-  """[2, 3] log share of a blurred Gaussian that the map's border leaves.
+def _borders(center, length, radius):
+  """Ends of the map seen from the center; far off if out of the window."""
+  is_cut_low, is_cut_high = center < radius, center > length - 1 - radius
+  center = center.astype(jnp.float32)
+  low = jnp.where(is_cut_low, -0.5 - center, -NO_BORDER)
+  high = jnp.where(is_cut_high, length - 0.5 - center, NO_BORDER)
+  return low, high
 
-  Along x and along y, at the three columns and rows of the stencil: what the
-  blur collects of a Gaussian at `offset` inside the map, over all of it.
+
+def _border_bias(peak, variance, borders, blur_kernel):
+  """What the border does to the log derivatives of a blurred Gaussian.
+
+  The blur at pixel u of a Gaussian at p collects a Gaussian around
+  (u s^2 + p k^2) / (s^2 + k^2), of variance s^2 k^2 / (s^2 + k^2), where s^2
+  and k^2 are the variances of peak and kernel. The part of it inside the map is
+  a factor on the blurred map, and so a term of its logarithm; along x it does
+  not depend on y, so the mixed derivative stays.
+
+  Returns:
+    First and second central difference of that term along the axis.
   """
-  radius = (inside.shape[1] - 1) // 2
-  pixels = jnp.arange(-radius, radius + 1, dtype=jnp.float32)
-  distance = pixels[None, :] - offset[:, None]
-  peak = jnp.exp(-0.5 * jnp.square(distance) / variance)
-  kept = blur.blur_lines(jnp.where(inside, peak, 0.0), blur_kernel)
-  whole = blur.blur_lines(peak, blur_kernel)
-  floor = taylor.LOG_FLOOR
-  return jnp.log(jnp.maximum(kept, floor)) - jnp.log(jnp.maximum(whole, floor))
+  if blur_kernel == 1:
+    return 0.0, 0.0
+  kernel = blur.blur_variance(blur_kernel)
+  total = variance + kernel
+  width = jnp.sqrt(2.0 * variance * kernel / total)
+  low, high = borders
+
+  def log_share(pixel):
+    middle = (pixel * variance + peak * kernel) / total
+    share = erf((high - middle) / width) - erf((low - middle) / width)
+    return jnp.log(jnp.maximum(0.5 * share, taylor.LOG_FLOOR))
+
+  before, here, after = log_share(-1.0), log_share(0.0), log_share(1.0)
+  return 0.5 * (after - before), after - 2.0 * here + before
 
 
-def _bounded(shift):
-  """Shortens a shift to MAX_SHIFT, less room for rounding of coordinates."""
-  bound = MAX_SHIFT - 1e-4
-  square = jnp.sum(jnp.square(shift))
+def _bounded_shift(derivatives, start_x, start_y):
+  """Step from the maximum to the peak, at most MAX_SHIFT; 0 at no peak."""
+  step_x, step_y = taylor.newton_step(derivatives)
+  valid = taylor.is_peak(derivatives)
+  x = jnp.where(valid, step_x - start_x, 0.0)
+  y = jnp.where(valid, step_y - start_y, 0.0)
+  bound = MAX_SHIFT - 1e-4  # room for the rounding of coordinates
+  square = jnp.square(x) + jnp.square(y)
   is_far = square > bound**2
-  factor = bound / jnp.sqrt(jnp.where(is_far, square, 1.0))
-  return shift * jnp.where(is_far, factor, 1.0)
+  factor = bound / jnp.sqrt(jnp.where(is_far, square, bound**2))
+  return x * factor, y * factor
 
 
-def _variance(curvature, variance, blur_kernel):
-  """Variance of the unblurred peak; the last estimate where there is none."""
+def _peak_variance(curvature, blur_kernel):
+  """The peak's own variance, from the curvature of the blurred log map."""
   blurred = -1.0 / jnp.minimum(curvature, -1e-6)
-  least, most = VARIANCES[0], _widest(blur_kernel)
-  estimate = jnp.clip(blurred - blur.blur_variance(blur_kernel), least, most)
-  return jnp.where(curvature < 0.0, estimate, variance)
+  kernel = blur.blur_variance(blur_kernel)
+  most = MOST_VARIANCES * _kernel_variance(blur_kernel)
+  return jnp.clip(blurred - kernel, LEAST_VARIANCE, most)
 
 
-def _widest(blur_kernel):
-  return VARIANCES[1] * max(blur.blur_variance(blur_kernel), 1.0)
+def _kernel_variance(blur_kernel):
+  return max(blur.blur_variance(blur_kernel), 1.0)
