@@ -1,30 +1,45 @@
 """Batches of crops from prepared sources, by tf.data.
 
-Which person comes when is arithmetic on the table of people: a step number
-gives an epoch and a position, (seed, epoch) gives a permutation, and process p
-takes its rows of each global batch. So any step can be the first, and the
-number of processes changes neither the order nor the crops. Records are read at
-random positions; nothing but a few batches is held in memory.
+A step number says which people come and how their crops vary (see plan.py), so
+any step can be the first, and the number of processes changes neither the order
+nor the crops. Records are read at random positions; nothing but a few batches
+is held in memory.
 
-Per batch, Python plans (permutation, augmentation, matrices) and fetches the
-stored records; decoding and warping are TensorFlow ops, in parallel.
+Plans are made by one Python thread and handed to tf.data through a queue;
+decoding and warping are TensorFlow ops, in parallel. There is no Python inside
+the dataset: a generator there can hang the interpreter at exit, and turns every
+exception into an InvalidArgumentError.
 """
 
 import functools
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent import futures
 
 import numpy as np
 import tensorflow as tf
 
-from darkjax import geometry
 from darkjax.convention import Convention
-from darkjax.data import augment, crop, schema
+from darkjax.data import crop, schema
 from darkjax.data.augment import Augmentation
-from darkjax.data.source import People, Source, concatenate
+from darkjax.data.plan import Plan, Planner, permutation
+from darkjax.data.source import Source
 
 Batch = dict[str, np.ndarray]
+
+# Batches that are planned (records read) before they are needed.
+_PLANNED_AHEAD = 4
+# Batches that are finished before they are needed.
+_FINISHED_AHEAD = 2
+
+# What a plan holds beside the fields of a batch.
+_INGREDIENTS = {
+  "record": ((), tf.string),
+  "window": ((4,), tf.int32),
+  "window_from_crop": ((2, 3), tf.float32),
+}
 
 
 def steps_per_epoch(
@@ -39,7 +54,7 @@ def steps_per_epoch(
   if not 0 < global_batch_size <= people:
     raise ValueError(
       f"the global batch must have between 1 and {people} examples (the people "
-      f"of the sources), got {global_batch_size}; make the batch smaller"
+      f"of the sources), got {global_batch_size}; change the batch size"
     )
   return people // global_batch_size
 
@@ -64,7 +79,7 @@ def train_batches(
     convention: sizes, alignment, channel order.
     augmentation: how crops vary.
     batch_size: examples of this process in each batch.
-    seed: of order and augmentation.
+    seed: of order and augmentation, at least 0.
     start_step: batches that are skipped without reading anything.
     process_index: which share of each global batch this process takes.
     process_count: how many shares there are.
@@ -73,20 +88,20 @@ def train_batches(
   Raises:
     ValueError: a source has other keypoints, or too few people for a batch.
   """
-  _check_skeletons(sources, convention)
+  _check(sources, convention)
+  rows = _rows(batch_size, process_index, process_count)
   global_batch_size = batch_size * process_count
   steps = steps_per_epoch(sources, global_batch_size=global_batch_size)
-  crops = _Crops(sources, convention)
-  rows = process_index * batch_size + np.arange(batch_size)
+  planner = Planner(sources, convention)
 
-  def plan(step: int) -> Batch:
+  def plan(step: int) -> Plan:
     epoch, position = divmod(step, steps)
-    order = _permutation(len(crops.people), seed, epoch)
+    order = permutation(len(planner.people), seed, epoch)
     index = order[position * global_batch_size + rows]
-    return crops.plan_training(index, augmentation, seed=seed, epoch=epoch)
+    return planner.training(index, augmentation, seed=seed, epoch=epoch)
 
-  wanted = itertools.count(start_step)
-  return _batches(crops, plan, wanted, batch_size, num_threads)
+  dataset = _Execution(sources[0], convention, batch_size, num_threads)
+  return _batches(plan, itertools.count(start_step), dataset)
 
 
 def eval_batches(
@@ -114,19 +129,22 @@ def eval_batches(
   Raises:
     ValueError: the source has other keypoints.
   """
-  _check_skeletons([source], convention)
-  crops = _Crops([source], convention)
+  _check([source], convention)
+  rows = _rows(batch_size, process_index, process_count)
   global_batch_size = batch_size * process_count
-  rows = process_index * batch_size + np.arange(batch_size)
+  planner = Planner([source], convention)
 
-  def plan(step: int) -> Batch:
-    return crops.plan_evaluation(step * global_batch_size + rows)
+  def plan(step: int) -> Plan:
+    return planner.evaluation(step * global_batch_size + rows)
 
   steps = range(-(-source.num_people // global_batch_size))
-  return _batches(crops, plan, steps, batch_size, num_threads)
+  dataset = _Execution(source, convention, batch_size, num_threads)
+  return _batches(plan, steps, dataset)
 
 
-def _check_skeletons(sources: Sequence[Source], convention: Convention) -> None:
+def _check(sources: Sequence[Source], convention: Convention) -> None:
+  if not sources:
+    raise ValueError("no sources: expected at least one data set")
   expected = convention.skeleton.keypoint_names
   for source in sources:
     if source.skeleton.keypoint_names != expected:
@@ -137,179 +155,77 @@ def _check_skeletons(sources: Sequence[Source], convention: Convention) -> None:
       )
 
 
-@functools.lru_cache(maxsize=4)
-def _permutation(count: int, seed: int, epoch: int) -> np.ndarray:
-  """The order of an epoch, a function of (seed, epoch) alone."""
-  key = np.array([seed, epoch], np.uint64)
-  return np.random.Generator(np.random.Philox(key=key)).permutation(count)
-
-
-def clean_boxes(people: People, *, alignment: str) -> np.ndarray:
-  """Boxes [N, 4] (x, y, w, h), image px, clipped to the image.
-
-  As in the official code, the left upper corner is clipped first, the last
-  pixel counts as x + w - 1, and hrnet then takes last - first for the width,
-  one pixel less than dark and udp. Never less than 1 px.
-  """
-  bbox = people.bbox.astype(np.float64)
-  limit = people.image_size[:, ::-1] - 1
-  first = np.maximum(bbox[:, :2], 0)
-  last = np.minimum(limit, first + np.maximum(bbox[:, 2:] - 1, 0))
-  size = last - first + (0 if alignment == "hrnet" else 1)
-  return np.concatenate([first, np.maximum(size, 1)], -1)
-
-
-class _Crops:
-  """Plans crops of the people of several sources."""
-
-  def __init__(self, sources: Sequence[Source], convention: Convention):
-    self.convention = convention
-    self.sources = sources
-    self.people = concatenate([source.people for source in sources])
-    self.source_index = np.repeat(
-      np.arange(len(sources)), [source.num_people for source in sources]
+def _rows(batch_size: int, index: int, count: int) -> np.ndarray:
+  """The rows of each global batch that belong to this process."""
+  if batch_size < 1 or not 0 <= index < count:
+    raise ValueError(
+      "expected batch_size of at least 1 and 0 <= process_index < "
+      f"process_count, got batch_size {batch_size}, process_index {index}, "
+      f"process_count {count}"
     )
-    boxes = clean_boxes(self.people, alignment=convention.alignment)
-    self.center, self.scale, _ = convention.crop_from_box(boxes)
-    self._records = [source.serialized() for source in sources]
-
-  def plan_training(
-    self, index: np.ndarray, augmentation: Augmentation, *, seed, epoch
-  ) -> Batch:
-    people = self.people.rows(index)
-    draws = augment.draw(
-      seed=seed,
-      epoch=epoch,
-      sources=self.source_index[index],
-      annotation_ids=people.annotation_id,
-    )
-    center, scale, rotation, flip = augment.augment(
-      augmentation,
-      draws,
-      center=self.center[index],
-      scale=self.scale[index],
-      keypoints_image=people.keypoints[..., :2].astype(np.float64),
-      visibility=people.keypoints[..., 2],
-      skeleton=self.convention.skeleton,
-    )
-    return self._plan(index, center, scale, rotation, flip)
-
-  def plan_evaluation(self, index: np.ndarray) -> Batch:
-    real = index < len(self.people)
-    index = np.minimum(index, len(self.people) - 1)
-    count = len(index)
-    batch = self._plan(
-      index,
-      self.center[index],
-      self.scale[index],
-      np.zeros(count),
-      np.zeros(count, bool),
-    )
-    batch["mask"] = real.astype(np.float32)
-    batch["visibility"] *= real[:, None]
-    for name in ("image_id", "annotation_id"):
-      batch[name] = np.where(real, batch[name], -1)
-    return batch
-
-  def _plan(self, index, center, scale, rotation, flip) -> Batch:
-    """Everything of a batch but the pixels, and what they are made from."""
-    people, convention = self.people.rows(index), self.convention
-    crop_from_image = self._crop_from_image(
-      people, center, scale, rotation, flip
-    )
-    window = crop.windows(
-      crop_from_image,
-      crop_size=convention.crop_size,
-      image_size=people.image_size,
-    )
-    image_from_crop = geometry.invert(crop_from_image)
-    image_from_crop[..., 2] -= window[:, 1::-1]
-    heatmap_from_image = geometry.compose(
-      convention.heatmap_from_crop(), crop_from_image
-    )
-    keypoints, visibility = self._keypoints(people, heatmap_from_image, flip)
-    return {
-      "record": self._read(index, people.record),
-      "window": window,
-      "window_from_crop": image_from_crop.astype(np.float32),
-      "keypoints_heatmap": keypoints.astype(np.float32),
-      "visibility": visibility.astype(np.float32),
-      "image_from_heatmap": geometry.invert(heatmap_from_image).astype(
-        np.float32
-      ),
-      "mask": np.ones(len(index), np.float32),
-      "image_id": people.image_id,
-      "annotation_id": people.annotation_id,
-      "score": people.score,
-      "box_area": scale.prod(-1).astype(np.float32),
-    }
-
-  def _crop_from_image(
-    self, people: People, center, scale, rotation, flip
-  ) -> np.ndarray:
-    """[B, 2, 3]; a flipped crop is the crop of the mirrored image."""
-    mirror = augment.mirror(people.image_size[:, 1])
-    mirrored = geometry.apply_affine(mirror, center[:, None])[:, 0]
-    center = np.where(flip[:, None], mirrored, center)
-    plain = self.convention.crop_from_image(center, scale, rotation)
-    flipped = geometry.compose(plain, mirror)
-    return np.where(flip[:, None, None], flipped, plain)
-
-  def _keypoints(self, people: People, heatmap_from_image, flip):
-    """keypoints_heatmap [B, K, 2] and visibility [B, K], sides swapped."""
-    points = geometry.apply_affine(
-      heatmap_from_image, people.keypoints[..., :2].astype(np.float64)
-    )
-    visible = people.keypoints[..., 2] > 0
-    points = np.where(visible[..., None], points, 0.0)
-    swap = list(self.convention.skeleton.flip_indices)
-    flip = flip[:, None]
-    return (
-      np.where(flip[..., None], points[:, swap], points),
-      np.where(flip, visible[:, swap], visible),
-    )
-
-  def _read(self, index: np.ndarray, record: np.ndarray) -> np.ndarray:
-    """[B] bytes, the stored records."""
-    stored = np.empty(len(index), object)
-    source_index = self.source_index[index]
-    for i, records in enumerate(self._records):
-      mine = np.flatnonzero(source_index == i)
-      stored[mine] = records.__getitems__(record[mine].tolist())
-    return stored
-
-
-# What a plan holds beside the fields of a batch.
-_PLAN = {
-  "record": ((), tf.string),
-  "window": ((4,), tf.int32),
-  "window_from_crop": ((2, 3), tf.float32),
-}
+  return index * batch_size + np.arange(batch_size)
 
 
 def _batches(
-  crops: _Crops,
-  plan: Callable[[int], Batch],
-  steps: Sequence[int] | Iterator[int],
-  batch_size: int,
-  num_threads: int | None,
+  plan: Callable[[int], Plan], steps: Iterable[int], execution: "_Execution"
 ) -> Iterator[Batch]:
-  """Runs the plans of the steps: fetch, decode, warp, batch, prefetch."""
-  _hide_gpus()
+  """Plans the steps some batches ahead of the dataset that executes them."""
+  steps = iter(steps)
+  batches = None
+  with futures.ThreadPoolExecutor(1, "darkjax-plan") as pool:
 
-  def plans() -> Iterator[Batch]:
-    return (plan(step) for step in steps)
+    def hand_over(count: int) -> list[futures.Future]:
+      some = itertools.islice(steps, count)
+      return [pool.submit(lambda s=s: execution.put(plan(s))) for s in some]
 
-  dataset = tf.data.Dataset.from_generator(
-    plans, output_signature=_signature(crops.convention, batch_size)
-  )
-  to_crop = functools.partial(_crop, crops.sources[0], crops.convention)
-  dataset = dataset.unbatch().map(
-    to_crop, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-  )
-  dataset = dataset.batch(batch_size, drop_remainder=True).prefetch(2)
-  dataset = dataset.with_options(_options(num_threads))
-  return dataset.as_numpy_iterator()
+    pending = deque(hand_over(_PLANNED_AHEAD))
+    while pending:
+      pending.popleft().result()  # raises what planning raised
+      pending.extend(hand_over(1))
+      batches = batches or execution.dataset().as_numpy_iterator()
+      yield next(batches)
+
+
+class _Execution:
+  """The tf.data half: plans go in by `put`, batches come out in order."""
+
+  def __init__(
+    self,
+    source: Source,
+    convention: Convention,
+    batch_size: int,
+    num_threads: int | None,
+  ):
+    _hide_gpus()
+    self._source, self._convention = source, convention
+    self._batch_size, self._num_threads = batch_size, num_threads
+    self._specs = _specs(convention, batch_size)
+    self._queue = tf.queue.FIFOQueue(
+      # One more than are ever underway: `put` does not block.
+      capacity=_PLANNED_AHEAD + 1,
+      dtypes=[spec.dtype for spec in self._specs.values()],
+      shapes=[spec.shape for spec in self._specs.values()],
+      names=list(self._specs),
+    )
+
+  def put(self, plan: Plan) -> None:
+    self._queue.enqueue(
+      {
+        name: tf.constant(plan[name], spec.dtype)
+        for name, spec in self._specs.items()
+      }
+    )
+
+  def dataset(self) -> tf.data.Dataset:
+    plans = tf.data.Dataset.counter().map(lambda _: self._queue.dequeue())
+    crops = plans.unbatch().map(
+      functools.partial(_crop, self._source, self._convention),
+      num_parallel_calls=tf.data.AUTOTUNE,
+      deterministic=True,
+    )
+    batches = crops.batch(self._batch_size, drop_remainder=True)
+    batches = batches.prefetch(_FINISHED_AHEAD)
+    return batches.with_options(_options(self._num_threads))
 
 
 def _hide_gpus() -> None:
@@ -320,7 +236,8 @@ def _hide_gpus() -> None:
     pass
 
 
-def _signature(convention: Convention, batch_size: int):
+def _specs(convention: Convention, batch_size: int) -> dict[str, tf.TensorSpec]:
+  """Shapes and dtypes of a plan."""
   sizes = {"K": convention.skeleton.num_keypoints}
   fields = {
     name: (tuple(sizes.get(n, n) for n in field.shape), field.dtype)
@@ -329,11 +246,13 @@ def _signature(convention: Convention, batch_size: int):
   }
   return {
     name: tf.TensorSpec((batch_size, *shape), dtype)
-    for name, (shape, dtype) in {**fields, **_PLAN}.items()
+    for name, (shape, dtype) in {**fields, **_INGREDIENTS}.items()
   }
 
 
-def _crop(source: Source, convention: Convention, planned):
+def _crop(
+  source: Source, convention: Convention, planned: dict[str, tf.Tensor]
+) -> dict[str, tf.Tensor]:
   """One example of a batch from its plan."""
   data = source.image_bytes(planned["record"])
   part = crop.decode_window(data, planned["window"])
@@ -343,7 +262,7 @@ def _crop(source: Source, convention: Convention, planned):
   if convention.channel_order == "bgr":
     image = image[..., ::-1]
   image.set_shape((*convention.crop_size, 3))
-  fields = {n: v for n, v in planned.items() if n not in _PLAN}
+  fields = {n: v for n, v in planned.items() if n not in _INGREDIENTS}
   return {"image": image, **fields}
 
 
@@ -351,8 +270,7 @@ def _options(num_threads: int | None) -> tf.data.Options:
   options = tf.data.Options()
   options.deterministic = True
   # Own threads, one op each, so that XLA's are not starved.
-  options.threading.private_threadpool_size = num_threads or len(
-    os.sched_getaffinity(0)
-  )
+  threads = num_threads or len(os.sched_getaffinity(0))
+  options.threading.private_threadpool_size = threads
   options.threading.max_intra_op_parallelism = 1
   return options

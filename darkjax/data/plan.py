@@ -1,0 +1,171 @@
+"""Plans of batches: everything but the pixels, in NumPy.
+
+A plan holds the fields of `schema.BATCH` without `image`, and what the image is
+made from: the stored record, the window of it to decode, and the matrix of the
+warp. Which person comes when is arithmetic on the table of people: a step gives
+an epoch and a position, (seed, epoch) a permutation, and a process takes its
+rows of each global batch.
+"""
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+
+from darkjax import geometry
+from darkjax.convention import Convention
+from darkjax.data import augment, crop
+from darkjax.data.augment import Augmentation
+from darkjax.data.source import People, Source, concatenate
+
+Plan = dict[str, np.ndarray]
+
+
+@functools.lru_cache(maxsize=4)
+def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
+  """The order of an epoch, a function of (seed, epoch) alone."""
+  key = np.array([seed, epoch], np.uint64)
+  order = np.random.Generator(np.random.Philox(key=key)).permutation(count)
+  order.flags.writeable = False
+  return order
+
+
+def clean_boxes(people: People, *, alignment: str) -> np.ndarray:
+  """Boxes [N, 4] (x, y, w, h), image px, clipped to the image.
+
+  As in the official code, the left upper corner is clipped first, the last
+  pixel counts as x + w - 1, and hrnet then takes last - first for the width,
+  one pixel less than dark and udp. Never less than 1 px.
+  """
+  bbox = people.bbox.astype(np.float64)
+  limit = people.image_size[:, ::-1] - 1
+  first = np.maximum(bbox[:, :2], 0)
+  last = np.minimum(limit, first + np.maximum(bbox[:, 2:] - 1, 0))
+  size = last - first + (0 if alignment == "hrnet" else 1)
+  return np.concatenate([first, np.maximum(size, 1)], -1)
+
+
+class Planner:
+  """Plans crops of the people of several sources.
+
+  Attributes:
+    people: the trainable people of all sources, the first source's first.
+  """
+
+  def __init__(self, sources: Sequence[Source], convention: Convention):
+    self.convention = convention
+    self.sources = sources
+    self.people = concatenate([source.people for source in sources])
+    self.source_index = np.repeat(
+      np.arange(len(sources)), [source.num_people for source in sources]
+    )
+    boxes = clean_boxes(self.people, alignment=convention.alignment)
+    self.center, self.scale, _ = convention.crop_from_box(boxes)
+    self._records = [source.serialized() for source in sources]
+
+  def training(
+    self, index: np.ndarray, augmentation: Augmentation, *, seed, epoch
+  ) -> Plan:
+    """Augmented crops of the people at `index` [B]."""
+    people = self.people.rows(index)
+    draws = augment.draw(
+      seed=seed,
+      epoch=epoch,
+      sources=self.source_index[index],
+      annotation_ids=people.annotation_id,
+    )
+    center, scale, rotation, flip = augment.augment(
+      augmentation,
+      draws,
+      center=self.center[index],
+      scale=self.scale[index],
+      keypoints_image=people.keypoints[..., :2].astype(np.float64),
+      visibility=people.keypoints[..., 2],
+      skeleton=self.convention.skeleton,
+    )
+    return self._plan(index, center, scale, rotation, flip)
+
+  def evaluation(self, index: np.ndarray) -> Plan:
+    """Crops of the people at `index` [B]; past the last one is padding."""
+    real = index < len(self.people)
+    index = np.minimum(index, len(self.people) - 1)
+    count = len(index)
+    batch = self._plan(
+      index,
+      self.center[index],
+      self.scale[index],
+      np.zeros(count),
+      np.zeros(count, bool),
+    )
+    batch["mask"] = real.astype(np.float32)
+    batch["visibility"] *= real[:, None]
+    for name in ("image_id", "annotation_id"):
+      batch[name] = np.where(real, batch[name], -1)
+    return batch
+
+  def _plan(self, index, center, scale, rotation, flip) -> Plan:
+    """Everything of a batch but the pixels, and what they are made from."""
+    people, convention = self.people.rows(index), self.convention
+    crop_from_image = self._crop_from_image(
+      people, center, scale, rotation, flip
+    )
+    window = crop.windows(
+      crop_from_image,
+      crop_size=convention.crop_size,
+      image_size=people.image_size,
+    )
+    image_from_crop = geometry.invert(crop_from_image)
+    image_from_crop[..., 2] -= window[:, 1::-1]
+    heatmap_from_image = geometry.compose(
+      convention.heatmap_from_crop(), crop_from_image
+    )
+    keypoints, visibility = self._keypoints(people, heatmap_from_image, flip)
+    return {
+      "record": self._read(index, people.record),
+      "window": window,
+      "window_from_crop": image_from_crop.astype(np.float32),
+      "keypoints_heatmap": keypoints.astype(np.float32),
+      "visibility": visibility.astype(np.float32),
+      "image_from_heatmap": geometry.invert(heatmap_from_image).astype(
+        np.float32
+      ),
+      "mask": np.ones(len(index), np.float32),
+      "image_id": people.image_id,
+      "annotation_id": people.annotation_id,
+      "score": people.score,
+      "box_area": scale.prod(-1).astype(np.float32),
+    }
+
+  def _crop_from_image(
+    self, people: People, center, scale, rotation, flip
+  ) -> np.ndarray:
+    """[B, 2, 3]; a flipped crop is the crop of the mirrored image."""
+    mirror = augment.mirror(people.image_size[:, 1])
+    mirrored = geometry.apply_affine(mirror, center[:, None])[:, 0]
+    center = np.where(flip[:, None], mirrored, center)
+    plain = self.convention.crop_from_image(center, scale, rotation)
+    flipped = geometry.compose(plain, mirror)
+    return np.where(flip[:, None, None], flipped, plain)
+
+  def _keypoints(self, people: People, heatmap_from_image, flip):
+    """keypoints_heatmap [B, K, 2] and visibility [B, K], sides swapped."""
+    points = geometry.apply_affine(
+      heatmap_from_image, people.keypoints[..., :2].astype(np.float64)
+    )
+    visible = people.keypoints[..., 2] > 0
+    points = np.where(visible[..., None], points, 0.0)
+    swap = list(self.convention.skeleton.flip_indices)
+    flip = flip[:, None]
+    return (
+      np.where(flip[..., None], points[:, swap], points),
+      np.where(flip, visible[:, swap], visible),
+    )
+
+  def _read(self, index: np.ndarray, record: np.ndarray) -> np.ndarray:
+    """[B] bytes, the stored records."""
+    stored = np.empty(len(index), object)
+    source_index = self.source_index[index]
+    for i, records in enumerate(self._records):
+      mine = np.flatnonzero(source_index == i)
+      stored[mine] = records.__getitems__(record[mine].tolist())
+    return stored
