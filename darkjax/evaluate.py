@@ -80,17 +80,17 @@ def predict(
   Returns:
     The people of all processes, ordered by annotation id.
   """
+  methods = tuple(methods)
   step = predict_step(
-    model,
-    convention,
-    methods=tuple(methods),
-    flip_test=flip_test,
-    border=border,
+    model, convention, methods=methods, flip_test=flip_test, border=border
   )
   variables = flax.jax_utils.replicate(variables, jax.local_devices())
   rows = [_rows(batch, step(variables, *_shard(batch))) for batch in batches]
   people = jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
-  return _every_process(people)
+  people = _every_process(people)
+  # Trees of arrays sort their keys; the methods come back in the order asked.
+  ordered = {method: people.keypoints[method] for method in methods}
+  return people._replace(keypoints=ordered)
 
 
 @functools.lru_cache(maxsize=8)
@@ -323,7 +323,7 @@ if __name__ == "__main__":
   flags.DEFINE_string("root", None, "Where the run's data lies now.")
   flags.DEFINE_string("cache", "", "Folder for prepared records.")
   flags.DEFINE_list(
-    "methods", METHODS, "Decoders; the last is written and drawn."
+    "methods", ",".join(METHODS), "Decoders; the last is written and drawn."
   )
   flags.DEFINE_enum(
     "border", "refine", ("refine", "official"), "Of the dark decoder."

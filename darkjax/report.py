@@ -68,18 +68,24 @@ class Report:
     self._seen = (step, now)
     return (step - before) * batch_size / max(now - then, 1e-9)
 
-  def write(self, step: int, metrics: Mapping[str, float]) -> None:
-    """Adds one line to the log, its numbers to the curves, and shows it."""
+  def write(
+    self, step: int, metrics: Mapping[str, float], *, shown: bool = True
+  ) -> None:
+    """Adds one line to the log and its numbers to the curves."""
     numbers = {name: float(value) for name, value in metrics.items()}
     self._file.write(json.dumps({"step": step, **numbers}) + "\n")
     self._file.flush()
     for name, value in numbers.items():
       self._curves.add_scalar(name, value, step)
-    shown = "  ".join(f"{name} {v:.5g}" for name, v in numbers.items())
+    if shown:
+      self._show(step, numbers)
+
+  def _show(self, step, numbers) -> None:
+    line = "  ".join(f"{name} {v:.4g}" for name, v in numbers.items())
     if self._bar.disable:
-      _LOG.info("step %d/%d  %s", step, self._total, shown)
+      _LOG.info("step %d/%d  %s", step, self._total, line)
     else:
-      self._bar.set_postfix_str(shown[:60], refresh=False)
+      self._bar.set_postfix_str(line[:60], refresh=False)
 
 
 def _drop_after(path: pathlib.Path, step: int) -> None:

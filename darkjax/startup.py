@@ -4,6 +4,7 @@ import logging
 import os
 import pathlib
 
+import absl.logging
 import jax
 
 
@@ -25,6 +26,7 @@ def start() -> None:
   logging.basicConfig(
     level=logging.INFO, format="%(message)s", handlers=[_StdErr()], force=True
   )
+  absl.logging.set_verbosity(absl.logging.WARNING)
   for noisy in ("absl", "jax", "orbax", "tensorflow", "PIL"):
     logging.getLogger(noisy).setLevel(logging.WARNING)
   # tf.data decodes and crops; oneDNN would only announce itself.

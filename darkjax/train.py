@@ -284,7 +284,8 @@ def _loop(
         )
       if due(settings.evaluate_every_epochs * steps_per_epoch):
         metrics = score(flax.jax_utils.unreplicate(state).variables)
-        report.write(step, metrics)
+        report.write(step, metrics, shown=False)
+        _LOG.info("step %d\n%s", step, evaluate.table(metrics))
       if due(settings.checkpoint_every_epochs * steps_per_epoch):
         _check_finite(previous)
         save(flax.jax_utils.unreplicate(state))

@@ -1,0 +1,34 @@
+"""A small HRNet on 3,000 photographs of LSP and LSP Extended.
+
+Command   python -m darkjax.train --config=configs/lsp_hrnet_small_128x96.py \
+              --workdir=runs/lsp_hrnet_small_128x96 --config.data.root=DATA
+          where DATA holds lsp/ and lspet/ as scripts/prepare_lsp.py makes
+          them from the public folders.
+Hardware  2 CPU cores.
+Expected  PCK@0.2 (torso) of 70 or more on the 800 test people.
+"""
+
+from configs import coco_hrnet_w32_128x96 as parent
+
+
+def get_config():
+  config = parent.get_config()
+  config.model.name = "hrnet_small"
+  config.data.train = (
+    ("lsp/annotations/person_keypoints_train.json", "lsp/images"),
+    ("lspet/annotations/person_keypoints_train.json", "lspet/images"),
+  )
+  config.data.val = (
+    "lsp/annotations/person_keypoints_test.json",
+    "lsp/images",
+  )
+  config.augmentation.scale_factor = 0.25
+  config.augmentation.rotation_degrees = 40.0
+  config.optimizer.milestones = (50, 63)
+  config.train.batch_size = 32
+  config.train.epochs = 70
+  config.train.log_every_steps = 93
+  config.train.evaluate_every_epochs = 10
+  config.train.checkpoint_every_epochs = 2
+  config.evaluate.batch_size = 80
+  return config
