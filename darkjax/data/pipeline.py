@@ -76,7 +76,7 @@ def train_batches(
   Args:
     sources: data sets with the convention's keypoints. Their order counts: it
       is part of what augmentation is random by.
-    convention: sizes, alignment, channel order.
+    convention: sizes and alignment; crops are RGB, see inference.normalize.
     augmentation: how crops vary.
     batch_size: examples of this process in each batch.
     seed: of order and augmentation, at least 0.
@@ -120,7 +120,7 @@ def eval_batches(
 
   Args:
     source: data set with the convention's keypoints.
-    convention: sizes, alignment, channel order.
+    convention: sizes and alignment; crops are RGB, see inference.normalize.
     batch_size: examples of this process in each batch.
     process_index: which share of each global batch this process takes.
     process_count: how many shares there are.
@@ -259,8 +259,6 @@ def _crop(
   image = crop.warp_inverse(
     part, planned["window_from_crop"], convention.crop_size
   )
-  if convention.channel_order == "bgr":
-    image = image[..., ::-1]
   image.set_shape((*convention.crop_size, 3))
   fields = {n: v for n, v in planned.items() if n not in _INGREDIENTS}
   return {"image": image, **fields}
