@@ -89,8 +89,15 @@ class Report:
 
 
 def _drop_after(path: pathlib.Path, step: int) -> None:
+  """Keeps the whole lines up to a step; a kill may have cut the last."""
   if not path.exists():
     return
-  lines = path.read_text().splitlines()
-  kept = [line for line in lines if json.loads(line)["step"] <= step]
-  path.write_text("".join(line + "\n" for line in kept))
+  kept = []
+  for line in path.read_text().splitlines():
+    try:
+      done = json.loads(line)["step"]
+    except json.JSONDecodeError:
+      break
+    if done <= step:
+      kept.append(line + "\n")
+  path.write_text("".join(kept))

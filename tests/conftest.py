@@ -35,3 +35,10 @@ def test_data() -> pathlib.Path:
   if not path.is_dir():
     pytest.skip(f"no test data: DARKJAX_TEST_DATA is unset, {path} is absent")
   return path
+
+
+@pytest.fixture
+def optax_promotion():
+  """Standard dtype promotion: optax's Adam raises floats to integer powers."""
+  with jax.numpy_dtype_promotion("standard"):
+    yield

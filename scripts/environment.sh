@@ -1,0 +1,28 @@
+# Sourced by the other scripts: an environment with darkjax and its tools.
+#
+# An active virtual environment is used as it is; otherwise .venv is made. What
+# pyproject.toml names is installed again only after it changed.
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+if [ -z "${VIRTUAL_ENV:-}" ]; then
+  if [ ! -x .venv/bin/python ]; then
+    echo "making a virtual environment in .venv"
+    python3 -m venv .venv || {
+      echo "python3 -m venv failed; on Debian: apt-get install python3-venv" >&2
+      exit 1
+    }
+  fi
+  # shellcheck disable=SC1091
+  . .venv/bin/activate
+fi
+
+# install EXTRAS: darkjax in place with these extras ("" for none).
+install() {
+  local stamp="$VIRTUAL_ENV/.darkjax-$1"
+  if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
+    echo "installing darkjax${1:+ with $1} and what it needs"
+    python -m pip install --quiet --disable-pip-version-check -e ".${1:+[$1]}"
+    touch "$stamp"
+  fi
+}
