@@ -29,6 +29,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.model.dtype = "float32"  # of the computation: float32 | bfloat16
   # Batch norm over each device's own people, as the authors ran, or over all:
   config.model.bn_sync = "none"  # none | global
+  # Further arguments of create_model, such as {"channels": 40}.
+  config.model.overrides = ml_collections.ConfigDict()
 
   config.convention = ml_collections.ConfigDict()
   config.convention.crop_size = (128, 96)  # height, width, px
@@ -40,6 +42,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.convention.blur_kernel = 3  # heatmap px
   config.convention.flip_shift = 0  # heatmap px, 0 | 1
   config.convention.channel_order = "rgb"  # rgb | bgr
+  # What the network's maps are: gaussian (heatmaps) | softmax (logits).
+  config.convention.head = "gaussian"
 
   config.data = ml_collections.ConfigDict()
   # Folder that the paths below start from.
@@ -64,6 +68,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.augmentation.flip_probability = 0.5
 
   config.loss = ml_collections.ConfigDict()
+  config.loss.name = "mse"  # mse | ipr, dsnt (with a softmax head)
   # Hardest keypoints per person that count; 0 for all (the recipe).
   config.loss.hardest_keypoints = 0
 

@@ -149,6 +149,7 @@ def fit(
       model=model,
       optimizer=optimizer,
       convention=convention,
+      loss=config.loss.name,
       hardest_keypoints=config.loss.hardest_keypoints,
       ema_decay=config.optimizer.ema_decay,
     )
@@ -181,6 +182,7 @@ def _model_fields(config, convention) -> dict[str, Any]:
     "num_keypoints": convention.skeleton.num_keypoints,
     "dtype": config.model.dtype,
     "bn_axis_name": synchronised[config.model.bn_sync],
+    **config.model.overrides,
   }
 
 

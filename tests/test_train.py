@@ -1,0 +1,227 @@
+"""The training loop: resuming, stopping, saving; on 2 devices, tiny inputs."""
+
+import json
+
+import jax
+import ml_collections
+import numpy as np
+import pytest
+
+from configs import quickstart
+from darkjax import checkpoint, skeletons, train
+from darkjax import convention as convention_lib
+from darkjax.data import synthetic
+
+pytestmark = pytest.mark.usefixtures("optax_promotion")
+
+SIZE = (64, 64)
+# Two branches of a few channels: seconds to compile.
+TINY = ml_collections.ConfigDict(
+  {
+    "stem_features": 4,
+    "stage1_features": 4,
+    "stage1_blocks": 1,
+    "channels": 4,
+    "modules": (1,),
+    "blocks": 1,
+  }
+)
+KEYPOINTS = skeletons.COCO.num_keypoints
+
+
+def tiny_config(**optimizer):
+  config = quickstart.get_config()
+  config.convention.crop_size = SIZE
+  config.model.overrides = TINY
+  config.train.batch_size = 4
+  config.train.epochs = 3
+  config.train.log_every_steps = 1
+  config.train.evaluate_every_epochs = 2
+  config.train.checkpoint_every_epochs = 1
+  config.evaluate.batch_size = 4
+  config.optimizer.update(optimizer)
+  return config
+
+
+def batch(step: int) -> dict[str, np.ndarray]:
+  """Four people, a function of the step."""
+  rng = np.random.default_rng(step)
+  matrix = np.float32([[4, 0, 10], [0, 4, 20]])
+  return {
+    "image": rng.integers(0, 255, (4, *SIZE, 3)).astype(np.uint8),
+    "keypoints_heatmap": rng.uniform(2, 13, (4, KEYPOINTS, 2)).astype("f4"),
+    "visibility": np.ones((4, KEYPOINTS), np.float32),
+    "image_from_heatmap": np.tile(matrix, (4, 1, 1)),
+    "mask": np.ones(4, np.float32),
+    "image_id": np.arange(4),
+    "annotation_id": 100 + np.arange(4),
+    "score": np.ones(4, np.float32),
+    "box_area": np.full(4, 4096, np.float32),
+  }
+
+
+def batches(start: int):
+  step = start
+  while True:
+    yield batch(step)
+    step += 1
+
+
+def stopping_at(last: int):
+  """Batches that break off like a killed run after `last` steps."""
+
+  def stream(start):
+    for step, one in enumerate(batches(start), start):
+      if step == last:
+        raise KeyboardInterrupt
+      yield one
+
+  return stream
+
+
+def fit(config, workdir, stream=batches):
+  convention = convention_lib.from_config(
+    config.convention, skeleton=skeletons.COCO
+  )
+  scored = []
+
+  def score(model, variables):
+    scored.append(variables)
+    weights = variables["params"]["final_layer"]["kernel"]
+    return {"dark/AP/gt_boxes": float(abs(weights).sum())}
+
+  metrics = train.fit(
+    config,
+    workdir,
+    convention=convention,
+    batches=stream,
+    score=score,
+    steps_per_epoch=2,
+  )
+  return metrics, scored
+
+
+def log(workdir) -> list[dict]:
+  """Lines of metrics.jsonl without the speed, which differs by nature."""
+  lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+  return [
+    {name: value for name, value in line.items() if "per_second" not in name}
+    for line in lines
+  ]
+
+
+def assert_same_bits(one, other):
+  jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def test_a_resumed_run_equals_a_straight_one_bit_for_bit(tmp_path):
+  straight, resumed = tmp_path / "straight", tmp_path / "resumed"
+  fit(tiny_config(), straight)
+  # Steps 3 and 5 are lost: the checkpoints are those of steps 2 and 4.
+  for last in (3, 5):
+    with pytest.raises(KeyboardInterrupt):
+      fit(tiny_config(), resumed, stopping_at(last))
+  fit(tiny_config(), resumed)
+  assert_same_bits(checkpoint.load(straight)[0], checkpoint.load(resumed)[0])
+  assert log(resumed) == log(straight)
+  assert [line["step"] for line in log(straight)] == [1, 2, 3, 4, 4, 5, 6, 6]
+
+
+def test_a_resumed_average_equals_a_straight_one_and_is_what_is_saved(
+  tmp_path,
+):
+  straight, resumed = tmp_path / "straight", tmp_path / "resumed"
+  config = tiny_config(ema_decay=0.5)
+  _, scored = fit(config, straight)
+  with pytest.raises(KeyboardInterrupt):
+    fit(config, resumed, stopping_at(4))
+  fit(config, resumed)
+  saved = checkpoint.load(straight)[0]
+  assert_same_bits(saved, checkpoint.load(resumed)[0])
+  assert_same_bits(saved, jax.tree.map(np.asarray, scored[-1]))
+  # The raw weights are elsewhere: an average of 0.5 lags behind them.
+  plain = tmp_path / "plain"
+  fit(tiny_config(), plain)
+  kernel = ["params", "final_layer", "kernel"]
+  averaged, raw = saved, checkpoint.load(plain)[0]
+  for name in kernel:
+    averaged, raw = averaged[name], raw[name]
+  assert np.abs(averaged - raw).max() > 0
+
+
+def test_the_last_step_is_evaluated_and_saved(tmp_path):
+  metrics, scored = fit(tiny_config(), tmp_path)
+  # Evaluations at epoch 2 and, though not due, at the end.
+  assert len(scored) == 2
+  assert log(tmp_path)[-1] == {"step": 6, **metrics}
+  variables, metadata = checkpoint.load(tmp_path, step=6)
+  assert_same_bits(variables, jax.tree.map(np.asarray, scored[-1]))
+  assert metadata.convention.crop_size == SIZE
+  assert metadata.model["name"] == "hrnet_small"
+
+
+def test_a_finished_run_only_evaluates_when_started_again(tmp_path):
+  def forbidden(start):
+    raise AssertionError(f"asked for batches from {start}")
+    yield
+
+  before, _ = fit(tiny_config(), tmp_path)
+  after, scored = fit(tiny_config(), tmp_path, forbidden)
+  assert len(scored) == 1
+  assert after == before
+
+
+def test_training_starts_from_pretrained_weights(tmp_path):
+  fit(tiny_config(), tmp_path / "first")
+  weights = checkpoint.load(tmp_path / "first")[0]
+  config = tiny_config(learning_rate=0.0)
+  config.pretrained = str(tmp_path / "first")
+  fit(config, tmp_path / "second")
+  second = checkpoint.load(tmp_path / "second")[0]
+  # At a learning rate of 0 the parameters stay those it started from.
+  assert_same_bits(second["params"], weights["params"])
+
+
+def test_a_label_that_is_not_a_number_stops_the_run(tmp_path):
+  def stream(start):
+    for step, one in enumerate(batches(start), start + 1):
+      if step == 2:
+        one["keypoints_heatmap"][3, 5, 0] = np.nan
+      yield one
+
+  with pytest.raises(ValueError, match=r"step 2: .* annotations \[103\]"):
+    fit(tiny_config(), tmp_path, stream)
+
+
+def test_divergence_stops_the_run_with_its_step(tmp_path):
+  with pytest.raises(FloatingPointError, match=r"step [123]: .*learning_rate"):
+    fit(tiny_config(learning_rate=1e30), tmp_path)
+  assert not list((tmp_path / "checkpoints").glob("[3-9]"))
+
+
+def test_another_convention_in_the_same_folder_is_refused(tmp_path):
+  config = tiny_config()
+  config.train.epochs = 1
+  fit(config, tmp_path)
+  config.convention.flip_shift = 1
+  with pytest.raises(ValueError, match="flip_shift: 0 here, 1 there"):
+    fit(config, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+def test_from_files_to_metrics(tmp_path):
+  for split, people in (("train", 12), ("val", 7)):
+    synthetic.write_dataset(tmp_path, num_people=people, seed=3, split=split)
+  config = tiny_config()
+  config.data.root = str(tmp_path)
+  config.data.cache = str(tmp_path / "cache")
+  metrics = train.train(config, str(tmp_path / "run"))
+  names = {name.split("/", 1)[1] for name in metrics}
+  assert {"AP/gt_boxes", "PCK@0.2/gt_boxes", "error_px/gt_boxes"} <= names
+  assert {name.split("/")[0] for name in metrics} == {
+    "argmax",
+    "standard",
+    "dark",
+  }
+  # 9 steps teach nothing, but a box bounds how wrong a crop's keypoint can be.
+  assert 0 < metrics["dark/error_px/gt_boxes"] < 260
