@@ -24,6 +24,7 @@ _CHOICES = {
   "quantize": ("none", "floor", "round", "ceil"),
   "flip_shift": (0, 1),
   "channel_order": ("rgb", "bgr"),
+  "head": ("gaussian", "softmax"),
 }
 
 
@@ -44,6 +45,9 @@ class Convention:
       them, heatmap px.
     flip_shift: 0 or 1, px by which the flip test moves mirrored heatmaps.
     channel_order: "rgb" | "bgr" of the pixels that meet `PIXEL_MEAN`.
+    head: what the network's maps are: "gaussian", heatmaps with a peak of 1, or
+      "softmax", logits of a distribution (IPR, DSNT). Checkpoints written
+      before this field existed hold "gaussian" heads.
 
   Raises:
     ValueError: an unknown choice; the message lists the known ones.
@@ -60,6 +64,7 @@ class Convention:
   blur_kernel: int
   flip_shift: int
   channel_order: str
+  head: str = "gaussian"
 
   def __post_init__(self):
     for field, known in _CHOICES.items():

@@ -13,7 +13,10 @@ import numpy as np
 
 from darkjax import convention as convention_lib
 from darkjax import geometry
-from darkjax.heatmaps import decode
+from darkjax.heatmaps import decode, integral
+
+# How `locate` reads maps; "integral" needs a softmax head.
+METHODS = (*decode.METHODS, "integral")
 
 
 class Keypoints(NamedTuple):
@@ -21,8 +24,9 @@ class Keypoints(NamedTuple):
 
   Attributes:
     keypoints_image: [B, K, 2] (x, y), image px.
-    scores: [B, K], maximum of each heatmap, near 1 where the network is sure
-      and not a probability.
+    scores: [B, K], near 1 where the network is sure and not a probability. The
+      maximum of each heatmap; for a softmax head the similarity to expect of
+      the keypoint, in [0, 1], see heatmaps/integral.py.
     covariances: [B, K, 2, 2], image px²; nan where the decoder gives none.
   """
 
@@ -88,6 +92,11 @@ def predict_heatmaps(
 ) -> jax.Array:
   """Runs the network, on the crops and with `flip_test` on their mirrors too.
 
+  A softmax head's logits become probabilities before they are averaged, so
+  that the flip test averages distributions: the mean keypoint of "integral" is
+  the average of the two. A flip shift moves a column of mass out of the map,
+  which reading the map makes good.
+
   Args:
     model: a Linen module of darkjax.models.
     variables: its "params" and "batch_stats".
@@ -96,12 +105,15 @@ def predict_heatmaps(
     flip_test: average with the mirrored crop's heatmaps.
 
   Returns:
-    [B, H', W', K] float32 heatmaps of the last supervised stage.
+    [B, H', W', K] float32 heatmaps of the last supervised stage; probabilities
+    with sum 1 per map for a softmax head.
   """
   pixels = normalize(images, channel_order=convention.channel_order)
   if flip_test:
     pixels = jnp.concatenate([pixels, pixels[:, :, ::-1]])
   heatmaps = last_stage(model.apply(variables, pixels, train=False))
+  if convention.head == "softmax":
+    heatmaps = integral.softmax_heatmaps(heatmaps)
   if not flip_test:
     return heatmaps
   straight, mirrored = jnp.split(heatmaps, 2)
@@ -129,20 +141,45 @@ def locate(
   """Decodes heatmaps and maps what was found into the image.
 
   Args:
-    heatmaps: [B, H', W', K].
+    heatmaps: [B, H', W', K], from `predict_heatmaps`.
     image_from_heatmap: [B, 2, 3], px, made with the crops.
     convention: the one the weights were trained with.
-    method: decoder, see `decode_heatmaps`.
+    method: one of `METHODS`: "integral", the mean of a softmax head's
+      probabilities, or a decoder of `decode_heatmaps`, which reads those too.
     border: see `decode_heatmaps`.
 
   Returns:
     Keypoints in image pixels.
+
+  Raises:
+    ValueError: an unknown method, or "integral" for a head that is no softmax.
   """
-  decoded = decode.decode_heatmaps(
-    heatmaps, method=method, blur_kernel=convention.blur_kernel, border=border
-  )
+  decoded = _decode(heatmaps, convention, method, border)
   return Keypoints(
     geometry.apply_affine(image_from_heatmap, decoded.keypoints),
     decoded.scores,
     geometry.apply_linear(image_from_heatmap, decoded.covariances),
   )
+
+
+def _decode(heatmaps, convention, method, border) -> decode.Decoded:
+  """Keypoints in heatmap px, and scores that suit the head."""
+  if method not in METHODS:
+    raise ValueError(f"method is one of {list(METHODS)}, got {method!r}")
+  radius = integral.RADIUS_SIGMAS * convention.sigma
+  if method == "integral":
+    if convention.head != "softmax":
+      raise ValueError(
+        "method 'integral' reads the probabilities of a softmax head, this "
+        f"model has a {convention.head!r} head; use one of {decode.METHODS}"
+      )
+    return integral.integrate_heatmaps(heatmaps, radius=radius)
+  decoded = decode.decode_heatmaps(
+    heatmaps, method=method, blur_kernel=convention.blur_kernel, border=border
+  )
+  if convention.head == "gaussian":
+    return decoded
+  scores = integral.expected_similarity(
+    heatmaps, decoded.keypoints, radius=radius
+  )
+  return decoded._replace(scores=scores)

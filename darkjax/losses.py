@@ -1,7 +1,13 @@
-"""Losses on heatmaps, unreduced; mask and mean stand at the call."""
+"""Losses of heatmaps and of keypoints, unreduced; the mean stands at the call.
+
+Coordinates are heatmap pixels (x, y); an integer coordinate is the centre of a
+pixel.
+"""
 
 import jax
 import jax.numpy as jnp
+
+from darkjax.heatmaps import integral
 
 
 def heatmap_mse(
@@ -20,6 +26,9 @@ def heatmap_mse(
 
   Returns:
     [..., K] float32.
+
+  Raises:
+    ValueError: predicted and target differ in shape.
 
   Reference:
     DarkPose and HRNet, lib/core/loss.py.
@@ -43,6 +52,9 @@ def hardest_keypoints(losses: jax.Array, *, count: int) -> jax.Array:
   Returns:
     [...] float32.
 
+  Raises:
+    ValueError: count is out of range.
+
   Reference:
     Chen et al., arXiv 1711.07319, section 3.3; HRNet, lib/core/loss.py.
   """
@@ -51,3 +63,120 @@ def hardest_keypoints(losses: jax.Array, *, count: int) -> jax.Array:
       f"count must lie in 1..K with K={losses.shape[-1]}, got {count}"
     )
   return jax.lax.top_k(losses, count)[0].mean(-1)
+
+
+def ipr_loss(
+  logits: jax.Array, keypoints: jax.Array, weights: jax.Array
+) -> jax.Array:
+  """Integral pose regression: L1 distance of the soft-argmax, in heatmap px.
+
+  |x − x'| + |y − y'|, times the weight. Only the mean of the map is held to the
+  truth, not its shape.
+
+  Args:
+    logits: [..., H, W, K]; a softmax over each map is taken here.
+    keypoints: [..., K, 2] true (x, y), heatmap px; anything, also NaN, where
+      the weight is 0.
+    weights: [..., K], 0 for keypoints without a label.
+
+  Returns:
+    [..., K] float32, heatmap px.
+
+  Raises:
+    ValueError: logits, keypoints and weights do not belong together.
+
+  Reference:
+    Sun et al., arXiv 1711.08229, section 2.2 (integral regression with L1).
+  """
+  keypoints = _labelled(logits, keypoints, weights)
+  offset = integral.soft_argmax(logits).keypoints - keypoints
+  return jnp.abs(offset).sum(-1) * weights
+
+
+def dsnt_loss(
+  logits: jax.Array,
+  keypoints: jax.Array,
+  weights: jax.Array,
+  *,
+  sigma: float,
+  regularization: float = 1.0,
+) -> jax.Array:
+  """DSNT: distance of the soft-argmax, and divergence from a Gaussian.
+
+  The distance is Euclidean in coordinates that run from −1 to 1 between the
+  map's outer edges, x by the width and y by the height: (2x + 1)/W − 1. The
+  Jensen-Shannon divergence between the map and a Gaussian at the keypoint,
+  normalised to sum 1 over the map, keeps the mass together.
+
+  Args:
+    logits: [..., H, W, K], finite; a softmax over each map is taken here.
+    keypoints: [..., K, 2] true (x, y), heatmap px; anything, also NaN, where
+      the weight is 0.
+    weights: [..., K], 0 for keypoints without a label.
+    sigma: standard deviation of the Gaussian, heatmap px.
+    regularization: λ, factor on the divergence; the paper uses 1.
+
+  Returns:
+    [..., K] float32; the distance is below 2√2 for keypoints in the map, the
+    divergence at most ln 2.
+
+  Raises:
+    ValueError: logits, keypoints and weights do not belong together.
+
+  Reference:
+    Nibali et al., arXiv 1801.07372, section 3 (loss, Jensen-Shannon form).
+  """
+  keypoints = _labelled(logits, keypoints, weights)
+  height, width = logits.shape[-3:-1]
+  offset = integral.soft_argmax(logits).keypoints - keypoints
+  x, y = offset[..., 0] * (2.0 / width), offset[..., 1] * (2.0 / height)
+  log_p = jax.nn.log_softmax(logits.astype(jnp.float32), axis=(-3, -2))
+  log_q = _log_gaussian(keypoints, (height, width), sigma)
+  divergence = _jensen_shannon(log_p, log_q)
+  return (_length(x, y) + regularization * divergence) * weights
+
+
+def _labelled(logits, keypoints, weights) -> jax.Array:
+  """The keypoints, with zeros where the weight is 0."""
+  lead = (*logits.shape[:-3], logits.shape[-1])
+  if (*lead, 2) != keypoints.shape or lead != weights.shape:
+    raise ValueError(
+      "logits [..., H, W, K] go with keypoints [..., K, 2] and weights "
+      f"[..., K], got {logits.shape}, {keypoints.shape} and {weights.shape}"
+    )
+  keypoints = keypoints.astype(jnp.float32)
+  return jnp.where(weights[..., None] == 0, 0.0, keypoints)
+
+
+def _length(x, y):
+  """Euclidean length with gradient 0 at 0."""
+  square = x**2 + y**2
+  is_zero = square == 0
+  return jnp.where(is_zero, 0.0, jnp.sqrt(jnp.where(is_zero, 1.0, square)))
+
+
+def _log_gaussian(keypoints, size, sigma):
+  """[..., K, 2] -> [..., H, W, K] logarithm of Gaussians with sum 1.
+
+  Profiles normalised in the logarithm are finite however far outside the map
+  the keypoint is.
+  """
+  height, width = size
+  row = _log_profile(keypoints[..., None, :, 1], height, sigma)
+  column = _log_profile(keypoints[..., None, :, 0], width, sigma)
+  return row[..., :, None, :] + column[..., None, :, :]
+
+
+def _log_profile(center, length, sigma):
+  """[..., 1, K] -> [..., length, K]."""
+  pixels = jnp.arange(length, dtype=jnp.float32)
+  pixels = pixels.reshape((1,) * (center.ndim - 2) + (length, 1))
+  return jax.nn.log_softmax(-0.5 * ((pixels - center) / sigma) ** 2, axis=-2)
+
+
+def _jensen_shannon(log_p, log_q):
+  """[..., K] divergence, in nats, of distributions [..., H, W, K] in log."""
+  log_m = jnp.logaddexp(log_p, log_q) - jnp.log(2.0)
+  from_p = (jnp.exp(log_p) * (log_p - log_m)).sum((-3, -2))
+  from_q = (jnp.exp(log_q) * (log_q - log_m)).sum((-3, -2))
+  return 0.5 * (from_p + from_q)

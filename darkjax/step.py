@@ -1,6 +1,7 @@
 """One training step: pure, written for one device, mapped in train.py."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import flax.struct
@@ -11,6 +12,9 @@ import optax
 from darkjax import inference, losses, optim
 from darkjax.convention import Convention
 from darkjax.heatmaps import encode
+
+# Losses by name, and the head (see `Convention.head`) each of them trains.
+LOSSES = {"mse": "gaussian", "ipr": "softmax", "dsnt": "softmax"}
 
 
 class State(flax.struct.PyTreeNode):
@@ -93,6 +97,7 @@ def train_step(
   model: Any,
   optimizer: optax.GradientTransformation,
   convention: Convention,
+  loss: str = "mse",
   hardest_keypoints: int = 0,
   ema_decay: float = 0.0,
   axis_name: str | None = None,
@@ -105,12 +110,16 @@ def train_step(
     model: a Linen module of darkjax.models.
     optimizer: from `optim.create_optimizer`.
     convention: draws the targets.
+    loss: a key of `LOSSES`, see `stage_loss`.
     hardest_keypoints: keypoints per person that count; 0 for all.
     ema_decay: of `State.average`.
     axis_name: axis to average gradients and statistics over, if mapped.
 
   Returns:
     The state after the step and {"loss", "gradient_norm"}, float32 scalars.
+
+  Raises:
+    ValueError: an unknown loss, or one that does not fit the convention's head.
   """
   average = functools.partial(_average, axis_name=axis_name)
   objective = functools.partial(
@@ -119,10 +128,11 @@ def train_step(
     batch=batch,
     model=model,
     convention=convention,
+    loss=loss,
     hardest_keypoints=hardest_keypoints,
   )
   value_and_grad = jax.value_and_grad(objective, has_aux=True)
-  (loss, batch_stats), gradients = average(value_and_grad(state.params))
+  (mean_loss, batch_stats), gradients = average(value_and_grad(state.params))
   updates, opt_state = optimizer.update(
     gradients, state.opt_state, state.params
   )
@@ -130,7 +140,7 @@ def train_step(
   averaged = state.average
   if averaged is not None:
     averaged = optim.update_ema(averaged, params, decay=ema_decay)
-  metrics = {"loss": loss, "gradient_norm": optax.global_norm(gradients)}
+  metrics = {"loss": mean_loss, "gradient_norm": optax.tree.norm(gradients)}
   return (
     State(state.step + 1, params, batch_stats, opt_state, averaged),
     metrics,
@@ -142,7 +152,7 @@ def _average(tree, axis_name):
 
 
 def _objective(
-  params, *, batch_stats, batch, model, convention, hardest_keypoints
+  params, *, batch_stats, batch, model, convention, loss, hardest_keypoints
 ):
   """Mean loss of a batch, and the batch statistics after it."""
   pixels = inference.normalize(
@@ -154,11 +164,9 @@ def _objective(
     train=True,
     mutable=["batch_stats"],
   )
-  target, weights = draw_targets(batch, convention)
+  of_stage = stage_loss(loss, batch, convention)
   stages = outputs if isinstance(outputs, tuple) else (outputs,)
-  per_keypoint = sum(
-    losses.heatmap_mse(heatmaps, target, weights) for heatmaps in stages
-  )
+  per_keypoint = sum(of_stage(maps) for maps in stages)
   if hardest_keypoints:
     per_keypoint = losses.hardest_keypoints(
       per_keypoint, count=hardest_keypoints
@@ -166,23 +174,70 @@ def _objective(
   return per_keypoint.mean(), updates.get("batch_stats", {})
 
 
+def stage_loss(
+  name: str, batch: dict[str, jax.Array], convention: Convention
+) -> Callable[[jax.Array], jax.Array]:
+  """The loss of the maps of one supervised stage.
+
+  Args:
+    name: "mse", against drawn heatmaps; "ipr" or "dsnt", against keypoints.
+    batch: fields `schema.DEVICE_FIELDS` of B people.
+    convention: of the batch and the maps; `sigma` is that of the drawn
+      heatmaps, and of the Gaussian in the regulariser of "dsnt".
+
+  Returns:
+    Function of maps [B, H', W', K] that gives [B, K], 0 for keypoints without
+    a label.
+
+  Raises:
+    ValueError: an unknown loss, or one that does not fit the convention's head.
+  """
+  _check_loss(name, convention)
+  if name == "mse":
+    target, weights = draw_targets(batch, convention)
+    return lambda heatmaps: losses.heatmap_mse(heatmaps, target, weights)
+  labels = batch["keypoints_heatmap"], target_weights(batch, convention)
+  if name == "ipr":
+    return lambda logits: losses.ipr_loss(logits, *labels)
+  return lambda logits: losses.dsnt_loss(
+    logits, *labels, sigma=convention.sigma
+  )
+
+
+def _check_loss(name, convention) -> None:
+  if name not in LOSSES:
+    raise ValueError(f"unknown loss {name!r}; known: {', '.join(LOSSES)}")
+  if LOSSES[name] != convention.head:
+    raise ValueError(
+      f"loss {name!r} trains a {LOSSES[name]!r} head, the convention says "
+      f"{convention.head!r}; set convention.head={LOSSES[name]!r} or another "
+      "loss.name"
+    )
+
+
 def draw_targets(
   batch: dict[str, jax.Array], convention: Convention
 ) -> tuple[jax.Array, jax.Array]:
   """Target heatmaps [B, H', W', K] and keypoint weights [B, K] of a batch."""
-  points = batch["keypoints_heatmap"]
   target = encode.render_heatmaps(
-    points,
+    batch["keypoints_heatmap"],
     size=convention.heatmap_size,
     sigma=convention.sigma,
     quantize=convention.quantize,
     truncate=convention.truncate,
   )
+  return target, target_weights(batch, convention)
+
+
+def target_weights(
+  batch: dict[str, jax.Array], convention: Convention
+) -> jax.Array:
+  """Keypoint weights [B, K] of a batch: 1 where there is a label in reach."""
   weights = encode.keypoint_weights(
-    points,
+    batch["keypoints_heatmap"],
     batch["visibility"],
     size=convention.heatmap_size,
     sigma=convention.sigma,
     quantize=convention.quantize,
   )
-  return target, weights * batch["mask"][:, None]
+  return weights * batch["mask"][:, None]
