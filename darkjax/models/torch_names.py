@@ -25,7 +25,8 @@ HEAD = re.compile(r"(deconv_layers|final_layer)\.")
 # What the ImageNet classifiers, of HRNet and ResNet, have and we do not. The
 # heatmap head's own entries are final_layer.weight and final_layer.bias.
 CLASSIFIER = re.compile(
-  r"(fc|classifier|incre_modules|downsamp_modules|final_layer\.\d+)\."
+  r"(classifier|incre_modules|downsamp_modules|final_layer\.\d+)\.|"
+  r"fc\.(weight|bias)$"  # fc.0 and on are the hourglass's own
 )
 # An ImageNet HRNet fuses its last module at every resolution, a pose network
 # at the highest alone; the entries of the others are left out.

@@ -1,23 +1,12 @@
 """The networks: sizes, shapes, dtypes, errors and what training touches."""
 
+import hashed
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
-from darkjax import models
-from darkjax.models import create_model
+from darkjax.models import create_model, weights
 
-# (17 keypoints, 16 keypoints), counted on the official modules in PyTorch.
-OFFICIAL_SIZES = {
-  "hrnet_w32": (28_536_113, 28_536_080),
-  "hrnet_w48": (63_595_745, 63_595_696),
-  "simple_baseline_50": (33_999_697, 33_999_440),
-  "simple_baseline_101": (52_991_825, 52_991_568),
-  "simple_baseline_152": (68_635_473, 68_635_216),
-  "hourglass_4": (13_020_612, None),
-  "hourglass_8": (25_598_472, None),
-}
 SMALL = {  # the classes at a size that compiles in a second or two
   "hrnet_small": {"channels": 4, "blocks": 1, "stage1_features": 8},
   "simple_baseline_18": {
@@ -39,14 +28,19 @@ def shapes_of(model, size=(128, 96)):
   return jax.eval_shape(model.init_with_output, key, images)
 
 
-@pytest.mark.parametrize("name", OFFICIAL_SIZES)
-def test_parameter_counts_are_the_official_ones(name):
-  for keypoints, expected in zip((17, 16), OFFICIAL_SIZES[name], strict=True):
-    _, variables = shapes_of(create_model(name, keypoints))
-    assert expected in (None, count(variables["params"]))
+@pytest.mark.parametrize(
+  ("name", "expected"),
+  [("hrnet_w32", 28_536_080), ("simple_baseline_50", 33_999_440)],
+)
+def test_sixteen_keypoints_change_the_head_alone(name, expected):
+  # Counted on the official modules in PyTorch; 17 keypoints: test_cost.py.
+  _, variables = shapes_of(create_model(name, 16))
+  assert count(variables["params"]) == expected
 
 
-@pytest.mark.parametrize("name", models.MODELS)
+@pytest.mark.parametrize(
+  "name", ["hrnet_small", "simple_baseline_18", "hourglass_small"]
+)
 def test_heatmaps_are_a_quarter_of_the_input(name):
   output, variables = shapes_of(create_model(name, 5, dtype="bfloat16"))
   outputs = output if isinstance(output, tuple) else (output,)
@@ -110,47 +104,36 @@ def test_an_hourglass_takes_any_multiple_of_four(size):
   assert output[-1].shape == (1, size[0] // 4, size[1] // 4, 17)
 
 
-@pytest.mark.parametrize("name", SMALL)
-def test_training_moves_the_statistics_and_nothing_else(name, rng):
-  model = create_model(name, 3, **SMALL[name])
-  images = jnp.asarray(rng.normal(size=(2, 64, 96, 3)), jnp.float32)
-  variables = jax.jit(model.init)(jax.random.key(0), images)
-
-  @jax.jit
-  def step(variables):
-    def loss(params):
-      both = {**variables, "params": params}
-      output, new = model.apply(
-        both, images, train=True, mutable=["batch_stats"]
-      )
-      last = output[-1] if isinstance(output, tuple) else output
-      return jnp.mean(jnp.square(last - 1.0)), new
-
-    return jax.grad(loss, has_aux=True)(variables["params"])
-
-  gradients, new = step(variables)
-  assert set(new) == {"batch_stats"}
-  before, after = variables["batch_stats"], new["batch_stats"]
-  moved = jax.tree.map(lambda a, b: bool(jnp.any(a != b)), before, after)
-  assert all(jax.tree.leaves(moved))
-  norms = jax.tree.map(lambda g: float(jnp.abs(g).max()), gradients)
-  assert np.isfinite(jax.tree.leaves(norms)).all()
-  # The last layer learns from the first step on in every family.
-  assert max(jax.tree.leaves(norms)) > 1e-3
+def filled(model):
+  """Variables from a hash of their names; drawing them compiles for longer."""
+  expected = weights.expected_entries(model)
+  shapes = {name: shape for name, (_, shape) in expected.items()}
+  return weights.load_torch_weights(hashed.state_dict(shapes), model)
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_bfloat16_stays_near_float32(name, rng):
+def test_training_moves_all_statistics_and_bfloat16_stays_near(name, rng):
   images = jnp.asarray(rng.normal(size=(2, 64, 96, 3)), jnp.float32)
-  outputs = []
+  last = {}
   for dtype in ("float32", "bfloat16"):
     model = create_model(name, 3, dtype=dtype, **SMALL[name])
-    variables = jax.jit(model.init)(jax.random.key(0), images)
-    output, _ = jax.jit(
-      lambda v, m=model: m.apply(v, images, True, mutable=["batch_stats"])
-    )(variables)
-    last = output[-1] if isinstance(output, tuple) else output
-    outputs.append(np.asarray(last))
+    variables = filled(model)
+
+    @jax.jit
+    def both(variables, model=model):
+      _, new = model.apply(variables, images, True, mutable=["batch_stats"])
+      return model.apply(variables, images), new
+
+    output, new = both(variables)
+    last[dtype] = output[-1] if isinstance(output, tuple) else output
+    assert set(new) == {"batch_stats"}
+    moved = jax.tree.map(
+      lambda a, b: bool(jnp.any(a != b)),
+      variables["batch_stats"],
+      new["batch_stats"],
+    )
+    assert all(jax.tree.leaves(moved))
+    assert {x.dtype.name for x in jax.tree.leaves(new)} == {"float32"}
+  difference = jnp.abs(last["float32"] - last["bfloat16"]).max()
   # bfloat16 keeps 8 bits: 0.4 % an operation, some twenty layers deep.
-  spread = np.abs(outputs[0]).max()
-  assert 0 < np.abs(outputs[0] - outputs[1]).max() < 0.15 * spread
+  assert 0 < difference < 0.1 * jnp.abs(last["float32"]).max()

@@ -1,0 +1,214 @@
+"""Writes tests/goldens from PyTorch: what independent networks compute.
+
+    pip install torch==2.13.0 torchvision timm
+    python scripts/make_goldens.py [--full]
+
+The networks are those of scripts/torch_twins.py. Every tensor is filled from
+a hash of its name (tests/hashed.py), so nothing but a few activations of every
+layer needs storing:
+
+  <case>.npz      per layer six activations and the largest absolute one
+  train.npz       one Adam step: loss, samples of the updated tensors
+  names.npz       names and shapes of the full published networks
+
+--full also runs the full networks on both sides and prints how far apart they
+are; that takes minutes and stores nothing.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+
+import numpy as np
+import torch
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+import hashed  # noqa: E402
+import torch_twins as twins  # noqa: E402
+
+GOLDENS = ROOT / "tests" / "goldens"
+
+
+# The twins of hashed.CASES.
+TWINS = {
+  "hrnet": lambda: twins.HRNet(
+    3, channels=8, modules=(1, 1, 2), blocks=1, stage1=(2, 8)
+  ),
+  "resnet_basic": lambda: twins.SimpleBaseline(
+    3, "BasicBlock", (1, 1, 1, 1), 16
+  ),
+  "resnet_bottleneck": lambda: twins.SimpleBaseline(
+    3, "Bottleneck", (1, 1, 1, 1), 16
+  ),
+  "hourglass": lambda: twins.Hourglass(3, stacks=2, features=16),
+  "train": lambda: twins.HRNet(
+    3, channels=4, modules=(1, 1, 1), blocks=1, stage1=(1, 4)
+  ),
+}
+FULL = {
+  "hrnet_w32": lambda: _official_hrnet(32),
+  "hrnet_w48": lambda: _official_hrnet(48),
+  "simple_baseline_18": lambda: twins.SimpleBaseline(
+    17, "BasicBlock", (2, 2, 2, 2), 256
+  ),
+  "simple_baseline_50": lambda: twins.SimpleBaseline(
+    17, "Bottleneck", (3, 4, 6, 3), 256
+  ),
+  "simple_baseline_101": lambda: twins.SimpleBaseline(
+    17, "Bottleneck", (3, 4, 23, 3), 256
+  ),
+  "simple_baseline_152": lambda: twins.SimpleBaseline(
+    17, "Bottleneck", (3, 8, 36, 3), 256
+  ),
+  "hourglass_4": lambda: twins.Hourglass(17, 4, 256),
+  "hourglass_8": lambda: twins.Hourglass(17, 8, 256),
+}
+IMAGENET = {
+  "imagenet_hrnet_w32": lambda: twins.timm.create_model("hrnet_w32"),
+  "imagenet_resnet50": lambda: twins.timm.create_model("resnet50"),
+}
+
+
+def _official_hrnet(channels):
+  return twins.HRNet(
+    17, channels=channels, modules=(1, 4, 3), blocks=4, stage1=(4, 64)
+  )
+
+
+def body_of(model):
+  """The module whose names are the official ones."""
+  return getattr(model, "body", model)
+
+
+def shapes_of(model):
+  """Name -> shape of all entries but the counters."""
+  entries = body_of(model).state_dict().items()
+  return {
+    name: tuple(value.shape)
+    for name, value in entries
+    if not name.endswith("num_batches_tracked")
+  }
+
+
+def fill(model):
+  """Loads the hashed state dict, strictly but for the counters."""
+  arrays = hashed.state_dict(shapes_of(model))
+  tensors = {name: torch.from_numpy(a) for name, a in arrays.items()}
+  result = body_of(model).load_state_dict(tensors, strict=False)
+  assert not result.unexpected_keys
+  assert all(n.endswith("num_batches_tracked") for n in result.missing_keys)
+  return model.eval()
+
+
+def to_torch(images):
+  """[B, H, W, C] -> tensor [B, C, H, W]."""
+  return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+
+
+def activations(model, images):
+  """Every module's output by name, [B, H, W, C]; lists as "name:index"."""
+  found = {}
+
+  def keep(name):
+    def hook(module, inputs, output):
+      listed = isinstance(output, list | tuple)
+      for i, x in enumerate(output if listed else [output]):
+        key = f"{name}:{i}" if listed else name
+        found[key] = x.detach().clone().permute(0, 2, 3, 1).numpy()
+
+    return hook
+
+  for name, module in body_of(model).named_modules():
+    if name and not isinstance(module, torch.nn.ModuleList):
+      module.register_forward_hook(keep(name))
+  with torch.no_grad():
+    model(to_torch(images))
+  return {name: x for name, x in found.items() if x.ndim == 4}
+
+
+def write_forward(name):
+  """Samples of all activations of one case."""
+  images = hashed.images(2, *hashed.CASES[name][2])
+  found = activations(fill(TWINS[name]()), images)
+  rows = {key: hashed.samples(key, x) for key, x in found.items()}
+  np.savez_compressed(GOLDENS / f"{name}.npz", **rows)
+  spread = [row[-1] for row in rows.values()]
+  print(
+    f"{name}: {len(rows)} activations, max {min(spread):.2g} to "
+    f"{max(spread):.2g}"
+  )
+
+
+def write_train():
+  """Loss, parameters and statistics after one step of Adam."""
+  model = fill(TWINS["train"]())
+  model.train()
+  size = hashed.CASES["train"][2]
+  images, target = hashed.images(2, *size), hashed.heatmaps(2, *size, 3)
+  optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+  loss = 0.5 * torch.mean((model(to_torch(images)) - to_torch(target)) ** 2)
+  loss.backward()
+  optimizer.step()
+  entries = model.body.state_dict()
+  rows = {
+    name: hashed.samples(name, entries[name].numpy())
+    for name in shapes_of(model)
+  }
+  np.savez_compressed(GOLDENS / "train.npz", loss=loss.item(), **rows)
+  print(f"train: loss {loss.item():.6f}, {len(rows)} tensors")
+
+
+def write_names():
+  """Names and shapes of the full networks, as json text in an npz."""
+  with torch.device("meta"):
+    texts = {
+      name: json.dumps(shapes_of(make()))
+      for name, make in (FULL | IMAGENET).items()
+    }
+  packed = {n: np.frombuffer(t.encode(), np.uint8) for n, t in texts.items()}
+  np.savez_compressed(GOLDENS / "names.npz", **packed)
+
+
+def compare_full(name, make):
+  """Prints the largest relative difference of the heatmaps of one network."""
+  import jax
+
+  from darkjax.models import create_model, weights
+
+  images = hashed.images(1, 128, 96)
+  twin = fill(make())
+  with torch.no_grad():
+    expected = twin(to_torch(images))
+  model = create_model(name)
+  state_dict = body_of(twin).state_dict()
+  variables = weights.load_torch_weights(state_dict, model)
+  got = jax.jit(model.apply)(variables, images)
+  if not isinstance(expected, list):
+    got, expected = (got,), [expected]
+  for stack, (a, b) in enumerate(zip(got, expected, strict=True)):
+    b = b.permute(0, 2, 3, 1).numpy()
+    print(f"{name} output {stack}: {np.abs(a - b).max() / np.abs(b).max():.2g}")
+
+
+def main():
+  """Writes all goldens, or compares the full networks."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument("--full", nargs="*", help="networks; none means all")
+  options = parser.parse_args()
+  if options.full is not None:
+    for name in options.full or FULL:
+      compare_full(name, FULL[name])
+    return
+  GOLDENS.mkdir(exist_ok=True)
+  for name in hashed.CASES:
+    if name != "train":
+      write_forward(name)
+  write_train()
+  write_names()
+
+
+if __name__ == "__main__":
+  main()
