@@ -59,6 +59,8 @@ class Augmentation:
       value, last = getattr(self, field.name), 1.0
       if field.name in ("rotation_factor", "half_body_min_keypoints"):
         last = np.inf
+      if field.name == "scale_factor":
+        last = 0.95  # a factor of 0 would leave no box
       if not 0 <= value <= last:
         raise ValueError(
           f"augmentation {field.name} must lie in 0..{last}, got {value}"

@@ -64,7 +64,7 @@ def read_annotations(
   annotations = [
     item for item in content["annotations"] if item.get("category_id") in chosen
   ]
-  skeleton = _skeleton(next(iter(chosen.values())))
+  skeleton = _skeleton(next(iter(chosen.values())), path)
   images = {image["id"]: image for image in _images(content["images"], path)}
   _check_annotations(annotations, skeleton, images, path)
   people: dict[int, list] = {image_id: [] for image_id in images}
@@ -138,14 +138,19 @@ def _choose_category(
   return {c["id"]: c for c in candidates}
 
 
-def _skeleton(category: Mapping[str, Any]) -> skeletons.Skeleton:
+def _skeleton(
+  category: Mapping[str, Any], path: pathlib.Path
+) -> skeletons.Skeleton:
   """The built-in skeleton of the same names, else what the category says."""
   names = tuple(category["keypoints"])
   for known in (skeletons.COCO, skeletons.LSP, skeletons.MPII):
     own = category.get("sigmas") or category.get("flip_pairs")
     if known.keypoint_names == names and not own:
       return known
-  return skeletons.from_coco_category(category)
+  try:
+    return skeletons.from_coco_category(category)
+  except (TypeError, ValueError) as error:
+    raise ValueError(f"{path}: {error}") from error
 
 
 def _images(images: Sequence[Mapping], path: pathlib.Path) -> Sequence[Mapping]:

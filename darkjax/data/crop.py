@@ -21,9 +21,9 @@ _JPEG_START = b"\xff\xd8\xff"
 def decode_image(data: tf.Tensor) -> tf.Tensor:
   """Decodes an image file to RGB.
 
-  JPEG (grey, colour, CMYK), PNG (grey, colour, palette; 16 bits are cut to 8;
-  alpha is dropped, not blended), BMP, and the first frame of a GIF. EXIF
-  orientation is not applied.
+  JPEG (grey, colour, CMYK) and PNG (1 to 16 bits, of which the upper 8 are
+  kept; grey, colour, palette; alpha is dropped, not blended). EXIF orientation
+  is not applied.
 
   Args:
     data: scalar string, the bytes of the file.
@@ -32,7 +32,7 @@ def decode_image(data: tf.Tensor) -> tf.Tensor:
     [H, W, 3] uint8.
   """
   return tf.cond(
-    _is_jpeg(data), lambda: _decode_jpeg(data), lambda: _decode_other(data)
+    _is_jpeg(data), lambda: _decode_jpeg(data), lambda: _decode_png(data)
   )
 
 
@@ -53,7 +53,7 @@ def decode_window(data: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
     lambda: tf.io.decode_and_crop_jpeg(
       data, window, channels=3, dct_method="INTEGER_ACCURATE"
     ),
-    lambda: _decode_other(data)[y : y + height, x : x + width],
+    lambda: _decode_png(data)[y : y + height, x : x + width],
   )
 
 
@@ -65,10 +65,8 @@ def _decode_jpeg(data: tf.Tensor) -> tf.Tensor:
   return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
 
 
-def _decode_other(data: tf.Tensor) -> tf.Tensor:
-  image = tf.io.decode_image(data, channels=3, expand_animations=False)
-  image.set_shape((None, None, 3))
-  return image
+def _decode_png(data: tf.Tensor) -> tf.Tensor:
+  return tf.io.decode_png(data, channels=3)
 
 
 def windows(

@@ -11,8 +11,7 @@ import pathlib
 import PIL.Image
 import tensorflow as tf
 
-# Formats that tf.io.decode_image reads.
-FORMATS = ("JPEG", "PNG", "BMP", "GIF")
+FORMATS = ("JPEG", "PNG")
 
 # Larger images are refused before they are decoded (3 bytes per pixel).
 MAX_PIXELS = 100_000_000
@@ -60,10 +59,10 @@ def _header(data: bytes, path: pathlib.Path) -> tuple[str, tuple[int, int]]:
 
 def _check_decodes(data: bytes, kind: str, path: pathlib.Path) -> None:
   try:
-    if kind in ("JPEG", "MPO"):
+    if kind == "PNG":
+      tf.io.decode_png(data, channels=3)
+    else:  # JPEG, or MPO: several in one file, of which the first counts
       tf.io.decode_jpeg(data, channels=3, ratio=8)
-    else:
-      tf.io.decode_image(data, channels=3, expand_animations=False)
   except tf.errors.InvalidArgumentError as error:
     raise ValueError(
       f"{path} cannot be decoded, it is probably truncated "

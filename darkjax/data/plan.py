@@ -62,6 +62,7 @@ class Planner:
     boxes = clean_boxes(self.people, alignment=convention.alignment)
     self.center, self.scale, _ = convention.crop_from_box(boxes)
     self._records = [source.serialized() for source in sources]
+    self._folders = [source.builder.data_dir for source in sources]
 
   def training(
     self, index: np.ndarray, augmentation: Augmentation, *, seed, epoch
@@ -167,5 +168,11 @@ class Planner:
     source_index = self.source_index[index]
     for i, records in enumerate(self._records):
       mine = np.flatnonzero(source_index == i)
-      stored[mine] = records.__getitems__(record[mine].tolist())
+      try:
+        stored[mine] = records.__getitems__(record[mine].tolist())
+      except (OSError, RuntimeError, ValueError) as error:
+        raise ValueError(
+          f"the records in {self._folders[i]} are damaged or gone ({error}); "
+          "delete this folder, and they are prepared again"
+        ) from error
     return stored

@@ -24,7 +24,7 @@ class Field:
 
 # H, W: crop size; K: keypoints.
 BATCH = {
-  "image": Field(("H", "W", 3), np.uint8, "crop, not normalised"),
+  "image": Field(("H", "W", 3), np.uint8, "RGB crop, not normalised"),
   "keypoints_heatmap": Field(("K", 2), np.float32, "(x, y), heatmap px"),
   "visibility": Field(("K",), np.float32, "1 where a keypoint is labelled"),
   "image_from_heatmap": Field((2, 3), np.float32, "affine, px"),
