@@ -1,0 +1,228 @@
+"""Steady keypoints in videos: a One-Euro filter that heeds the covariances.
+
+The One-Euro filter is an exponential average whose cutoff frequency rises with
+speed: little jitter at rest, little lag in motion. It trusts every measurement
+alike. An exponential average of gain α is also the steady state of a Kalman
+filter whose prediction has the variance R₀ α/(1−α), where R₀ is the variance of
+its measurements; a measurement of covariance R then deserves the gain
+
+  K = α (α I + (1−α) R/R₀)⁻¹,
+
+which is α for R = R₀, less along the directions in which a peak is broad.
+
+Reference: Casiez, Roussel, Vogel, "1€ Filter", CHI 2012,
+doi:10.1145/2207676.2208639. The covariance weighting is ours.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+# R/R₀ of a keypoint without a peak: ten times as wide as a clean one, so that
+# it hardly moves, but follows in the end.
+_NO_PEAK = 100.0
+
+
+class State(NamedTuple):
+  """What the filter knows of one person.
+
+  Attributes:
+    keypoints: [K, 2] smoothed, image px.
+    velocity: [K, 2] smoothed, image px per second.
+    time: seconds.
+  """
+
+  keypoints: np.ndarray
+  velocity: np.ndarray
+  time: float
+
+
+@dataclasses.dataclass(frozen=True)
+class OneEuro:
+  """The filter's settings; `update` is the filter.
+
+  Attributes:
+    min_cutoff: Hz, at rest; lower is steadier.
+    beta: Hz by which the cutoff rises per unit of speed, where a unit is one
+      `peak_width` per second; higher lags less.
+    velocity_cutoff: Hz, of the velocity's own average.
+  """
+
+  min_cutoff: float = 1.0
+  beta: float = 0.1
+  velocity_cutoff: float = 1.0
+
+  def start(self, keypoints: np.ndarray, time: float) -> State:
+    """The state after the first frame: its keypoints [K, 2], at rest."""
+    keypoints = np.asarray(keypoints, np.float64)
+    return State(keypoints, np.zeros_like(keypoints), time)
+
+  def update(
+    self,
+    state: State,
+    keypoints: np.ndarray,
+    time: float,
+    *,
+    peak_width: float,
+    covariances: np.ndarray | None = None,
+  ) -> State:
+    """One frame further.
+
+    Args:
+      state: after the frame before.
+      keypoints: [K, 2] as found, image px.
+      time: of the frame, seconds; later than the state's.
+      peak_width: px, standard deviation of a clean peak (√R₀), and the unit of
+        length, so that settings suit people of any size; `Pose.peak_width`.
+      covariances: [K, 2, 2], image px²; None for the plain One-Euro filter. A
+        keypoint whose covariance is nan hardly counts.
+
+    Returns:
+      The next state.
+
+    Raises:
+      ValueError: time does not advance.
+    """
+    interval = time - state.time
+    if not interval > 0:
+      raise ValueError(
+        f"the frames of a video follow each other in time, got {time} s after "
+        f"{state.time} s; start a new state for another video"
+      )
+    noise = _relative(covariances, peak_width, len(state.keypoints))
+    innovation = np.asarray(keypoints, np.float64) - state.keypoints
+    change = innovation / interval - state.velocity
+    steady = np.full(len(innovation), self.velocity_cutoff)
+    velocity = state.velocity + _weighted(change, steady, interval, noise)
+    speed = np.linalg.norm(velocity, axis=-1) / peak_width
+    cutoff = self.min_cutoff + self.beta * speed
+    step = _weighted(innovation, cutoff, interval, noise)
+    return State(state.keypoints + step, velocity, time)
+
+
+def _relative(covariances, peak_width: float, count: int) -> np.ndarray:
+  """R/R₀ [K, 2, 2]."""
+  identity = np.broadcast_to(np.eye(2), (count, 2, 2))
+  if covariances is None:
+    return identity
+  noise = np.asarray(covariances, np.float64) / peak_width**2
+  known = np.isfinite(noise).all((-1, -2), keepdims=True)
+  return np.where(known, noise, _NO_PEAK * identity)
+
+
+def _weighted(innovation, cutoff, interval, noise) -> np.ndarray:
+  """K · innovation [K, 2], for the cutoff frequencies [K], Hz."""
+  period = 2 * np.pi * cutoff * interval
+  alpha = (period / (1 + period))[:, None, None]
+  gain = alpha * np.linalg.inv(alpha * np.eye(2) + (1 - alpha) * noise)
+  return (gain @ innovation[..., None])[..., 0]
+
+
+class _Track(NamedTuple):
+  number: int
+  bbox: np.ndarray
+  state: State
+
+
+class Tracks:
+  """Smooths all people of a video, each as a track of its own.
+
+  A person continues the track whose last box overlaps most, if by more than
+  `MIN_OVERLAP`; a track that is not continued for `MAX_GAP` seconds ends.
+  """
+
+  MIN_OVERLAP = 0.3
+  MAX_GAP = 0.5
+
+  def __init__(self, settings: OneEuro | None = None):
+    """Starts with nobody; the default settings suit 25 to 60 frames/s."""
+    self._filter = settings or OneEuro()
+    self._tracks: list[_Track] = []
+    self._started = 0
+
+  def update(
+    self,
+    bboxes: np.ndarray,
+    keypoints: np.ndarray,
+    time: float,
+    *,
+    peak_widths: np.ndarray,
+    covariances: np.ndarray | None = None,
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """One frame further.
+
+    Args:
+      bboxes: [N, 4] (x, y, w, h), image px.
+      keypoints: [N, K, 2] as found, image px.
+      time: of the frame, seconds.
+      peak_widths: [N], see `OneEuro.update`.
+      covariances: [N, K, 2, 2], see `OneEuro.update`.
+
+    Returns:
+      The smoothed keypoints [N, K, 2] and the tracks' numbers [N], from 0.
+    """
+    alive = [t for t in self._tracks if time - t.state.time <= self.MAX_GAP]
+    matches = match(
+      np.array([track.bbox for track in alive]).reshape(-1, 4),
+      np.asarray(bboxes).reshape(-1, 4),
+      min_overlap=self.MIN_OVERLAP,
+    )
+    current = []
+    for n, bbox in enumerate(bboxes):
+      if n not in matches:
+        current.append(self._begin(bbox, keypoints[n], time))
+        continue
+      track = alive[matches[n]]
+      state = self._filter.update(
+        track.state,
+        keypoints[n],
+        time,
+        peak_width=peak_widths[n],
+        covariances=None if covariances is None else covariances[n],
+      )
+      current.append(_Track(track.number, bbox, state))
+    lost = [t for i, t in enumerate(alive) if i not in matches.values()]
+    self._tracks = current + lost
+    smoothed = [track.state.keypoints for track in current]
+    numbers = np.array([track.number for track in current], int)
+    return np.array(smoothed).reshape(np.shape(keypoints)), numbers
+
+  def _begin(self, bbox, keypoints, time: float) -> _Track:
+    self._started += 1
+    state = self._filter.start(keypoints, time)
+    return _Track(self._started - 1, bbox, state)
+
+
+def match(
+  before: np.ndarray, now: np.ndarray, *, min_overlap: float
+) -> dict[int, int]:
+  """Pairs boxes of two frames, those that overlap most first.
+
+  Args:
+    before: [M, 4] (x, y, w, h), px.
+    now: [N, 4].
+    min_overlap: pairs need a larger intersection over union.
+
+  Returns:
+    Index into `before` by index into `now`, for those that have one.
+  """
+  overlaps = _intersection_over_union(before, now)
+  pairs = {}
+  for flat in np.argsort(-overlaps, axis=None, kind="stable"):
+    m, n = np.unravel_index(flat, overlaps.shape)
+    if overlaps[m, n] <= min_overlap:
+      break
+    if n not in pairs and m not in pairs.values():
+      pairs[int(n)] = int(m)
+  return pairs
+
+
+def _intersection_over_union(before, now) -> np.ndarray:
+  """[M, N]."""
+  low = np.maximum(before[:, None, :2], now[None, :, :2])
+  ends = [boxes[:, :2] + boxes[:, 2:] for boxes in (before, now)]
+  high = np.minimum(ends[0][:, None], ends[1][None])
+  shared = np.maximum(high - low, 0).prod(-1)
+  areas = [boxes[:, 2:].prod(-1) for boxes in (before, now)]
+  return shared / (areas[0][:, None] + areas[1][None] - shared)
