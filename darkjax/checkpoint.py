@@ -226,6 +226,13 @@ def _metadata_to_json(metadata: Metadata) -> dict[str, Any]:
 def _metadata_from_json(fields: dict[str, Any]) -> Metadata:
   return Metadata(
     convention_lib.from_json(fields["convention"]),
-    fields["model"],
+    {name: _hashable(value) for name, value in fields["model"].items()},
     fields["config"],
   )
+
+
+def _hashable(value):
+  """Json's lists were tuples; a Linen module must be hashable."""
+  if isinstance(value, list):
+    return tuple(_hashable(item) for item in value)
+  return value

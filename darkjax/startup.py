@@ -26,8 +26,9 @@ def start() -> None:
   logging.basicConfig(
     level=logging.INFO, format="%(message)s", handlers=[_StdErr()], force=True
   )
-  absl.logging.set_verbosity(absl.logging.WARNING)
-  for noisy in ("absl", "jax", "orbax", "tensorflow", "PIL"):
+  # TFDS and orbax warn through absl of what is usual here.
+  absl.logging.set_verbosity(absl.logging.ERROR)
+  for noisy in ("jax", "orbax", "tensorflow", "PIL"):
     logging.getLogger(noisy).setLevel(logging.WARNING)
   # tf.data decodes and crops; oneDNN would only announce itself.
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -16,7 +16,9 @@ CONVENTION = convention_lib.from_config(
   coco_hrnet_w32_128x96.get_config().convention, skeleton=skeletons.COCO
 )
 METADATA = checkpoint.Metadata(
-  CONVENTION, {"name": "hrnet_w32", "num_keypoints": 17}, {"seed": 0}
+  CONVENTION,
+  {"name": "hrnet_w32", "num_keypoints": 17, "modules": (1, 4, 3)},
+  {"seed": 0},
 )
 
 
