@@ -1,12 +1,18 @@
-"""HRNet-W32 at 128x96 on COCO with DARK: Tables 1-6 of the paper, row DARK.
+"""HRNet-W32 at 128x96 on COCO with DARK: Tables 3-7 of the paper.
 
 Command   python -m darkjax.train --config=configs/coco_hrnet_w32_128x96.py \
-              --workdir=runs/coco_hrnet_w32_128x96 --config.data.root=DATA
+              --workdir=runs/coco_hrnet_w32_128x96 --config.data.root=DATA \
+              --config.pretrained=WEIGHTS
           where DATA holds coco/annotations, coco/train2017 and coco/val2017
-          as they come from cocodataset.org, and PRETRAINED=imported ImageNet
-          weights: --config.pretrained=DIR (see darkjax.models.weights).
+          as they come from cocodataset.org, and WEIGHTS is what
+          python -m darkjax.models.weights hrnet_w32-36af842e.pth WEIGHTS \
+              --model=hrnet_w32 --head_seed=0
+          wrote; the file is HRNet's, of ImageNet. The others: hrnet_w48-
+          8ef0771d, resnet50-19c8e357, resnet101-5d3b4d8f, resnet152-b121ed2d.
 Hardware  the authors: 2 GPUs with 64 people each, 210 epochs.
-Expected  AP 70.7, AP50 88.9, AP75 78.4 on val2017 with detected boxes.
+Expected  AP 70.7, AP50 88.9, AP75 78.4 on val2017 with detected boxes, by the
+          standard decoder AP 68.0 (Table 3); AP 70.0, AP50 90.9, AP75 78.5 on
+          test-dev (Table 7).
 Achieved  not run.
 
 The fields below are all there are; other configurations import this one and

@@ -1,0 +1,21 @@
+"""HRNet-W48 at 384x288 on COCO with DARK: Table 7 of the paper.
+
+Command   python -m darkjax.train --config=configs/coco_hrnet_w48_384x288.py \
+              --workdir=runs/coco_hrnet_w48_384x288 --config.data.root=DATA \
+              --config.pretrained=WEIGHTS
+          where DATA and WEIGHTS are as in coco_hrnet_w32_128x96.py.
+Hardware  the authors: 4 GPUs with 18 people each, 210 epochs.
+Expected  AP 76.2, AP50 92.5, AP75 83.6 on test-dev (Table 7); AP 76.8, AP50
+          90.6, AP75 83.2 on val2017 by the authors' repository, both with
+          detected boxes.
+Achieved  not run.
+"""
+
+from configs import coco_hrnet_w32_384x288 as parent
+
+
+def get_config():
+  config = parent.get_config()
+  config.model.name = "hrnet_w48"
+  config.train.batch_size = 72  # 4 x 18; HRNet's own file has 4 x 24
+  return config

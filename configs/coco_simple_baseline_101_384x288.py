@@ -1,0 +1,20 @@
+"""SimpleBaseline-R101 at 384x288 on COCO with DARK: in no table of the paper.
+
+Command   python -m darkjax.train \
+              --config=configs/coco_simple_baseline_101_384x288.py \
+              --workdir=runs/coco_simple_baseline_101_384x288 \
+              --config.data.root=DATA --config.pretrained=WEIGHTS
+          where DATA and WEIGHTS are as in coco_hrnet_w32_128x96.py.
+Hardware  the authors: 4 GPUs with 32 people each, 140 epochs.
+Expected  no figure of the authors; AP 74.9 in mmpose, which trains for 210
+          epochs on 8 GPUs with 64 people each.
+Achieved  not run.
+"""
+
+from configs import coco_simple_baseline_50_384x288 as parent
+
+
+def get_config():
+  config = parent.get_config()
+  config.model.name = "simple_baseline_101"
+  return config

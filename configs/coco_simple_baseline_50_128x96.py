@@ -1,0 +1,26 @@
+"""SimpleBaseline-R50 at 128x96 on COCO with DARK: Table 5 of the paper.
+
+Command   python -m darkjax.train \
+              --config=configs/coco_simple_baseline_50_128x96.py \
+              --workdir=runs/coco_simple_baseline_50_128x96 \
+              --config.data.root=DATA --config.pretrained=WEIGHTS
+          where DATA and WEIGHTS are as in coco_hrnet_w32_128x96.py.
+Hardware  the authors: 2 GPUs with 64 people each, 140 epochs.
+Expected  AP 62.6, AP50 86.1, AP75 70.4 on val2017 with detected boxes.
+Achieved  not run.
+"""
+
+from configs import coco_hrnet_w32_128x96 as parent
+
+
+def get_config():
+  config = parent.get_config()
+  config.model.name = "simple_baseline_50"
+  # The RGB statistics meet BGR pixels, as in the official file.
+  config.convention.channel_order = "bgr"
+  config.augmentation.half_body_probability = 0.0
+  config.augmentation.scale_factor = 0.3
+  config.augmentation.rotation_degrees = 40.0
+  config.optimizer.milestones = (90, 120)
+  config.train.epochs = 140
+  return config
