@@ -12,6 +12,7 @@ import dataclasses
 import fcntl
 import hashlib
 import itertools
+import logging
 import os
 import pathlib
 import sys
@@ -21,13 +22,14 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from absl import logging
 
 from darkjax import skeletons
 from darkjax.data import source
 from darkjax.data.coco_json import Annotations, read_annotations
 from darkjax.data.images import read_image
 from darkjax.data.source import Source
+
+_LOG = logging.getLogger(__name__)
 
 # Images read and checked at a time while building; bounds the memory.
 _READ_AHEAD = 32
@@ -225,7 +227,8 @@ def _prepare(config: CocoConfig, folder: pathlib.Path) -> None:
     data_dir=folder, config=config, file_format="array_record"
   )
   download_config = tfds.download.DownloadConfig(try_download_gcs=False)
-  builder.download_and_prepare(download_config=download_config)
+  with contextlib.redirect_stdout(sys.stderr):  # a command's output is its own
+    builder.download_and_prepare(download_config=download_config)
 
 
 def _report(people: source.People, path: pathlib.Path) -> None:
@@ -233,7 +236,7 @@ def _report(people: source.People, path: pathlib.Path) -> None:
   crowds = people.iscrowd
   unlabelled = ~crowds & ~people.labelled
   boxless = ~crowds & people.labelled & ~people.boxed
-  logging.info(
+  _LOG.info(
     "%s: %d people; left out: %d crowds, %d without labelled keypoints, %d "
     "whose box or area inside the image is zero (annotation ids %s)",
     path, people.trainable.sum(), crowds.sum(), unlabelled.sum(),
