@@ -99,7 +99,7 @@ def expected_entries(model: nn.Module) -> dict[str, tuple[tuple, tuple]]:
     model: from `create_model`.
 
   Returns:
-    Name -> (our path to the leaf, PyTorch's shape of it).
+    Name -> (our path to the leaf, PyTorch's shape of it), in name's order.
   """
   images = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
   variables = jax.eval_shape(
@@ -109,7 +109,7 @@ def expected_entries(model: nn.Module) -> dict[str, tuple[tuple, tuple]]:
   for path, leaf in flax.traverse_util.flatten_dict(variables).items():
     name = torch_names.torch_name(path[1:])
     entries[name] = (path, torch_names.torch_shape(name, leaf.shape))
-  return entries
+  return dict(sorted(entries.items()))
 
 
 class _Fit(NamedTuple):

@@ -144,28 +144,31 @@ def test_the_full_networks_have_pytorchs_names_and_shapes(name):
   assert ours == names(name)
 
 
-@pytest.mark.parametrize(
-  ("file", "name"),
-  [
-    ("imagenet_hrnet_w32", "hrnet_w32"),
-    ("imagenet_resnet50", "simple_baseline_50"),
-  ],
-)
-def test_imagenet_checkpoints_lack_the_head_alone(file, name, caplog):
-  shapes = names(file)
-  # Zeros of no memory: what is loaded where is test_weights.py's business.
-  entries = {n: np.broadcast_to(np.float32(0), s) for n, s in shapes.items()}
-  model = create_model(name)
-  with pytest.raises(ValueError, match=r"missing: .*final_layer\.weight"):
-    weights.load_torch_weights(entries, model)
-  with caplog.at_level("INFO"):
-    variables = weights.load_torch_weights(
-      entries, model, key=jax.random.key(0)
+def entries_of(key):
+  """Zeros of no memory; test_weights.py tests where values go."""
+  shapes = names(key)
+  return {n: np.broadcast_to(np.float32(0), s) for n, s in shapes.items()}
+
+
+def test_an_imagenet_hrnet_lacks_the_head_and_nothing_else():
+  with pytest.raises(ValueError, match="nothing was loaded") as error:
+    weights.load_torch_weights(
+      entries_of("imagenet_hrnet_w32"), create_model("hrnet_w32")
     )
-  head = variables["params"]["final_layer"]["kernel"]
-  assert np.std(head) == pytest.approx(0.001, rel=0.1)
-  assert not np.any(variables["params"]["conv1"]["kernel"])
-  assert "newly initialised: ['final_layer" in caplog.text.replace(
-    "deconv_layers", "final_layer"
+  problems = str(error.value).splitlines()[1:-1]
+  assert problems == ["  2 missing: final_layer.bias, final_layer.weight"]
+
+
+def test_an_imagenet_resnet_loads_below_a_new_head(caplog):
+  variables = weights.load_torch_weights(
+    entries_of("imagenet_resnet50"),
+    create_model("simple_baseline_50"),
+    key=jax.random.key(0),
   )
+  params = variables["params"]
+  assert np.std(params["final_layer"]["kernel"]) == pytest.approx(
+    0.001, rel=0.1
+  )
+  assert not np.any(params["layer4_2"]["conv3"]["kernel"])
+  assert "newly initialised: ['deconv_layers.0.weight'" in caplog.text
   assert "BGR" not in caplog.text

@@ -7,16 +7,6 @@ import pytest
 
 from darkjax.models import create_model, weights
 
-SMALL = {  # the classes at a size that compiles in a second or two
-  "hrnet_small": {"channels": 4, "blocks": 1, "stage1_features": 8},
-  "simple_baseline_18": {
-    "features": 8,
-    "deconv_features": 8,
-    "blocks": (1, 1, 1, 1),
-  },
-  "hourglass_2": {"features": 8},
-}
-
 
 def count(tree) -> int:
   return sum(leaf.size for leaf in jax.tree.leaves(tree))
@@ -53,7 +43,7 @@ def test_heatmaps_are_a_quarter_of_the_input(name):
 
 
 def test_an_hourglass_returns_one_output_per_stack():
-  assert len(shapes_of(create_model("hourglass_8"))[0]) == 8
+  assert len(shapes_of(create_model("hourglass_8", stacks=3))[0]) == 3
 
 
 def test_an_unknown_name_lists_the_known_ones():
@@ -100,40 +90,48 @@ def test_channels_first_images_are_refused():
 
 @pytest.mark.parametrize("size", [(64, 64), (68, 76), (100, 124)])
 def test_an_hourglass_takes_any_multiple_of_four(size):
-  output, _ = shapes_of(create_model("hourglass_small"), size)
+  output, _ = shapes_of(create_model("hourglass_small", stacks=1), size)
   assert output[-1].shape == (1, size[0] // 4, size[1] // 4, 17)
 
 
-def filled(model):
-  """Variables from a hash of their names; drawing them compiles for longer."""
-  expected = weights.expected_entries(model)
-  shapes = {name: shape for name, (_, shape) in expected.items()}
-  return weights.load_torch_weights(hashed.state_dict(shapes), model)
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize(
+  ("name", "overrides"),
+  [
+    ("hrnet_small", {"blocks": 1}),
+    ("simple_baseline_18", {"blocks": (1, 1, 1, 1)}),
+    ("hourglass_2", {"stacks": 1}),
+  ],
+)
+def test_bfloat16_runs_through_every_layer(name, overrides, train):
+  model = create_model(name, dtype="bfloat16", **overrides)
+  images = jax.ShapeDtypeStruct((2, 64, 96, 3), jnp.float32)
 
-
-@pytest.mark.parametrize("name", SMALL)
-def test_training_moves_all_statistics_and_bfloat16_stays_near(name, rng):
-  images = jnp.asarray(rng.normal(size=(2, 64, 96, 3)), jnp.float32)
-  last = {}
-  for dtype in ("float32", "bfloat16"):
-    model = create_model(name, 3, dtype=dtype, **SMALL[name])
-    variables = filled(model)
-
-    @jax.jit
-    def both(variables, model=model):
-      _, new = model.apply(variables, images, True, mutable=["batch_stats"])
-      return model.apply(variables, images), new
-
-    output, new = both(variables)
-    last[dtype] = output[-1] if isinstance(output, tuple) else output
-    assert set(new) == {"batch_stats"}
-    moved = jax.tree.map(
-      lambda a, b: bool(jnp.any(a != b)),
-      variables["batch_stats"],
-      new["batch_stats"],
+  def everything(images):
+    variables = model.init(jax.random.key(0), images)
+    mutable = ["intermediates", "batch_stats"] if train else ["intermediates"]
+    return model.apply(
+      variables, images, train, mutable=mutable, capture_intermediates=True
     )
-    assert all(jax.tree.leaves(moved))
-    assert {x.dtype.name for x in jax.tree.leaves(new)} == {"float32"}
-  difference = jnp.abs(last["float32"] - last["bfloat16"]).max()
+
+  output, state = jax.eval_shape(everything, images)
+  assert {x.dtype.name for x in jax.tree.leaves(output)} == {"float32"}
+  layers = state["intermediates"]
+  del layers["__call__"]  # the model's own output
+  assert {x.dtype.name for x in jax.tree.leaves(layers)} == {"bfloat16"}
+  stats = jax.tree.leaves(state.get("batch_stats", {}))
+  assert {x.dtype.name for x in stats} == ({"float32"} if train else set())
+
+
+def test_bfloat16_stays_near_float32():
+  name, overrides, size = hashed.CASES["train"]
+  outputs = {}
+  for dtype in ("float32", "bfloat16"):
+    model = create_model(name, 3, dtype=dtype, **overrides)
+    expected = weights.expected_entries(model)
+    shapes = {key: shape for key, (_, shape) in expected.items()}
+    variables = weights.load_torch_weights(hashed.state_dict(shapes), model)
+    outputs[dtype] = jax.jit(model.apply)(variables, hashed.images(2, *size))
+  difference = jnp.abs(outputs["float32"] - outputs["bfloat16"]).max()
   # bfloat16 keeps 8 bits: 0.4 % an operation, some twenty layers deep.
-  assert 0 < difference < 0.1 * jnp.abs(last["float32"]).max()
+  assert 0 < difference < 0.1 * jnp.abs(outputs["float32"]).max()
