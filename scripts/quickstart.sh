@@ -9,7 +9,7 @@ install ""
 data=data/synthetic run=runs/quickstart
 if [ ! -e "$data/done" ]; then
   echo "drawing synthetic people into $data"
-  python -m darkjax.data.synthetic --out="$data" --train=3000 --val=300 --seed=0
+  python -m darkjax.data.synthetic --out="$data" --train=2500 --val=250 --seed=0
   touch "$data/done"
 fi
 
