@@ -15,6 +15,7 @@ import itertools
 import logging
 import os
 import pathlib
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent import futures
@@ -176,6 +177,8 @@ def load(
         annotations, category=category, keep_empty_images=keep_empty_images
       )
       _check_not_empty(parsed)
+      for stale in path.parent.glob("incomplete.*"):  # of a killed process
+        shutil.rmtree(stale)
       _prepare(CocoConfig(name=name, annotations=parsed, images=images), folder)
     builder = tfds.builder_from_directory(path)
     people = source.read_people(builder)

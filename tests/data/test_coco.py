@@ -92,8 +92,11 @@ def test_a_failed_build_leaves_nothing_behind(tmp_path):
   with pytest.raises(ValueError, match=r"3\.jpg"):
     coco.load(annotations, images, cache_dir=tmp_path / "cache")
   assert not list((tmp_path / "cache").rglob("*array_record*"))
+  (folder,) = (tmp_path / "cache" / "coco_keypoints").iterdir()
+  (folder / "incomplete.AB12_1.0.0").mkdir()  # a killed process leaves this
   (images / "3.jpg").write_bytes(data)
   assert coco.load(annotations, images, cache_dir=tmp_path / "cache").num_people
+  assert [path.name for path in folder.iterdir()] == ["1.0.0"]
 
 
 def test_the_default_cache_is_in_the_home(tmp_path, monkeypatch):
