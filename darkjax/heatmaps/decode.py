@@ -91,7 +91,8 @@ def decode_heatmaps(
 
   Raises:
     ValueError: for a rank below 3, an empty or too small map, an unknown
-      method, border or standard, and an even or too large blur_kernel.
+      method, border or standard, an even or too large blur_kernel, or a sigma
+      that is not positive.
 
   Example:
     >>> heatmaps = jnp.zeros((5, 6, 1)).at[2, 3, 0].set(1.0)
@@ -186,6 +187,8 @@ def _resolve_kernel(blur_kernel, sigma, size):
   if blur_kernel is None:
     if sigma is None:
       return min(DEFAULT_BLUR_KERNEL, largest)
+    if not 0 < sigma < math.inf:
+      raise ValueError(f"sigma is a positive number of pixels, got {sigma!r}")
     return min(blur_kernel_for_sigma(sigma), largest)
   if blur_kernel % 2 != 1 or not 1 <= blur_kernel <= largest:
     raise ValueError(

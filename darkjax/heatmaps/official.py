@@ -4,7 +4,7 @@ In order: the first maximum of the raw map; blur with zeros around the map;
 scale so that the blurred map has the raw map's maximum; clip at 1e-10;
 logarithm; one Taylor step from the raw maximum, with second differences of
 step 2, no bound and no test for a maximum. In a band of two pixels at the
-border, and where the Hessian is exactly singular, the maximum is returned as
+border, and where the Hessian is singular, the maximum is returned as
 it is; where the maximum is not positive, the origin.
 
 Reference: ilovepose/DarkPose, lib/core/inference.py.
@@ -17,6 +17,7 @@ from darkjax.heatmaps import blur, taylor
 from darkjax.heatmaps.peak import first_maximum, window_around
 
 REACH = 2  # pixels the differences look to each side
+LARGEST_SCALE = 1e6  # beyond, the blurred maximum is rounding noise
 BAND = 2  # pixels at the border that are not refined
 
 
@@ -70,6 +71,7 @@ def decode_official(
     lambda: scores / _blurred_maxima(heatmaps, blur_kernel),
     lambda: jnp.ones_like(scores),
   )
+  scales = jnp.where(jnp.abs(scales) < LARGEST_SCALE, scales, 1.0)
   return jax.vmap(jax.vmap(taylor_step))(
     maxima, scores, windows, is_refined, jax.lax.stop_gradient(scales)
   )

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 LOG_FLOOR = 1e-10  # the authors' clip before the logarithm
+SINGULAR = 1e-18  # determinants below are rounding of float32 logarithms
 
 
 class Derivatives(NamedTuple):
@@ -57,9 +58,9 @@ def official_derivatives(logs: jax.Array) -> Derivatives:
 
 
 def newton_step(d: Derivatives) -> tuple[jax.Array, jax.Array]:
-  """Gives -D''^-1 D' (x, y); 0 where D'' is exactly singular (Eq. 9)."""
+  """Gives -D''^-1 D' (x, y); 0 where D'' is singular (Eq. 9)."""
   determinant = _determinant(d)
-  is_regular = determinant != 0.0
+  is_regular = jnp.abs(determinant) > SINGULAR
   inverse = jnp.where(is_regular, 1.0, 0.0) / jnp.where(
     is_regular, determinant, 1.0
   )
@@ -70,7 +71,7 @@ def newton_step(d: Derivatives) -> tuple[jax.Array, jax.Array]:
 
 def is_peak(d: Derivatives) -> jax.Array:
   """Says whether the Hessian is negative definite, as at a maximum."""
-  return (d.dxx < 0.0) & (d.dyy < 0.0) & (_determinant(d) > 0.0)
+  return (d.dxx < 0.0) & (d.dyy < 0.0) & (_determinant(d) > SINGULAR)
 
 
 def peak_covariance(d: Derivatives) -> jax.Array:
