@@ -78,8 +78,10 @@ def create_state(
   Returns:
     The state at step 0.
   """
-  images = jnp.zeros((1, *crop_size, 3), jnp.float32)
-  variables = jax.jit(model.init)(key, images)
+  images = jax.ShapeDtypeStruct((1, *crop_size, 3), jnp.float32)
+  # Only the weights are computed, not the network's output; compiled as one
+  # program, which the compilation cache keeps.
+  variables = jax.jit(lambda key: model.lazy_init(key, images))(key)
   params = variables["params"]
   return State(
     step=jnp.zeros((), jnp.int32),

@@ -182,7 +182,8 @@ class HRNet(nn.Module):
 hrnet_w32 = functools.partial(HRNet, channels=32)
 hrnet_w48 = functools.partial(HRNet, channels=48)
 # For CPUs: the same structure with one module per stage, two blocks per
-# branch and half the width; 115 million multiply-adds at 128×96.
+# branch and half the width; 115 million multiply-adds at 128×96. There are no
+# ImageNet weights of it, so it starts from He's initialisation.
 hrnet_small = functools.partial(
   HRNet,
   channels=16,
