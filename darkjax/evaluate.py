@@ -6,6 +6,8 @@ Metrics are named method/metric/boxes, as in dark/AP/gt_boxes.
 
 import dataclasses
 import functools
+import itertools
+import json
 import logging
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +22,7 @@ from tqdm import tqdm
 
 from darkjax import checkpoint, geometry, inference, models, startup, viz
 from darkjax.convention import Convention
+from darkjax.data import mpii
 from darkjax.metrics import coco, pck
 from darkjax.skeletons import Skeleton
 
@@ -176,15 +179,20 @@ def score(
   Returns:
     COCO's ten numbers in percent; where the skeleton has shoulders and hips
     also PCK (percent of labelled keypoints within a share of the torso); the
-    mean error in image px.
+    mean error in image px; where the json has head boxes (MPII's, see
+    data/mpii.py) also PCKh, mean and by body part, as in `pck.pckh_table`.
+
+  Raises:
+    ValueError: the json has head boxes of some of the people only.
   """
-  metrics = {}
+  metrics, head_sizes = {}, _head_sizes(people, annotations)
   for method in people.keypoints:
     found = results(people, method, skeleton)
     numbers = coco.average_precision(
       annotations, found, sigmas=skeleton.sigmas, box_source=box_source
     )
     numbers |= _distances(people, method, skeleton, box_source)
+    numbers |= _pckh(people, method, head_sizes, box_source)
     metrics |= {f"{method}/{name}": value for name, value in numbers.items()}
   return metrics
 
@@ -219,22 +227,50 @@ def _distances(people, method, skeleton, box_source) -> dict[str, float]:
   return numbers
 
 
+def _head_sizes(people, annotations) -> np.ndarray | None:
+  """[N] image px, or None for a json without head boxes."""
+  content = json.loads(pathlib.Path(annotations).read_text())
+  if not any("headbox" in person for person in content["annotations"]):
+    return None
+  return pck.head_size(mpii.read_headboxes(annotations, people.annotation_ids))
+
+
+def _pckh(people, method, head_sizes, box_source) -> dict[str, float]:
+  if head_sizes is None:
+    return {}
+  shares = pck.pckh_table(
+    people.keypoints[method], people.truth, people.visible, head_sizes
+  )
+  return {f"{name}/{box_source}": share for name, share in shares.items()}
+
+
 def table(metrics: dict[str, float]) -> str:
-  """Metrics as text: a row per method, a column per metric."""
+  """Metrics as text: a row per method, a column per metric.
+
+  Metrics with parts, as PCKh@0.5/Head, follow in a table for each.
+  """
   names = [name.split("/", 1) for name in metrics]
   methods = list(dict.fromkeys(method for method, _ in names))
   columns = list(dict.fromkeys(column for _, column in names))
-  lines = [["", *(column.split("/")[0] for column in columns)]]
+  tables = {}
+  for column in columns:
+    metric, *part, boxes = column.split("/")
+    tables.setdefault(metric if part else "", []).append(column)
+  rows = [_text(metrics, methods, group) for group in tables.values()]
+  return "\n".join([*itertools.chain(*rows), f"boxes: {boxes}"])
+
+
+def _text(metrics, methods, columns) -> list[str]:
+  """Lines of one table, cells of a column aligned to the right."""
+  lines = [["", *(column.rsplit("/", 1)[0] for column in columns)]]
   for method in methods:
     values = (metrics[f"{method}/{column}"] for column in columns)
     lines.append([method, *(f"{value:.2f}" for value in values)])
   widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-  rows = (
+  return [
     "  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True))
     for line in lines
-  )
-  boxes = columns[0].split("/")[-1]
-  return "\n".join([*rows, f"boxes: {boxes}"])
+  ]
 
 
 def main(argv: Sequence[str]) -> None:
