@@ -23,11 +23,12 @@ def get_config():
   config.augmentation.scale_factor = 0.0
   config.augmentation.rotation_probability = 0.0
   config.augmentation.flip_probability = 0.0
-  config.optimizer.milestones = (220, 280)
+  config.optimizer.learning_rate = 2e-3
+  config.optimizer.milestones = (160, 200)
   config.train.batch_size = 29  # 9 steps of all 261 people
-  config.train.epochs = 320
+  config.train.epochs = 220
   config.train.log_every_steps = 90
-  config.train.evaluate_every_epochs = 80
+  config.train.evaluate_every_epochs = 55
   config.train.checkpoint_every_epochs = 20
   config.evaluate.batch_size = 87
   # The mirrored people were never seen.
