@@ -6,12 +6,13 @@ Videos go through OpenCV, an extra: `pip install "darkjax[video]"`.
 import contextlib
 import logging
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from darkjax import image as image_lib
+from darkjax.boxes import BoxFile
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,15 +48,86 @@ class Source(NamedTuple):
     count: how many, as far as known, else None.
     rate: frames per second of a video; None for photographs.
     name: of the video without suffix; "" for photographs.
+    live: frames come from a camera.
   """
 
   frames: Iterator[Frame]
   count: int | None
   rate: float | None
   name: str
+  live: bool = False
 
 
-def is_video(path: str) -> bool:
+def choose(
+  inputs: Sequence[str],
+  boxes: BoxFile | None = None,
+  *,
+  out: pathlib.Path,
+  upright: bool | None = None,
+  max_frames: int | None = None,
+) -> contextlib.AbstractContextManager[Source]:
+  """The frames that the command's arguments name.
+
+  Args:
+    inputs: photographs and folders, or one video, or one webcam's number.
+    boxes: must know one of the photographs.
+    out: folder of the overlays; not the inputs' own.
+    upright: turn photographs by their EXIF tag. None is only without boxes, as
+      labels count the pixels as stored (COCO's tools do).
+    max_frames: stop after so many pictures.
+
+  Returns:
+    A context whose value is the `Source`.
+
+  Raises:
+    FileNotFoundError: an input is not there.
+    ValueError: the inputs do not go together or with `boxes` or `out`.
+  """
+  if not inputs:
+    raise ValueError("name photographs, a folder, a video or a webcam's number")
+  videos = [given for given in inputs if _is_video(given)]
+  if not videos:
+    upright = boxes is None if upright is None else upright
+    return contextlib.nullcontext(
+      _photos(inputs, boxes, out, upright, max_frames)
+    )
+  if len(inputs) > 1:
+    raise ValueError(
+      f"a run takes photographs or one video, got {list(inputs)}; give each "
+      "video a run and an --out of its own"
+    )
+  _check_apart(out, pathlib.Path(videos[0]))
+  return video(videos[0], max_frames=max_frames)
+
+
+def _photos(inputs, boxes, out, upright, max_frames) -> Source:
+  paths = photo_paths(inputs)[:max_frames]
+  for path in paths:
+    _check_apart(out, path)
+  ids = photo_ids(paths, boxes.image_ids if boxes else {})
+  known = boxes is None or [
+    path
+    for path, n in zip(paths, ids, strict=True)
+    if len(boxes.of(path.name, n)[0])
+  ]
+  if not known:
+    raise ValueError(
+      f"no box belongs to any of the {len(paths)} photographs: the json knows "
+      f"{list(boxes.people)[:3]}, the first photograph is {paths[0].name} "
+      f"(image_id {ids[0]}); give file_name in the json"
+    )
+  return photos(paths, ids, upright=upright)
+
+
+def _check_apart(out: pathlib.Path, given: pathlib.Path) -> None:
+  if out.resolve() == given.resolve().parent:
+    raise ValueError(
+      f"--out={out} is the folder of {given.name}, whose overlay would "
+      "overwrite it; name another folder"
+    )
+
+
+def _is_video(path: str) -> bool:
   """Whether a command's argument names a video or the number of a webcam."""
   return path.isdigit() or pathlib.Path(path).suffix.lower() in VIDEO_SUFFIXES
 
@@ -155,7 +227,7 @@ def video(given: str, *, max_frames: int | None = None) -> Iterator[Source]:
     name = f"webcam{given}" if camera else pathlib.Path(given).name
     frames = _read_frames(capture, name, rate, max_frames, count)
     yield Source(
-      frames, min(limits, default=None), rate, pathlib.Path(name).stem
+      frames, min(limits, default=None), rate, pathlib.Path(name).stem, camera
     )
   finally:
     capture.release()
@@ -223,10 +295,3 @@ def _opencv() -> Any:
       'pip install "darkjax[video]"'
     ) from error
   return cv2
-
-
-def tee(frames: Iterable[Frame], kept: list[Frame]) -> Iterator[np.ndarray]:
-  """The pixels of frames, each frame appended to `kept` on its way."""
-  for frame in frames:
-    kept.append(frame)
-    yield frame.pixels

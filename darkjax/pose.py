@@ -126,7 +126,7 @@ class Pose:
         and why. A box may overlap the photograph's border, not lie beyond it.
     """
     if _is_photograph(images):
-      return next(self.stream([images], [boxes]))
+      return next(self.stream([(images, boxes)]))
     images = list(images)
     boxes = [None] * len(images) if boxes is None else list(boxes)
     if len(boxes) != len(images):
@@ -134,31 +134,26 @@ class Pose:
         "boxes of a list of images are a list with one [N, 4] array (or None) "
         f"per image, got {len(boxes)} for {len(images)} images"
       )
-    return list(self.stream(images, boxes))
+    return list(self.stream(zip(images, boxes, strict=True)))
 
   def stream(
-    self,
-    images: Iterable[image_lib.ImageLike],
-    boxes: Iterable[Any] | None = None,
+    self, photographs: Iterable[tuple[image_lib.ImageLike, Any]]
   ) -> Iterator[People]:
-    """Like a call with lists, for any number of photographs or video frames.
+    """Like a call with a list, for any number of photographs or video frames.
 
     It reads ahead by about two batches and keeps no photograph that it has
     yielded the people of. A photograph without boxes takes a place in a batch,
     so that reading ahead is bounded where nobody is to be seen.
 
     Args:
-      images: photographs, see `__call__`.
-      boxes: one [N, 4] array (or None) per photograph.
+      photographs: pairs of an image and its boxes [N, 4] or None, see
+        `__call__`.
 
     Yields:
       The `People` of each photograph, in order.
     """
-    pairs = ((image, None) for image in images)
-    if boxes is not None:
-      pairs = zip(images, boxes, strict=True)
     skeleton = self.convention.skeleton
-    for places, found in self._batches(self._places(pairs)):
+    for places, found in self._batches(self._places(photographs)):
       located = zip(*found, strict=True)
       for place in places:
         people = place.people
@@ -183,9 +178,9 @@ class Pose:
     linear = self._image_from_heatmap(crop_from_image)[:, :2]
     return float(np.sqrt(variance * abs(np.linalg.det(linear))))
 
-  def _places(self, pairs) -> Iterator["_Place"]:
+  def _places(self, photographs) -> Iterator["_Place"]:
     """What takes a place in a batch: every box, and photographs without."""
-    for n, (source, wanted) in enumerate(pairs):
+    for n, (source, wanted) in enumerate(photographs):
       pixels = image_lib.read(source)
       wanted = boxes_lib.check(wanted, pixels.shape[:2], _name(source, n))
       people = People([], source)

@@ -41,7 +41,9 @@ def test_warp_maps_a_ramp_exactly():
   # tell which point of the image each crop pixel shows.
   y, x = np.mgrid[:50, :60]
   photo = np.stack([2 * x + y, 3 * y, 0 * x], -1).astype(np.uint8)
-  matrix = _affine(factor=2.0, rotation=0.0, center=(30, 24), crop_size=(32, 48))
+  matrix = _affine(
+    factor=2.0, rotation=0.0, center=(30, 24), crop_size=(32, 48)
+  )
   crop = image.warp(photo, matrix, (32, 48))
   rows, columns = np.mgrid[:32, :48]
   points = geometry.apply_affine(
@@ -76,8 +78,9 @@ def test_jpeg_has_the_pixels_of_training(test_data):
 def test_files_pil_images_and_arrays_agree(rng, tmp_path):
   photo = rng.integers(0, 256, (6, 8, 3), np.uint8)
   pil = PIL.Image.fromarray(photo)
-  pil.save(tmp_path / "photo.png")
-  for given in (photo, pil, tmp_path / "photo.png", str(tmp_path / "photo.png")):
+  path = tmp_path / "photo.png"
+  pil.save(path)
+  for given in (photo, pil, path, str(path)):
     np.testing.assert_array_equal(image.read(given), photo)
 
 

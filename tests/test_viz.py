@@ -1,0 +1,158 @@
+"""Pictures: what is drawn, where, and in which colour."""
+
+import colours
+import numpy as np
+import PIL.Image
+import pytest
+
+from darkjax import skeletons, viz
+
+ORANGE, BLUE = (255, 140, 0), (0, 170, 255)
+
+
+def _grey(height=90, width=120):
+  return PIL.Image.new("RGB", (width, height), (90, 90, 90))
+
+
+def _changed(drawn, image):
+  return (np.asarray(drawn) != np.asarray(image)).any(-1)
+
+
+def _centroid(mask):
+  y, x = np.nonzero(mask)
+  return np.array([x.mean(), y.mean()])
+
+
+def _lonely(names):
+  count = len(names)
+  return skeletons.Skeleton("lonely", names, (), (), (0,), (), (0.1,) * count)
+
+
+def test_a_keypoint_is_drawn_at_its_pixel():
+  image, skeleton = _grey(), _lonely(("nose",))
+  drawn = viz.draw_skeleton(image, np.array([[40.0, 30.0]]), skeleton)
+  # A quarter of a pixel: drawn four times enlarged.
+  np.testing.assert_allclose(
+    _centroid(_changed(drawn, image)), [40, 30], atol=0.25
+  )
+
+
+def test_sides_have_their_colours():
+  keypoints = np.array([[20.0, 20.0], [90.0, 70.0]])
+  skeleton = _lonely(("left_wrist", "right_wrist"))
+  pixels = np.asarray(viz.draw_skeleton(_grey(), keypoints, skeleton))
+  assert tuple(pixels[20, 20]) == ORANGE
+  assert tuple(pixels[70, 90]) == BLUE
+
+
+def test_limbs_need_both_ends():
+  image = _grey()
+  keypoints = np.array([[20.0, 20.0], [60.0, 20.0], [100.0, 20.0]])
+  drawn = viz.draw_skeleton(
+    image, keypoints, colours.SKELETON, shown=np.array([True, True, False])
+  )
+  changed = _changed(drawn, image)
+  assert changed[20, 20:61].all()
+  assert not changed[:, 65:].any()
+
+
+def test_pixels_away_from_people_stay_as_they_are(rng):
+  photo = PIL.Image.fromarray(rng.integers(0, 256, (90, 120, 3), np.uint8))
+  keypoints = np.array([[20.0, 20.0], [30.0, 40.0], [25.0, 60.0]])
+  before = np.asarray(photo).copy()
+  drawn = viz.draw_skeleton(photo, keypoints, colours.SKELETON)
+  np.testing.assert_array_equal(np.asarray(photo), before)
+  assert not _changed(drawn, photo)[:, 40:].any()
+  assert _changed(drawn, photo).any()
+
+
+def test_nobody_outside_or_unknown_is_no_error():
+  image = _grey()
+  for value in (np.nan, 1e4, -1e4):
+    keypoints = np.full((3, 2), value)
+    drawn = viz.draw_skeleton(image, keypoints, colours.SKELETON)
+    assert not _changed(drawn, image).any()
+  half = np.array([[20.0, 20.0], [np.nan, np.nan], [-500.0, 20.0]])
+  assert _changed(viz.draw_skeleton(image, half, colours.SKELETON), image).any()
+
+
+def test_ellipses_show_one_standard_deviation():
+  image, skeleton = _grey(), _lonely(("nose",))
+  keypoints, turn = (
+    np.array([[60.0, 45.0]]),
+    np.array([[0.6, -0.8], [0.8, 0.6]]),
+  )
+  covariance = turn @ np.diag([20.0**2, 5.0**2]) @ turn.T
+  drawn = viz.draw_skeleton(
+    image, keypoints, skeleton, covariances=covariance[None]
+  )
+  y, x = np.nonzero(_changed(drawn, image))
+  along, across = turn.T @ np.stack([x - 60.0, y - 45.0])
+  # px: half the outline's width and half a pixel on each side.
+  np.testing.assert_allclose(along.max(), 20, atol=1.5)
+  np.testing.assert_allclose(-along.min(), 20, atol=1.5)
+  np.testing.assert_allclose(across.max(), 5, atol=1.5)
+
+
+@pytest.mark.parametrize(
+  "covariance", [np.full((2, 2), np.nan), np.diag([4.0, -1.0])]
+)
+def test_unknown_covariances_are_not_drawn(covariance):
+  image, skeleton = _grey(), _lonely(("nose",))
+  keypoints = np.array([[60.0, 45.0]])
+  drawn = viz.draw_skeleton(
+    image, keypoints, skeleton, covariances=covariance[None]
+  )
+  plain = viz.draw_skeleton(image, keypoints, skeleton)
+  np.testing.assert_array_equal(np.asarray(drawn), np.asarray(plain))
+
+
+def test_people_are_drawn_one_by_one():
+  image = _grey()
+  people = np.array(
+    [
+      [[10.0, 10.0], [20.0, 30.0], [15.0, 50.0]],
+      [[80.0, 10.0], [90.0, 30.0], [85.0, 50.0]],
+    ]
+  )
+  both = viz.draw_people(image, people, colours.SKELETON)
+  first = viz.draw_skeleton(image, people[0], colours.SKELETON)
+  one_by_one = viz.draw_skeleton(first, people[1], colours.SKELETON)
+  np.testing.assert_array_equal(np.asarray(both), np.asarray(one_by_one))
+  none = np.zeros((2, 3), bool)
+  drawn = viz.draw_people(image, people, colours.SKELETON, shown=none)
+  assert not _changed(drawn, image).any()
+
+
+def test_large_people_fit_in_memory():
+  image = _grey(4000, 5000)
+  keypoints = np.array([[100.0, 100.0], [4800.0, 2000.0], [200.0, 3900.0]])
+  drawn = viz.draw_skeleton(image, keypoints, colours.SKELETON)
+  assert np.asarray(drawn)[2000, 4800, 1] > 100
+  assert viz._zoom((5000, 4000)) == 1
+
+
+def test_contact_sheet_lays_tiles_out():
+  tiles = [
+    PIL.Image.new("RGB", (10, 20), color) for color in ("red", "lime", "blue")
+  ]
+  sheet = np.asarray(viz.contact_sheet(tiles, columns=2))
+  assert sheet.shape == (44, 24, 3)  # a gap of 4 px
+  assert tuple(sheet[10, 5]) == (255, 0, 0)
+  assert tuple(sheet[10, 19]) == (0, 255, 0)
+  assert tuple(sheet[34, 5]) == (0, 0, 255)
+
+
+def test_person_tile_shows_the_person():
+  photo = PIL.Image.fromarray(
+    colours.paint((200, 300), [[150, 60], [140, 100], [155, 140]], width=3.0)
+  )
+  truth = np.array([[150.0, 60.0], [140.0, 100.0], [155.0, 140.0]])
+  tile = viz.person_tile(
+    photo, truth, colours.SKELETON, truth=truth, visible=np.ones(3)
+  )
+  assert tile.size == (180, 240)
+  # The middle of the labelled keypoints, and white dots on each of them.
+  pixels = np.asarray(tile).astype(int)
+  white = (pixels.min(-1) > 250).nonzero()
+  np.testing.assert_allclose(np.median(white[0]), 120, atol=2)
