@@ -14,6 +14,7 @@ exception into an InvalidArgumentError.
 import functools
 import itertools
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
@@ -179,11 +180,15 @@ def _batches(
       return [pool.submit(lambda s=s: execution.put(plan(s))) for s in some]
 
     pending = deque(hand_over(_PLANNED_AHEAD))
-    while pending:
-      pending.popleft().result()  # raises what planning raised
-      pending.extend(hand_over(1))
-      batches = batches or execution.dataset().as_numpy_iterator()
-      yield next(batches)
+    try:
+      while pending:
+        pending.popleft().result()  # raises what planning raised
+        pending.extend(hand_over(1))
+        batches = batches or execution.dataset().as_numpy_iterator()
+        yield next(batches)
+    finally:
+      if not sys.is_finalizing():  # TensorFlow is gone by then
+        execution.close()
 
 
 class _Execution:
@@ -215,6 +220,10 @@ class _Execution:
         for name, spec in self._specs.items()
       }
     )
+
+  def close(self) -> None:
+    """Ends the dataset, whose prefetching waits for more plans."""
+    self._queue.close()
 
   def dataset(self) -> tf.data.Dataset:
     plans = tf.data.Dataset.counter().map(lambda _: self._queue.dequeue())
