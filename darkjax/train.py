@@ -292,6 +292,8 @@ def _loop(
       if due(settings.checkpoint_every_epochs * steps_per_epoch):
         _check_finite(previous)
         save(flax.jax_utils.unreplicate(state))
+  if hasattr(stream, "close"):
+    stream.close()
   return metrics or score(flax.jax_utils.unreplicate(state).variables)
 
 

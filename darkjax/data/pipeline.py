@@ -14,7 +14,6 @@ exception into an InvalidArgumentError.
 import functools
 import itertools
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
@@ -187,7 +186,7 @@ def _batches(
         batches = batches or execution.dataset().as_numpy_iterator()
         yield next(batches)
     finally:
-      if not sys.is_finalizing():  # TensorFlow is gone by then
+      if tf is not None:  # as it is while the interpreter exits
         execution.close()
 
 
