@@ -14,8 +14,9 @@ exception into an InvalidArgumentError.
 import functools
 import itertools
 import os
+import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 
 import numpy as np
@@ -101,7 +102,8 @@ def train_batches(
     return planner.training(index, augmentation, seed=seed, epoch=epoch)
 
   dataset = _Execution(sources[0], convention, batch_size, num_threads)
-  return _batches(plan, itertools.count(start_step), dataset)
+  endless = range(start_step, sys.maxsize)
+  return _batches(plan, endless, dataset)
 
 
 def eval_batches(
@@ -167,9 +169,10 @@ def _rows(batch_size: int, index: int, count: int) -> np.ndarray:
 
 
 def _batches(
-  plan: Callable[[int], Plan], steps: Iterable[int], execution: "_Execution"
+  plan: Callable[[int], Plan], steps: range, execution: "_Execution"
 ) -> Iterator[Batch]:
   """Plans the steps some batches ahead of the dataset that executes them."""
+  dataset = execution.dataset(len(steps))
   steps = iter(steps)
   batches = None
   with futures.ThreadPoolExecutor(1, "darkjax-plan") as pool:
@@ -183,7 +186,7 @@ def _batches(
       while pending:
         pending.popleft().result()  # raises what planning raised
         pending.extend(hand_over(1))
-        batches = batches or execution.dataset().as_numpy_iterator()
+        batches = batches or dataset.as_numpy_iterator()
         yield next(batches)
     finally:
       if tf is not None:  # as it is while the interpreter exits
@@ -221,11 +224,12 @@ class _Execution:
     )
 
   def close(self) -> None:
-    """Ends the dataset, whose prefetching waits for more plans."""
+    """Ends a dataset that still waits for plans."""
     self._queue.close()
 
-  def dataset(self) -> tf.data.Dataset:
-    plans = tf.data.Dataset.counter().map(lambda _: self._queue.dequeue())
+  def dataset(self, steps: int) -> tf.data.Dataset:
+    plans = tf.data.Dataset.range(steps)
+    plans = plans.map(lambda _: self._queue.dequeue())
     crops = plans.unbatch().map(
       functools.partial(_crop, self._source, self._convention),
       num_parallel_calls=tf.data.AUTOTUNE,
