@@ -7,8 +7,9 @@ Command   python -m darkjax.train --config=configs/coco_hrnet_w32_128x96.py \
           as they come from cocodataset.org, and WEIGHTS is what
           python -m darkjax.models.weights hrnet_w32-36af842e.pth WEIGHTS \
               --model=hrnet_w32 --head_seed=0
-          wrote; the file is HRNet's, of ImageNet. The others: hrnet_w48-
-          8ef0771d, resnet50-19c8e357, resnet101-5d3b4d8f, resnet152-b121ed2d.
+          wrote from HRNet's weights of ImageNet. The authors' other files are
+          hrnet_w48-8ef0771d.pth and torchvision's resnet50-19c8e357.pth,
+          resnet101-5d3b4d8f.pth and resnet152-b121ed2d.pth.
 Hardware  the authors: 2 GPUs with 64 people each, 210 epochs.
 Expected  AP 70.7, AP50 88.9, AP75 78.4 on val2017 with detected boxes, by the
           standard decoder AP 68.0 (Table 3); AP 70.0, AP50 90.9, AP75 78.5 on
