@@ -12,6 +12,14 @@ The paper's steps, with four choices that differ from the authors' code:
     current estimate and taken off; the estimate is then repeated.
   * The step is taken only at a maximum (negative definite Hessian) and ends at
     1.5 pixels from the raw maximum, and at the border of the map.
+
+What this gives on the labels of COCO val2017 (scripts/codec_oracle.py), in px:
+points in the authors' 2-px border band have mean error 0.02 on 32 x 24 maps
+(sigma 1, k = 3) and 0.07 on 64 x 48 ones (sigma 2, k = 11), where the official
+form has 0.38 and 0.40. White noise of 0.1 on wide peaks moves the raw maximum
+by more than the 1.5 px, which the official form, unbounded, can make good: at
+sigma 3, k = 17 mean error 0.12 against 0.10; up to sigma 2, and with noise of
+0.02 at every size, refine is the better one.
 """
 
 import jax
