@@ -265,7 +265,7 @@ if __name__ == "__main__":
   flags.DEFINE_bool("uncertainty", False, "Draw covariances as ellipses.")
   flags.DEFINE_bool("smooth", False, "One-Euro filter for videos.")
   flags.DEFINE_float("min_cutoff", 1.0, "Of the filter, Hz; lower is steadier.")
-  flags.DEFINE_float("beta", 0.1, "Of the filter; higher lags less.")
+  flags.DEFINE_float("beta", 1.0, "Of the filter; higher lags less.")
   flags.DEFINE_integer("max_frames", None, "Stop after so many pictures.")
   flags.mark_flag_as_required("checkpoint")
   app.run(main)

@@ -42,6 +42,10 @@ class State(NamedTuple):
 class OneEuro:
   """The filter's settings; `update` is the filter.
 
+  The defaults quarter the jitter (second differences) of a trained network's
+  keypoints at rest, with an error below 1.6 px from 0 to 200 px/s where a clean
+  peak is 10 px wide; measured on one noisy clip of 50 frames at 25 frames/s.
+
   Attributes:
     min_cutoff: Hz, at rest; lower is steadier.
     beta: Hz by which the cutoff rises per unit of speed, where a unit is one
@@ -50,7 +54,7 @@ class OneEuro:
   """
 
   min_cutoff: float = 1.0
-  beta: float = 0.1
+  beta: float = 1.0
   velocity_cutoff: float = 1.0
 
   def start(self, keypoints: np.ndarray, time: float) -> State:
