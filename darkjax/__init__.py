@@ -14,6 +14,8 @@ from darkjax.models import create_model
 
 __all__ = [
   "Decoded",
+  "People",
+  "Person",
   "Pose",
   "create_model",
   "decode_heatmaps",
@@ -24,6 +26,8 @@ __all__ = [
 # Loaded when first asked for: people in photographs, and the weights others
 # trained, whose modules are commands too.
 _ON_DEMAND = {
+  "People": "darkjax.people",
+  "Person": "darkjax.people",
   "Pose": "darkjax.pose",
   "load_torch_weights": "darkjax.models.weights",
 }
