@@ -2,20 +2,11 @@
 
 import logging
 import os
-import pathlib
 
 import absl.logging
 import jax
 
-
-def cache_directory() -> pathlib.Path:
-  """Where compiled programs and prepared records are kept between runs.
-
-  `DARKJAX_CACHE`, else `darkjax` in `XDG_CACHE_HOME`, else `~/.cache/darkjax`.
-  """
-  root = os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")
-  default = pathlib.Path(root) / "darkjax"
-  return pathlib.Path(os.environ.get("DARKJAX_CACHE", default))
+from darkjax import cache
 
 
 def start() -> None:
@@ -35,7 +26,7 @@ def start() -> None:
   os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
   if not jax.config.jax_compilation_cache_dir:
     jax.config.update(
-      "jax_compilation_cache_dir", str(cache_directory() / "compiled")
+      "jax_compilation_cache_dir", str(cache.directory() / "compiled")
     )
 
 

@@ -11,9 +11,9 @@ import contextlib
 import dataclasses
 import fcntl
 import hashlib
+import io
 import itertools
 import logging
-import os
 import pathlib
 import shutil
 import sys
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from darkjax import skeletons
+from darkjax import cache, skeletons
 from darkjax.data import source
 from darkjax.data.coco_json import Annotations, read_annotations
 from darkjax.data.images import read_image
@@ -156,7 +156,7 @@ def load(
     annotations: COCO-format keypoint json.
     images: folder that its file names are relative to.
     cache_dir: where the records are kept; they are as large as the images. None
-      or "" is darkjax in $XDG_CACHE_HOME, by default ~/.cache.
+      or "" is `cache.directory()`.
     category: which category, where several have different keypoints.
     keep_empty_images: also keep images nobody is annotated in, for scoring
       detections on them.
@@ -168,7 +168,7 @@ def load(
   """
   annotations, images = pathlib.Path(annotations), pathlib.Path(images)
   options = (category, keep_empty_images)
-  folder = _cache_dir(cache_dir)
+  folder = pathlib.Path(cache_dir or cache.directory()).absolute()
   name = _fingerprint(annotations, images, options)
   path = folder / CocoKeypoints.name / name / str(CocoKeypoints.VERSION)
   with _locked(folder / f"{name}.lock"):
@@ -185,11 +185,6 @@ def load(
   _report(people, annotations)
   skeleton = skeletons.from_json(builder.info.metadata["skeleton"])
   return Source(annotations, skeleton, builder, people.rows(people.trainable))
-
-
-def _cache_dir(cache_dir: str | pathlib.Path | None) -> pathlib.Path:
-  home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-  return pathlib.Path(cache_dir or pathlib.Path(home) / "darkjax").absolute()
 
 
 def _fingerprint(annotations, images, options: Sequence) -> str:
@@ -224,13 +219,15 @@ def _check_not_empty(annotations: Annotations) -> None:
 
 
 def _prepare(config: CocoConfig, folder: pathlib.Path) -> None:
+  _LOG.info("preparing records of %s in %s", config.images, folder)
   if not sys.stderr.isatty():
     tfds.disable_progress_bar()
   builder = CocoKeypoints(
     data_dir=folder, config=config, file_format="array_record"
   )
   download_config = tfds.download.DownloadConfig(try_download_gcs=False)
-  with contextlib.redirect_stdout(sys.stderr):  # a command's output is its own
+  # What TFDS prints is of no use here, and a command's output is its own.
+  with contextlib.redirect_stdout(io.StringIO()):
     builder.download_and_prepare(download_config=download_config)
 
 

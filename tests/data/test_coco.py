@@ -100,6 +100,7 @@ def test_a_failed_build_leaves_nothing_behind(tmp_path):
 
 
 def test_the_default_cache_is_in_the_home(tmp_path, monkeypatch):
+  monkeypatch.delenv("DARKJAX_CACHE", raising=False)
   monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
   annotations, images = coco_folder.write(tmp_path)
   coco.load(annotations, images, cache_dir="")
