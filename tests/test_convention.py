@@ -26,6 +26,12 @@ def test_json_round_trip_through_text():
   assert convention.from_json(json.loads(text)) == official()
 
 
+def test_checkpoints_older_than_the_head_hold_gaussian_ones():
+  fields = official().to_json()
+  assert fields.pop("head") == "gaussian"
+  assert convention.from_json(fields) == official()
+
+
 def test_differences_name_the_field_and_both_values():
   other = dataclasses.replace(official(), flip_shift=1, alignment="hrnet")
   assert official().differences(other) == [
@@ -42,6 +48,7 @@ def test_differences_name_the_field_and_both_values():
     ({"quantize": "trunc"}, "floor"),
     ({"flip_shift": 2}, "1"),
     ({"channel_order": "rbg"}, "bgr"),
+    ({"head": "sigmoid"}, "softmax"),
   ],
 )
 def test_unknown_choices_list_the_known(change, known):
