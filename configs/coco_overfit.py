@@ -24,9 +24,9 @@ def get_config():
   config.augmentation.rotation_probability = 0.0
   config.augmentation.flip_probability = 0.0
   config.optimizer.learning_rate = 2e-3
-  config.optimizer.milestones = (160, 200)
+  config.optimizer.milestones = ()
   config.train.batch_size = 29  # 9 steps of all 261 people
-  config.train.epochs = 220
+  config.train.epochs = 110
   config.train.log_every_steps = 90
   config.train.evaluate_every_epochs = 55
   config.train.checkpoint_every_epochs = 20
