@@ -305,14 +305,15 @@ def spots(points_heatmap) -> np.ndarray:
 
 @pytest.mark.usefixtures("optax_promotion")
 @pytest.mark.parametrize(
-  ("loss", "used", "method"),
+  ("loss", "used", "method", "limit"),
+  # Limits in px: jax 0.10.2 on x86 ended at 0.29, 0.03 and 0.04.
   [
-    ("mse", GAUSSIAN, "dark"),
-    ("ipr", SOFTMAX, "integral"),
-    ("dsnt", SOFTMAX, "integral"),
+    ("mse", GAUSSIAN, "dark", 0.6),
+    ("ipr", SOFTMAX, "integral", 0.1),
+    ("dsnt", SOFTMAX, "integral", 0.1),
   ],
 )
-def test_a_fixed_batch_is_learnt(batch, loss, used, method):
+def test_a_fixed_batch_is_learnt(batch, loss, used, method, limit):
   batch["visibility"][:], batch["mask"][:] = 1.0, 1.0
   batch["keypoints_heatmap"][0, 2] = [3.3, 5.8]
   batch["image"] = spots(batch["keypoints_heatmap"])
@@ -347,8 +348,8 @@ def test_a_fixed_batch_is_learnt(batch, loss, used, method):
     values.append(float(metrics["loss"]))
   assert np.isfinite(values).all()
   assert values[-1] < 0.5 * values[0]
-  assert first > 1.0
-  assert mean_error(state.variables) < 0.3  # px; argmax alone is at 0.38
+  assert first > 2.0  # px
+  assert mean_error(state.variables) < limit
 
 
 @pytest.mark.parametrize("loss", ["ipr", "dsnt"])
