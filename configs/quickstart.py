@@ -12,9 +12,7 @@ from configs import coco_hrnet_w32_128x96 as parent
 def get_config():
   config = parent.get_config()
   config.model.name = "hrnet_small"
-  config.data.train = (
-    ("annotations/person_keypoints_train.json", "images"),
-  )
+  config.data.train = (("annotations/person_keypoints_train.json", "images"),)
   config.data.val = ("annotations/person_keypoints_val.json", "images")
   # A few minutes are too short to profit from the recipe's full variation.
   config.augmentation.half_body_probability = 0.0

@@ -101,11 +101,14 @@ def load_people(annotations: dict[str, Any]) -> People:
 
 
 def heatmap_from_image(
-  people: People, size: Size, alignment: str
+  people: People, size: Size, alignment: str, padding: float
 ) -> np.ndarray:
   """[N, 2, 3], as the data pipeline makes it for evaluation."""
   center, scale = geometry.box_to_center_scale(
-    people.bboxes, crop_size=size.crop, alignment=alignment
+    people.bboxes,
+    crop_size=size.crop,
+    alignment=alignment,
+    padding=padding,
   )
   crop_from_image = geometry.crop_from_image(
     center, scale, crop_size=size.crop, alignment=alignment
@@ -179,12 +182,13 @@ def measure(
   encoder: str,
   *,
   alignment: str,
+  padding: float = 1.25,
   noise: float = 0.0,
   seed: int = 0,
 ) -> dict[str, dict[str, float]]:
   """One size and encoder: decoder -> AP, mean, p99, max, all."""
   people = load_people(annotations)
-  transform = heatmap_from_image(people, size, alignment)
+  transform = heatmap_from_image(people, size, alignment, padding)
   truth = geometry.apply_affine(transform, people.keypoints_image)
   last = np.array(size.heatmap[::-1]) - 1.0
   is_inside = ((truth >= 0) & (truth <= last)).all(-1) & people.is_labelled
@@ -214,7 +218,10 @@ def main(_):
       f"--annotations names a COCO keypoint file, no such file: {path}"
     )
   annotations = json.loads(path.read_text())
-  print(f"{path.name}, alignment {FLAGS.alignment}, noise {FLAGS.noise}\n")
+  print(
+    f"{path.name}, alignment {FLAGS.alignment}, "
+    f"padding {FLAGS.padding}, noise {FLAGS.noise}\n"
+  )
   print("| input | encoder | decoder | AP | mean | p99 | max | all |")
   print("|---|---|---|---|---|---|---|---|")
   counts = []
@@ -225,6 +232,7 @@ def main(_):
         SIZES[size_name],
         encoder,
         alignment=FLAGS.alignment,
+        padding=FLAGS.padding,
         noise=FLAGS.noise,
         seed=FLAGS.seed,
       )
@@ -244,6 +252,7 @@ if __name__ == "__main__":
   flags.DEFINE_enum(
     "alignment", "dark", geometry.ALIGNMENTS, "Which pixels correspond."
   )
+  flags.DEFINE_float("padding", 1.25, "Factor on the boxes.")
   flags.DEFINE_float("noise", 0.0, "Standard deviation of noise on the maps.")
   flags.DEFINE_multi_enum("sizes", list(SIZES), list(SIZES), "Input sizes.")
   flags.DEFINE_multi_enum(

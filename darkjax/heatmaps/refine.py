@@ -35,6 +35,7 @@ ESTIMATES = 3
 LEAST_VARIANCE = 0.5  # px^2; bounds of the peak's own variance
 MOST_VARIANCES = 4.0  # times the kernel's
 NO_BORDER = 1e3  # px; erf is 1 long before
+SMALL_KERNEL = 9  # kernels up to it are OpenCV's tables, not Gaussians
 
 
 def refine_maximum(
@@ -118,23 +119,47 @@ def _border_bias(peak, variance, borders, blur_kernel):
   a factor on the blurred map, and so a term of its logarithm; along x it does
   not depend on y, so the mixed derivative stays.
 
+  OpenCV's small kernels are no Gaussians; there the sum over the taps is taken
+  as it is.
+
   Returns:
     First and second central difference of that term along the axis.
   """
   if blur_kernel == 1:
     return 0.0, 0.0
-  kernel = blur.blur_variance(blur_kernel)
-  total = variance + kernel
-  width = jnp.sqrt(2.0 * variance * kernel / total)
-  low, high = borders
-
-  def log_share(pixel):
-    middle = (pixel * variance + peak * kernel) / total
-    share = erf((high - middle) / width) - erf((low - middle) / width)
-    return jnp.log(jnp.maximum(0.5 * share, taylor.LOG_FLOOR))
-
-  before, here, after = log_share(-1.0), log_share(0.0), log_share(1.0)
+  share = _share_of_taps if blur_kernel <= SMALL_KERNEL else _share_of_gaussian
+  before, here, after = (
+    jnp.log(
+      jnp.maximum(
+        share(pixel, peak, variance, borders, blur_kernel), taylor.LOG_FLOOR
+      )
+    )
+    for pixel in (-1.0, 0.0, 1.0)
+  )
   return 0.5 * (after - before), after - 2.0 * here + before
+
+
+def _share_of_taps(pixel, peak, variance, borders, blur_kernel):
+  """Share of the blur at a pixel that comes from inside the map."""
+  low, high = borders
+  inside, total = 0.0, 0.0
+  for offset, tap in enumerate(blur.gaussian_taps(blur_kernel)):
+    place = pixel + offset - blur_kernel // 2
+    # Relative to the peak's height at the pixel, so that nothing vanishes.
+    exponent = jnp.square(pixel - peak) - jnp.square(place - peak)
+    term = float(tap) * jnp.exp(0.5 * exponent / variance)
+    inside += jnp.where((place > low) & (place < high), term, 0.0)
+    total += term
+  return inside / total
+
+
+def _share_of_gaussian(pixel, peak, variance, borders, blur_kernel):
+  """The same for a kernel that is a Gaussian, in closed form."""
+  kernel = blur.blur_variance(blur_kernel)
+  low, high = borders
+  middle = (pixel * variance + peak * kernel) / (variance + kernel)
+  width = jnp.sqrt(2.0 * variance * kernel / (variance + kernel))
+  return 0.5 * (erf((high - middle) / width) - erf((low - middle) / width))
 
 
 def _bounded_shift(derivatives, start_x, start_y):
