@@ -6,12 +6,10 @@ Metrics are named method/metric/boxes, as in dark/AP/gt_boxes.
 
 import dataclasses
 import functools
-import itertools
-import json
 import logging
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.jax_utils
 import jax
@@ -22,40 +20,12 @@ from tqdm import tqdm
 
 from darkjax import checkpoint, geometry, inference, models, startup, viz
 from darkjax.convention import Convention
-from darkjax.data import mpii
-from darkjax.metrics import coco, pck
-from darkjax.skeletons import Skeleton
+from darkjax.metrics import coco
+from darkjax.scoring import People, results, score, table
 
 _LOG = logging.getLogger(__name__)
 
 METHODS = ("argmax", "standard", "dark")
-# PCK counts a keypoint within this share of the torso's length as correct: the
-# usual threshold of LSP, and a strict one.
-PCK_THRESHOLDS = (0.2, 0.05)
-
-
-class People(NamedTuple):
-  """N people, what was found in them and what is true.
-
-  Attributes:
-    image_ids: [N] int64.
-    annotation_ids: [N] int64.
-    box_scores: [N].
-    box_areas: [N] of the padded box, image px².
-    truth: [N, K, 2] labelled keypoints, image px.
-    visible: [N, K], 1 where labelled.
-    keypoint_scores: [N, K] maxima of the heatmaps.
-    keypoints: by method, [N, K, 2] in image px.
-  """
-
-  image_ids: np.ndarray
-  annotation_ids: np.ndarray
-  box_scores: np.ndarray
-  box_areas: np.ndarray
-  truth: np.ndarray
-  visible: np.ndarray
-  keypoint_scores: np.ndarray
-  keypoints: dict[str, np.ndarray]
 
 
 def predict(
@@ -159,118 +129,6 @@ def _every_process(people: People) -> People:
     people = multihost_utils.process_allgather(people, tiled=True)
   order = np.lexsort((people.annotation_ids, people.image_ids))
   return jax.tree.map(lambda column: column[order], people)
-
-
-def score(
-  people: People,
-  annotations: str | pathlib.Path,
-  skeleton: Skeleton,
-  *,
-  box_source: str = "gt_boxes",
-) -> dict[str, float]:
-  """The metrics of every method.
-
-  Args:
-    people: from `predict`.
-    annotations: the COCO-format json they come from.
-    skeleton: its keypoints.
-    box_source: written into the names.
-
-  Returns:
-    COCO's ten numbers in percent; where the skeleton has shoulders and hips
-    also PCK (percent of labelled keypoints within a share of the torso); the
-    mean error in image px; where the json has head boxes (MPII's, see
-    data/mpii.py) also PCKh, mean and by body part, as in `pck.pckh_table`.
-
-  Raises:
-    ValueError: the json has head boxes of some of the people only.
-  """
-  metrics, head_sizes = {}, _head_sizes(people, annotations)
-  for method in people.keypoints:
-    found = results(people, method, skeleton)
-    numbers = coco.average_precision(
-      annotations, found, sigmas=skeleton.sigmas, box_source=box_source
-    )
-    numbers |= _distances(people, method, skeleton, box_source)
-    numbers |= _pckh(people, method, head_sizes, box_source)
-    metrics |= {f"{method}/{name}": value for name, value in numbers.items()}
-  return metrics
-
-
-def results(
-  people: People, method: str, skeleton: Skeleton, *, category_id: int = 1
-) -> list[dict[str, Any]]:
-  """What a method found, in COCO's upload format, duplicates removed."""
-  predictions = coco.Predictions(
-    image_ids=people.image_ids,
-    keypoints=people.keypoints[method],
-    keypoint_scores=people.keypoint_scores,
-    box_scores=people.box_scores,
-    box_areas=people.box_areas,
-  )
-  return coco.to_results(predictions, category_id, sigmas=skeleton.sigmas)
-
-
-def _distances(people, method, skeleton, box_source) -> dict[str, float]:
-  found, truth, visible = (
-    people.keypoints[method],
-    people.truth,
-    people.visible,
-  )
-  numbers = {f"error_px/{box_source}": pck.mean_error(found, truth, visible)}
-  if not {"left_shoulder", "right_hip"} <= set(skeleton.keypoint_names):
-    return numbers
-  torso = pck.torso_length(truth, visible, skeleton)
-  for threshold in PCK_THRESHOLDS:
-    share = pck.pck(found, truth, visible, torso, threshold).mean
-    numbers[f"PCK@{threshold}/{box_source}"] = 100 * share
-  return numbers
-
-
-def _head_sizes(people, annotations) -> np.ndarray | None:
-  """[N] image px, or None for a json without head boxes."""
-  content = json.loads(pathlib.Path(annotations).read_text())
-  if not any("headbox" in person for person in content["annotations"]):
-    return None
-  return pck.head_size(mpii.read_headboxes(annotations, people.annotation_ids))
-
-
-def _pckh(people, method, head_sizes, box_source) -> dict[str, float]:
-  if head_sizes is None:
-    return {}
-  shares = pck.pckh_table(
-    people.keypoints[method], people.truth, people.visible, head_sizes
-  )
-  return {f"{name}/{box_source}": share for name, share in shares.items()}
-
-
-def table(metrics: dict[str, float]) -> str:
-  """Metrics as text: a row per method, a column per metric.
-
-  Metrics with parts, as PCKh@0.5/Head, follow in a table for each.
-  """
-  names = [name.split("/", 1) for name in metrics]
-  methods = list(dict.fromkeys(method for method, _ in names))
-  columns = list(dict.fromkeys(column for _, column in names))
-  tables = {}
-  for column in columns:
-    metric, *part, boxes = column.split("/")
-    tables.setdefault(metric if part else "", []).append(column)
-  rows = [_text(metrics, methods, group) for group in tables.values()]
-  return "\n".join([*itertools.chain(*rows), f"boxes: {boxes}"])
-
-
-def _text(metrics, methods, columns) -> list[str]:
-  """Lines of one table, cells of a column aligned to the right."""
-  lines = [["", *(column.rsplit("/", 1)[0] for column in columns)]]
-  for method in methods:
-    values = (metrics[f"{method}/{column}"] for column in columns)
-    lines.append([method, *(f"{value:.2f}" for value in values)])
-  widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-  return [
-    "  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True))
-    for line in lines
-  ]
 
 
 def main(argv: Sequence[str]) -> None:

@@ -12,8 +12,13 @@ import sys
 import time
 from collections.abc import Mapping
 
+import jax
+import ml_collections
 from tensorboard.summary import Writer
 from tqdm import tqdm
+
+from darkjax.convention import Convention
+from darkjax.step import State
 
 _LOG = logging.getLogger(__name__)
 
@@ -101,3 +106,42 @@ def _drop_after(path: pathlib.Path, step: int) -> None:
     if done <= step:
       kept.append(line + "\n")
   path.write_text("".join(kept))
+
+
+def describe(
+  config: ml_collections.ConfigDict,
+  workdir: str | pathlib.Path,
+  convention: Convention,
+  state: State,
+  steps_per_epoch: int,
+) -> None:
+  """Writes the first lines of the log, and config.json.
+
+  Raises:
+    ValueError: the run is past the last step of its configuration.
+  """
+  total = config.train.epochs * steps_per_epoch
+  if state.step > total:
+    raise ValueError(
+      f"{workdir} holds step {state.step}, the configuration ends at {total}: "
+      "raise train.epochs or use a new --workdir"
+    )
+  _LOG.info("convention: %s", convention.describe())
+  _LOG.info(
+    "%s: %d parameters; %d devices (%s) in %d processes, %d people each",
+    config.model.name,
+    sum(x.size for x in jax.tree.leaves(state.params)),
+    jax.device_count(),
+    jax.devices()[0].platform,
+    jax.process_count(),
+    config.train.batch_size // jax.device_count(),
+  )
+  _LOG.info(
+    "%d epochs of %d steps from step %d, in %s",
+    config.train.epochs,
+    steps_per_epoch,
+    state.step,
+    workdir,
+  )
+  path = pathlib.Path(workdir) / "config.json"
+  path.write_text(json.dumps(config.to_dict(), indent=2))

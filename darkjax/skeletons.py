@@ -182,8 +182,8 @@ LSP = Skeleton(
 
 _BY_NAME = {skeleton.name: skeleton for skeleton in (COCO, MPII, LSP)}
 
-# OKS sigma of a keypoint name that no built-in skeleton has: the median of
-# COCO's seventeen (0.079), a body keypoint rather than a facial one.
+# OKS sigma of a keypoint name that no built-in skeleton has: that of COCO's
+# shoulders, a body keypoint rather than a facial one.
 DEFAULT_SIGMA = 0.079
 
 _LOWER_BODY_WORDS = ("hip", "knee", "ankle", "heel", "toe", "foot", "pelvis")

@@ -5,7 +5,6 @@ config.json. Started again with the same folder it continues where it stopped.
 """
 
 import functools
-import json
 import logging
 import pathlib
 from collections.abc import Callable, Iterator
@@ -18,10 +17,10 @@ import numpy as np
 from absl import app, flags
 from ml_collections import config_flags
 
-from darkjax import checkpoint, evaluate, models, optim, startup
+from darkjax import checkpoint, evaluate, guards, models, optim, startup
 from darkjax import convention as convention_lib
 from darkjax.data import schema
-from darkjax.report import Report
+from darkjax.report import Report, describe
 from darkjax.step import State, create_state, train_step
 
 _LOG = logging.getLogger(__name__)
@@ -158,7 +157,7 @@ def fit(
     pathlib.Path(workdir) / "checkpoints", keep=config.train.keep_checkpoints
   ) as checkpoints:
     state = _first_state(config, model, optimizer, convention, checkpoints)
-    _describe(config, workdir, convention, state, steps_per_epoch)
+    describe(config, workdir, convention, state, steps_per_epoch)
     return _loop(
       config,
       workdir,
@@ -220,30 +219,6 @@ def _check_same(stored, wanted) -> None:
     )
 
 
-def _describe(config, workdir, convention, state, steps_per_epoch) -> None:
-  """The first lines of the log, and config.json."""
-  count = sum(x.size for x in jax.tree.leaves(state.params))
-  _LOG.info("convention: %s", convention.describe())
-  _LOG.info(
-    "%s: %d parameters; %d devices (%s) in %d processes, %d people each",
-    config.model.name,
-    count,
-    jax.device_count(),
-    jax.devices()[0].platform,
-    jax.process_count(),
-    config.train.batch_size // jax.device_count(),
-  )
-  _LOG.info(
-    "%d epochs of %d steps from step %d, in %s",
-    config.train.epochs,
-    steps_per_epoch,
-    state.step,
-    workdir,
-  )
-  path = pathlib.Path(workdir) / "config.json"
-  path.write_text(json.dumps(config.to_dict(), indent=2))
-
-
 def _loop(
   config,
   workdir,
@@ -265,9 +240,9 @@ def _loop(
     previous = None
     for step in range(first + 1, total + 1):
       batch = next(stream)
-      _check_labels(step, batch)
+      guards.check_labels(step, batch)
       state, values = step_fn(state, shard(batch))
-      _check_finite(previous)
+      guards.check_finite(previous)
       previous = (step, values, batch)
       report.advance(step)
 
@@ -275,10 +250,10 @@ def _loop(
         return step % every == 0 or step == total
 
       if due(settings.log_every_steps):
-        _check_finite(previous)
+        guards.check_finite(previous)
         report.write(
           step,
-          _first(values)
+          guards.first_device(values)
           | {
             "learning_rate": schedule(step - 1),
             "epoch": step / steps_per_epoch,
@@ -290,42 +265,11 @@ def _loop(
         report.write(step, metrics, shown=False)
         _LOG.info("step %d\n%s", step, evaluate.table(metrics))
       if due(settings.checkpoint_every_epochs * steps_per_epoch):
-        _check_finite(previous)
+        guards.check_finite(previous)
         save(flax.jax_utils.unreplicate(state))
   if hasattr(stream, "close"):
     stream.close()
   return metrics or score(flax.jax_utils.unreplicate(state).variables)
-
-
-def _first(replicated) -> dict[str, float]:
-  """The first device's values; they are the same on all."""
-  return {name: float(value[0]) for name, value in replicated.items()}
-
-
-def _check_labels(step, batch) -> None:
-  """Stops the run before a label that is not a number is learnt from."""
-  finite = np.isfinite(batch["keypoints_heatmap"]).all(-1)
-  wrong = (~finite & (batch["visibility"] > 0)).any(-1)
-  if wrong.any():
-    raise ValueError(
-      f"step {step}: keypoints are not finite in annotations "
-      f"{batch['annotation_id'][wrong].tolist()}; mend or remove them"
-    )
-
-
-def _check_finite(done) -> None:
-  """Stops the run where a step's loss or gradient is not finite."""
-  if done is None:
-    return
-  step, values, batch = done
-  values = _first(values)
-  if not np.isfinite(list(values.values())).all():
-    raise FloatingPointError(
-      f"step {step}: {values}, from finite labels: training diverged. Lower "
-      "optimizer.learning_rate or set optimizer.clip_norm; the last "
-      "checkpoint is from before. Annotations in the batch: "
-      f"{batch['annotation_id'].tolist()}"
-    )
 
 
 def _save(checkpoints, metadata, state) -> None:

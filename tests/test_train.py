@@ -225,3 +225,11 @@ def test_from_files_to_metrics(tmp_path):
   }
   # 9 steps teach nothing, but a box bounds how wrong a crop's keypoint can be.
   assert 0 < metrics["dark/error_px/gt_boxes"] < 260
+
+
+def test_a_run_past_its_last_step_is_refused(tmp_path):
+  fit(tiny_config(), tmp_path)
+  shorter = tiny_config()
+  shorter.train.epochs = 2
+  with pytest.raises(ValueError, match=r"holds step 6, .* ends at 4"):
+    fit(shorter, tmp_path)
