@@ -7,19 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small_network import FACE
 
-from darkjax import convention, geometry, inference, skeletons
+from darkjax import convention, geometry, inference
 from darkjax.heatmaps import render_heatmaps
 
-FACE = skeletons.Skeleton(
-  name="face",
-  keypoint_names=("nose", "left_eye", "right_eye"),
-  flip_pairs=((1, 2),),
-  limbs=(),
-  upper_body=(0,),
-  lower_body=(1, 2),
-  sigmas=(0.05, 0.05, 0.05),
-)
 DARK = convention.Convention(
   skeleton=FACE,
   crop_size=(64, 48),
