@@ -42,6 +42,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.convention = ml_collections.ConfigDict()
   config.convention.crop_size = (128, 96)  # height, width, px
   config.convention.alignment = "dark"  # hrnet | dark | udp
+  config.convention.clip_boxes = True  # to the image, as COCO's code does
   config.convention.padding = 1.25  # factor on the widened box
   config.convention.sigma = 1.0  # heatmap px
   config.convention.quantize = "none"  # none (unbiased) | round | floor | ceil

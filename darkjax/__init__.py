@@ -2,38 +2,35 @@
 
 Coordinates are (x, y) with integers at the centres of pixels; arrays are NHWC.
 geometry.py has the rest of the convention.
+
+The names below are loaded when first asked for, so that the metrics work
+without JAX, and nothing here without need of TensorFlow.
 """
 
 import importlib
 
-# Heatmaps: keypoints in, heatmaps out, and back.
-from darkjax.heatmaps import Decoded, decode_heatmaps, render_heatmaps
-
-# Models.
-from darkjax.models import create_model
-
-__all__ = [
-  "Decoded",
-  "People",
-  "Person",
-  "Pose",
-  "create_model",
-  "decode_heatmaps",
-  "load_torch_weights",
-  "render_heatmaps",
-]
-
-# Loaded when first asked for: people in photographs, and the weights others
-# trained, whose modules are commands too.
-_ON_DEMAND = {
+_HOMES = {
+  # Heatmaps: keypoints in, heatmaps out, and back.
+  "Decoded": "darkjax.heatmaps",
+  "decode_heatmaps": "darkjax.heatmaps",
+  "render_heatmaps": "darkjax.heatmaps",
+  # Models, and the weights others trained.
+  "create_model": "darkjax.models",
+  "load_torch_weights": "darkjax.models.weights",
+  # People in photographs.
   "People": "darkjax.people",
   "Person": "darkjax.people",
   "Pose": "darkjax.pose",
-  "load_torch_weights": "darkjax.models.weights",
 }
+
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str):
-  if name not in _ON_DEMAND:
+  if name not in _HOMES:
     raise AttributeError(f"module 'darkjax' has no attribute {name!r}")
-  return getattr(importlib.import_module(_ON_DEMAND[name]), name)
+  return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+  return sorted([*globals(), *_HOMES])

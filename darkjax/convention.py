@@ -48,6 +48,8 @@ class Convention:
     head: what the network's maps are: "gaussian", heatmaps with a peak of 1, or
       "softmax", logits of a distribution (IPR, DSNT). Checkpoints written
       before this field existed hold "gaussian" heads.
+    clip_boxes: labelled boxes are cut to the image first: the rule of COCO, but
+      not of MPII. Checkpoints from before this field existed clip.
 
   Raises:
     ValueError: an unknown choice; the message lists the known ones.
@@ -65,6 +67,7 @@ class Convention:
   flip_shift: int
   channel_order: str
   head: str = "gaussian"
+  clip_boxes: bool = True
 
   def __post_init__(self):
     for field, known in _CHOICES.items():

@@ -59,7 +59,9 @@ class Planner:
     self.source_index = np.repeat(
       np.arange(len(sources)), [source.num_people for source in sources]
     )
-    boxes = clean_boxes(self.people, alignment=convention.alignment)
+    boxes = self.people.bbox.astype(np.float64)
+    if convention.clip_boxes:
+      boxes = clean_boxes(self.people, alignment=convention.alignment)
     self.center, self.scale, _ = convention.crop_from_box(boxes)
     self._records = [source.serialized() for source in sources]
     self._folders = [source.builder.data_dir for source in sources]

@@ -328,6 +328,21 @@ def test_clean_boxes_by_hand(source):
   assert (hrnet[2, 2:] == 1).all()
 
 
+def test_boxes_stay_whole_where_the_convention_says(source):
+  whole = plan.Planner([source], convention(clip_boxes=False))
+  boxes = whole.people.bbox.astype(np.float64)
+  center, scale, _ = convention().crop_from_box(boxes)
+  np.testing.assert_array_equal(whole.center, center)
+  np.testing.assert_array_equal(whole.scale, scale)
+  boxes[:, 0] = -30.0  # now every box leaves its image on the left
+  outside = dataclasses.replace(
+    source, people=dataclasses.replace(whole.people, bbox=boxes)
+  )
+  whole = plan.Planner([outside], convention(clip_boxes=False))
+  clipped = plan.Planner([outside], convention())
+  assert (clipped.center[:, 0] > whole.center[:, 0]).all()
+
+
 def test_steps_per_epoch_drops_the_rest(source):
   steps = pipeline.steps_per_epoch
   assert steps([source], global_batch_size=4) == 2
