@@ -10,6 +10,8 @@ Command   python -m darkjax.train --config=configs/coco_overfit.py \
           with the images it names in coco/train2017; any few hundred people.
 Hardware  2 CPU cores.
 Expected  AP of 80 or more on its own training people, boxes from the labels.
+Achieved  AP 96.2 with DARK, 93.2 standard, 81.5 argmax; 11 minutes on 2 cores,
+          commit 2d190ad.
 """
 
 from configs import coco_hrnet_w32_128x96 as parent

@@ -4,6 +4,9 @@ Command   bash scripts/quickstart.sh, which calls
           python -m darkjax.train --config=configs/quickstart.py \
               --workdir=runs/quickstart --config.data.root=data/synthetic
 Hardware  2 CPU cores.
+Expected  AP by argmax below standard below dark.
+Achieved  AP 28.5 with DARK, 25.5 standard, 21.1 argmax; 6 minutes on 2 cores,
+          commit 0b6a8e1.
 """
 
 from configs import coco_hrnet_w32_128x96 as parent
