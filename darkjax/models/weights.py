@@ -246,7 +246,12 @@ def _convention(flag, publisher):
     "flip_shift",
   )
   values = {name: getattr(flag, name) for name in fields}
-  values["crop_size"] = [int(side) for side in flag.crop_size.split("x")]
+  height, _, width = flag.crop_size.partition("x")
+  if not (height.isdigit() and width.isdigit()):
+    raise ValueError(
+      f"--crop_size is height x width, such as 256x192, got {flag.crop_size}"
+    )
+  values["crop_size"] = (int(height), int(width))
   values["channel_order"] = flag.channel_order
   if flag.channel_order is None:
     values["channel_order"] = channel_order(flag.model, publisher)
