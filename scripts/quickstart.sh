@@ -18,5 +18,6 @@ python -m darkjax.train --config=configs/quickstart.py --workdir="$run" \
   --config.data.root="$data"
 
 echo "evaluating the same heatmaps with every decoder"
-python -m darkjax.evaluate --checkpoint="$run" --picture="$run/people.png"
+python -m darkjax.evaluate --checkpoint="$run" --batch_size=50 \
+  --picture="$run/people.png"
 echo "the picture: $run/people.png"
