@@ -151,7 +151,8 @@ def encoded(kind: str, mode: str) -> bytes:
 def test_other_images_are_taken(tmp_path, kind, mode):
   annotations, images = coco_folder.write(tmp_path)
   (images / "2.jpg").write_bytes(encoded(kind, mode))
-  coco.load(annotations, images, cache_dir=tmp_path)
+  source = coco.load(annotations, images, cache_dir=tmp_path)
+  assert source.num_images == coco_folder.content()["images"][-1]["id"]
 
 
 def drop(*keys):

@@ -87,9 +87,10 @@ def assert_equal(one, other):
 def test_batches_are_as_the_schema_says(source):
   (batch,) = take(1, [source])
   schema.check(batch, convention())
-  evaluation = pipeline.eval_batches(source, convention(), batch_size=3)
+  evaluation = list(pipeline.eval_batches(source, convention(), batch_size=3))
   for batch in evaluation:
     schema.check(batch, convention())
+  assert len(evaluation) == 4  # eleven people by threes
 
 
 def test_an_epoch_shows_everyone_at_most_once_in_a_new_order(source):
