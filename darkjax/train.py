@@ -53,61 +53,17 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
   Returns:
     The metrics of the evaluation after the last step.
   """
-  from darkjax.data import augment, coco, pipeline  # TensorFlow
+  from darkjax import sources  # TensorFlow
 
-  sources = [_load(coco, config, paths) for paths in config.data.train]
-  val = _load(coco, config, config.data.val)
-  convention = convention_lib.from_config(
-    config.convention, skeleton=sources[0].skeleton
-  )
-  processes = {
-    "process_index": jax.process_index(),
-    "process_count": jax.process_count(),
-  }
-
-  def batches(start_step):
-    return pipeline.train_batches(
-      sources,
-      convention,
-      augment.from_config(config.augmentation),
-      batch_size=config.train.batch_size // jax.process_count(),
-      seed=config.seed,
-      start_step=start_step,
-      **processes,
-    )
-
-  def score(model, variables):
-    people = evaluate.predict(
-      model,
-      variables,
-      pipeline.eval_batches(
-        val,
-        convention,
-        batch_size=config.evaluate.batch_size // jax.process_count(),
-        **processes,
-      ),
-      convention,
-      methods=config.evaluate.methods,
-      flip_test=config.evaluate.flip_test,
-    )
-    return evaluate.score(people, val.annotations, convention.skeleton)
-
+  named = sources.from_config(config)
   return fit(
     config,
     workdir,
-    convention=convention,
-    batches=batches,
-    score=score,
-    steps_per_epoch=pipeline.steps_per_epoch(
-      sources, global_batch_size=config.train.batch_size
-    ),
+    convention=named.convention,
+    batches=named.batches,
+    score=named.score,
+    steps_per_epoch=named.steps_per_epoch,
   )
-
-
-def _load(coco, config, paths):
-  """Prepares a pair of json and image folder, named from the data's root."""
-  annotations, images = (pathlib.Path(config.data.root) / p for p in paths)
-  return coco.load(annotations, images, cache_dir=config.data.cache)
 
 
 def fit(

@@ -24,7 +24,7 @@ LEVELS = [
   {"heatmaps", "losses", "metrics", "models", "data", "optim", "checkpoint"},
   {"inference", "viz", "image", "boxes", "smoothing", "people"},
   {"step", "guards", "scoring", "results", "frames", "pose"},
-  {"evaluate", "predict", "report"},
+  {"evaluate", "predict", "report", "sources"},
   {"train"},
 ]
 # Rooms that work without these packages.

@@ -1,0 +1,91 @@
+"""The data a configuration names: training batches, and scores on the rest."""
+
+import functools
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import ml_collections
+import numpy as np
+
+from darkjax import convention as convention_lib
+from darkjax import evaluate
+from darkjax.data import augment, coco, pipeline, source
+
+
+class Sources(NamedTuple):
+  """What `train.fit` needs to know of the data.
+
+  Attributes:
+    convention: of the batches, with the skeleton read from the labels.
+    batches: first step -> this process's batches from that step on.
+    score: (model, variables) -> metrics on the validation set.
+    steps_per_epoch: steps that show every person once.
+  """
+
+  convention: convention_lib.Convention
+  batches: Callable[[int], Iterator[dict[str, np.ndarray]]]
+  score: Callable[[Any, Any], dict[str, float]]
+  steps_per_epoch: int
+
+
+def from_config(config: ml_collections.ConfigDict) -> Sources:
+  """Prepares the data of a run.
+
+  Args:
+    config: a configuration like configs/coco_hrnet_w32_128x96.py.
+
+  Returns:
+    The sources; each process of a run reads its own share.
+  """
+  train = [_load(config, paths) for paths in config.data.train]
+  convention = convention_lib.from_config(
+    config.convention, skeleton=train[0].skeleton
+  )
+  return Sources(
+    convention,
+    functools.partial(_batches, config, convention, train),
+    functools.partial(
+      _score, config, convention, _load(config, config.data.val)
+    ),
+    pipeline.steps_per_epoch(train, global_batch_size=config.train.batch_size),
+  )
+
+
+def _load(config, paths) -> source.Source:
+  """Prepares a pair of json and image folder, named from the data's root."""
+  annotations, images = (pathlib.Path(config.data.root) / p for p in paths)
+  return coco.load(annotations, images, cache_dir=config.data.cache)
+
+
+def _batches(config, convention, train, start_step):
+  return pipeline.train_batches(
+    train,
+    convention,
+    augment.from_config(config.augmentation),
+    batch_size=config.train.batch_size // jax.process_count(),
+    seed=config.seed,
+    start_step=start_step,
+    process_index=jax.process_index(),
+    process_count=jax.process_count(),
+  )
+
+
+def _score(config, convention, val, model, variables) -> dict[str, float]:
+  batches = pipeline.eval_batches(
+    val,
+    convention,
+    batch_size=config.evaluate.batch_size // jax.process_count(),
+    process_index=jax.process_index(),
+    process_count=jax.process_count(),
+  )
+  people = evaluate.predict(
+    model,
+    variables,
+    batches,
+    convention,
+    methods=config.evaluate.methods,
+    flip_test=config.evaluate.flip_test,
+  )
+  return evaluate.score(people, val.annotations, convention.skeleton)
