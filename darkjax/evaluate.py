@@ -1,134 +1,30 @@
 """Evaluation: `python -m darkjax.evaluate --checkpoint=runs/quickstart`.
 
-The network runs once over every person; all decoders read the same heatmaps.
+Several checkpoints, or several --scales of the boxes, are an ensemble. The
+network runs once over every person; all decoders read the same heatmaps.
 Metrics are named method/metric/boxes, as in dark/AP/gt_boxes.
 """
 
 import dataclasses
-import functools
 import logging
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import flax.jax_utils
 import jax
-import numpy as np
 from absl import app, flags
-from jax.experimental import multihost_utils
 from tqdm import tqdm
 
-from darkjax import checkpoint, geometry, inference, models, startup, viz
+from darkjax import checkpoint, ensemble, geometry, models, startup, viz
+from darkjax.collect import METHODS, predict, predict_together
 from darkjax.convention import Convention
+from darkjax.ensemble import Member
 from darkjax.metrics import coco
-from darkjax.scoring import People, results, score, table
+from darkjax.scoring import results, score, table
+
+__all__ = ("METHODS", "main", "predict", "predict_together", "score", "table")
 
 _LOG = logging.getLogger(__name__)
-
-METHODS = ("argmax", "standard", "dark")
-
-
-def predict(
-  model: Any,
-  variables: Any,
-  batches: Iterable[dict[str, np.ndarray]],
-  convention: Convention,
-  *,
-  methods: Sequence[str] = METHODS,
-  flip_test: bool = True,
-  border: str = "refine",
-) -> People:
-  """Finds the keypoints of every person once, by each method.
-
-  Args:
-    model: a Linen module of darkjax.models.
-    variables: its "params" and "batch_stats".
-    batches: of this process, as in data/schema.py; rows with mask 0 are left
-      out. The batch size must be a multiple of the local device count.
-    convention: the one the weights were trained with.
-    methods: decoders, see `decode_heatmaps`.
-    flip_test: average with the heatmaps of the mirrored crop.
-    border: of the dark decoder.
-
-  Returns:
-    The people of all processes, ordered by annotation id.
-  """
-  methods = tuple(methods)
-  step = predict_step(
-    model, convention, methods=methods, flip_test=flip_test, border=border
-  )
-  variables = flax.jax_utils.replicate(variables, jax.local_devices())
-  rows = [_rows(batch, step(variables, *_shard(batch))) for batch in batches]
-  people = jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
-  people = _every_process(people)
-  # Trees of arrays sort their keys; the methods come back in the order asked.
-  ordered = {method: people.keypoints[method] for method in methods}
-  return people._replace(keypoints=ordered)
-
-
-@functools.lru_cache(maxsize=8)
-def predict_step(
-  model: Any,
-  convention: Convention,
-  *,
-  methods: tuple[str, ...],
-  flip_test: bool,
-  border: str,
-):
-  """(variables, images, image_from_heatmap) -> {method: Keypoints}, pmapped.
-
-  Cached, so that the evaluations of one run share a compiled program.
-  """
-
-  def step(variables, images, image_from_heatmap):
-    heatmaps = inference.predict_heatmaps(
-      model, variables, images, convention=convention, flip_test=flip_test
-    )
-    locate = functools.partial(
-      inference.locate, convention=convention, border=border
-    )
-    return {
-      method: locate(heatmaps, image_from_heatmap, method=method)
-      for method in methods
-    }
-
-  return jax.pmap(step, devices=jax.local_devices())
-
-
-def _shard(batch) -> Iterator[np.ndarray]:
-  devices = jax.local_device_count()
-  for name in ("image", "image_from_heatmap"):
-    array = batch[name]
-    yield array.reshape(devices, -1, *array.shape[1:])
-
-
-def _rows(batch, found) -> People:
-  """The people of one batch on the host, padding removed."""
-  real = batch["mask"] > 0
-  flat = jax.tree.map(
-    lambda x: np.asarray(x).reshape(-1, *x.shape[2:])[real], found
-  )
-  truth = geometry.apply_affine(
-    batch["image_from_heatmap"].astype(np.float64), batch["keypoints_heatmap"]
-  )
-  return People(
-    image_ids=batch["image_id"][real],
-    annotation_ids=batch["annotation_id"][real],
-    box_scores=batch["score"][real],
-    box_areas=batch["box_area"][real],
-    truth=truth[real],
-    visible=batch["visibility"][real],
-    keypoint_scores=next(iter(flat.values())).scores,
-    keypoints={name: found.keypoints_image for name, found in flat.items()},
-  )
-
-
-def _every_process(people: People) -> People:
-  """Gathers the people of all processes and puts them in one order."""
-  if jax.process_count() > 1:
-    people = multihost_utils.process_allgather(people, tiled=True)
-  order = np.lexsort((people.annotation_ids, people.image_ids))
-  return jax.tree.map(lambda column: column[order], people)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -138,16 +34,14 @@ def main(argv: Sequence[str]) -> None:
   from darkjax.data import coco as coco_data  # TensorFlow
 
   flag = flags.FLAGS
-  variables, metadata = checkpoint.load(flag.checkpoint)
-  convention = _override(metadata.convention)
-  annotations, images = _data_paths(metadata.config)
+  members, config = _members(flag.checkpoint)
+  convention = members[0].convention
+  annotations, images = _data_paths(config)
   source = coco_data.load(annotations, images, cache_dir=flag.cache)
   _LOG.info("%s: %d people", annotations, source.num_people)
-  people = predict(
-    models.create_model(**metadata.model),
-    variables,
-    _progress(source, convention),
-    convention,
+  people = predict_together(
+    members,
+    _progress(source, members),
     methods=flag.methods,
     flip_test=flag.flip_test,
     border=flag.border,
@@ -168,6 +62,18 @@ def main(argv: Sequence[str]) -> None:
       annotations=annotations,
       images=images,
     )
+
+
+def _members(folders: Sequence[str]) -> tuple[list[Member], dict[str, Any]]:
+  """The networks at every scale, and the configuration of the first."""
+  loaded = [checkpoint.load(folder) for folder in folders]
+  scales = [float(scale) for scale in flags.FLAGS.scales]
+  members = []
+  for variables, metadata in loaded:
+    model = models.create_model(**metadata.model)
+    member = Member(model, variables, _override(metadata.convention))
+    members += ensemble.at_scales(member, scales)
+  return members, loaded[0][1].config
 
 
 def _override(convention: Convention) -> Convention:
@@ -194,22 +100,30 @@ def _data_paths(config) -> tuple[str, str]:
   return str(root / annotations), str(root / images)
 
 
-def _progress(source, convention):
+def _progress(source, members):
+  """Every member's crops of the same people, batch by batch."""
   from darkjax.data import pipeline  # TensorFlow
 
-  batches = pipeline.eval_batches(
-    source,
-    convention,
-    batch_size=flags.FLAGS.batch_size,
-    process_index=jax.process_index(),
-    process_count=jax.process_count(),
-  )
+  batches = [
+    pipeline.eval_batches(
+      source,
+      member.convention,
+      batch_size=flags.FLAGS.batch_size,
+      process_index=jax.process_index(),
+      process_count=jax.process_count(),
+    )
+    for member in members
+  ]
   total = -(-source.num_people // flags.FLAGS.batch_size)
-  return tqdm(batches, total=total, unit="batch", disable=None)
+  together = zip(*batches, strict=True)
+  return tqdm(together, total=total, unit="batch", disable=None)
 
 
 if __name__ == "__main__":
-  flags.DEFINE_string("checkpoint", None, "Folder of a run or of weights.")
+  flags.DEFINE_multi_string(
+    "checkpoint", None, "Folder of a run or of weights; several: an ensemble."
+  )
+  flags.DEFINE_list("scales", "1", "Factors on the boxes, averaged over.")
   flags.DEFINE_string(
     "annotations", None, "COCO-format json; default: the run's validation set."
   )

@@ -23,8 +23,8 @@ LEVELS = [
   {"cache", "startup", "skeletons", "geometry", "convention"},
   {"heatmaps", "losses", "metrics", "models", "data", "optim", "checkpoint"},
   {"inference", "viz", "image", "boxes", "smoothing", "people"},
-  {"step", "guards", "scoring", "results", "frames", "pose"},
-  {"evaluate", "predict", "report", "sources"},
+  {"step", "guards", "scoring", "results", "frames", "pose", "ensemble"},
+  {"collect", "evaluate", "predict", "report", "sources"},
   {"train"},
 ]
 # Rooms that work without these packages.

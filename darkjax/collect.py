@@ -1,0 +1,176 @@
+"""People found in batches: one compiled program over all local devices.
+
+The network runs once over every person; all decoders read the same heatmaps.
+`predict` is for one network, `predict_together` for an ensemble.
+"""
+
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import flax.jax_utils
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from darkjax import ensemble, geometry, inference
+from darkjax.convention import Convention
+from darkjax.ensemble import Member
+from darkjax.scoring import People
+
+METHODS = ("argmax", "standard", "dark")
+
+
+def predict(
+  model: Any,
+  variables: Any,
+  batches: Iterable[dict[str, np.ndarray]],
+  convention: Convention,
+  *,
+  methods: Sequence[str] = METHODS,
+  flip_test: bool = True,
+  border: str = "refine",
+) -> People:
+  """Finds the keypoints of every person once, by each method.
+
+  Args:
+    model: a Linen module of darkjax.models.
+    variables: its "params" and "batch_stats".
+    batches: of this process, as in data/schema.py; rows with mask 0 are left
+      out. The batch size must be a multiple of the local device count.
+    convention: the one the weights were trained with.
+    methods: decoders, see `decode_heatmaps`.
+    flip_test: average with the heatmaps of the mirrored crop.
+    border: of the dark decoder.
+
+  Returns:
+    The people of all processes, ordered by annotation id.
+  """
+  return predict_together(
+    [Member(model, variables, convention)],
+    ((batch,) for batch in batches),
+    methods=methods,
+    flip_test=flip_test,
+    border=border,
+  )
+
+
+def predict_together(
+  members: Sequence[Member],
+  batches: Iterable[Sequence[dict[str, np.ndarray]]],
+  *,
+  methods: Sequence[str] = METHODS,
+  flip_test: bool = True,
+  border: str = "refine",
+) -> People:
+  """`predict` for an ensemble, whose heatmaps are averaged over the image.
+
+  Args:
+    members: networks, see ensemble.py.
+    batches: for each batch of people, every member's crops of them.
+    methods: as in `predict`; the next two too.
+    flip_test: of every member.
+    border: of the dark decoder.
+
+  Returns:
+    As `predict`; box areas are those of the reference member.
+  """
+  methods = tuple(methods)
+  conventions = tuple(member.convention for member in members)
+  step = predict_step(
+    tuple(member.model for member in members),
+    conventions,
+    methods=methods,
+    flip_test=flip_test,
+    border=border,
+  )
+  variables = _replicate([member.variables for member in members])
+  reference = ensemble.reference_member(conventions)
+  rows = [
+    _rows(crops[reference], step(variables, *_shard(crops)))
+    for crops in batches
+  ]
+  people = jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
+  people = _every_process(people)
+  # Trees of arrays sort their keys; the methods come back in the order asked.
+  ordered = {method: people.keypoints[method] for method in methods}
+  return people._replace(keypoints=ordered)
+
+
+@functools.lru_cache(maxsize=8)
+def predict_step(
+  networks: tuple[Any, ...],
+  conventions: tuple[Convention, ...],
+  *,
+  methods: tuple[str, ...],
+  flip_test: bool,
+  border: str,
+):
+  """(variables, images, image_from_heatmap) -> {method: Keypoints}, pmapped.
+
+  Each argument is a list with an entry per member. Cached, so that the
+  evaluations of one run share a compiled program.
+  """
+  reference = ensemble.reference_member(conventions)
+
+  def step(variables, images, image_from_heatmap):
+    heatmaps = ensemble.predict_heatmaps(
+      networks,
+      variables,
+      images,
+      image_from_heatmap,
+      conventions=conventions,
+      flip_test=flip_test,
+    )
+    locate = functools.partial(
+      inference.locate, convention=conventions[reference], border=border
+    )
+    return {
+      method: locate(heatmaps, image_from_heatmap[reference], method=method)
+      for method in methods
+    }
+
+  return jax.pmap(step, devices=jax.local_devices())
+
+
+def _replicate(variables: list[Any]) -> list[Any]:
+  """Copies weights to all devices, those that members share only once."""
+  distinct = {id(tree): tree for tree in variables}
+  copies = flax.jax_utils.replicate(distinct, jax.local_devices())
+  return [copies[id(tree)] for tree in variables]
+
+
+def _shard(crops) -> Iterator[list[np.ndarray]]:
+  devices = jax.local_device_count()
+  for name in ("image", "image_from_heatmap"):
+    arrays = [batch[name] for batch in crops]
+    yield [a.reshape(devices, -1, *a.shape[1:]) for a in arrays]
+
+
+def _rows(batch, found) -> People:
+  """The people of one batch on the host, padding removed."""
+  real = batch["mask"] > 0
+  flat = jax.tree.map(
+    lambda x: np.asarray(x).reshape(-1, *x.shape[2:])[real], found
+  )
+  truth = geometry.apply_affine(
+    batch["image_from_heatmap"].astype(np.float64), batch["keypoints_heatmap"]
+  )
+  return People(
+    image_ids=batch["image_id"][real],
+    annotation_ids=batch["annotation_id"][real],
+    box_scores=batch["score"][real],
+    box_areas=batch["box_area"][real],
+    truth=truth[real],
+    visible=batch["visibility"][real],
+    keypoint_scores=next(iter(flat.values())).scores,
+    keypoints={name: found.keypoints_image for name, found in flat.items()},
+  )
+
+
+def _every_process(people: People) -> People:
+  """Gathers the people of all processes and puts them in one order."""
+  if jax.process_count() > 1:
+    people = multihost_utils.process_allgather(people, tiled=True)
+  order = np.lexsort((people.annotation_ids, people.image_ids))
+  return jax.tree.map(lambda column: column[order], people)
