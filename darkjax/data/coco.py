@@ -25,10 +25,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from darkjax import cache, skeletons
-from darkjax.data import source
-from darkjax.data.coco_json import Annotations, read_annotations
+from darkjax.data import headers, source
+from darkjax.data.coco_json import Annotations, hint, read_annotations
 from darkjax.data.images import read_image
 from darkjax.data.source import Source
+from darkjax.data.table import People
 
 _LOG = logging.getLogger(__name__)
 
@@ -114,14 +115,12 @@ def _records(
 
 
 def _check_size(image, size: tuple[int, int], path: pathlib.Path) -> None:
-  expected = image["size"]
-  if expected is not None and expected != size:
-    turned = " (turned by EXIF? stored pixels count)" * (expected == size[::-1])
+  problem = headers.size_problem(image["size"], size)
+  if problem:
     raise ValueError(
-      f"{path}: image {image['image_id']} ({image['file_name']}) should be "
-      f"{expected[1]}x{expected[0]} px, the file is {size[1]}x{size[0]}"
-      f"{turned}; coordinates would not fit: use the image the labels were "
-      "made on, or correct the json"
+      f"{path}: image {image['image_id']} ({image['file_name']}) {problem}; "
+      "coordinates would not fit: use the image the labels were made on, or "
+      f"correct the json. {hint(path)} (with --images=FOLDER)"
     )
 
 
@@ -214,7 +213,8 @@ def _check_not_empty(annotations: Annotations) -> None:
   if not any(image["people"] for image in annotations.images):
     raise ValueError(
       f"{annotations.path} annotates nobody of category "
-      f"{annotations.skeleton.name!r}: the split is empty; check the file"
+      f"{annotations.skeleton.name!r}: the split is empty; "
+      f"{hint(annotations.path)}"
     )
 
 
@@ -231,7 +231,7 @@ def _prepare(config: CocoConfig, folder: pathlib.Path) -> None:
     builder.download_and_prepare(download_config=download_config)
 
 
-def _report(people: source.People, path: pathlib.Path) -> None:
+def _report(people: People, path: pathlib.Path) -> None:
   """Says what is left out and why."""
   crowds = people.iscrowd
   unlabelled = ~crowds & ~people.labelled
@@ -246,5 +246,5 @@ def _report(people: source.People, path: pathlib.Path) -> None:
     raise ValueError(
       f"{path} has nobody to train on: of {len(people)} people {crowds.sum()} "
       f"are crowds, {unlabelled.sum()} have no labelled keypoint, "
-      f"{boxless.sum()} have a box or area of zero; check the file"
+      f"{boxless.sum()} have a box or area of zero; {hint(path)}"
     )

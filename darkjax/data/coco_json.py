@@ -6,6 +6,7 @@ up to `_SHOWN` of them at once.
 """
 
 import dataclasses
+import itertools
 import json
 import pathlib
 from collections import Counter
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from darkjax import skeletons
+from darkjax.data import coco_rules
 
 _SHOWN = 5
 
@@ -58,17 +60,11 @@ def read_annotations(
       id without image, repeated ids, coordinates that are not finite, missing
       area or box.
   """
-  path = pathlib.Path(path)
-  content = _load(path)
-  chosen = _choose_category(content["categories"], category, path)
-  annotations = [
-    item for item in content["annotations"] if item.get("category_id") in chosen
-  ]
-  skeleton = _skeleton(next(iter(chosen.values())), path)
-  images = {image["id"]: image for image in _images(content["images"], path)}
-  _check_annotations(annotations, skeleton, images, path)
+  content = read_content(path, category=category)
+  path, skeleton, images = content.path, content.skeleton, content.images
+  _check_annotations(content)
   people: dict[int, list] = {image_id: [] for image_id in images}
-  for annotation in annotations:
+  for annotation in content.annotations:
     person = _person(annotation, skeleton.num_keypoints)
     people[annotation["image_id"]].append(person)
   return Annotations(
@@ -80,6 +76,62 @@ def read_annotations(
       if people[image_id] or keep_empty_images
     ),
   )
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+  """A json whose outline is right; its annotations are not checked yet.
+
+  Attributes:
+    path: of the json.
+    category: the category that has keypoints, as it stands in the file; the
+      first of several with the same keypoints.
+    skeleton: what it describes.
+    images: by id, as they stand in the file.
+    annotations: of the category (or categories), as they stand in the file.
+  """
+
+  path: pathlib.Path
+  category: Mapping[str, Any]
+  skeleton: skeletons.Skeleton
+  images: Mapping[int, Mapping[str, Any]] = dataclasses.field(repr=False)
+  annotations: Sequence[Mapping[str, Any]] = dataclasses.field(repr=False)
+
+
+def read_content(
+  path: str | pathlib.Path, *, category: str | None = None
+) -> Content:
+  """Reads a COCO-format keypoint json and checks all but its annotations.
+
+  Args:
+    path: the json.
+    category: see `read_annotations`.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: malformed json, no categories with keypoints, images without
+      id or file name, repeated ids of images.
+  """
+  path = pathlib.Path(path)
+  content = _load(path)
+  chosen = _choose_category(content["categories"], category, path)
+  first = next(iter(chosen.values()))
+  return Content(
+    path=path,
+    category=first,
+    skeleton=_skeleton(first, path),
+    images={image["id"]: image for image in _images(content["images"], path)},
+    annotations=[
+      item
+      for item in content["annotations"]
+      if item.get("category_id") in chosen
+    ],
+  )
+
+
+def hint(path: pathlib.Path) -> str:
+  """The sentence that ends messages about a bad file."""
+  return f"`python -m darkjax.data.check {path}` lists everything and the fixes"
 
 
 def _load(path: pathlib.Path) -> dict[str, list]:
@@ -176,88 +228,23 @@ def _raise(problems: Sequence[str], path: pathlib.Path) -> None:
     raise ValueError(
       f"{path}: {len(problems)} problem(s) in the annotations:\n  {shown}"
       + (f"\n  and {more} more" if more > 0 else "")
+      + f"\n{hint(path)}"
     )
 
 
-def _check_annotations(
-  annotations: Sequence[Mapping],
-  skeleton: skeletons.Skeleton,
-  images: Mapping[int, Mapping],
-  path: pathlib.Path,
-) -> None:
-  problems = []
-  for annotation in annotations:
-    problem = _problem(annotation, skeleton.num_keypoints, images)
-    if problem:
-      problems.append(f"annotation {annotation.get('id')!r}: {problem}")
-  _raise(problems, path)
-  repeated = _repeated(annotation["id"] for annotation in annotations)
-  _raise([f"annotation id {i} is used more than once" for i in repeated], path)
-
-
-def _problem(
-  annotation: Mapping[str, Any], num_keypoints: int, images: Mapping
-) -> str | None:
-  """What is wrong with an annotation, and the fix."""
-  if not isinstance(annotation.get("id"), int):
-    return "needs an integer 'id'"
-  if annotation.get("image_id") not in images:
-    return (
-      f"image_id {annotation.get('image_id')!r} is not among 'images'; add the "
-      "image or drop the annotation"
-    )
-  return (
-    _box_problem(annotation.get("bbox"))
-    or _area_problem(annotation.get("area"))
-    or _keypoints_problem(annotation, num_keypoints)
+def _check_annotations(content: Content) -> None:
+  num_keypoints = content.skeleton.num_keypoints
+  broken = []
+  for annotation in content.annotations:
+    found = coco_rules.problems(annotation, num_keypoints, content.images)
+    for problem in itertools.islice(found, 1):
+      broken.append(f"annotation {annotation.get('id')!r}: {problem.text}")
+  _raise(broken, content.path)
+  repeated = _repeated(annotation["id"] for annotation in content.annotations)
+  _raise(
+    [f"annotation id {i} is used more than once" for i in repeated],
+    content.path,
   )
-
-
-def _box_problem(bbox) -> str | None:
-  numbers = _numbers(bbox)
-  if numbers is None or numbers.shape != (4,) or not np.isfinite(numbers).all():
-    return f"'bbox' must be four finite numbers (x, y, w, h), got {bbox}"
-  return None
-
-
-def _area_problem(area) -> str | None:
-  numbers = _numbers(area)
-  if numbers is None or numbers.shape != () or not 0 <= numbers < np.inf:
-    return (
-      f"'area' (of the body, px²) must be a finite number, got {area}; OKS "
-      "needs it. Where no mask is known, 0.53 * w * h of the box is what "
-      "bodies cover on average in COCO"
-    )
-  return None
-
-
-def _keypoints_problem(annotation, num_keypoints: int) -> str | None:
-  keypoints = annotation.get("keypoints")
-  if keypoints is None and annotation.get("iscrowd"):
-    return None
-  numbers = _numbers(keypoints)
-  if numbers is None or numbers.shape != (3 * num_keypoints,):
-    got = "nothing" if keypoints is None else f"{np.size(keypoints)} numbers"
-    return (
-      f"'keypoints' must hold x, y, visibility of the category's K="
-      f"{num_keypoints} keypoints ({3 * num_keypoints} numbers), got {got}"
-    )
-  if not np.isfinite(numbers).all():
-    return (
-      "'keypoints' holds NaN or infinity; give a point that is not labelled "
-      "as 0, 0, 0"
-    )
-  if not np.isin(numbers[2::3], (0, 1, 2)).all():
-    return f"visibility must be 0, 1 or 2, got {sorted({*numbers[2::3]})}"
-  return None
-
-
-def _numbers(value) -> np.ndarray | None:
-  """A float64 array, or None where the value is not made of numbers."""
-  try:
-    return None if value is None else np.asarray(value, np.float64)
-  except (TypeError, ValueError):
-    return None
 
 
 def _person(annotation: Mapping[str, Any], num_keypoints: int) -> dict:

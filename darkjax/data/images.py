@@ -5,16 +5,11 @@ applied, neither here nor when a crop is decoded (nor by the annotation tools of
 COCO, nor by the official code, which reads with IMREAD_IGNORE_ORIENTATION).
 """
 
-import io
 import pathlib
 
-import PIL.Image
 import tensorflow as tf
 
-FORMATS = ("JPEG", "PNG")
-
-# Larger images are refused before they are decoded (3 bytes per pixel).
-MAX_PIXELS = 100_000_000
+from darkjax.data import headers
 
 
 def read_image(path: pathlib.Path) -> tuple[bytes, tuple[int, int]]:
@@ -31,30 +26,10 @@ def read_image(path: pathlib.Path) -> tuple[bytes, tuple[int, int]]:
   try:
     data = path.read_bytes()
   except OSError as error:
-    raise FileNotFoundError(
-      f"image {path} cannot be read ({error.strerror}); check the folder of "
-      "images and the json's file_name"
-    ) from error
-  kind, size = _header(data, path)
+    raise headers.unreadable(path, error) from error
+  kind, size = headers.read_header(data, path)
   _check_decodes(data, kind, path)
   return data, size
-
-
-def _header(data: bytes, path: pathlib.Path) -> tuple[str, tuple[int, int]]:
-  try:
-    with PIL.Image.open(io.BytesIO(data), formats=FORMATS) as image:
-      kind, (width, height) = image.format, image.size
-  except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):
-    raise ValueError(
-      f"{path} is not an image that can be read; known formats: "
-      f"{', '.join(FORMATS)}. Convert or replace the file"
-    ) from None
-  if width * height > MAX_PIXELS:
-    raise ValueError(
-      f"{path} claims {width}x{height} pixels, more than the limit of "
-      f"{MAX_PIXELS}; shrink it together with its coordinates"
-    )
-  return kind, (height, width)
 
 
 def _check_decodes(data: bytes, kind: str, path: pathlib.Path) -> None:

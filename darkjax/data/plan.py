@@ -16,7 +16,8 @@ from darkjax import geometry
 from darkjax.convention import Convention
 from darkjax.data import augment, crop
 from darkjax.data.augment import Augmentation
-from darkjax.data.source import People, Source, concatenate
+from darkjax.data.source import Source
+from darkjax.data.table import People, clean_boxes, concatenate
 
 Plan = dict[str, np.ndarray]
 
@@ -28,21 +29,6 @@ def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
   order = np.random.Generator(np.random.Philox(key=key)).permutation(count)
   order.flags.writeable = False
   return order
-
-
-def clean_boxes(people: People, *, alignment: str) -> np.ndarray:
-  """Boxes [N, 4] (x, y, w, h), image px, clipped to the image.
-
-  As in the official code, the left upper corner is clipped first, the last
-  pixel counts as x + w - 1, and hrnet then takes last - first for the width,
-  one pixel less than dark and udp. Never less than 1 px.
-  """
-  bbox = people.bbox.astype(np.float64)
-  limit = people.image_size[:, ::-1] - 1
-  first = np.maximum(bbox[:, :2], 0)
-  last = np.minimum(limit, first + np.maximum(bbox[:, 2:] - 1, 0))
-  size = last - first + (0 if alignment == "hrnet" else 1)
-  return np.concatenate([first, np.maximum(size, 1)], -1)
 
 
 class Planner:

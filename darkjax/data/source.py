@@ -16,76 +16,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from darkjax import skeletons
+from darkjax.data.table import People, concatenate
 
 SPLIT = "images"
 _TABLE_FILE = "people.npz"
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class People:
-  """Annotated people, one row each, in the order of the records.
-
-  Attributes:
-    record: [N] int64, which record shows the person.
-    image_id: [N] int64, of the annotation file.
-    annotation_id: [N] int64, of the annotation file.
-    image_size: [N, 2] int32 (height, width), px.
-    bbox: [N, 4] float32 (x, y, w, h), image px, as annotated.
-    area: [N] float32, of the body, image px².
-    keypoints: [N, K, 3] float32 (x, y, visibility 0 | 1 | 2), image px.
-    iscrowd: [N] bool.
-    score: [N] float32, of the box; 1 for a ground-truth box.
-  """
-
-  record: np.ndarray
-  image_id: np.ndarray
-  annotation_id: np.ndarray
-  image_size: np.ndarray
-  bbox: np.ndarray
-  area: np.ndarray
-  keypoints: np.ndarray
-  iscrowd: np.ndarray
-  score: np.ndarray
-
-  def __len__(self) -> int:
-    return len(self.record)
-
-  def rows(self, index: np.ndarray) -> "People":
-    """The people at `index` (positions or a mask)."""
-    return People(
-      **{
-        field.name: getattr(self, field.name)[index]
-        for field in dataclasses.fields(self)
-      }
-    )
-
-  @property
-  def labelled(self) -> np.ndarray:
-    """[N] bool: at least one keypoint is labelled."""
-    return (self.keypoints[..., 2] > 0).any(-1)
-
-  @property
-  def boxed(self) -> np.ndarray:
-    """[N] bool: box inside the image and area of the body are not empty."""
-    height, width = self.image_size.T
-    x, y, w, h = self.bbox.T
-    inside = (x < width) & (y < height) & (x + w > 0) & (y + h > 0)
-    return inside & (w > 0) & (h > 0) & (self.area > 0)
-
-  @property
-  def trainable(self) -> np.ndarray:
-    """[N] bool: no crowd, a label, and a box with an area."""
-    return ~self.iscrowd & self.labelled & self.boxed
-
-
-def concatenate(tables: Sequence[People]) -> People:
-  """All people of several tables, the first table's first."""
-  return People(
-    **{
-      field.name: np.concatenate([getattr(t, field.name) for t in tables])
-      for field in dataclasses.fields(People)
-    }
-  )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,0 +1,88 @@
+"""The table of people: everything about them but the pixels, NumPy only."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class People:
+  """Annotated people, one row each, in the order of the records.
+
+  Attributes:
+    record: [N] int64, which record shows the person.
+    image_id: [N] int64, of the annotation file.
+    annotation_id: [N] int64, of the annotation file.
+    image_size: [N, 2] int32 (height, width), px.
+    bbox: [N, 4] float32 (x, y, w, h), image px, as annotated.
+    area: [N] float32, of the body, image px².
+    keypoints: [N, K, 3] float32 (x, y, visibility 0 | 1 | 2), image px.
+    iscrowd: [N] bool.
+    score: [N] float32, of the box; 1 for a ground-truth box.
+  """
+
+  record: np.ndarray
+  image_id: np.ndarray
+  annotation_id: np.ndarray
+  image_size: np.ndarray
+  bbox: np.ndarray
+  area: np.ndarray
+  keypoints: np.ndarray
+  iscrowd: np.ndarray
+  score: np.ndarray
+
+  def __len__(self) -> int:
+    return len(self.record)
+
+  def rows(self, index: np.ndarray) -> "People":
+    """The people at `index` (positions or a mask)."""
+    return People(
+      **{
+        field.name: getattr(self, field.name)[index]
+        for field in dataclasses.fields(self)
+      }
+    )
+
+  @property
+  def labelled(self) -> np.ndarray:
+    """[N] bool: at least one keypoint is labelled."""
+    return (self.keypoints[..., 2] > 0).any(-1)
+
+  @property
+  def boxed(self) -> np.ndarray:
+    """[N] bool: box inside the image and area of the body are not empty."""
+    height, width = self.image_size.T
+    x, y, w, h = self.bbox.T
+    inside = (x < width) & (y < height) & (x + w > 0) & (y + h > 0)
+    return inside & (w > 0) & (h > 0) & (self.area > 0)
+
+  @property
+  def trainable(self) -> np.ndarray:
+    """[N] bool: no crowd, a label, and a box with an area."""
+    return ~self.iscrowd & self.labelled & self.boxed
+
+
+def concatenate(tables: Sequence[People]) -> People:
+  """All people of several tables, the first table's first."""
+  return People(
+    **{
+      field.name: np.concatenate([getattr(t, field.name) for t in tables])
+      for field in dataclasses.fields(People)
+    }
+  )
+
+
+def clean_boxes(people: People, *, alignment: str) -> np.ndarray:
+  """Boxes [N, 4] (x, y, w, h), image px, clipped to the image.
+
+  As in the official code, the left upper corner is clipped first, the last
+  pixel counts as x + w - 1, and hrnet then takes last - first for the width,
+  one pixel less than dark and udp. Never less than 1 px.
+  """
+  bbox = people.bbox.astype(np.float64)
+  limit = people.image_size[:, ::-1] - 1
+  first = np.maximum(bbox[:, :2], 0)
+  last = np.minimum(limit, first + np.maximum(bbox[:, 2:] - 1, 0))
+  size = last - first + (0 if alignment == "hrnet" else 1)
+  return np.concatenate([first, np.maximum(size, 1)], -1)
