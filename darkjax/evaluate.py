@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 from absl import app, flags
+from PIL import Image
 from tqdm import tqdm
 
 from darkjax import checkpoint, ensemble, geometry, models, startup, viz
@@ -20,7 +21,7 @@ from darkjax.collect import METHODS, predict, predict_together
 from darkjax.convention import Convention
 from darkjax.ensemble import Member
 from darkjax.metrics import coco
-from darkjax.scoring import results, score, table
+from darkjax.scoring import People, results, score, table
 
 __all__ = ("METHODS", "main", "predict", "predict_together", "score", "table")
 
@@ -52,16 +53,26 @@ def main(argv: Sequence[str]) -> None:
     found = results(people, flag.methods[-1], convention.skeleton)
     coco.write_results(flag.results, found)
   if flag.picture:
-    viz.save_people(
-      flag.picture,
-      people.keypoints[flag.methods[-1]],
-      convention.skeleton,
-      image_ids=people.image_ids,
-      truth=people.truth,
-      visible=people.visible,
-      annotations=annotations,
-      images=images,
-    )
+    path = pathlib.Path(flag.picture)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet = picture(people, convention, annotations, images)
+    sheet.save(path)
+
+
+def picture(
+  people: People, convention: Convention, annotations, images
+) -> Image.Image:
+  """A sheet of what the last method found in some people, with the labels."""
+  method = list(people.keypoints)[-1]
+  return viz.people_sheet(
+    people.keypoints[method],
+    convention.skeleton,
+    image_ids=people.image_ids,
+    truth=people.truth,
+    visible=people.visible,
+    annotations=annotations,
+    images=images,
+  )
 
 
 def _members(folders: Sequence[str]) -> tuple[list[Member], dict[str, Any]]:

@@ -1,26 +1,32 @@
-"""What a run tells: metrics.jsonl, TensorBoard curves, and progress.
+"""What a run tells: metrics.jsonl, TensorBoard, first lines, and progress.
 
 `metrics.jsonl` has one json object a line, each with `step`; resuming a run
 drops the lines after the step it resumes from, so that the file reads like that
 of an uninterrupted run.
 """
 
+import datetime
 import json
 import logging
 import pathlib
 import sys
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import ml_collections
-from tensorboard.summary import Writer
+from PIL import Image
 from tqdm import tqdm
 
 from darkjax.convention import Convention
+from darkjax.curves import Curves
+from darkjax.models import cost
 from darkjax.step import State
 
 _LOG = logging.getLogger(__name__)
+
+_TIMED_STEPS = 10  # that the expected time is told from
 
 
 class Report:
@@ -44,9 +50,10 @@ class Report:
     self._path = workdir / "metrics.jsonl"
     _drop_after(self._path, start_step)
     self._file = self._path.open("a")
-    self._curves = Writer(str(workdir))
-    self._total = total_steps
+    self._curves = Curves(workdir, start_step=start_step)
+    self._first, self._total = start_step + 1, total_steps
     self._seen = (start_step, time.monotonic())
+    self._compiled = None  # when the first step was done
     self._bar = tqdm(
       total=total_steps,
       initial=start_step,
@@ -64,8 +71,16 @@ class Report:
     self._curves.close()
 
   def advance(self, step: int) -> None:
-    """Moves the progress bar to `step`."""
+    """Moves the progress bar to `step`; says once how long the run will be."""
     self._bar.update(step - self._bar.n)
+    if step == self._first:
+      self._compiled = time.monotonic()
+    elif step == self._first + _TIMED_STEPS:
+      seconds = (time.monotonic() - self._compiled) / _TIMED_STEPS
+      rest = datetime.timedelta(seconds=round(seconds * (self._total - step)))
+      _LOG.info(
+        "%.3g s a step: about %s for the rest, evaluations aside", seconds, rest
+      )
 
   def rate(self, step: int, batch_size: int) -> float:
     """People per second since the last call."""
@@ -81,9 +96,13 @@ class Report:
     self._file.write(json.dumps({"step": step, **numbers}) + "\n")
     self._file.flush()
     for name, value in numbers.items():
-      self._curves.add_scalar(name, value, step)
+      self._curves.scalar(name, value, step)
     if shown:
       self._show(step, numbers)
+
+  def picture(self, step: int, name: str, picture: Image.Image) -> None:
+    """Adds a picture to TensorBoard."""
+    self._curves.image(name, picture, step)
 
   def _show(self, step, numbers) -> None:
     line = "  ".join(f"{name} {v:.4g}" for name, v in numbers.items())
@@ -112,6 +131,7 @@ def describe(
   config: ml_collections.ConfigDict,
   workdir: str | pathlib.Path,
   convention: Convention,
+  model: Any,
   state: State,
   steps_per_epoch: int,
 ) -> None:
@@ -127,10 +147,15 @@ def describe(
       "raise train.epochs or use a new --workdir"
     )
   _LOG.info("convention: %s", convention.describe())
+  counts = cost.model_cost(model, convention.crop_size)
   _LOG.info(
-    "%s: %d parameters; %d devices (%s) in %d processes, %d people each",
+    "%s: %.2f M parameters, %.2f G multiply-adds a person",
     config.model.name,
-    sum(x.size for x in jax.tree.leaves(state.params)),
+    counts.parameters / 1e6,
+    counts.macs / 1e9,
+  )
+  _LOG.info(
+    "%d devices (%s) in %d processes, %d people each",
     jax.device_count(),
     jax.devices()[0].platform,
     jax.process_count(),

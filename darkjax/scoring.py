@@ -9,6 +9,7 @@ import pathlib
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from darkjax.data import mpii
 from darkjax.metrics import coco, pck
@@ -41,6 +42,18 @@ class People(NamedTuple):
   visible: np.ndarray
   keypoint_scores: np.ndarray
   keypoints: dict[str, np.ndarray]
+
+
+class Evaluation(NamedTuple):
+  """What an evaluation during training gives.
+
+  Attributes:
+    metrics: by name, as `score` gives them.
+    picture: some people with what was found in them, or None.
+  """
+
+  metrics: dict[str, float]
+  picture: Image.Image | None = None
 
 
 def score(

@@ -1,6 +1,7 @@
 """The data a configuration names: training batches, and scores on the rest."""
 
 import functools
+import logging
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -12,6 +13,9 @@ import numpy as np
 from darkjax import convention as convention_lib
 from darkjax import evaluate
 from darkjax.data import augment, coco, pipeline, source
+from darkjax.scoring import Evaluation
+
+_LOG = logging.getLogger(__name__)
 
 
 class Sources(NamedTuple):
@@ -20,13 +24,14 @@ class Sources(NamedTuple):
   Attributes:
     convention: of the batches, with the skeleton read from the labels.
     batches: first step -> this process's batches from that step on.
-    score: (model, variables) -> metrics on the validation set.
+    evaluate: (model, variables) -> metrics on the validation set, and a
+      picture of some of its people.
     steps_per_epoch: steps that show every person once.
   """
 
   convention: convention_lib.Convention
   batches: Callable[[int], Iterator[dict[str, np.ndarray]]]
-  score: Callable[[Any, Any], dict[str, float]]
+  evaluate: Callable[[Any, Any], Evaluation]
   steps_per_epoch: int
 
 
@@ -47,7 +52,7 @@ def from_config(config: ml_collections.ConfigDict) -> Sources:
     convention,
     functools.partial(_batches, config, convention, train),
     functools.partial(
-      _score, config, convention, _load(config, config.data.val)
+      _evaluate, config, convention, _load(config, config.data.val)
     ),
     pipeline.steps_per_epoch(train, global_batch_size=config.train.batch_size),
   )
@@ -55,8 +60,19 @@ def from_config(config: ml_collections.ConfigDict) -> Sources:
 
 def _load(config, paths) -> source.Source:
   """Prepares a pair of json and image folder, named from the data's root."""
-  annotations, images = (pathlib.Path(config.data.root) / p for p in paths)
-  return coco.load(annotations, images, cache_dir=config.data.cache)
+  annotations, images = _paths(config, paths)
+  loaded = coco.load(annotations, images, cache_dir=config.data.cache)
+  _LOG.info(
+    "%s: %d people in %d images",
+    annotations,
+    loaded.num_people,
+    loaded.num_images,
+  )
+  return loaded
+
+
+def _paths(config, paths) -> tuple[pathlib.Path, ...]:
+  return tuple(pathlib.Path(config.data.root) / path for path in paths)
 
 
 def _batches(config, convention, train, start_step):
@@ -72,7 +88,7 @@ def _batches(config, convention, train, start_step):
   )
 
 
-def _score(config, convention, val, model, variables) -> dict[str, float]:
+def _evaluate(config, convention, val, model, variables) -> Evaluation:
   batches = pipeline.eval_batches(
     val,
     convention,
@@ -88,4 +104,7 @@ def _score(config, convention, val, model, variables) -> dict[str, float]:
     methods=config.evaluate.methods,
     flip_test=config.evaluate.flip_test,
   )
-  return evaluate.score(people, val.annotations, convention.skeleton)
+  return Evaluation(
+    evaluate.score(people, val.annotations, convention.skeleton),
+    evaluate.picture(people, convention, *_paths(config, config.data.val)),
+  )

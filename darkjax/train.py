@@ -17,11 +17,14 @@ import numpy as np
 from absl import app, flags
 from ml_collections import config_flags
 
-from darkjax import checkpoint, evaluate, guards, models, optim, startup
+from darkjax import checkpoint, guards, models, optim, startup
 from darkjax import convention as convention_lib
 from darkjax.data import schema
+from darkjax.overlays import targets_sheet
 from darkjax.report import Report, describe
+from darkjax.scoring import Evaluation, table
 from darkjax.step import State, create_state, train_step
+from darkjax.trace import Trace
 
 _LOG = logging.getLogger(__name__)
 AXIS = "devices"  # the mapped axis of a step
@@ -43,12 +46,15 @@ def shard(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
   }
 
 
-def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
+def train(
+  config: ml_collections.ConfigDict, workdir: str, *, profile: bool = False
+) -> dict[str, float]:
   """Trains on the data the configuration names.
 
   Args:
     config: a configuration like configs/coco_hrnet_w32_128x96.py.
     workdir: folder of the run; a run found there is continued.
+    profile: see `fit`.
 
   Returns:
     The metrics of the evaluation after the last step.
@@ -61,7 +67,8 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
     workdir,
     convention=named.convention,
     batches=named.batches,
-    score=named.score,
+    evaluate=named.evaluate,
+    profile=profile,
     steps_per_epoch=named.steps_per_epoch,
   )
 
@@ -72,8 +79,9 @@ def fit(
   *,
   convention: convention_lib.Convention,
   batches: Callable[[int], Iterator[dict[str, np.ndarray]]],
-  score: Callable[[Any, Any], dict[str, float]],
+  evaluate: Callable[[Any, Any], Evaluation],
   steps_per_epoch: int,
+  profile: bool = False,
 ) -> dict[str, float]:
   """Trains on any batches: data/schema.py says what is in one.
 
@@ -82,8 +90,9 @@ def fit(
     workdir: folder of the run; a run found there is continued.
     convention: of the batches, the targets and the checkpoint.
     batches: first step -> this process's batches from that step on.
-    score: (model, variables) -> metrics.
+    evaluate: (model, variables) -> `Evaluation`.
     steps_per_epoch: steps that `config.train`'s epochs are made of.
+    profile: write a trace of a few steps into the workdir.
 
   Returns:
     The metrics of the evaluation after the last step.
@@ -113,7 +122,7 @@ def fit(
     pathlib.Path(workdir) / "checkpoints", keep=config.train.keep_checkpoints
   ) as checkpoints:
     state = _first_state(config, model, optimizer, convention, checkpoints)
-    describe(config, workdir, convention, state, steps_per_epoch)
+    describe(config, workdir, convention, model, state, steps_per_epoch)
     return _loop(
       config,
       workdir,
@@ -124,7 +133,9 @@ def fit(
         config.optimizer, steps_per_epoch=steps_per_epoch
       ),
       steps_per_epoch=steps_per_epoch,
-      score=lambda variables: score(model, variables),
+      evaluate=lambda variables: evaluate(model, variables),
+      targets=functools.partial(targets_sheet, convention=convention),
+      profile=profile,
       save=functools.partial(_save, checkpoints, metadata),
     )
 
@@ -184,20 +195,28 @@ def _loop(
   *,
   schedule,
   steps_per_epoch,
-  score,
+  evaluate,
+  targets,
+  profile,
   save,
 ):
   """Steps, log lines, evaluations and checkpoints until the last step."""
-  settings, metrics = config.train, {}
+  settings = config.train
   first, total = int(state.step), settings.epochs * steps_per_epoch
   stream = batches(first)
   state = flax.jax_utils.replicate(state)
-  with Report(workdir, start_step=first, total_steps=total) as report:
-    previous = None
+  with (
+    Report(workdir, start_step=first, total_steps=total) as report,
+    Trace(workdir if profile else None, start_step=first) as trace,
+  ):
+    previous = result = None
     for step in range(first + 1, total + 1):
       batch = next(stream)
       guards.check_labels(step, batch)
+      if step == first + 1:
+        report.picture(step, "train/targets", targets(batch))
       state, values = step_fn(state, shard(batch))
+      trace.after(step, values)
       guards.check_finite(previous)
       previous = (step, values, batch)
       report.advance(step)
@@ -217,15 +236,19 @@ def _loop(
           },
         )
       if due(settings.evaluate_every_epochs * steps_per_epoch):
-        metrics = score(flax.jax_utils.unreplicate(state).variables)
-        report.write(step, metrics, shown=False)
-        _LOG.info("step %d\n%s", step, evaluate.table(metrics))
+        result = evaluate(flax.jax_utils.unreplicate(state).variables)
+        report.write(step, result.metrics, shown=False)
+        if result.picture is not None:
+          report.picture(step, "val/people", result.picture)
+        _LOG.info("step %d\n%s", step, table(result.metrics))
       if due(settings.checkpoint_every_epochs * steps_per_epoch):
         guards.check_finite(previous)
         save(flax.jax_utils.unreplicate(state))
   if hasattr(stream, "close"):
     stream.close()
-  return metrics or score(flax.jax_utils.unreplicate(state).variables)
+  if result is None:  # a run that had ended before
+    result = evaluate(flax.jax_utils.unreplicate(state).variables)
+  return result.metrics
 
 
 def _save(checkpoints, metadata, state) -> None:
@@ -242,12 +265,13 @@ def main(argv) -> None:
   """Trains as the flags say."""
   del argv
   startup.start()
-  metrics = train(flags.FLAGS.config, flags.FLAGS.workdir)
-  print(evaluate.table(metrics))
+  flag = flags.FLAGS
+  print(table(train(flag.config, flag.workdir, profile=flag.profile)))
 
 
 if __name__ == "__main__":
   config_flags.DEFINE_config_file("config", None, "A file of configs/.")
   flags.DEFINE_string("workdir", None, "Folder of the run.")
+  flags.DEFINE_bool("profile", False, "Write a trace of a few steps.")
   flags.mark_flags_as_required(["config", "workdir"])
   app.run(main)

@@ -235,8 +235,7 @@ def _surroundings(points, size):
   return (*(middle - half), *(middle + half)), zoom
 
 
-def save_people(
-  path: str | pathlib.Path,
+def people_sheet(
   keypoints: np.ndarray,
   skeleton: Skeleton,
   *,
@@ -246,11 +245,10 @@ def save_people(
   annotations: str | pathlib.Path,
   images: str | pathlib.Path,
   count: int = 18,
-) -> None:
-  """Writes a sheet of people, evenly picked from N.
+) -> Image.Image:
+  """A sheet of people, evenly picked from N.
 
   Args:
-    path: of the picture.
     keypoints: [N, K, 2] found, image px.
     skeleton: its limbs and names.
     image_ids: [N].
@@ -259,6 +257,9 @@ def save_people(
     annotations: COCO-format json that names the images' files.
     images: their folder.
     count: how many people at the most.
+
+  Returns:
+    RGB, six tiles a row.
   """
   content = json.loads(pathlib.Path(annotations).read_text())
   names = {image["id"]: image["file_name"] for image in content["images"]}
@@ -272,6 +273,4 @@ def save_people(
         photo, keypoints[n], skeleton, truth=truth[n], visible=visible[n]
       )
     )
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  contact_sheet(tiles, columns=6).save(path)
+  return contact_sheet(tiles, columns=6)

@@ -24,6 +24,7 @@ LEVELS = [
   {"heatmaps", "losses", "metrics", "models", "data", "optim", "checkpoint"},
   {"inference", "viz", "image", "boxes", "smoothing", "people"},
   {"step", "guards", "scoring", "results", "frames", "pose", "ensemble"},
+  {"curves", "trace", "overlays"},
   {"collect", "evaluate", "predict", "report", "sources"},
   {"train"},
 ]

@@ -26,6 +26,21 @@ def test_numbers_reach_the_log_and_the_curves(tmp_path):
   assert {"loss", "dark/AP/gt_boxes"} <= {*tags["scalars"], *tags["tensors"]}
 
 
+def test_the_expected_time_is_told_once_from_steps_after_the_first(
+  tmp_path, monkeypatch, caplog
+):
+  # The first step, which compiles, takes 100 s, each other one 2 s.
+  clock = iter([0.0, 100.0, 120.0])
+  monkeypatch.setattr("darkjax.report.time.monotonic", lambda: next(clock))
+  caplog.set_level("INFO")
+  with Report(tmp_path, start_step=5, total_steps=1816) as report:
+    for step in range(6, 30):
+      report.advance(step)
+  told = [r.message for r in caplog.records if "a step" in r.message]
+  # 1816 − 16 steps of 2 s.
+  assert told == ["2 s a step: about 1:00:00 for the rest, evaluations aside"]
+
+
 def test_a_resumed_run_drops_the_lines_after_its_checkpoint(tmp_path):
   with Report(tmp_path, start_step=0, total_steps=10) as report:
     for step in (2, 4, 6):

@@ -6,11 +6,13 @@ import jax
 import ml_collections
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing import event_accumulator
 
 from configs import quickstart
 from darkjax import checkpoint, skeletons, train
 from darkjax import convention as convention_lib
 from darkjax.data import synthetic
+from darkjax.scoring import Evaluation
 
 pytestmark = pytest.mark.usefixtures("optax_promotion")
 
@@ -85,17 +87,17 @@ def fit(config, workdir, stream=batches):
   )
   scored = []
 
-  def score(model, variables):
+  def evaluate(model, variables):
     scored.append(variables)
     weights = variables["params"]["final_layer"]["kernel"]
-    return {"dark/AP/gt_boxes": float(abs(weights).sum())}
+    return Evaluation({"dark/AP/gt_boxes": float(abs(weights).sum())})
 
   metrics = train.fit(
     config,
     workdir,
     convention=convention,
     batches=stream,
-    score=score,
+    evaluate=evaluate,
     steps_per_epoch=2,
   )
   return metrics, scored
@@ -225,6 +227,9 @@ def test_from_files_to_metrics(tmp_path):
   }
   # 9 steps teach nothing, but a box bounds how wrong a crop's keypoint can be.
   assert 0 < metrics["dark/error_px/gt_boxes"] < 260
+  events = event_accumulator.EventAccumulator(str(tmp_path / "run"))
+  events.Reload()
+  assert {"train/targets", "val/people"} == set(events.Tags()["images"])
 
 
 def test_a_run_past_its_last_step_is_refused(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from darkjax.models import __main__ as cost_table
+from darkjax.models import cost as cost_table
 from darkjax.models import create_model
 
 # Parameters, then (official GFLOPs, GMACs) at 128×96, 256×192 and 384×288,
@@ -37,7 +37,7 @@ PUBLISHED = {
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_costs_equal_the_published_figures(name):
   parameters, *figures = PUBLISHED[name]
-  counts = cost_table.cost(create_model(name), (128, 96))
+  counts = cost_table.model_cost(create_model(name), (128, 96))
   assert counts.parameters == parameters
   # Convolutions alone: cost goes with the area, see the next test.
   for area, (official, macs) in zip((1, 4, 9), figures, strict=False):
@@ -48,7 +48,9 @@ def test_costs_equal_the_published_figures(name):
 @pytest.mark.parametrize("name", ["hrnet_small", "simple_baseline_18"])
 def test_cost_goes_with_the_area(name):
   model = create_model(name)
-  small, large = (cost_table.cost(model, s) for s in ((64, 96), (192, 288)))
+  small, large = (
+    cost_table.model_cost(model, s) for s in ((64, 96), (192, 288))
+  )
   assert large.official == 9 * small.official
   assert large.macs == 9 * small.macs
 
@@ -71,13 +73,13 @@ def test_the_counts_of_a_small_network_by_hand():
   body = stem + layer1 + layer2 + layer3 + layer4
   deconvs = 16 * 8 * 2 * (1 * 2) + 16 * 2 * 2 * (2 * 4) + 16 * 2 * 2 * (4 * 8)
   head = 2 * 5 * (8 * 16)
-  counts = cost_table.cost(model, (32, 64))
+  counts = cost_table.model_cost(model, (32, 64))
   assert counts.macs == body + deconvs + head
   assert counts.official == body + 4 * deconvs + head
 
 
 def test_the_small_network_for_cpus_is_small():
-  counts = cost_table.cost(create_model("hrnet_small"), (128, 96))
+  counts = cost_table.model_cost(create_model("hrnet_small"), (128, 96))
   assert counts.parameters < 1.3e6
   assert counts.macs <= 120e6
 

@@ -1,0 +1,100 @@
+"""Size and cost of models: `python -m darkjax.models` prints them.
+
+Two countings, side by side, because published tables use the first:
+
+- *official GFLOPs*, what the authors' model summary prints: for each
+  convolution the size of its kernel times the area of its **output**, summed
+  and divided by 1024³. They are multiply-adds, not operations, the giga is
+  binary, and a transposed convolution with stride 2 is counted four times over.
+- *GMACs*: multiply-adds by 10⁹; a transposed convolution applies its kernel
+  once for each cell of its **input**.
+
+Both count taps that fall on padding, and neither counts biases, batch norms,
+activations, pooling or resizing. Nothing is run: shapes are enough.
+"""
+
+import math
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from darkjax import models
+from darkjax.models import simple_baseline
+
+SIZES = ((128, 96), (256, 192), (384, 288))  # of the paper's tables
+
+
+class Cost(NamedTuple):
+  """Size and cost of a network at one input size.
+
+  Attributes:
+    parameters: number of trained values, batch-norm statistics left out.
+    official: multiply-adds of one image by the authors' rule, exact integer.
+    macs: multiply-adds of one image, exact integer.
+  """
+
+  parameters: int
+  official: int
+  macs: int
+
+
+def model_cost(model: nn.Module, size: tuple[int, int]) -> Cost:
+  """Counts parameters and multiply-adds from shapes alone.
+
+  Args:
+    model: from `create_model`.
+    size: (height, width) of the input, px.
+
+  Returns:
+    The counts.
+  """
+  official, macs = [], []
+
+  def count(call, args, kwargs, context):
+    output = call(*args, **kwargs)
+    layer = context.module
+    if context.method_name == "__call__" and _is_convolution(layer):
+      taps = _kernel_size(layer, args[0].shape[-1])
+      official.append(taps * _area(output))
+      is_deconv = isinstance(layer, simple_baseline.Deconv)
+      macs.append(taps * _area(args[0] if is_deconv else output))
+    return output
+
+  images = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
+  with nn.intercept_methods(count):
+    variables = jax.eval_shape(
+      lambda images: model.init(jax.random.key(0), images), images
+    )
+  leaves = jax.tree.leaves(variables["params"])
+  return Cost(sum(leaf.size for leaf in leaves), sum(official), sum(macs))
+
+
+def table() -> str:
+  """Name, input, parameters and both countings of every model."""
+  rows = [
+    f"{'model':<20} {'input':>8} {'parameters':>12} "
+    f"{'official GFLOPs':>16} {'GMACs':>7}"
+  ]
+  for name in models.MODELS:
+    for size in SIZES:
+      counts = model_cost(models.create_model(name), size)
+      rows.append(
+        f"{name:<20} {f'{size[0]}x{size[1]}':>8} {counts.parameters:>12,} "
+        f"{counts.official / 1024**3:>16.2f} {counts.macs / 1e9:>7.2f}"
+      )
+  return "\n".join(rows)
+
+
+def _is_convolution(layer) -> bool:
+  return isinstance(layer, nn.Conv | simple_baseline.Deconv)
+
+
+def _kernel_size(layer, channels: int) -> int:
+  side = (4, 4) if isinstance(layer, simple_baseline.Deconv) else None
+  return math.prod(side or layer.kernel_size) * channels * layer.features
+
+
+def _area(x) -> int:
+  return x.shape[1] * x.shape[2]

@@ -1,0 +1,53 @@
+"""A profile of a few training steps: `--profile`."""
+
+import logging
+import os
+
+import jax
+
+_LOG = logging.getLogger(__name__)
+
+# Steps after the first of a run, which compiles: from, to.
+_FROM, _TO = 3, 8
+
+
+class Trace:
+  """Profiles a few steps; TensorBoard's profile plugin and Perfetto read it.
+
+  Use it in a `with`, so that the profile of a run that ends early is written.
+  """
+
+  def __init__(self, folder: str | os.PathLike | None, *, start_step: int):
+    """Chooses the steps.
+
+    Args:
+      folder: of the run; None for no profile.
+      start_step: steps done before.
+    """
+    self._folder = folder
+    self._first, self._last = start_step + _FROM, start_step + _TO
+    self._running = False
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *exception):
+    self._stop()
+
+  def after(self, step: int, values) -> None:
+    """Starts or ends the profile where `step` is due; `values` came of it."""
+    if self._folder is None or step not in (self._first, self._last):
+      return
+    jax.block_until_ready(values)  # so that the steps traced are whole
+    if step == self._last:
+      self._stop()
+    else:
+      folder = os.fspath(self._folder)
+      jax.profiler.start_trace(folder, create_perfetto_trace=True)
+      self._running = True
+
+  def _stop(self) -> None:
+    if self._running:
+      jax.profiler.stop_trace()
+      self._running = False
+      _LOG.info("profile of a few steps in %s/plugins/profile", self._folder)

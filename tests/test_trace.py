@@ -1,0 +1,39 @@
+"""Profiles: which steps, and that a short run leaves one too."""
+
+import pytest
+
+from darkjax import trace
+
+
+@pytest.fixture
+def calls(monkeypatch):
+  made = []
+  monkeypatch.setattr(
+    "jax.profiler.start_trace", lambda folder, **_: made.append("start")
+  )
+  monkeypatch.setattr("jax.profiler.stop_trace", lambda: made.append("stop"))
+  return made
+
+
+def run(folder, steps):
+  with trace.Trace(folder, start_step=10) as traced:
+    for step in steps:
+      traced.after(step, None)
+
+
+def test_a_few_steps_after_the_first_are_traced(tmp_path, calls):
+  run(tmp_path, range(11, 18))
+  assert calls == ["start", "stop"]
+  # Ended at step 18, not by the end of the run.
+  calls.clear()
+  with trace.Trace(tmp_path, start_step=10) as traced:
+    for step in range(11, 30):
+      traced.after(step, None)
+    assert calls == ["start", "stop"]
+  assert calls == ["start", "stop"]
+
+
+def test_runs_too_short_or_not_profiled_write_nothing(tmp_path, calls):
+  run(tmp_path, range(11, 13))
+  run(None, range(11, 30))
+  assert calls == []
