@@ -1,7 +1,6 @@
 """The data a configuration names: training batches, and scores on the rest."""
 
 import functools
-import logging
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -14,8 +13,6 @@ from darkjax import convention as convention_lib
 from darkjax import evaluate
 from darkjax.data import augment, coco, pipeline, source
 from darkjax.scoring import Evaluation
-
-_LOG = logging.getLogger(__name__)
 
 
 class Sources(NamedTuple):
@@ -61,14 +58,7 @@ def from_config(config: ml_collections.ConfigDict) -> Sources:
 def _load(config, paths) -> source.Source:
   """Prepares a pair of json and image folder, named from the data's root."""
   annotations, images = _paths(config, paths)
-  loaded = coco.load(annotations, images, cache_dir=config.data.cache)
-  _LOG.info(
-    "%s: %d people in %d images",
-    annotations,
-    loaded.num_people,
-    loaded.num_images,
-  )
-  return loaded
+  return coco.load(annotations, images, cache_dir=config.data.cache)
 
 
 def _paths(config, paths) -> tuple[pathlib.Path, ...]:

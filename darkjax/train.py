@@ -248,6 +248,7 @@ def _loop(
     stream.close()
   if result is None:  # a run that had ended before
     result = evaluate(flax.jax_utils.unreplicate(state).variables)
+    _LOG.info("step %d\n%s", first, table(result.metrics))
   return result.metrics
 
 
@@ -266,7 +267,7 @@ def main(argv) -> None:
   del argv
   startup.start()
   flag = flags.FLAGS
-  print(table(train(flag.config, flag.workdir, profile=flag.profile)))
+  train(flag.config, flag.workdir, profile=flag.profile)
 
 
 if __name__ == "__main__":
