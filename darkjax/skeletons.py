@@ -309,7 +309,18 @@ def guess_sigmas(names: Sequence[str]) -> tuple[float, ...]:
   >>> guess_sigmas(["nose", "tail"])
   (0.026, 0.079)
   """
+  known = _known_sigmas()
+  return tuple(known.get(name.lower(), DEFAULT_SIGMA) for name in names)
+
+
+def knows(name: str) -> bool:
+  """Whether a built-in skeleton has a keypoint, and a sigma, of that name."""
+  return name.lower() in _known_sigmas()
+
+
+@functools.cache
+def _known_sigmas() -> dict[str, float]:
   known = {}
   for skeleton in (LSP, MPII, COCO):
     known.update(zip(skeleton.keypoint_names, skeleton.sigmas, strict=True))
-  return tuple(known.get(name.lower(), DEFAULT_SIGMA) for name in names)
+  return known

@@ -65,7 +65,7 @@ def read_annotations(
   _check_annotations(content)
   people: dict[int, list] = {image_id: [] for image_id in images}
   for annotation in content.annotations:
-    person = _person(annotation, skeleton.num_keypoints)
+    person = to_person(annotation, skeleton.num_keypoints)
     people[annotation["image_id"]].append(person)
   return Annotations(
     path=path,
@@ -247,7 +247,8 @@ def _check_annotations(content: Content) -> None:
   )
 
 
-def _person(annotation: Mapping[str, Any], num_keypoints: int) -> dict:
+def to_person(annotation: Mapping[str, Any], num_keypoints: int) -> dict:
+  """A person of a record, see coco.py, from an annotation without problems."""
   keypoints = annotation.get("keypoints") or [0.0] * (3 * num_keypoints)
   keypoints = np.asarray(keypoints, np.float32).reshape(num_keypoints, 3)
   return {
@@ -262,10 +263,15 @@ def _person(annotation: Mapping[str, Any], num_keypoints: int) -> dict:
 
 
 def _image(image: Mapping[str, Any], people: list) -> dict[str, Any]:
-  size = (image.get("height"), image.get("width"))
   return {
     "image_id": image["id"],
     "file_name": str(image["file_name"]),
-    "size": size if all(isinstance(n, int) for n in size) else None,
+    "size": image_size(image),
     "people": people,
   }
+
+
+def image_size(image: Mapping[str, Any]) -> tuple[int, int] | None:
+  """(height, width), px, of an image of the json, None where it lacks one."""
+  size = (image.get("height"), image.get("width"))
+  return size if all(isinstance(n, int) for n in size) else None
