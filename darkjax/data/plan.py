@@ -16,7 +16,7 @@ from darkjax import geometry
 from darkjax.convention import Convention
 from darkjax.data import augment, crop
 from darkjax.data.augment import Augmentation
-from darkjax.data.source import Source
+from darkjax.data.source import GT_BOXES, Source
 from darkjax.data.table import People, clean_boxes, concatenate
 
 Plan = dict[str, np.ndarray]
@@ -29,6 +29,13 @@ def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
   order = np.random.Generator(np.random.Philox(key=key)).permutation(count)
   order.flags.writeable = False
   return order
+
+
+def _boxes(source: Source, convention: Convention) -> np.ndarray:
+  """[N, 4]; the official code clips the labels' boxes, not detected ones."""
+  if convention.clip_boxes and source.box_source == GT_BOXES:
+    return clean_boxes(source.people, alignment=convention.alignment)
+  return source.people.bbox.astype(np.float64)
 
 
 class Planner:
@@ -45,9 +52,7 @@ class Planner:
     self.source_index = np.repeat(
       np.arange(len(sources)), [source.num_people for source in sources]
     )
-    boxes = self.people.bbox.astype(np.float64)
-    if convention.clip_boxes:
-      boxes = clean_boxes(self.people, alignment=convention.alignment)
+    boxes = np.concatenate([_boxes(s, convention) for s in sources])
     self.center, self.scale, _ = convention.crop_from_box(boxes)
     self._records = [source.serialized() for source in sources]
     self._folders = [source.builder.data_dir for source in sources]

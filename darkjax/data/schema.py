@@ -30,7 +30,7 @@ BATCH = {
   "image_from_heatmap": Field((2, 3), np.float32, "affine, px"),
   "mask": Field((), np.float32, "1 for an example, 0 for padding"),
   "image_id": Field((), np.int64, "of the annotation file"),
-  "annotation_id": Field((), np.int64, "of the annotation file; -1 for a box"),
+  "annotation_id": Field((), np.int64, "or position of a detected box"),
   "score": Field((), np.float32, "of the box; 1 for a ground-truth box"),
   "box_area": Field((), np.float32, "of the padded box, image px²"),
 }

@@ -8,7 +8,7 @@ table holds everything about the people except pixels (about 300 bytes each with
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,11 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from darkjax import skeletons
-from darkjax.data.table import People, concatenate
+from darkjax.data.table import Images, People, Table, concatenate
 
 SPLIT = "images"
-_TABLE_FILE = "people.npz"
+# Boxes from the labels; detections.py names the others. Metrics carry it.
+GT_BOXES = "gt_boxes"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,13 +31,16 @@ class Source:
     annotations: the file it was made from; metrics read it.
     skeleton: the keypoints.
     builder: the TFDS builder; its only split is `SPLIT`.
-    people: the trainable people (see `People.trainable`).
+    people: the trainable people (see `People.trainable`), or the detected
+      boxes, without any keypoint labelled.
+    box_source: where the boxes come from: "gt_boxes" | "detections".
   """
 
   annotations: pathlib.Path
   skeleton: skeletons.Skeleton
   builder: tfds.core.DatasetBuilder
   people: People
+  box_source: str = GT_BOXES
 
   @property
   def num_images(self) -> int:
@@ -45,7 +49,7 @@ class Source:
 
   @property
   def num_people(self) -> int:
-    """Trainable people."""
+    """Trainable people, or boxes."""
     return len(self.people)
 
   def serialized(self) -> Sequence[bytes]:
@@ -81,22 +85,40 @@ def _raw_dataset(records: Sequence[bytes]) -> tf.data.Dataset:
 
 def read_people(builder: tfds.core.DatasetBuilder) -> People:
   """The table of all people in the records, made once and kept beside them."""
-  path = pathlib.Path(builder.data_dir) / _TABLE_FILE
+  return _read(builder, People, _people_of)
+
+
+def read_images(builder: tfds.core.DatasetBuilder) -> Images:
+  """The table of all images in the records, made once and kept beside them."""
+  return _read(builder, Images, _image_of)
+
+
+def _read(
+  builder: tfds.core.DatasetBuilder,
+  kind: type[Table],
+  rows_of: Callable[[int, dict[str, Any]], Table],
+) -> Table:
+  """A table, made of every record's rows where its file is not there yet."""
+  path = pathlib.Path(builder.data_dir) / f"{kind.__name__.lower()}.npz"
   if not path.is_file():
-    _write(path, _table(builder))
+    examples = enumerate(_examples(builder))
+    _write(path, concatenate([rows_of(i, example) for i, example in examples]))
   with np.load(path, allow_pickle=False) as arrays:
-    return People(**arrays)
+    return kind(**arrays)
 
 
-def _write(path: pathlib.Path, people: People) -> None:
+def _write(path: pathlib.Path, table: People | Images) -> None:
   """Writes the table so that nobody ever sees half of it."""
   temporary = path.with_name(f".{path.name}.{os.getpid()}.npz")
-  fields = dataclasses.fields(people)
-  np.savez(temporary, **{f.name: getattr(people, f.name) for f in fields})
+  fields = dataclasses.fields(table)
+  np.savez(temporary, **{f.name: getattr(table, f.name) for f in fields})
   temporary.replace(path)
 
 
-def _table(builder: tfds.core.DatasetBuilder) -> People:
+def _examples(
+  builder: tfds.core.DatasetBuilder,
+) -> Iterator[dict[str, Any]]:
+  """The records in order, without the images."""
   features = builder.info.features
   part = tfds.features.FeaturesDict(
     {name: features[name] for name in features if name != "image"}
@@ -107,8 +129,7 @@ def _table(builder: tfds.core.DatasetBuilder) -> People:
   dataset = _raw_dataset(records).map(
     part.deserialize_example, num_parallel_calls=tf.data.AUTOTUNE
   )
-  examples = enumerate(dataset.as_numpy_iterator())
-  return concatenate([_people_of(i, example) for i, example in examples])
+  return dataset.as_numpy_iterator()
 
 
 def _people_of(position: int, example: dict[str, Any]) -> People:
@@ -126,4 +147,13 @@ def _people_of(position: int, example: dict[str, Any]) -> People:
     keypoints=people["keypoints"],
     iscrowd=people["iscrowd"],
     score=people["score"],
+  )
+
+
+def _image_of(position: int, example: dict[str, Any]) -> Images:
+  del position  # rows count up as records do
+  size = (example["height"], example["width"])
+  return Images(
+    image_id=np.array([example["image_id"]], np.int64),
+    image_size=np.array([size], np.int32),
   )

@@ -1,7 +1,8 @@
-"""The table of people: everything about them but the pixels, NumPy only."""
+"""Tables of people and images: everything but the pixels, NumPy only."""
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,7 +14,8 @@ class People:
   Attributes:
     record: [N] int64, which record shows the person.
     image_id: [N] int64, of the annotation file.
-    annotation_id: [N] int64, of the annotation file.
+    annotation_id: [N] int64, of the annotation file; of a detected box, its
+      position in the file of detections.
     image_size: [N, 2] int32 (height, width), px.
     bbox: [N, 4] float32 (x, y, w, h), image px, as annotated.
     area: [N] float32, of the body, image px².
@@ -63,12 +65,29 @@ class People:
     return ~self.iscrowd & self.labelled & self.boxed
 
 
-def concatenate(tables: Sequence[People]) -> People:
-  """All people of several tables, the first table's first."""
-  return People(
+@dataclasses.dataclass(frozen=True, eq=False)
+class Images:
+  """The images of the records, one row each, in their order.
+
+  Attributes:
+    image_id: [M] int64, of the annotation file.
+    image_size: [M, 2] int32 (height, width), px.
+  """
+
+  image_id: np.ndarray
+  image_size: np.ndarray
+
+
+Table = TypeVar("Table", People, Images)
+
+
+def concatenate(tables: Sequence[Table]) -> Table:
+  """All rows of several tables of one kind, the first table's first."""
+  kind = type(tables[0])
+  return kind(
     **{
       field.name: np.concatenate([getattr(t, field.name) for t in tables])
-      for field in dataclasses.fields(People)
+      for field in dataclasses.fields(kind)
     }
   )
 
