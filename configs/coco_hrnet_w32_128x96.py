@@ -100,4 +100,10 @@ def get_config() -> ml_collections.ConfigDict:
   config.evaluate.batch_size = 256  # people in all devices together
   config.evaluate.methods = ("argmax", "standard", "dark")
   config.evaluate.flip_test = True
+  # Boxes of data.val: "gt", the labels', or a file of detections below
+  # data.root, such as "coco/person_detection_results/
+  # COCO_val2017_detections_AP_H_56_person.json" of the published numbers.
+  config.evaluate.boxes = "gt"
+  config.evaluate.box_threshold = 0.0  # lowest score of a detection that counts
+  config.evaluate.nms = "hard"  # hard | soft | none, by OKS
   return config

@@ -5,6 +5,7 @@ The network runs once over every person; all decoders read the same heatmaps.
 """
 
 import functools
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from darkjax import ensemble, geometry, inference
 from darkjax.convention import Convention
 from darkjax.ensemble import Member
 from darkjax.scoring import People
+from darkjax.stages import Stages
+
+_LOG = logging.getLogger(__name__)
 
 METHODS = ("argmax", "standard", "dark")
 
@@ -37,7 +41,8 @@ def predict(
     model: a Linen module of darkjax.models.
     variables: its "params" and "batch_stats".
     batches: of this process, as in data/schema.py; rows with mask 0 are left
-      out. The batch size must be a multiple of the local device count.
+      out. Any batch size will do: rows are added until the local devices
+      share them equally, and taken out again.
     convention: the one the weights were trained with.
     methods: decoders, see `decode_heatmaps`.
     flip_test: average with the heatmaps of the mirrored crop.
@@ -86,10 +91,11 @@ def predict_together(
   )
   variables = _replicate([member.variables for member in members])
   reference = ensemble.reference_member(conventions)
-  rows = [
-    _rows(crops[reference], step(variables, *_shard(crops)))
-    for crops in batches
-  ]
+  stages, rows = Stages(), []
+  for crops in stages.waiting("waiting for crops", batches):
+    with stages("network and decoding"):
+      rows.append(_rows(crops[reference], step(variables, *_shard(crops))))
+  _LOG.info("found people: %s", stages.describe())
   people = jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
   people = _every_process(people)
   # Trees of arrays sort their keys; the methods come back in the order asked.
@@ -141,17 +147,23 @@ def _replicate(variables: list[Any]) -> list[Any]:
 
 
 def _shard(crops) -> Iterator[list[np.ndarray]]:
-  devices = jax.local_device_count()
   for name in ("image", "image_from_heatmap"):
-    arrays = [batch[name] for batch in crops]
-    yield [a.reshape(devices, -1, *a.shape[1:]) for a in arrays]
+    yield [_split(batch[name]) for batch in crops]
+
+
+def _split(rows: np.ndarray) -> np.ndarray:
+  """[D, B/D, ...]; the last row is repeated until D divides B."""
+  devices = jax.local_device_count()
+  missing = -len(rows) % devices
+  rows = np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])
+  return rows.reshape(devices, -1, *rows.shape[1:])
 
 
 def _rows(batch, found) -> People:
   """The people of one batch on the host, padding removed."""
   real = batch["mask"] > 0
   flat = jax.tree.map(
-    lambda x: np.asarray(x).reshape(-1, *x.shape[2:])[real], found
+    lambda x: np.asarray(x).reshape(-1, *x.shape[2:])[: len(real)][real], found
   )
   truth = geometry.apply_affine(
     batch["image_from_heatmap"].astype(np.float64), batch["keypoints_heatmap"]

@@ -2,7 +2,8 @@
 
 Several checkpoints, or several --scales of the boxes, are an ensemble. The
 network runs once over every person; all decoders read the same heatmaps.
-Metrics are named method/metric/boxes, as in dark/AP/gt_boxes.
+Metrics are named method/metric/boxes, as in dark/AP/gt_boxes or, with --boxes
+naming a file of detections, dark/AP/detections.
 """
 
 import dataclasses
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from absl import app, flags
 from PIL import Image
 from tqdm import tqdm
@@ -27,19 +29,27 @@ __all__ = ("METHODS", "main", "predict", "predict_together", "score", "table")
 
 _LOG = logging.getLogger(__name__)
 
+_DRAWN = 18  # boxes without labels on a picture
+
 
 def main(argv: Sequence[str]) -> None:
   """Evaluates a checkpoint; see the flags."""
   del argv
   startup.start()
-  from darkjax.data import coco as coco_data  # TensorFlow
+  from darkjax.data import detections  # TensorFlow
 
   flag = flags.FLAGS
   members, config = _members(flag.checkpoint)
   convention = members[0].convention
   annotations, images = _data_paths(config)
-  source = coco_data.load(annotations, images, cache_dir=flag.cache)
-  _LOG.info("%s: %d people", annotations, source.num_people)
+  source = detections.load(
+    annotations,
+    images,
+    flag.boxes,
+    score_threshold=flag.box_threshold,
+    cache_dir=flag.cache,
+  )
+  _LOG.info("%s: %d %s", annotations, source.num_people, source.box_source)
   people = predict_together(
     members,
     _progress(source, members),
@@ -47,10 +57,16 @@ def main(argv: Sequence[str]) -> None:
     flip_test=flag.flip_test,
     border=flag.border,
   )
-  metrics = score(people, annotations, convention.skeleton)
+  metrics = score(
+    people,
+    annotations,
+    convention.skeleton,
+    box_source=source.box_source,
+    nms=flag.nms,
+  )
   print(table(metrics))
   if flag.results:
-    found = results(people, flag.methods[-1], convention.skeleton)
+    found = results(people, flag.methods[-1], convention.skeleton, nms=flag.nms)
     coco.write_results(flag.results, found)
   if flag.picture:
     path = pathlib.Path(flag.picture)
@@ -62,8 +78,14 @@ def main(argv: Sequence[str]) -> None:
 def picture(
   people: People, convention: Convention, annotations, images
 ) -> Image.Image:
-  """A sheet of what the last method found in some people, with the labels."""
+  """A sheet of what the last method found in some people, with the labels.
+
+  Of detected boxes, which have no labels, those the detector is surest of.
+  """
   method = list(people.keypoints)[-1]
+  if not people.visible.any():
+    surest = np.argsort(-people.box_scores, kind="stable")[:_DRAWN]
+    people = jax.tree.map(lambda column: column[surest], people)
   return viz.people_sheet(
     people.keypoints[method],
     convention.skeleton,
@@ -115,17 +137,18 @@ def _progress(source, members):
   """Every member's crops of the same people, batch by batch."""
   from darkjax.data import pipeline  # TensorFlow
 
+  batch_size = -(-flags.FLAGS.batch_size // jax.process_count())
   batches = [
     pipeline.eval_batches(
       source,
       member.convention,
-      batch_size=flags.FLAGS.batch_size,
+      batch_size=batch_size,
       process_index=jax.process_index(),
       process_count=jax.process_count(),
     )
     for member in members
   ]
-  total = -(-source.num_people // flags.FLAGS.batch_size)
+  total = -(-source.num_people // (batch_size * jax.process_count()))
   together = zip(*batches, strict=True)
   return tqdm(together, total=total, unit="batch", disable=None)
 
@@ -139,6 +162,11 @@ if __name__ == "__main__":
     "annotations", None, "COCO-format json; default: the run's validation set."
   )
   flags.DEFINE_string("images", None, "Folder of its images.")
+  flags.DEFINE_string(
+    "boxes", "gt", "'gt', the labels', or a json of detections."
+  )
+  flags.DEFINE_float("box_threshold", 0.0, "Lowest score of a detection.")
+  flags.DEFINE_enum("nms", "hard", coco.NMS, "How duplicates leave, by OKS.")
   flags.DEFINE_string("root", None, "Where the run's data lies now.")
   flags.DEFINE_string("cache", "", "Folder for prepared records.")
   flags.DEFINE_list(

@@ -87,7 +87,7 @@ def to_coco(found: Found, skeleton: Skeleton) -> list[dict[str, Any]]:
     box_areas=found.box_areas,
   )
   records = coco.to_results(
-    predictions, category_id=1, sigmas=skeleton.sigmas, nms=None
+    predictions, category_id=1, sigmas=skeleton.sigmas, nms="none"
   )
   return [record | {"file_name": found.frame.name} for record in records]
 

@@ -5,6 +5,7 @@ Metrics are named method/metric/boxes, as in dark/AP/gt_boxes.
 
 import itertools
 import json
+import logging
 import pathlib
 from typing import Any, NamedTuple
 
@@ -12,8 +13,12 @@ import numpy as np
 from PIL import Image
 
 from darkjax.data import mpii
+from darkjax.data.table import GT_BOXES
 from darkjax.metrics import coco, pck
 from darkjax.skeletons import Skeleton
+from darkjax.stages import Stages
+
+_LOG = logging.getLogger(__name__)
 
 # PCK counts a keypoint within this share of the torso's length as correct: the
 # usual threshold of LSP, and a strict one.
@@ -25,11 +30,12 @@ class People(NamedTuple):
 
   Attributes:
     image_ids: [N] int64.
-    annotation_ids: [N] int64.
+    annotation_ids: [N] int64; of detected boxes, their positions in the file.
     box_scores: [N].
     box_areas: [N] of the padded box, image px².
     truth: [N, K, 2] labelled keypoints, image px.
-    visible: [N, K], 1 where labelled.
+    visible: [N, K], 1 where labelled; 0 everywhere for detected boxes, which
+      nobody labelled.
     keypoint_scores: [N, K] maxima of the heatmaps.
     keypoints: by method, [N, K, 2] in image px.
   """
@@ -61,7 +67,8 @@ def score(
   annotations: str | pathlib.Path,
   skeleton: Skeleton,
   *,
-  box_source: str = "gt_boxes",
+  box_source: str = GT_BOXES,
+  nms: str = "hard",
 ) -> dict[str, float]:
   """The metrics of every method.
 
@@ -69,31 +76,45 @@ def score(
     people: from `predict`.
     annotations: the COCO-format json they come from.
     skeleton: its keypoints.
-    box_source: written into the names.
+    box_source: "gt_boxes" or "detections"; written into the names.
+    nms: see `coco.to_results`.
 
   Returns:
-    COCO's ten numbers in percent; where the skeleton has shoulders and hips
-    also PCK (percent of labelled keypoints within a share of the torso); the
-    mean error in image px; where the json has head boxes (MPII's, see
-    data/mpii.py) also PCKh, mean and by body part, as in `pck.pckh_table`.
+    COCO's ten numbers in percent. For the labels' boxes, whose people are
+    known, also the mean error in image px; where the skeleton has shoulders
+    and hips PCK (percent of labelled keypoints within a share of the torso);
+    where the json has head boxes (MPII's, see data/mpii.py) PCKh, mean and by
+    body part, as in `pck.pckh_table`.
 
   Raises:
     ValueError: the json has head boxes of some of the people only.
   """
-  metrics, head_sizes = {}, _head_sizes(people, annotations)
+  metrics, stages = {}, Stages()
+  known = box_source == GT_BOXES
+  head_sizes = _head_sizes(people, annotations) if known else None
   for method in people.keypoints:
-    found = results(people, method, skeleton)
-    numbers = coco.average_precision(
-      annotations, found, sigmas=skeleton.sigmas, box_source=box_source
-    )
-    numbers |= _distances(people, method, skeleton, box_source)
-    numbers |= _pckh(people, method, head_sizes, box_source)
+    with stages("rescoring and NMS"):
+      found = results(people, method, skeleton, nms=nms)
+    with stages("COCO's AP"):
+      numbers = coco.average_precision(
+        annotations, found, sigmas=skeleton.sigmas, box_source=box_source
+      )
+    if known:
+      with stages("distances"):
+        numbers |= _distances(people, method, skeleton, box_source)
+        numbers |= _pckh(people, method, head_sizes, box_source)
     metrics |= {f"{method}/{name}": value for name, value in numbers.items()}
+  _LOG.info("scored %d people: %s", len(people.image_ids), stages.describe())
   return metrics
 
 
 def results(
-  people: People, method: str, skeleton: Skeleton, *, category_id: int = 1
+  people: People,
+  method: str,
+  skeleton: Skeleton,
+  *,
+  category_id: int = 1,
+  nms: str = "hard",
 ) -> list[dict[str, Any]]:
   """What a method found, in COCO's upload format, duplicates removed."""
   predictions = coco.Predictions(
@@ -103,7 +124,9 @@ def results(
     box_scores=people.box_scores,
     box_areas=people.box_areas,
   )
-  return coco.to_results(predictions, category_id, sigmas=skeleton.sigmas)
+  return coco.to_results(
+    predictions, category_id, sigmas=skeleton.sigmas, nms=nms
+  )
 
 
 def _distances(people, method, skeleton, box_source) -> dict[str, float]:

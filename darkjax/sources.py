@@ -11,7 +11,7 @@ import numpy as np
 
 from darkjax import convention as convention_lib
 from darkjax import evaluate
-from darkjax.data import augment, coco, pipeline, source
+from darkjax.data import augment, coco, detections, pipeline, source
 from darkjax.scoring import Evaluation
 
 
@@ -48,9 +48,7 @@ def from_config(config: ml_collections.ConfigDict) -> Sources:
   return Sources(
     convention,
     functools.partial(_batches, config, convention, train),
-    functools.partial(
-      _evaluate, config, convention, _load(config, config.data.val)
-    ),
+    functools.partial(_evaluate, config, convention, _validation(config)),
     pipeline.steps_per_epoch(train, global_batch_size=config.train.batch_size),
   )
 
@@ -63,6 +61,17 @@ def _load(config, paths) -> source.Source:
 
 def _paths(config, paths) -> tuple[pathlib.Path, ...]:
   return tuple(pathlib.Path(config.data.root) / path for path in paths)
+
+
+def _validation(config) -> source.Source:
+  """The people to evaluate, or the detected boxes."""
+  boxes = config.evaluate.boxes
+  return detections.load(
+    *_paths(config, config.data.val),
+    boxes if boxes == "gt" else pathlib.Path(config.data.root) / boxes,
+    score_threshold=config.evaluate.box_threshold,
+    cache_dir=config.data.cache,
+  )
 
 
 def _batches(config, convention, train, start_step):
@@ -82,7 +91,7 @@ def _evaluate(config, convention, val, model, variables) -> Evaluation:
   batches = pipeline.eval_batches(
     val,
     convention,
-    batch_size=config.evaluate.batch_size // jax.process_count(),
+    batch_size=-(-config.evaluate.batch_size // jax.process_count()),
     process_index=jax.process_index(),
     process_count=jax.process_count(),
   )
@@ -94,7 +103,14 @@ def _evaluate(config, convention, val, model, variables) -> Evaluation:
     methods=config.evaluate.methods,
     flip_test=config.evaluate.flip_test,
   )
+  metrics = evaluate.score(
+    people,
+    val.annotations,
+    convention.skeleton,
+    box_source=val.box_source,
+    nms=config.evaluate.nms,
+  )
   return Evaluation(
-    evaluate.score(people, val.annotations, convention.skeleton),
+    metrics,
     evaluate.picture(people, convention, *_paths(config, config.data.val)),
   )

@@ -199,14 +199,18 @@ def person_tile(
     keypoints: [K, 2] found, px of the photograph.
     skeleton: its limbs and names.
     truth: [K, 2] labelled, px of the photograph; drawn as small white dots.
-    visible: [K], above 0 where labelled; other keypoints are not drawn.
+    visible: [K], above 0 where labelled; other keypoints are not drawn, unless
+      none is labelled.
     size: (height, width) of the tile, px.
 
   Returns:
     RGB of that size.
   """
-  shown = np.asarray(visible) > 0
-  box, zoom = _surroundings(truth[shown], size)
+  labelled = np.asarray(visible) > 0
+  shown, around = labelled, truth[labelled]
+  if not labelled.any():
+    shown, around = ~labelled, np.asarray(keypoints)
+  box, zoom = _surroundings(around, size)
   tile = photo.transform(
     (size[1], size[0]),
     Image.Transform.EXTENT,
@@ -220,7 +224,7 @@ def person_tile(
 
   tile = draw_skeleton(tile, to_tile(keypoints), skeleton, shown=shown)
   draw = ImageDraw.Draw(tile)
-  for x, y in to_tile(truth[shown]):
+  for x, y in to_tile(truth[labelled]):
     _dot(draw, (x + 0.5, y + 0.5), 1.5, _TRUTH)
   return tile
 

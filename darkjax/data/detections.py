@@ -26,10 +26,16 @@ from darkjax.data.table import Images, People
 
 _LOG = logging.getLogger(__name__)
 
-# Written into the names of metrics, as `source.GT_BOXES` is.
+# Written into the names of metrics, as `table.GT_BOXES` is.
 DETECTIONS = "detections"
 
 _FIELDS = ("image_id", "category_id", "bbox", "score")
+# What a field holds: shape, kinds of NumPy's dtypes, words.
+_MEANING = {
+  "image_id": ((), "i", "an integer"),
+  "bbox": ((4,), "if", "four finite numbers (x, y, w, h)"),
+  "score": ((), "if", "a finite number"),
+}
 _EXAMPLE = (
   '[{"image_id": 139, "category_id": 1, "bbox": [x, y, w, h], "score": 0.9}]'
 )
@@ -112,9 +118,9 @@ def read(path: str | os.PathLike[str]) -> Boxes:
   people = [i for i, box in enumerate(found) if box["category_id"] == 1]
   boxes = Boxes(
     position=np.array(people, np.int64),
-    image_id=np.array([found[i]["image_id"] for i in people], np.int64),
-    bbox=_numbers(found, people, "bbox", (4,), path),
-    score=_numbers(found, people, "score", (), path),
+    image_id=_column(found, people, "image_id", path).astype(np.int64),
+    bbox=_column(found, people, "bbox", path).astype(np.float32),
+    score=_column(found, people, "score", path).astype(np.float32),
   )
   full = (boxes.bbox[:, 2:] > 0).all(-1)
   _LOG.info(
@@ -231,26 +237,24 @@ def _check_fields(found: Sequence[Any], path: pathlib.Path) -> None:
       )
 
 
-def _numbers(found, people, field: str, shape, path) -> np.ndarray:
-  """[N, *shape] float32 of a field; a detection with other content is named."""
+def _column(found, people, field: str, path: pathlib.Path) -> np.ndarray:
+  """A field of the people's boxes; the first with other content is named."""
   values = [found[i][field] for i in people]
-  try:
-    numbers = np.array(values, np.float32).reshape(len(people), *shape)
-    wrong = ~np.isfinite(numbers).reshape(len(people), -1).all(-1)
-  except (TypeError, ValueError):
-    wrong = np.array([not _is_numbers(value, shape) for value in values])
-  if wrong.any():
-    first = int(np.argmax(wrong))
+  shape, kinds, meaning = _MEANING[field]
+  wrong = [not _fits(value, shape, kinds) for value in values]
+  if any(wrong):
+    first = wrong.index(True)
     raise ValueError(
-      f"{path}: {field!r} of {wrong.sum()} detections is not "
-      f"{'four finite numbers (x, y, w, h)' if shape else 'a finite number'}, "
-      f"first of detection {people[first]}: {values[first]!r}; correct the file"
+      f"{path}: {field!r} of {sum(wrong)} detections is not {meaning}, first "
+      f"of detection {people[first]}: {values[first]!r}; correct the file"
     )
-  return numbers
+  return np.array(values).reshape(len(people), *shape)
 
 
-def _is_numbers(value, shape: tuple[int, ...]) -> bool:
+def _fits(value, shape: tuple[int, ...], kinds: str) -> bool:
   try:
-    return np.array(value, np.float32).shape == shape
-  except (TypeError, ValueError):
+    numbers = np.array(value)
+  except ValueError:  # lists of several lengths
     return False
+  right = numbers.shape == shape and numbers.dtype.kind in kinds
+  return right and bool(np.isfinite(numbers).all())

@@ -16,8 +16,8 @@ from darkjax import geometry
 from darkjax.convention import Convention
 from darkjax.data import augment, crop
 from darkjax.data.augment import Augmentation
-from darkjax.data.source import GT_BOXES, Source
-from darkjax.data.table import People, clean_boxes, concatenate
+from darkjax.data.source import Source
+from darkjax.data.table import GT_BOXES, People, clean_boxes, concatenate
 
 Plan = dict[str, np.ndarray]
 

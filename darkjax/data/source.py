@@ -16,11 +16,9 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from darkjax import skeletons
-from darkjax.data.table import Images, People, Table, concatenate
+from darkjax.data.table import GT_BOXES, Images, People, Table, concatenate
 
 SPLIT = "images"
-# Boxes from the labels; detections.py names the others. Metrics carry it.
-GT_BOXES = "gt_boxes"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

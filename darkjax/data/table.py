@@ -6,6 +6,10 @@ from typing import TypeVar
 
 import numpy as np
 
+# Where boxes come from, as the names of metrics carry it; detections.py names
+# the others.
+GT_BOXES = "gt_boxes"
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class People:

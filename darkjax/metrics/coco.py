@@ -28,6 +28,7 @@ from darkjax.metrics.similarity import oks
 
 __all__ = (
   "METRIC_NAMES",
+  "NMS",
   "Predictions",
   "average_precision",
   "oks",
@@ -36,7 +37,10 @@ __all__ = (
   "write_results",
 )
 
-_NMS = {"oks": nms_lib.oks_nms, "soft": nms_lib.soft_oks_nms}
+# How duplicates leave: "hard" drops them, "soft" keeps the 20 best people of an
+# image by lowered scores.
+_NMS = {"hard": nms_lib.oks_nms, "soft": nms_lib.soft_oks_nms}
+NMS = (*_NMS, "none")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +96,7 @@ def to_results(
   category_id: int,
   *,
   sigmas: Sequence[float],
-  nms: str | None = "oks",
+  nms: str = "hard",
   nms_threshold: float = 0.9,
   score_threshold: float = 0.2,
 ) -> list[dict[str, Any]]:
@@ -105,7 +109,7 @@ def to_results(
     predictions: N people.
     category_id: COCO's person is 1.
     sigmas: K OKS constants, for the NMS.
-    nms: "oks", "soft" (at most 20 people per image) or None.
+    nms: one of `NMS`; "soft" keeps at most 20 people per image.
     nms_threshold: see `nms.oks_nms` and `nms.soft_oks_nms`.
     score_threshold: see `rescore`.
 
@@ -149,7 +153,7 @@ def _people_by_image(image_ids) -> list[np.ndarray]:
 def _without_duplicates(predictions, scores, people, sigmas, nms, threshold):
   """Indices of the people of one image that stay, best score first."""
   people = people[np.argsort(-scores[people], kind="stable")]
-  if nms is None:
+  if nms == "none":
     return people
   kept = _NMS[nms](
     predictions.keypoints[people],
@@ -210,6 +214,6 @@ def _check_finite(predictions: Predictions) -> None:
       )
 
 
-def _check_nms(nms: str | None) -> None:
-  if nms is not None and nms not in _NMS:
-    raise ValueError(f"nms is one of {(*_NMS, None)}, got {nms!r}")
+def _check_nms(nms: str) -> None:
+  if nms not in NMS:
+    raise ValueError(f"nms is one of {NMS}, got {nms!r}")

@@ -1,0 +1,211 @@
+"""The command on detected boxes: the same bytes however people are shared."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import quickstart
+from darkjax import checkpoint, convention, evaluate, models, skeletons
+from darkjax.data import synthetic
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BOXES = 13
+# (devices, people at a time): 13 is a multiple of no batch, 5 of 2 devices and
+# 7 of 3 are not.
+SHARES = ((1, 4), (2, 5), (3, 7))
+
+
+def network() -> dict:
+  return {
+    "name": "hrnet_small",
+    "num_keypoints": 17,
+    "channels": 4,
+    "modules": (1,),
+    "blocks": 1,
+  }
+
+
+def save_weights(folder: pathlib.Path) -> None:
+  """Weights that give maps of all shapes; those of `init` are nearly zero."""
+  rng = np.random.default_rng(8)
+  shapes = jax.eval_shape(
+    models.create_model(**network()).init,
+    jax.eval_shape(jax.random.key, 0),
+    jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32),
+  )
+  params = jax.tree.map(
+    lambda leaf: rng.normal(0.0, 0.2, leaf.shape).astype(np.float32),
+    shapes["params"],
+  )
+  statistics = jax.tree.map(
+    lambda leaf: np.ones(leaf.shape, np.float32), shapes["batch_stats"]
+  )
+  config = quickstart.get_config().convention
+  config.crop_size = (64, 64)
+  checkpoint.save_variables(
+    folder,
+    {"params": params, "batch_stats": statistics},
+    convention.from_config(config, skeleton=skeletons.COCO),
+    network(),
+  )
+
+
+def detected(annotations: pathlib.Path) -> list[dict]:
+  """Boxes around the people, more than one for some, in no order."""
+  people = json.loads(annotations.read_text())["annotations"]
+  rng = np.random.default_rng(9)
+  return [
+    {
+      "image_id": people[i]["image_id"],
+      "category_id": 1,
+      "bbox": (np.array(people[i]["bbox"]) + rng.normal(0, 3, 4)).tolist(),
+      "score": float(score),
+    }
+    for i, score in zip(
+      rng.integers(0, len(people), BOXES), rng.random(BOXES), strict=True
+    )
+  ]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+  root = tmp_path_factory.mktemp("boxes")
+  annotations = synthetic.write_dataset(root, num_people=5, seed=2)
+  content = json.loads(annotations.read_text())
+  # An image that nobody is labelled in, and a detector sees somebody in.
+  lonely = content["annotations"].pop()["image_id"]
+  boxes = [*detected(annotations)[1:], detection_in(lonely)]
+  annotations = root / "people.json"
+  annotations.write_text(json.dumps(content))
+  (root / "detections.json").write_text(json.dumps(boxes))
+  save_weights(root / "weights")
+  return root
+
+
+def detection_in(image_id: int) -> dict:
+  box = [10.0, 10.0, 50.0, 90.0]
+  return {"image_id": image_id, "category_id": 1, "bbox": box, "score": 0.5}
+
+
+def start(folder, devices: int, batch_size: int, *options: str):
+  """`python -m darkjax.evaluate` as a process of its own."""
+  results = folder / f"results_{devices}_{batch_size}.json"
+  arguments = {
+    "checkpoint": folder / "weights",
+    "annotations": folder / "people.json",
+    "images": folder / "images",
+    "boxes": folder / "detections.json",
+    "methods": "argmax,dark",
+    "batch_size": batch_size,
+    "results": results,
+  }
+  cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", ROOT / ".cache" / "jax")
+  environment = {
+    "JAX_NUM_CPU_DEVICES": str(devices),
+    "JAX_COMPILATION_CACHE_DIR": str(cache),
+    "DARKJAX_CACHE": str(folder / "cache"),
+  }
+  process = subprocess.Popen(
+    [
+      *(sys.executable, "-m", "darkjax.evaluate"),
+      *(f"--{name}={value}" for name, value in arguments.items()),
+      *options,
+    ],
+    cwd=ROOT,
+    env=os.environ | environment,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  return process, results
+
+
+def finish(process) -> tuple[str, str]:
+  output, log = process.communicate(timeout=300)
+  assert process.returncode == 0, log
+  return output, log
+
+
+@pytest.fixture(scope="module")
+def runs(folder):
+  """(printed, logged, results) of every way to share the people."""
+  started = [
+    start(folder, *share, f"--picture={folder / 'people.png'}")
+    for share in SHARES
+  ]
+  return [(*finish(process), path.read_text()) for process, path in started]
+
+
+def test_results_do_not_depend_on_devices_and_batches(runs):
+  """Byte for byte: convolutions and decoders treat every crop alike.
+
+  On the CPU a crop's numbers come from the same sums in the same order in a
+  batch of any size. Where a backend picks its convolutions by the size of the
+  batch, the last digits of float32 may differ.
+  """
+  first, *others = [results for _, _, results in runs]
+  assert others == [first] * len(others)
+  points = np.array([r["keypoints"] for r in json.loads(first)])
+  # The weights find different points in different crops: nothing is trivial.
+  assert len(np.unique(points[:, 0])) > BOXES // 2
+
+
+def test_every_box_counts_once(runs, folder):
+  results = json.loads(runs[0][2])
+  boxes = json.loads((folder / "detections.json").read_text())
+  assert {r["image_id"] for r in results} == {b["image_id"] for b in boxes}
+  assert len(results) <= BOXES
+
+
+def test_the_table_says_detections(runs, folder):
+  printed, logged, _ = runs[0]
+  header, *rows = printed.splitlines()
+  assert header.split() == [
+    "AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL",
+  ]  # fmt: skip
+  assert [row.split()[0] for row in rows] == ["argmax", "dark", "boxes:"]
+  assert rows[-1] == "boxes: detections"
+  assert "13 boxes of score 0 or more in" in logged
+  for stage in ("waiting for crops", "network and decoding", "COCO's AP"):
+    assert stage in logged
+  assert (folder / "people.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_any_number_of_people_is_shared_by_the_devices(rows):
+  """Two devices here: the last row is repeated, and dropped on the way back."""
+  batch = {
+    "image": np.full((rows, 64, 64, 3), 100, np.uint8),
+    "image_from_heatmap": np.tile(
+      np.float32([[4, 0, 0], [0, 4, 0]]), (rows, 1, 1)
+    ),
+    "keypoints_heatmap": np.zeros((rows, 17, 2), np.float32),
+    "visibility": np.zeros((rows, 17), np.float32),
+    "mask": np.ones(rows, np.float32),
+    "image_id": np.arange(rows),
+    "annotation_id": np.arange(rows),
+    "score": np.ones(rows, np.float32),
+    "box_area": np.ones(rows, np.float32),
+  }
+
+  class Flat:
+    """A network whose maps are flat."""
+
+    def apply(self, variables, images, *, train):
+      return jnp.ones((len(images), 16, 16, 17))
+
+  config = quickstart.get_config().convention
+  config.crop_size = (64, 64)
+  used = convention.from_config(config, skeleton=skeletons.COCO)
+  people = evaluate.predict(
+    Flat(), {}, [batch, batch], used, methods=("argmax",)
+  )
+  assert people.image_ids.tolist() == np.repeat(np.arange(rows), 2).tolist()
+  assert people.keypoints["argmax"].shape == (2 * rows, 17, 2)
