@@ -19,4 +19,5 @@ def get_config():
   config.optimizer.learning_rate = 2.5e-4
   # As in the official file, whose comment also names 4 GPUs: 4 x 8.
   config.train.batch_size = 8
+  config.optimizer.rate_batch_size = 8
   return config

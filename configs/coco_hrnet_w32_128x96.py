@@ -34,7 +34,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.model = ml_collections.ConfigDict()
   config.model.name = "hrnet_w32"
   config.model.dtype = "float32"  # of the computation: float32 | bfloat16
-  # Batch norm over each device's own people, as the authors ran, or over all:
+  # Batch norm over the people a device takes at once, as the authors ran, or
+  # over those of all devices:
   config.model.bn_sync = "none"  # none | global
   # Further arguments of create_model, such as {"channels": 40}.
   config.model.overrides = ml_collections.ConfigDict()
@@ -81,7 +82,10 @@ def get_config() -> ml_collections.ConfigDict:
   config.loss.hardest_keypoints = 0
 
   config.optimizer = ml_collections.ConfigDict()
-  config.optimizer.learning_rate = 1e-3
+  config.optimizer.learning_rate = 1e-3  # for rate_batch_size people a step
+  config.optimizer.rate_batch_size = 128
+  # How the rate grows with train.batch_size / rate_batch_size.
+  config.optimizer.rate_scaling = "none"  # none | sqrt | linear
   config.optimizer.milestones = (170, 200)  # epochs at which the rate decays
   config.optimizer.decay = 0.1  # factor at a milestone
   config.optimizer.warmup_steps = 0
@@ -89,7 +93,10 @@ def get_config() -> ml_collections.ConfigDict:
   config.optimizer.ema_decay = 0.0  # of the averaged weights; 0 for none
 
   config.train = ml_collections.ConfigDict()
-  config.train.batch_size = 128  # people in all devices together
+  config.train.batch_size = 128  # people a step, in all devices together
+  # People a device takes at once; 0 for all of its share. With fewer, it takes
+  # several micro-batches one after the other and adds up their gradients.
+  config.train.device_batch_size = 0
   config.train.epochs = 210
   config.train.log_every_steps = 50
   config.train.evaluate_every_epochs = 10

@@ -19,4 +19,5 @@ def get_config():
   # The official size, though sigma 3 asks for 17 by the paper (Eq. 10).
   config.convention.blur_kernel = 11
   config.train.batch_size = 112  # 4 x 28; HRNet's own file has 4 x 32
+  config.optimizer.rate_batch_size = 112
   return config

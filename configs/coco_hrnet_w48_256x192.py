@@ -17,4 +17,5 @@ def get_config():
   config = parent.get_config()
   config.model.name = "hrnet_w48"
   config.train.batch_size = 120  # 4 x 30, as in the official file
+  config.optimizer.rate_batch_size = 120
   return config

@@ -18,4 +18,5 @@ def get_config():
   config = parent.get_config()
   config.model.name = "hrnet_w48"
   config.train.batch_size = 72  # 4 x 18; HRNet's own file has 4 x 24
+  config.optimizer.rate_batch_size = 72
   return config

@@ -28,6 +28,7 @@ def get_config():
   config.optimizer.learning_rate = 2e-3
   config.optimizer.milestones = ()
   config.train.batch_size = 29  # 9 steps of all 261 people
+  config.optimizer.rate_batch_size = 29
   config.train.epochs = 110
   config.train.log_every_steps = 90
   config.train.evaluate_every_epochs = 55

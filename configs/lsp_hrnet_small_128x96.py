@@ -28,6 +28,7 @@ def get_config():
   config.augmentation.rotation_degrees = 40.0
   config.optimizer.milestones = (50, 63)
   config.train.batch_size = 32
+  config.optimizer.rate_batch_size = 32
   config.train.epochs = 70
   config.train.log_every_steps = 93
   config.train.evaluate_every_epochs = 10

@@ -24,6 +24,7 @@ def get_config():
   config.optimizer.learning_rate = 2e-3
   config.optimizer.milestones = (6,)
   config.train.batch_size = 16
+  config.optimizer.rate_batch_size = 16
   config.train.epochs = 7
   config.train.log_every_steps = 50
   config.train.evaluate_every_epochs = 7

@@ -71,6 +71,8 @@ def save(
 ) -> None:
   """Writes a step; returns once the arrays are copied, see `manager`.
 
+  Where several processes run, all of them call it, with NumPy arrays.
+
   Args:
     checkpoints: from `manager`.
     step: optimiser steps done.
@@ -211,7 +213,8 @@ def _find(directory) -> pathlib.Path:
 
 
 def _abstract(tree):
-  return jax.tree.map(ocp.utils.to_shape_dtype_struct, tree)
+  """Shapes and dtypes alone: read as NumPy arrays, whatever the devices."""
+  return jax.tree.map(ocp.utils.to_shape_dtype_struct, jax.device_get(tree))
 
 
 def _metadata_to_json(metadata: Metadata) -> dict[str, Any]:

@@ -12,9 +12,8 @@ from typing import Any
 import flax.jax_utils
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 
-from darkjax import ensemble, geometry, inference
+from darkjax import distributed, ensemble, geometry, inference
 from darkjax.convention import Convention
 from darkjax.ensemble import Member
 from darkjax.scoring import People
@@ -42,7 +41,8 @@ def predict(
     variables: its "params" and "batch_stats".
     batches: of this process, as in data/schema.py; rows with mask 0 are left
       out. Any batch size will do: rows are added until the local devices
-      share them equally, and taken out again.
+      share them equally, and taken out again. The processes may have different
+      numbers of batches, or none.
     convention: the one the weights were trained with.
     methods: decoders, see `decode_heatmaps`.
     flip_test: average with the heatmaps of the mirrored crop.
@@ -96,8 +96,9 @@ def predict_together(
     with stages("network and decoding"):
       rows.append(_rows(crops[reference], step(variables, *_shard(crops))))
   _LOG.info("found people: %s", stages.describe())
-  people = jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
-  people = _every_process(people)
+  nobody = _nobody(conventions[reference].skeleton.num_keypoints, methods)
+  people = jax.tree.map(lambda *parts: np.concatenate(parts), nobody, *rows)
+  people = _in_order(distributed.gather_rows(people))
   # Trees of arrays sort their keys; the methods come back in the order asked.
   ordered = {method: people.keypoints[method] for method in methods}
   return people._replace(keypoints=ordered)
@@ -180,9 +181,25 @@ def _rows(batch, found) -> People:
   )
 
 
-def _every_process(people: People) -> People:
-  """Gathers the people of all processes and puts them in one order."""
-  if jax.process_count() > 1:
-    people = multihost_utils.process_allgather(people, tiled=True)
+def _nobody(keypoints: int, methods: Sequence[str]) -> People:
+  """No rows: what a process has that got no batch."""
+
+  def empty(*shape, dtype=np.float32):
+    return np.zeros((0, *shape), dtype)
+
+  return People(
+    image_ids=empty(dtype=np.int64),
+    annotation_ids=empty(dtype=np.int64),
+    box_scores=empty(),
+    box_areas=empty(),
+    truth=empty(keypoints, 2, dtype=np.float64),
+    visible=empty(keypoints),
+    keypoint_scores=empty(keypoints),
+    keypoints={method: empty(keypoints, 2) for method in methods},
+  )
+
+
+def _in_order(people: People) -> People:
+  """Ordered by image and annotation, however the processes shared them."""
   order = np.lexsort((people.annotation_ids, people.image_ids))
   return jax.tree.map(lambda column: column[order], people)

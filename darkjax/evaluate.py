@@ -18,7 +18,15 @@ from absl import app, flags
 from PIL import Image
 from tqdm import tqdm
 
-from darkjax import checkpoint, ensemble, geometry, models, startup, viz
+from darkjax import (
+  checkpoint,
+  distributed,
+  ensemble,
+  geometry,
+  models,
+  startup,
+  viz,
+)
 from darkjax.collect import METHODS, predict, predict_together
 from darkjax.convention import Convention
 from darkjax.ensemble import Member
@@ -36,9 +44,14 @@ def main(argv: Sequence[str]) -> None:
   """Evaluates a checkpoint; see the flags."""
   del argv
   startup.start()
+  distributed.start()
+  with distributed.failing_together():
+    _main(flags.FLAGS)
+
+
+def _main(flag) -> None:
   from darkjax.data import detections  # TensorFlow
 
-  flag = flags.FLAGS
   members, config = _members(flag.checkpoint)
   convention = members[0].convention
   annotations, images = _data_paths(config)
@@ -57,6 +70,8 @@ def main(argv: Sequence[str]) -> None:
     flip_test=flag.flip_test,
     border=flag.border,
   )
+  if jax.process_index() > 0:
+    return  # every process has everybody; one scores, writes and draws
   metrics = score(
     people,
     annotations,
@@ -150,7 +165,9 @@ def _progress(source, members):
   ]
   total = -(-source.num_people // (batch_size * jax.process_count()))
   together = zip(*batches, strict=True)
-  return tqdm(together, total=total, unit="batch", disable=None)
+  # None: shown where there is a terminal.
+  silent = jax.process_index() > 0 or None
+  return tqdm(together, total=total, unit="batch", disable=silent)
 
 
 if __name__ == "__main__":
@@ -186,5 +203,6 @@ if __name__ == "__main__":
   flags.DEFINE_integer("blur_kernel", None, "In place of the checkpoint's, px.")
   flags.DEFINE_string("results", None, "Write the results json here.")
   flags.DEFINE_string("picture", None, "Write a sheet of people here.")
+  distributed.define_flags()
   flags.mark_flag_as_required("checkpoint")
   app.run(main)

@@ -25,7 +25,7 @@ def heatmap_mse(
     weights: [..., K], 0 for keypoints without a label.
 
   Returns:
-    [..., K] float32.
+    [..., K] float32; float64 for predictions in float64.
 
   Raises:
     ValueError: predicted and target differ in shape.
@@ -38,8 +38,9 @@ def heatmap_mse(
       f"predicted and target heatmaps must have one shape, got "
       f"{predicted.shape} and {target.shape}"
     )
-  error = predicted.astype(jnp.float32) - target.astype(jnp.float32)
-  return 0.5 * jnp.mean(error**2, (-3, -2)) * weights**2
+  dtype = jnp.promote_types(predicted.dtype, jnp.float32)
+  error = predicted.astype(dtype) - target.astype(dtype)
+  return 0.5 * jnp.mean(error**2, (-3, -2)) * weights.astype(dtype) ** 2
 
 
 def hardest_keypoints(losses: jax.Array, *, count: int) -> jax.Array:

@@ -8,9 +8,40 @@ import jax
 import ml_collections
 import optax
 
+# How the rate grows with the batch: exponents of their ratio.
+RATE_SCALINGS = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}
+
+
+def scaled_rate(config: ml_collections.ConfigDict, batch_size: int) -> float:
+  """The learning rate for a batch, from the one the configuration names.
+
+  Adam divides by the gradient's root mean square, so that "sqrt" keeps the
+  noise of its steps where "linear" would for plain gradient descent.
+
+  Args:
+    config: the `optimizer` part of a configuration: `learning_rate` is for
+      `rate_batch_size` people and scales by `rate_scaling`.
+    batch_size: people of a step, in all devices together.
+
+  Raises:
+    ValueError: an unknown rule.
+
+  Reference:
+    Malladi et al., arXiv 2205.10287, the square root rule (of which only the
+    rate's part is applied, β and ε stay); Goyal et al., arXiv 1706.02677,
+    section 2.1, the linear one.
+  """
+  if config.rate_scaling not in RATE_SCALINGS:
+    raise ValueError(
+      f"unknown optimizer.rate_scaling {config.rate_scaling!r}; known: "
+      f"{', '.join(RATE_SCALINGS)}"
+    )
+  ratio = batch_size / config.rate_batch_size
+  return config.learning_rate * ratio ** RATE_SCALINGS[config.rate_scaling]
+
 
 def learning_rate_schedule(
-  config: ml_collections.ConfigDict, *, steps_per_epoch: int
+  config: ml_collections.ConfigDict, *, steps_per_epoch: int, batch_size: int
 ) -> optax.Schedule:
   """Learning rate as a function of the step, so that a resumed run continues.
 
@@ -21,6 +52,7 @@ def learning_rate_schedule(
   Args:
     config: the `optimizer` part of a configuration.
     steps_per_epoch: optimiser steps in an epoch.
+    batch_size: people of a step, see `scaled_rate`.
 
   Returns:
     step -> learning rate.
@@ -28,7 +60,8 @@ def learning_rate_schedule(
   drops = {
     int(epoch * steps_per_epoch): config.decay for epoch in config.milestones
   }
-  steps = optax.piecewise_constant_schedule(config.learning_rate, drops)
+  rate = scaled_rate(config, batch_size)
+  steps = optax.piecewise_constant_schedule(rate, drops)
   if not config.warmup_steps:
     return steps
   warmup = optax.linear_schedule(
@@ -38,7 +71,7 @@ def learning_rate_schedule(
 
 
 def create_optimizer(
-  config: ml_collections.ConfigDict, *, steps_per_epoch: int
+  config: ml_collections.ConfigDict, *, steps_per_epoch: int, batch_size: int
 ) -> optax.GradientTransformation:
   """Adam (β 0.9 and 0.999, ε 1e-8, no weight decay), clipped if asked.
 
@@ -46,11 +79,14 @@ def create_optimizer(
     config: the `optimizer` part of a configuration; a `clip_norm` of 0 means
       no clipping, otherwise gradients are scaled to that global norm at most.
     steps_per_epoch: optimiser steps in an epoch.
+    batch_size: people of a step, see `scaled_rate`.
 
   Returns:
     The optax transformation.
   """
-  schedule = learning_rate_schedule(config, steps_per_epoch=steps_per_epoch)
+  schedule = learning_rate_schedule(
+    config, steps_per_epoch=steps_per_epoch, batch_size=batch_size
+  )
   adam = optax.adam(schedule)
   if not config.clip_norm:
     return adam

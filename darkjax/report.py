@@ -19,6 +19,7 @@ import ml_collections
 from PIL import Image
 from tqdm import tqdm
 
+from darkjax import distributed, optim
 from darkjax.convention import Convention
 from darkjax.curves import Curves
 from darkjax.models import cost
@@ -30,7 +31,7 @@ _TIMED_STEPS = 10  # that the expected time is told from
 
 
 class Report:
-  """Writes the metrics of a run and shows its progress.
+  """Writes the metrics of a run and shows its progress; on process 0 only.
 
   Use it in a `with`, so that what is buffered reaches the disk.
   """
@@ -45,12 +46,9 @@ class Report:
       start_step: steps done before; later lines of the log are dropped.
       total_steps: steps of the whole run.
     """
-    workdir = pathlib.Path(workdir)
-    workdir.mkdir(parents=True, exist_ok=True)
-    self._path = workdir / "metrics.jsonl"
-    _drop_after(self._path, start_step)
-    self._file = self._path.open("a")
-    self._curves = Curves(workdir, start_step=start_step)
+    self._writes = jax.process_index() == 0
+    if self._writes:
+      self._open(pathlib.Path(workdir), start_step)
     self._first, self._total = start_step + 1, total_steps
     self._seen = (start_step, time.monotonic())
     self._compiled = None  # when the first step was done
@@ -59,16 +57,24 @@ class Report:
       initial=start_step,
       unit="step",
       dynamic_ncols=True,
-      disable=not sys.stderr.isatty(),
+      disable=not (self._writes and sys.stderr.isatty()),
     )
+
+  def _open(self, workdir: pathlib.Path, start_step: int) -> None:
+    workdir.mkdir(parents=True, exist_ok=True)
+    path = workdir / "metrics.jsonl"
+    _drop_after(path, start_step)
+    self._file = path.open("a")
+    self._curves = Curves(workdir, start_step=start_step)
 
   def __enter__(self):
     return self
 
   def __exit__(self, *exception):
     self._bar.close()
-    self._file.close()
-    self._curves.close()
+    if self._writes:
+      self._file.close()
+      self._curves.close()
 
   def advance(self, step: int) -> None:
     """Moves the progress bar to `step`; says once how long the run will be."""
@@ -92,6 +98,8 @@ class Report:
     self, step: int, metrics: Mapping[str, float], *, shown: bool = True
   ) -> None:
     """Adds one line to the log and its numbers to the curves."""
+    if not self._writes:
+      return
     numbers = {name: float(value) for name, value in metrics.items()}
     self._file.write(json.dumps({"step": step, **numbers}) + "\n")
     self._file.flush()
@@ -102,7 +110,8 @@ class Report:
 
   def picture(self, step: int, name: str, picture: Image.Image) -> None:
     """Adds a picture to TensorBoard."""
-    self._curves.image(name, picture, step)
+    if self._writes:
+      self._curves.image(name, picture, step)
 
   def _show(self, step, numbers) -> None:
     line = "  ".join(f"{name} {v:.4g}" for name, v in numbers.items())
@@ -154,13 +163,7 @@ def describe(
     counts.parameters / 1e6,
     counts.macs / 1e9,
   )
-  _LOG.info(
-    "%d devices (%s) in %d processes, %d people each",
-    jax.device_count(),
-    jax.devices()[0].platform,
-    jax.process_count(),
-    config.train.batch_size // jax.device_count(),
-  )
+  _describe_batch(config)
   _LOG.info(
     "%d epochs of %d steps from step %d, in %s",
     config.train.epochs,
@@ -168,5 +171,32 @@ def describe(
     state.step,
     workdir,
   )
-  path = pathlib.Path(workdir) / "config.json"
-  path.write_text(json.dumps(config.to_dict(), indent=2))
+  if jax.process_index() == 0:
+    path = pathlib.Path(workdir) / "config.json"
+    path.write_text(json.dumps(config.to_dict(), indent=2))
+
+
+def _describe_batch(config) -> None:
+  """How large a step is, on what, and how fast."""
+  people, optimizer = config.train.batch_size, config.optimizer
+  share = distributed.split_training(config.train)
+  everywhere = config.model.bn_sync == "global"
+  _LOG.info(
+    "batch: %d people a step = %d processes x %d devices (%s) x %d "
+    "micro-batches x %d people; batch norm over %d",
+    people,
+    share.processes,
+    share.devices,
+    jax.devices()[0].device_kind,
+    share.micro_batches,
+    share.people,
+    share.people * (jax.device_count() if everywhere else 1),
+  )
+  _LOG.info(
+    "learning rate: %g for %d people a step, %g for these %d (rate_scaling %s)",
+    optimizer.learning_rate,
+    optimizer.rate_batch_size,
+    optim.scaled_rate(optimizer, people),
+    people,
+    optimizer.rate_scaling,
+  )

@@ -10,7 +10,7 @@ import ml_collections
 import numpy as np
 
 from darkjax import convention as convention_lib
-from darkjax import evaluate
+from darkjax import distributed, evaluate
 from darkjax.data import augment, coco, detections, pipeline, source
 from darkjax.scoring import Evaluation
 
@@ -45,9 +45,10 @@ def from_config(config: ml_collections.ConfigDict) -> Sources:
   convention = convention_lib.from_config(
     config.convention, skeleton=train[0].skeleton
   )
+  share = distributed.split_training(config.train)
   return Sources(
     convention,
-    functools.partial(_batches, config, convention, train),
+    functools.partial(_batches, config, convention, train, share.of_process),
     functools.partial(_evaluate, config, convention, _validation(config)),
     pipeline.steps_per_epoch(train, global_batch_size=config.train.batch_size),
   )
@@ -74,12 +75,12 @@ def _validation(config) -> source.Source:
   )
 
 
-def _batches(config, convention, train, start_step):
+def _batches(config, convention, train, batch_size, start_step):
   return pipeline.train_batches(
     train,
     convention,
     augment.from_config(config.augmentation),
-    batch_size=config.train.batch_size // jax.process_count(),
+    batch_size=batch_size,
     seed=config.seed,
     start_step=start_step,
     process_index=jax.process_index(),
@@ -112,5 +113,7 @@ def _evaluate(config, convention, val, model, variables) -> Evaluation:
   )
   return Evaluation(
     metrics,
-    evaluate.picture(people, convention, *_paths(config, config.data.val)),
+    evaluate.picture(people, convention, *_paths(config, config.data.val))
+    if jax.process_index() == 0
+    else None,
   )

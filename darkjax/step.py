@@ -102,6 +102,7 @@ def train_step(
   loss: str = "mse",
   hardest_keypoints: int = 0,
   ema_decay: float = 0.0,
+  micro_batches: int = 1,
   axis_name: str | None = None,
 ) -> tuple[State, dict[str, jax.Array]]:
   """One optimiser step; pure, and mapped over devices by `map_step`.
@@ -115,6 +116,8 @@ def train_step(
     loss: a key of `LOSSES`, see `stage_loss`.
     hardest_keypoints: keypoints per person that count; 0 for all.
     ema_decay: of `State.average`.
+    micro_batches: equal parts of the batch that are taken one after the other,
+      for less memory; 1 for all at once.
     axis_name: axis to average gradients and statistics over, if mapped.
 
   Returns:
@@ -123,18 +126,18 @@ def train_step(
   Raises:
     ValueError: an unknown loss, or one that does not fit the convention's head.
   """
-  average = functools.partial(_average, axis_name=axis_name)
   objective = functools.partial(
     _objective,
     batch_stats=state.batch_stats,
-    batch=batch,
     model=model,
     convention=convention,
     loss=loss,
     hardest_keypoints=hardest_keypoints,
   )
   value_and_grad = jax.value_and_grad(objective, has_aux=True)
-  (mean_loss, batch_stats), gradients = average(value_and_grad(state.params))
+  (mean_loss, batch_stats), gradients = _average(
+    _accumulate(value_and_grad, state.params, batch, micro_batches), axis_name
+  )
   updates, opt_state = optimizer.update(
     gradients, state.opt_state, state.params
   )
@@ -153,8 +156,31 @@ def _average(tree, axis_name):
   return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
 
 
+def _accumulate(value_and_grad, params, batch, count: int):
+  """The mean of value_and_grad over `count` parts of a device's batch.
+
+  All parts have the same number of people and start from the same state, as if
+  each were on a device of its own: batch norm takes the statistics of one part
+  (of one part on every device, if synchronised), and the running statistics
+  move once a step, by the mean over the parts.
+  """
+  if count == 1:
+    return value_and_grad(params, batch)
+  parts = jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), batch)
+  result = jax.eval_shape(
+    value_and_grad, params, jax.tree.map(lambda x: x[0], parts)
+  )
+
+  def add(total, part):
+    return jax.tree.map(jnp.add, total, value_and_grad(params, part)), None
+
+  zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), result)
+  total, _ = jax.lax.scan(add, zeros, parts)
+  return jax.tree.map(lambda x: x / count, total)
+
+
 def _objective(
-  params, *, batch_stats, batch, model, convention, loss, hardest_keypoints
+  params, batch, *, batch_stats, model, convention, loss, hardest_keypoints
 ):
   """Mean loss of a batch, and the batch statistics after it."""
   pixels = inference.normalize(

@@ -17,7 +17,7 @@ import numpy as np
 from absl import app, flags
 from ml_collections import config_flags
 
-from darkjax import checkpoint, guards, models, optim, startup
+from darkjax import checkpoint, distributed, guards, models, optim, startup
 from darkjax import convention as convention_lib
 from darkjax.data import schema
 from darkjax.overlays import targets_sheet
@@ -100,12 +100,16 @@ def fit(
   Raises:
     FloatingPointError: the loss is not finite; names step and batch.
     ValueError: a label is not finite; names the annotation.
+    Where several processes run, they end instead: see `distributed`.
   """
   model_fields = _model_fields(config, convention)
   model = models.create_model(**model_fields)
-  optimizer = optim.create_optimizer(
-    config.optimizer, steps_per_epoch=steps_per_epoch
-  )
+  share = distributed.split_training(config.train)
+  sizes = {
+    "steps_per_epoch": steps_per_epoch,
+    "batch_size": config.train.batch_size,
+  }
+  optimizer = optim.create_optimizer(config.optimizer, **sizes)
   metadata = checkpoint.Metadata(convention, model_fields, config.to_dict())
   step = map_step(
     functools.partial(
@@ -116,11 +120,15 @@ def fit(
       loss=config.loss.name,
       hardest_keypoints=config.loss.hardest_keypoints,
       ema_decay=config.optimizer.ema_decay,
+      micro_batches=share.micro_batches,
     )
   )
-  with checkpoint.manager(
-    pathlib.Path(workdir) / "checkpoints", keep=config.train.keep_checkpoints
-  ) as checkpoints:
+  with (
+    checkpoint.manager(
+      pathlib.Path(workdir) / "checkpoints", keep=config.train.keep_checkpoints
+    ) as checkpoints,
+    distributed.failing_together(),
+  ):
     state = _first_state(config, model, optimizer, convention, checkpoints)
     describe(config, workdir, convention, model, state, steps_per_epoch)
     return _loop(
@@ -129,9 +137,7 @@ def fit(
       state,
       step,
       batches,
-      schedule=optim.learning_rate_schedule(
-        config.optimizer, steps_per_epoch=steps_per_epoch
-      ),
+      schedule=optim.learning_rate_schedule(config.optimizer, **sizes),
       steps_per_epoch=steps_per_epoch,
       evaluate=lambda variables: evaluate(model, variables),
       targets=functools.partial(targets_sheet, convention=convention),
@@ -236,20 +242,25 @@ def _loop(
           },
         )
       if due(settings.evaluate_every_epochs * steps_per_epoch):
-        result = evaluate(flax.jax_utils.unreplicate(state).variables)
+        result = evaluate(_on_host(state).variables)
         report.write(step, result.metrics, shown=False)
         if result.picture is not None:
           report.picture(step, "val/people", result.picture)
         _LOG.info("step %d\n%s", step, table(result.metrics))
       if due(settings.checkpoint_every_epochs * steps_per_epoch):
         guards.check_finite(previous)
-        save(flax.jax_utils.unreplicate(state))
+        save(_on_host(state))
   if hasattr(stream, "close"):
     stream.close()
   if result is None:  # a run that had ended before
-    result = evaluate(flax.jax_utils.unreplicate(state).variables)
+    result = evaluate(_on_host(state).variables)
     _LOG.info("step %d\n%s", first, table(result.metrics))
   return result.metrics
+
+
+def _on_host(replicated: State) -> State:
+  """NumPy arrays, which one process may write for all."""
+  return jax.device_get(flax.jax_utils.unreplicate(replicated))
 
 
 def _save(checkpoints, metadata, state) -> None:
@@ -266,13 +277,16 @@ def main(argv) -> None:
   """Trains as the flags say."""
   del argv
   startup.start()
+  distributed.start()
   flag = flags.FLAGS
-  train(flag.config, flag.workdir, profile=flag.profile)
+  with distributed.failing_together():
+    train(flag.config, flag.workdir, profile=flag.profile)
 
 
 if __name__ == "__main__":
   config_flags.DEFINE_config_file("config", None, "A file of configs/.")
   flags.DEFINE_string("workdir", None, "Folder of the run.")
   flags.DEFINE_bool("profile", False, "Write a trace of a few steps.")
+  distributed.define_flags()
   flags.mark_flags_as_required(["config", "workdir"])
   app.run(main)

@@ -20,7 +20,15 @@ MODULES = sorted(
 )
 # Rooms from the bottom up; a module imports its own level and those below.
 LEVELS = [
-  {"cache", "startup", "stages", "skeletons", "geometry", "convention"},
+  {
+    "cache",
+    "startup",
+    "distributed",
+    "stages",
+    "skeletons",
+    "geometry",
+    "convention",
+  },
   {"heatmaps", "losses", "metrics", "models", "data", "optim", "checkpoint"},
   {"inference", "viz", "image", "boxes", "smoothing", "people"},
   {"step", "guards", "scoring", "results", "frames", "pose", "ensemble"},

@@ -194,7 +194,9 @@ def test_one_step_of_training_and_evaluation(name):
   model = models.create_model(
     config.model.name, found.skeleton.num_keypoints, **config.model.overrides
   )
-  optimizer = optim.create_optimizer(config.optimizer, steps_per_epoch=1)
+  optimizer = optim.create_optimizer(
+    config.optimizer, steps_per_epoch=1, batch_size=PEOPLE
+  )
   before = state_of(model, optimizer)
   take = functools.partial(
     step.train_step,

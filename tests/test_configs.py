@@ -119,7 +119,7 @@ def test_the_schedule_follows_the_epochs(name):
   config = load(name)
   steps, rate = 7, config.optimizer.learning_rate
   schedule = optim.learning_rate_schedule(
-    config.optimizer, steps_per_epoch=steps
+    config.optimizer, steps_per_epoch=steps, batch_size=config.train.batch_size
   )
   optim.create_optimizer(config.optimizer, steps_per_epoch=steps)
   first, second = config.optimizer.milestones

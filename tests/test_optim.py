@@ -11,6 +11,8 @@ from darkjax import optim
 def config(**changes) -> ml_collections.ConfigDict:
   fields = {
     "learning_rate": 1e-3,
+    "rate_batch_size": 128,
+    "rate_scaling": "none",
     "milestones": (170, 200),
     "decay": 0.1,
     "warmup_steps": 0,
@@ -25,14 +27,16 @@ def config(**changes) -> ml_collections.ConfigDict:
   [(0, 1e-3), (169.9, 1e-3), (170, 1e-4), (199.9, 1e-4), (200, 1e-5)],
 )
 def test_rate_drops_at_the_first_step_of_a_milestone(epoch, expected):
-  schedule = optim.learning_rate_schedule(config(), steps_per_epoch=10)
+  schedule = optim.learning_rate_schedule(
+    config(), steps_per_epoch=10, batch_size=128
+  )
   # Relative 1e-6: products of float32 numbers.
   np.testing.assert_allclose(schedule(int(epoch * 10)), expected, rtol=1e-6)
 
 
 def test_warmup_rises_linearly_to_the_full_rate():
   schedule = optim.learning_rate_schedule(
-    config(warmup_steps=4), steps_per_epoch=10
+    config(warmup_steps=4), steps_per_epoch=10, batch_size=128
   )
   rates = [float(schedule(step)) for step in range(6)]
   expected = [0.25e-3, 0.5e-3, 0.75e-3, 1e-3, 1e-3, 1e-3]
@@ -41,7 +45,9 @@ def test_warmup_rises_linearly_to_the_full_rate():
 
 def steps(changes, gradients, start=2.0) -> float:
   """The parameter after Adam steps on the given gradients."""
-  optimizer = optim.create_optimizer(config(**changes), steps_per_epoch=10)
+  optimizer = optim.create_optimizer(
+    config(**changes), steps_per_epoch=10, batch_size=128
+  )
   params = jnp.asarray(start)
   state = optimizer.init(params)
   for gradient in gradients:

@@ -143,7 +143,8 @@ class BatchNorm(nn.Module):
 
   It differs from `flax.linen.BatchNorm` in one point: the running variance
   averages the unbiased estimate (divided by n - 1), while the batch itself is
-  normalised by the biased one. Statistics are float32, in two passes.
+  normalised by the biased one. Statistics are float32, or float64 for inputs of
+  that type, in two passes.
 
   Attributes:
     use_running_average: normalise by the running statistics and keep them.
@@ -170,7 +171,7 @@ class BatchNorm(nn.Module):
     bias = self.param("bias", nn.initializers.zeros, shape, jnp.float32)
     mean = self.variable("batch_stats", "mean", jnp.zeros, shape, jnp.float32)
     var = self.variable("batch_stats", "var", jnp.ones, shape, jnp.float32)
-    x = x.astype(jnp.float32)
+    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     if self.use_running_average:
       return self._normalise(x, mean.value, var.value, scale, bias)
     batch_mean, batch_var, count = self._batch_statistics(x)
@@ -192,10 +193,13 @@ class BatchNorm(nn.Module):
     return mean, jax.lax.pmean(squares.mean(axes), axis_name), count * devices
 
   def _blend(self, old, new):
-    return self.momentum * old + (1 - self.momentum) * new
+    return self.momentum * old + (1 - self.momentum) * new.astype(old.dtype)
 
   def _normalise(self, x, mean, var, scale, bias):
     """(x - mean) / sqrt(var + epsilon) · scale + bias, one multiply-add."""
+    mean, var, scale, bias = (
+      v.astype(x.dtype) for v in (mean, var, scale, bias)
+    )
     factor = scale * jax.lax.rsqrt(var + self.epsilon)
     offset = bias - mean * factor
     y = x * _last_axis(factor, x) + _last_axis(offset, x)
