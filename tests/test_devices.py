@@ -14,9 +14,11 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 COUNTS = (1, 2, 4, 8)
-# Float64 sums of 16 people in another order, and three steps of Adam, whose
-# first divides a gradient by itself. Seen: 1e-13.
-ROUNDING = {"rtol": 1e-10, "atol": 1e-12}
+# Float64 sums in another order. Adam divides a gradient by its own size and,
+# where it is zero but for rounding (the stem's bias, which batch norm takes off
+# again), by an ε of 1e-8: 1e-17 becomes 1e-11 at a rate of 1e-2. Seen: 2.3e-11
+# there, 4e-16 elsewhere.
+ROUNDING = {"rtol": 1e-12, "atol": 1e-10}
 
 
 @pytest.fixture(scope="module")
@@ -84,13 +86,13 @@ def test_one_device_synchronises_with_nobody(results):
 
 @pytest.mark.parametrize("count", COUNTS[1:])
 def test_batch_norm_per_device_is_another_function(results, count):
-  """How far it may be off: each device normalises by its own people alone.
+  """How far it is off: each device normalises by its own people alone.
 
-  The mean of m of the 16 people strays from the mean of all by their spread
-  over √m. The images are noise, the same everywhere on average, so that this is
-  small even for two people: a loss of 0.0x per cent, where real people differ
-  more. What must not happen is that the difference is rounding, or large.
+  A person gives 96 pixels of noise to a mean, two people 192: that mean strays
+  from the one of all by 1/√192 = 7 % of a standard deviation, and the variance
+  by √2 of that, which bounds what the loss may do to the order of 10 %. Adam
+  moves a parameter by its rate of 0.01 a step at most.
   """
   own, all_people = case(results[count], "own"), case(results[1], "own")
-  assert largest_difference(own, all_people, "[0]") > 1e-6
-  np.testing.assert_allclose(own["[2]"], all_people["[2]"], rtol=0.02)
+  assert 1e-6 < largest_difference(own, all_people, "[0]") < 2 * 3 * 0.01
+  np.testing.assert_allclose(own["[2]"], all_people["[2]"], rtol=0.1)
