@@ -68,6 +68,10 @@ def test_what_no_published_file_varies(name):
   assert config.convention.padding == 1.25
   assert config.optimizer.decay == 0.1
   assert config.optimizer.warmup_steps == 0
+  # The published rate is for the published batch, and is not scaled.
+  assert config.optimizer.rate_batch_size == config.train.batch_size
+  assert config.optimizer.rate_scaling == "none"
+  assert config.train.device_batch_size == 0
   assert config.optimizer.clip_norm == 0
   assert config.optimizer.ema_decay == 0
   assert config.loss.hardest_keypoints == 0
@@ -118,10 +122,9 @@ def test_docstrings_say_how_to_run_and_what_to_expect(name):
 def test_the_schedule_follows_the_epochs(name):
   config = load(name)
   steps, rate = 7, config.optimizer.learning_rate
-  schedule = optim.learning_rate_schedule(
-    config.optimizer, steps_per_epoch=steps, batch_size=config.train.batch_size
-  )
-  optim.create_optimizer(config.optimizer, steps_per_epoch=steps)
+  sizes = {"steps_per_epoch": steps, "batch_size": config.train.batch_size}
+  schedule = optim.learning_rate_schedule(config.optimizer, **sizes)
+  optim.create_optimizer(config.optimizer, **sizes)
   first, second = config.optimizer.milestones
   assert 0 < first < second < config.train.epochs
   epochs = np.array([0, first - 1, first, second, config.train.epochs - 1])

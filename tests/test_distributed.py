@@ -245,8 +245,8 @@ def test_process_0_alone_writes(together):
   assert len(list(together.glob("events.out.tfevents.*"))) == 1
   first, second = ((together / f"process{i}.log").read_text() for i in (0, 1))
   assert (
-    "batch: 4 people a step = 2 processes x 1 devices (cpu) x 1 micro-batches x "
-    "2 people; batch norm over 2"
+    "batch: 4 people a step = 2 processes x 1 devices (cpu) x 1 micro-batches "
+    "x 2 people; batch norm over 2"
   ) in first
   assert "step 6" in first
   assert "step" not in second

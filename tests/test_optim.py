@@ -89,3 +89,29 @@ def test_moving_average_by_hand():
     {"w": jnp.asarray(1.0)}, {"w": jnp.asarray(3.0)}, decay=0.75
   )
   assert float(average["w"]) == 1.5
+
+
+@pytest.mark.parametrize(
+  ("rule", "batch_size", "expected"),
+  [
+    ("none", 512, 1e-3),
+    ("sqrt", 512, 2e-3),
+    ("linear", 512, 4e-3),
+    ("sqrt", 32, 0.5e-3),
+    ("linear", 128, 1e-3),
+  ],
+)
+def test_the_rate_scales_with_the_batch(rule, batch_size, expected):
+  """From 128 people: twice for four times as many by the square root."""
+  fields = config(rate_scaling=rule)
+  assert optim.scaled_rate(fields, batch_size) == pytest.approx(expected)
+  schedule = optim.learning_rate_schedule(
+    fields, steps_per_epoch=10, batch_size=batch_size
+  )
+  # Relative 1e-6: float32.
+  np.testing.assert_allclose(schedule(0), expected, rtol=1e-6)
+
+
+def test_an_unknown_rule_is_refused():
+  with pytest.raises(ValueError, match="'root'; known: none, sqrt, linear"):
+    optim.scaled_rate(config(rate_scaling="root"), 128)
