@@ -94,14 +94,10 @@ def predict_together(
   stages, rows = Stages(), []
   for crops in stages.waiting("waiting for crops", batches):
     with stages("network and decoding"):
-      rows.append(_rows(crops[reference], step(variables, *_shard(crops))))
+      found = step(variables, *shard(crops))
+      rows.append(rows_of(crops[reference], found))
   _LOG.info("found people: %s", stages.describe())
-  nobody = _nobody(conventions[reference].skeleton.num_keypoints, methods)
-  people = jax.tree.map(lambda *parts: np.concatenate(parts), nobody, *rows)
-  people = _in_order(distributed.gather_rows(people))
-  # Trees of arrays sort their keys; the methods come back in the order asked.
-  ordered = {method: people.keypoints[method] for method in methods}
-  return people._replace(keypoints=ordered)
+  return gather(rows, methods, conventions[reference])
 
 
 @functools.lru_cache(maxsize=8)
@@ -147,7 +143,10 @@ def _replicate(variables: list[Any]) -> list[Any]:
   return [copies[id(tree)] for tree in variables]
 
 
-def _shard(crops) -> Iterator[list[np.ndarray]]:
+def shard(
+  crops: Sequence[dict[str, np.ndarray]],
+) -> Iterator[list[np.ndarray]]:
+  """Images, then matrices, of each member: [devices, people of one, ...]."""
   for name in ("image", "image_from_heatmap"):
     yield [_split(batch[name]) for batch in crops]
 
@@ -160,8 +159,18 @@ def _split(rows: np.ndarray) -> np.ndarray:
   return rows.reshape(devices, -1, *rows.shape[1:])
 
 
-def _rows(batch, found) -> People:
-  """The people of one batch on the host, padding removed."""
+def rows_of(
+  batch: dict[str, np.ndarray], found: dict[str, inference.Keypoints]
+) -> People:
+  """The people of one batch on the host, padding removed.
+
+  Args:
+    batch: as in data/schema.py.
+    found: by method, with leading axes [devices, people of one].
+
+  Returns:
+    This process's people of the batch.
+  """
   real = batch["mask"] > 0
   flat = jax.tree.map(
     lambda x: np.asarray(x).reshape(-1, *x.shape[2:])[: len(real)][real], found
@@ -199,7 +208,23 @@ def _nobody(keypoints: int, methods: Sequence[str]) -> People:
   )
 
 
-def _in_order(people: People) -> People:
-  """Ordered by image and annotation, however the processes shared them."""
+def gather(
+  rows: Sequence[People], methods: Sequence[str], convention: Convention
+) -> People:
+  """The people of all batches and processes, by image and annotation id.
+
+  Args:
+    rows: of this process's batches.
+    methods: the order of the keypoints' methods, which trees of arrays sort.
+    convention: gives the number of keypoints, for a process without batches.
+
+  Returns:
+    All people.
+  """
+  nobody = _nobody(convention.skeleton.num_keypoints, methods)
+  people = jax.tree.map(lambda *parts: np.concatenate(parts), nobody, *rows)
+  people = distributed.gather_rows(people)
   order = np.lexsort((people.annotation_ids, people.image_ids))
-  return jax.tree.map(lambda column: column[order], people)
+  people = jax.tree.map(lambda column: column[order], people)
+  ordered = {method: people.keypoints[method] for method in methods}
+  return people._replace(keypoints=ordered)

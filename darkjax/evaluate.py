@@ -121,6 +121,13 @@ def _members(folders: Sequence[str]) -> tuple[list[Member], dict[str, Any]]:
     model = models.create_model(**metadata.model)
     member = Member(model, variables, _override(metadata.convention))
     members += ensemble.at_scales(member, scales)
+  if len(members) > 1:
+    reference = ensemble.reference_member([m.convention for m in members])
+    _LOG.info(
+      "%d members, averaged over the heatmaps of %s",
+      len(members),
+      members[reference].convention.heatmap_size,
+    )
   return members, loaded[0][1].config
 
 

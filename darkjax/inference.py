@@ -137,6 +137,7 @@ def locate(
   convention: convention_lib.Convention,
   method: str = "dark",
   border: str = "refine",
+  standard: str = "sign",
 ) -> Keypoints:
   """Decodes heatmaps and maps what was found into the image.
 
@@ -147,6 +148,7 @@ def locate(
     method: one of `METHODS`: "integral", the mean of a softmax head's
       probabilities, or a decoder of `decode_heatmaps`, which reads those too.
     border: see `decode_heatmaps`.
+    standard: likewise.
 
   Returns:
     Keypoints in image pixels.
@@ -154,7 +156,8 @@ def locate(
   Raises:
     ValueError: an unknown method, or "integral" for a head that is no softmax.
   """
-  decoded = _decode(heatmaps, convention, method, border)
+  options = {"border": border, "standard": standard}
+  decoded = _decode(heatmaps, convention, method, options)
   return Keypoints(
     geometry.apply_affine(image_from_heatmap, decoded.keypoints),
     decoded.scores,
@@ -162,7 +165,7 @@ def locate(
   )
 
 
-def _decode(heatmaps, convention, method, border) -> decode.Decoded:
+def _decode(heatmaps, convention, method, options) -> decode.Decoded:
   """Keypoints in heatmap px, and scores that suit the head."""
   if method not in METHODS:
     raise ValueError(f"method is one of {list(METHODS)}, got {method!r}")
@@ -175,7 +178,7 @@ def _decode(heatmaps, convention, method, border) -> decode.Decoded:
       )
     return integral.integrate_heatmaps(heatmaps, radius=radius)
   decoded = decode.decode_heatmaps(
-    heatmaps, method=method, blur_kernel=convention.blur_kernel, border=border
+    heatmaps, method=method, blur_kernel=convention.blur_kernel, **options
   )
   if convention.head == "gaussian":
     return decoded

@@ -33,7 +33,15 @@ LEVELS = [
   {"inference", "viz", "image", "boxes", "smoothing", "people"},
   {"step", "guards", "scoring", "results", "frames", "pose", "ensemble"},
   {"curves", "trace", "overlays"},
-  {"collect", "evaluate", "predict", "report", "sources"},
+  {
+    "collect",
+    "evaluate",
+    "grid",
+    "grid_report",
+    "predict",
+    "report",
+    "sources",
+  },
   {"train"},
 ]
 # Rooms that work without these packages.

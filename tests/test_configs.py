@@ -88,7 +88,9 @@ def test_dark_is_unbiased(name):
   assert load(name).loss.name == "mse"
 
 
-@pytest.mark.parametrize("name", BIASED)
+@pytest.mark.parametrize(
+  "name", [*BIASED, "quickstart", "lsp_hrnet_small_128x96"]
+)
 def test_biased_rows_differ_in_four_switches(name):
   assert changes(load(f"{name}_biased"), load(name)) == {
     "convention.quantize": "round",
