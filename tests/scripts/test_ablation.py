@@ -121,7 +121,9 @@ def test_weights_of_the_other_encoder_are_refused(ablation):
 def test_a_limit_leaves_the_others_out_of_the_labels(ablation, tmp_path):
   folder = blobs.write(tmp_path)
   source = coco.load(folder / "people.json", folder, cache_dir=folder / "cache")
-  few, path = ablation.first_people(source, 3, tmp_path)
+  other = tmp_path / "other"
+  other.mkdir()
+  few, path = ablation.first_people(source, 3, other)
   content = json.loads(path.read_text())
   # The third image shows two people, of whom one is left.
   assert few.people.annotation_id.tolist() == [1, 2, 3]
@@ -129,7 +131,7 @@ def test_a_limit_leaves_the_others_out_of_the_labels(ablation, tmp_path):
   assert [image["id"] for image in content["images"]] == [1, 2, 3]
   assert source.num_people == 6
   detected = dataclasses.replace(source, box_source="detections")
-  path = ablation.first_people(detected, 3, tmp_path)[1]
+  path = ablation.first_people(detected, 3, other)[1]
   content = json.loads(path.read_text())
   assert [person["id"] for person in content["annotations"]] == [1, 2, 3, 4]
 
