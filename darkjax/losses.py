@@ -38,7 +38,7 @@ def heatmap_mse(
       f"predicted and target heatmaps must have one shape, got "
       f"{predicted.shape} and {target.shape}"
     )
-  dtype = jnp.promote_types(predicted.dtype, jnp.float32)
+  dtype = jnp.float64 if predicted.dtype == jnp.float64 else jnp.float32
   error = predicted.astype(dtype) - target.astype(dtype)
   return 0.5 * jnp.mean(error**2, (-3, -2)) * weights.astype(dtype) ** 2
 

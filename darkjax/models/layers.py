@@ -171,7 +171,7 @@ class BatchNorm(nn.Module):
     bias = self.param("bias", nn.initializers.zeros, shape, jnp.float32)
     mean = self.variable("batch_stats", "mean", jnp.zeros, shape, jnp.float32)
     var = self.variable("batch_stats", "var", jnp.ones, shape, jnp.float32)
-    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    x = x.astype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32)
     if self.use_running_average:
       return self._normalise(x, mean.value, var.value, scale, bias)
     batch_mean, batch_var, count = self._batch_statistics(x)
