@@ -31,7 +31,7 @@ from darkjax.collect import METHODS, predict, predict_together
 from darkjax.convention import Convention
 from darkjax.ensemble import Member
 from darkjax.metrics import coco
-from darkjax.scoring import People, results, score, table
+from darkjax.scoring import People, read_category_id, results, score, table
 
 __all__ = ("METHODS", "main", "predict", "predict_together", "score", "table")
 
@@ -81,7 +81,13 @@ def _main(flag) -> None:
   )
   print(table(metrics))
   if flag.results:
-    found = results(people, flag.methods[-1], convention.skeleton, nms=flag.nms)
+    found = results(
+      people,
+      flag.methods[-1],
+      convention.skeleton,
+      category_id=read_category_id(annotations),
+      nms=flag.nms,
+    )
     coco.write_results(flag.results, found)
   if flag.picture:
     path = pathlib.Path(flag.picture)

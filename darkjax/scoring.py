@@ -81,27 +81,32 @@ def score(
 
   Returns:
     COCO's ten numbers in percent. For the labels' boxes, whose people are
-    known, also the mean error in image px; where the skeleton has shoulders
-    and hips PCK (percent of labelled keypoints within a share of the torso);
-    where the json has head boxes (MPII's, see data/mpii.py) PCKh, mean and by
-    body part, as in `pck.pckh_table`.
+    known, also the mean error in image px; PCK (percent of labelled keypoints
+    within a share of the torso) or, where the skeleton has no shoulders and
+    hips, boxPCK (a share of the labelled box's larger side); where the json has
+    head boxes (MPII's, see data/mpii.py) PCKh, mean and by body part, as in
+    `pck.pckh_table`.
 
   Raises:
     ValueError: the json has head boxes of some of the people only.
   """
   metrics, stages = {}, Stages()
   known = box_source == GT_BOXES
+  category_id = read_category_id(annotations)
   head_sizes = _head_sizes(people, annotations) if known else None
+  lengths = _lengths(people, annotations, skeleton) if known else {}
   for method in people.keypoints:
     with stages("rescoring and NMS"):
-      found = results(people, method, skeleton, nms=nms)
+      found = results(
+        people, method, skeleton, nms=nms, category_id=category_id
+      )
     with stages("COCO's AP"):
       numbers = coco.average_precision(
         annotations, found, sigmas=skeleton.sigmas, box_source=box_source
       )
     if known:
       with stages("distances"):
-        numbers |= _distances(people, method, skeleton, box_source)
+        numbers |= _distances(people, method, lengths, box_source)
         numbers |= _pckh(people, method, head_sizes, box_source)
     metrics |= {f"{method}/{name}": value for name, value in numbers.items()}
   _LOG.info("scored %d people: %s", len(people.image_ids), stages.describe())
@@ -129,20 +134,36 @@ def results(
   )
 
 
-def _distances(people, method, skeleton, box_source) -> dict[str, float]:
-  found, truth, visible = (
-    people.keypoints[method],
-    people.truth,
-    people.visible,
-  )
-  numbers = {f"error_px/{box_source}": pck.mean_error(found, truth, visible)}
-  if not {"left_shoulder", "right_hip"} <= set(skeleton.keypoint_names):
-    return numbers
-  torso = pck.torso_length(truth, visible, skeleton)
-  for threshold in PCK_THRESHOLDS:
-    share = pck.pck(found, truth, visible, torso, threshold).mean
-    numbers[f"PCK@{threshold}/{box_source}"] = 100 * share
+def read_category_id(annotations: str | pathlib.Path) -> int:
+  """Id of the first category of a json that has keypoints; COCO's person is 1.
+
+  Several such categories are scored as one, see `coco_eval`.
+  """
+  categories = json.loads(pathlib.Path(annotations).read_text())["categories"]
+  with_keypoints = [c for c in categories if c.get("keypoints")]
+  return (with_keypoints or categories)[0]["id"]
+
+
+def _distances(people, method, lengths, box_source) -> dict[str, float]:
+  measured = people.keypoints[method], people.truth, people.visible
+  numbers = {f"error_px/{box_source}": pck.mean_error(*measured)}
+  for name, length in lengths.items():
+    for threshold in PCK_THRESHOLDS:
+      share = pck.pck(*measured, length, threshold).mean
+      numbers[f"{name}@{threshold}/{box_source}"] = 100 * share
   return numbers
+
+
+def _lengths(people, annotations, skeleton) -> dict[str, np.ndarray]:
+  """What PCK is a share of, [N] by name: the torso, or the larger box side."""
+  if {"left_shoulder", "right_hip"} <= set(skeleton.keypoint_names):
+    torso = pck.torso_length(people.truth, people.visible, skeleton)
+    return {"PCK": torso}
+  content = json.loads(pathlib.Path(annotations).read_text())
+  boxes = {p["id"]: p["bbox"] for p in content["annotations"]}
+  unknown = [np.nan] * 4
+  boxes = [boxes.get(int(i), unknown) for i in people.annotation_ids]
+  return {"boxPCK": pck.box_length(np.array(boxes).reshape(-1, 4))}
 
 
 def _head_sizes(people, annotations) -> np.ndarray | None:

@@ -9,6 +9,8 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from darkjax import keypoint_names
+
 
 @dataclasses.dataclass(frozen=True)
 class Skeleton:
@@ -186,8 +188,6 @@ _BY_NAME = {skeleton.name: skeleton for skeleton in (COCO, MPII, LSP)}
 # shoulders, a body keypoint rather than a facial one.
 DEFAULT_SIGMA = 0.079
 
-_LOWER_BODY_WORDS = ("hip", "knee", "ankle", "heel", "toe", "foot", "pelvis")
-
 
 def get_skeleton(name: str) -> Skeleton:
   """The built-in skeleton called `name`: coco, mpii or lsp.
@@ -213,13 +213,14 @@ def from_coco_category(
   """The skeleton that a category of a COCO json file describes.
 
   What the file does not say is read from the names: `left_x` pairs with
-  `right_x` (also `x_left`, `l_x`, `lx`...), names of hips and below are the
+  `right_x` (also `x_left`, `l_x`, `x.L`...), names of hips and below are the
   lower body, and sigmas are those of the same name in COCO, MPII or LSP, else
   `DEFAULT_SIGMA`.
 
   Args:
     category: with `name`, `keypoints` (K names) and optionally `skeleton`
-      (pairs that count from 1), `sigmas` and `flip_pairs` (count from 0).
+      (pairs that count from 1), `sigmas`, `flip_pairs`, `upper_body` and
+      `lower_body` (indices that count from 0).
     sigmas: K OKS sigmas, in place of the file's.
     flip_pairs: index pairs from 0, in place of the file's or the guessed ones.
     num_keypoints: K that the caller expects, for instance the third of the
@@ -236,13 +237,14 @@ def from_coco_category(
   """
   names = tuple(category.get("keypoints") or ())
   _check_category(category, names, num_keypoints)
-  lower = tuple(
-    i
-    for i, name in enumerate(names)
-    if any(word in name.lower() for word in _LOWER_BODY_WORDS)
-  )
+  everything = range(len(names))
+  guessed = [i for i in everything if keypoint_names.is_lower_body(names[i])]
+  lower = _first(category.get("lower_body"), guessed)
+  upper = [i for i in everything if i not in lower]
   pairs = _first(
-    flip_pairs, category.get("flip_pairs"), guess_flip_pairs(names)
+    flip_pairs,
+    category.get("flip_pairs"),
+    keypoint_names.guess_flip_pairs(names),
   )
   return Skeleton(
     name=str(category.get("name", "custom")),
@@ -251,8 +253,8 @@ def from_coco_category(
     limbs=tuple(
       (int(a) - 1, int(b) - 1) for a, b in category.get("skeleton") or ()
     ),
-    upper_body=tuple(i for i in range(len(names)) if i not in lower),
-    lower_body=lower,
+    upper_body=_tuples(_first(category.get("upper_body"), upper)),
+    lower_body=_tuples(lower),
     sigmas=tuple(
       float(s)
       for s in _first(sigmas, category.get("sigmas"), guess_sigmas(names))
@@ -275,32 +277,6 @@ def _check_category(category, names, num_keypoints) -> None:
       f"category {category.get('name')!r} names {len(names)} keypoints, but "
       f"the annotations hold {num_keypoints}; they must agree"
     )
-
-
-def guess_flip_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
-  """(left, right) index pairs of names that differ only in their side.
-
-  >>> guess_flip_pairs(["nose", "left_eye", "right_eye"])
-  ((1, 2),)
-  """
-  index = {name.lower(): i for i, name in enumerate(names)}
-  pairs = []
-  for left, i in index.items():
-    for right in _mirrored_spellings(left):
-      if right in index and index[right] != i:
-        pairs.append((i, index[right]))
-        break
-  return tuple(pairs)
-
-
-def _mirrored_spellings(left: str) -> list[str]:
-  """What the right twin of a left keypoint may be called."""
-  spellings = [left.replace("left", "right")]
-  if left.startswith(("l_", "l-", "l ")):
-    spellings.append("r" + left[1:])
-  if left.endswith(("_l", "-l", " l", ".l")):
-    spellings.append(left[:-1] + "r")
-  return [name for name in spellings if name != left]
 
 
 def guess_sigmas(names: Sequence[str]) -> tuple[float, ...]:

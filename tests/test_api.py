@@ -25,6 +25,7 @@ LEVELS = [
     "startup",
     "distributed",
     "stages",
+    "keypoint_names",
     "skeletons",
     "geometry",
     "convention",

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from darkjax import skeletons
+from darkjax import keypoint_names, skeletons
 
 BUILT_IN = [skeletons.COCO, skeletons.MPII, skeletons.LSP]
 
@@ -73,12 +73,12 @@ def test_category_of_coco_gives_the_built_in_skeleton():
   ],
 )
 def test_flip_pairs_are_guessed_from_names(names):
-  assert skeletons.guess_flip_pairs(["palm", *names]) == ((1, 2),)
+  assert keypoint_names.guess_flip_pairs(["palm", *names]) == ((1, 2),)
 
 
 def test_names_that_only_look_sided_are_not_paired():
   # "lip" becomes "rip" when l is read as a side.
-  assert skeletons.guess_flip_pairs(["lip", "rip", "tail"]) == ()
+  assert keypoint_names.guess_flip_pairs(["lip", "rip", "tail"]) == ()
 
 
 @pytest.mark.parametrize(

@@ -223,9 +223,11 @@ def half_body(
 
   Returns:
     center [2] and scale [2], image px, or None where the half has fewer than 2
-    keypoints or no extent.
+    keypoints or no extent, and where the skeleton has no two halves (a hand).
   """
   is_upper = np.isin(np.arange(len(labelled)), skeleton.upper_body)
+  if is_upper.all() or not is_upper.any():
+    return None
   upper = keypoints_image[labelled & is_upper]
   lower = keypoints_image[labelled & ~is_upper]
   if prefer_upper and len(upper) > _HALF_MORE_THAN:

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from darkjax import skeletons
+from darkjax import keypoint_names
 from darkjax.data.findings import (
   NOTE,
   WARNING,
@@ -59,7 +59,9 @@ def _names(labels: Labels) -> Iterator[Finding]:
   names, pairs = skeleton.keypoint_names, skeleton.flip_pairs
   paired = {i for pair in pairs for i in pair}
   alone = [
-    name for i, name in enumerate(names) if i not in paired and _sided(name)
+    name
+    for i, name in enumerate(names)
+    if i not in paired and keypoint_names.has_side(name)
   ]
   if alone:
     yield Finding(
@@ -72,16 +74,17 @@ def _names(labels: Labels) -> Iterator[Finding]:
       "the category (index pairs from 0), or set augmentation.flip_probability "
       "to 0 and evaluate.flip_test to False",
     )
-  if not pairs and len(names) > 1 and not alone:
+  told = "flip_pairs" in labels.content.category
+  if not pairs and len(names) > 1 and not alone and not told:
     yield Finding(
       NOTE,
       "no-flip-pairs",
       "no two keypoints trade places in a mirrored image: no names say left "
       "and right, and the category has no 'flip_pairs'",
-      "nothing need be done where that is so (a hand, a tool; a mirrored left "
-      "hand is a right one); else give 'flip_pairs', index pairs from 0",
+      "give 'flip_pairs' in the category, index pairs from 0; an empty list "
+      "where that is so (a hand: a mirrored left hand is a right one)",
     )
-  guessed = {frozenset(p) for p in skeletons.guess_flip_pairs(names)}
+  guessed = {frozenset(p) for p in keypoint_names.guess_flip_pairs(names)}
   differing = guessed - {frozenset(p) for p in pairs}
   if pairs and differing:
     shown = ["/".join(names[i] for i in sorted(p)) for p in differing]
@@ -93,11 +96,6 @@ def _names(labels: Labels) -> Iterator[Finding]:
       "correct 'flip_pairs' (index pairs from 0), or drop the field, and the "
       "names are used",
     )
-
-
-def _sided(name: str) -> bool:
-  words = name.lower().replace("-", "_").replace(" ", "_").split("_")
-  return bool({"left", "right"} & set(words))
 
 
 def _across(people, pairs) -> tuple[np.ndarray, np.ndarray]:

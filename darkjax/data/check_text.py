@@ -87,7 +87,7 @@ def _skeleton(labels, facts) -> Iterator[tuple[str, str]]:
   known = f"built-in skeleton {skeleton.name!r}"
   builtin = skeleton.name != category.get("name") and skeleton.name
   pairs = len(skeleton.flip_pairs)
-  source = "the category" if category.get("flip_pairs") else "the names"
+  source = "the category" if "flip_pairs" in category else "the names"
   yield (
     "left, right",
     f"{pairs} pairs, from " + (known if builtin else source),

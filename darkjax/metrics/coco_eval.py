@@ -43,7 +43,8 @@ def average_precision(
 
   AP and AR are means over OKS 0.50, 0.55, ... 0.95; AP50 and AP75 are at one
   OKS; M is people of 32² to 96² px² by their annotated area, L larger ones.
-  At most 20 people per image count. Crowds and people without labelled
+  At most 20 people per image count. Categories with the same keypoints (kinds
+  of animals) are scored as one. Crowds and people without labelled
   keypoints neither help nor hurt. A number is -1, not 0, where nobody could be
   found: APM is -1 when the file has no person of medium area, all ten are
   when no image has a person with labelled keypoints.
@@ -94,9 +95,12 @@ def _load_truth(annotations, num_keypoints: int) -> COCO:
   categories = [c for c in content["categories"] if c.get("keypoints")]
   categories = categories or list(content["categories"])
   people = _people(content["annotations"], categories, num_keypoints, source)
-  images = list(content["images"])
   return _index(
-    {"images": images, "categories": categories, "annotations": people}
+    {
+      "images": list(content["images"]),
+      "categories": categories,
+      "annotations": people,
+    }
   )
 
 
@@ -107,12 +111,13 @@ def _people(annotations, categories, num_keypoints: int, source: str):
   people with the same id.
   """
   scored = {category["id"] for category in categories}
+  one = {"category_id": categories[0]["id"]} if categories else {}
   people = [p for p in annotations if p.get("category_id") in scored]
   people = [_with_defaults(person, num_keypoints) for person in people]
   for person in people:
     _check_annotation(person, num_keypoints, source)
   return [
-    {**person, "id": number, "num_keypoints": _labelled(person)}
+    {**person, **one, "id": number, "num_keypoints": _labelled(person)}
     for number, person in enumerate(people, start=1)
   ]
 
@@ -135,7 +140,8 @@ def _load_results(truth: COCO, results, num_keypoints: int) -> COCO:
   if not results:  # loadRes looks at the first result to learn its kind
     return _index({**truth.dataset, "annotations": []})
   with contextlib.redirect_stdout(io.StringIO()):
-    return truth.loadRes([dict(result) for result in results])
+    one = {"category_id": truth.dataset["categories"][0]["id"]}
+    return truth.loadRes([{**result, **one} for result in results])
 
 
 def _index(dataset: dict[str, Any]) -> COCO:

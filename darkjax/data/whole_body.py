@@ -1,0 +1,219 @@
+"""Hands of 21 and whole bodies of 133 keypoints: categories, and a converter.
+
+`python -m darkjax.data.whole_body --annotations=coco_wholebody_val_v1.0.json
+--out=whole_body_val.json` turns COCO-WholeBody's labels, which keep the parts
+of a person in fields of their own, into one list of 133 keypoints under a
+category that says names, flip pairs, limbs and sigmas; coco.py then loads the
+result like any other file. For a file of hands put `hand_category()` into it.
+
+The order is the official evaluation's: 17 of COCO's body, 6 of the feet, 68 of
+the face (iBUG's order, whose first point is at the person's right), 21 of the
+left and 21 of the right hand.
+
+Reference: Jin et al., Whole-Body Human Pose Estimation in the Wild (ECCV 2020,
+arXiv:2007.11858), data_format.md and evaluation/myeval_wholebody.py of
+github.com/jin-s13/COCO-WholeBody, where the sigmas are from.
+"""
+
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from darkjax import skeletons
+from darkjax.data import coco_json
+
+_FINGERS = ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky")
+HAND_NAMES = (
+  "wrist",
+  *(f"{finger}_{joint}" for finger in _FINGERS for joint in range(1, 5)),
+)
+# From the wrist out along each finger.
+HAND_LIMBS = tuple(
+  (0 if k % 4 == 1 else k - 1, k) for k in range(1, len(HAND_NAMES))
+)
+HAND_SIGMAS = (
+  0.029, 0.022, 0.035, 0.037, 0.047, 0.026, 0.025, 0.024, 0.035, 0.018, 0.024,
+  0.022, 0.026, 0.017, 0.021, 0.021, 0.032, 0.020, 0.019, 0.022, 0.031,
+)  # fmt: skip
+
+FOOT_NAMES = tuple(
+  f"{side}_{part}"
+  for side in ("left", "right")
+  for part in ("big_toe", "small_toe", "heel")
+)
+_FOOT_SIGMAS = (0.068, 0.066, 0.066, 0.092, 0.094, 0.094)
+# Ankle to heel, heel to toes; indices in the whole body.
+_FOOT_LIMBS = ((15, 19), (19, 17), (19, 18), (16, 22), (22, 20), (22, 21))
+
+FACE_NAMES = tuple(f"face_{k}" for k in range(68))
+_FACE_SIGMAS = (
+  0.042, 0.043, 0.044, 0.043, 0.040, 0.035, 0.031, 0.025, 0.020, 0.023, 0.029,
+  0.032, 0.037, 0.038, 0.043, 0.041, 0.045, 0.013, 0.012, 0.011, 0.011, 0.012,
+  0.012, 0.011, 0.011, 0.013, 0.015, 0.009, 0.007, 0.007, 0.007, 0.012, 0.009,
+  0.008, 0.016, 0.010, 0.017, 0.011, 0.009, 0.011, 0.009, 0.007, 0.013, 0.008,
+  0.011, 0.012, 0.010, 0.034, 0.008, 0.008, 0.009, 0.008, 0.008, 0.007, 0.010,
+  0.008, 0.009, 0.009, 0.009, 0.007, 0.007, 0.008, 0.011, 0.008, 0.008, 0.008,
+  0.010, 0.008,
+)  # fmt: skip
+# (left, right): jaw, brows, nostrils, eyes, outer mouth, inner mouth.
+_FACE_PAIRS = (
+  *((16 - k, k) for k in range(8)),
+  *((43 - k, k) for k in range(17, 22)),
+  (35, 31), (34, 32),
+  (45, 36), (44, 37), (43, 38), (42, 39), (47, 40), (46, 41),
+  (54, 48), (53, 49), (52, 50), (55, 59), (56, 58),
+  (64, 60), (63, 61), (65, 67),
+)  # fmt: skip
+# First and last point of each line of the face, and whether it is closed.
+_FACE_LINES = (
+  (0, 16, False),
+  (17, 21, False),
+  (22, 26, False),
+  (27, 30, False),
+  (31, 35, False),
+  (36, 41, True),
+  (42, 47, True),
+  (48, 59, True),
+  (60, 67, True),
+)
+
+# Field of COCO-WholeBody's annotations and its number of keypoints.
+_PARTS = {
+  "keypoints": 17,
+  "foot_kpts": 6,
+  "face_kpts": 68,
+  "lefthand_kpts": 21,
+  "righthand_kpts": 21,
+}
+_FACE, _LEFT_HAND, _RIGHT_HAND = 23, 91, 112
+
+
+def hand_category(category_id: int = 1) -> dict[str, Any]:
+  """A category of one hand, left or right: no two points trade places."""
+  return {
+    "id": category_id,
+    "name": "hand",
+    "keypoints": list(HAND_NAMES),
+    "flip_pairs": [],
+    "skeleton": _from_one(HAND_LIMBS),
+    "sigmas": list(HAND_SIGMAS),
+  }
+
+
+def category(category_id: int = 1) -> dict[str, Any]:
+  """A category of people with 133 keypoints."""
+  body = skeletons.COCO
+  names = (
+    *body.keypoint_names,
+    *FOOT_NAMES,
+    *FACE_NAMES,
+    *(f"left_hand_{name}" for name in HAND_NAMES),
+    *(f"right_hand_{name}" for name in HAND_NAMES),
+  )
+  pairs = (
+    *body.flip_pairs,
+    *((k, k + 3) for k in range(17, 20)),
+    *((_FACE + left, _FACE + right) for left, right in _FACE_PAIRS),
+    *((_LEFT_HAND + k, _RIGHT_HAND + k) for k in range(len(HAND_NAMES))),
+  )
+  limbs = (
+    *body.limbs,
+    *_FOOT_LIMBS,
+    *((_FACE + a, _FACE + b) for a, b in _face_limbs()),
+    *((9, _LEFT_HAND), (10, _RIGHT_HAND)),  # wrist to hand
+    *((_LEFT_HAND + a, _LEFT_HAND + b) for a, b in HAND_LIMBS),
+    *((_RIGHT_HAND + a, _RIGHT_HAND + b) for a, b in HAND_LIMBS),
+  )
+  sigmas = (*body.sigmas, *_FOOT_SIGMAS, *_FACE_SIGMAS, *HAND_SIGMAS * 2)
+  return {
+    "id": category_id,
+    "name": "person",
+    "keypoints": list(names),
+    "flip_pairs": [list(pair) for pair in pairs],
+    "skeleton": _from_one(limbs),
+    "sigmas": list(sigmas),
+  }
+
+
+def _face_limbs() -> list[tuple[int, int]]:
+  limbs = []
+  for first, last, closed in _FACE_LINES:
+    limbs += [(k, k + 1) for k in range(first, last)]
+    limbs += [(last, first)] * closed
+  return limbs
+
+
+def _from_one(limbs) -> list[list[int]]:
+  """COCO's files count the ends of limbs from 1."""
+  return [[a + 1, b + 1] for a, b in limbs]
+
+
+def to_coco(annotations: str | os.PathLike[str]) -> dict[str, Any]:
+  """COCO-WholeBody's labels with 133 keypoints in one list.
+
+  Parts that the file calls not valid, or does not have, are not labelled.
+  Everything else stays: images, boxes, areas (of the body's mask), crowds.
+
+  Args:
+    annotations: coco_wholebody_train_v1.0.json or coco_wholebody_val_v1.0.json.
+
+  Returns:
+    The content of a COCO keypoint json.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: malformed, or a part of another length.
+  """
+  content = coco_json.read_content(annotations)
+  return {
+    "images": list(content.images.values()),
+    "annotations": [_merged(a, annotations) for a in content.annotations],
+    "categories": [category(content.category["id"])],
+  }
+
+
+def _merged(annotation: Mapping[str, Any], path) -> dict[str, Any]:
+  parts = [
+    _part(annotation, field, count, path) for field, count in _PARTS.items()
+  ]
+  keypoints = [number for part in parts for number in part]
+  kept = {
+    name: value
+    for name, value in annotation.items()
+    if not name.endswith(("_kpts", "_valid"))
+  }
+  return kept | {
+    "keypoints": keypoints,
+    "num_keypoints": sum(flag > 0 for flag in keypoints[2::3]),
+  }
+
+
+def _part(annotation, field: str, count: int, path) -> list[float]:
+  numbers = annotation.get(field)
+  valid = annotation.get(field.replace("_kpts", "_valid"), True)
+  if numbers is None or not valid:
+    return [0.0] * (3 * count)
+  if len(numbers) != 3 * count:
+    raise ValueError(
+      f"{path}: annotation {annotation.get('id')} should hold {count} times "
+      f"x, y, visibility in {field!r} as COCO-WholeBody's files do, got "
+      f"{len(numbers)} numbers"
+    )
+  return list(numbers)
+
+
+if __name__ == "__main__":
+  from absl import app, flags
+
+  _IN = flags.DEFINE_string("annotations", None, "Its json.", required=True)
+  _OUT = flags.DEFINE_string("out", None, "json to write.", required=True)
+
+  def _main(argv):
+    del argv
+    content = to_coco(_IN.value)
+    pathlib.Path(_OUT.value).write_text(json.dumps(content))
+    print(f"{_OUT.value}: {len(content['annotations'])} people")
+
+  app.run(_main)
