@@ -98,3 +98,15 @@ def test_bad_categories_are_refused(category, options, message):
 def test_unknown_name_lists_the_known():
   with pytest.raises(ValueError, match="coco, mpii, lsp"):
     skeletons.get_skeleton("hand")
+
+
+def test_categories_may_say_the_halves_of_the_body():
+  category = {"name": "cat", "keypoints": ["ear", "paw", "hip"]}
+  guessed = skeletons.from_coco_category(category)
+  assert (guessed.upper_body, guessed.lower_body) == ((0, 1), (2,))
+  said = skeletons.from_coco_category({**category, "lower_body": [1, 2]})
+  assert (said.upper_body, said.lower_body) == ((0,), (1, 2))
+  said = skeletons.from_coco_category(
+    {**category, "upper_body": [0], "lower_body": []}
+  )
+  assert (said.upper_body, said.lower_body) == ((0,), ())

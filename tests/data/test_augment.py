@@ -257,3 +257,16 @@ def test_from_config_takes_degrees():
 def test_impossible_settings_are_refused(wrong):
   with pytest.raises(ValueError, match=f"{next(iter(wrong))} must lie"):
     augment.Augmentation(**wrong)
+
+
+@pytest.mark.parametrize("upper", [(), tuple(range(12))])
+def test_a_skeleton_without_two_halves_has_no_half_body(upper):
+  names = tuple(f"tip_{k}" for k in range(12))
+  hand = skeletons.from_coco_category(
+    {"name": "hand", "keypoints": names, "upper_body": upper}
+  )
+  keypoints = np.random.default_rng(3).uniform(0, 50, (12, 2))
+  part = augment.half_body(
+    keypoints, np.ones(12, bool), skeleton=hand, prefer_upper=True, aspect=0.75
+  )
+  assert part is None

@@ -304,6 +304,21 @@ def test_other_categories_are_left_alone():
   assert metrics["AP/gt_boxes"] == FULL
 
 
+def test_categories_of_the_same_keypoints_are_scored_as_one():
+  people = _two_people()
+  people[1]["category_id"] = 7
+  content = _file(people)
+  content["categories"][0]["id"] = 4
+  people[0]["category_id"] = 4
+  content["categories"].append({**content["categories"][0], "id": 7})
+  found = [_result(person) | {"category_id": 4} for person in people]
+  scores = coco.average_precision(content, found, sigmas=SIGMAS)
+  assert scores["AP/gt_boxes"] == scores["AR/gt_boxes"] == FULL
+  found.pop()
+  scores = coco.average_precision(content, found, sigmas=SIGMAS)
+  assert scores["AR/gt_boxes"] == pytest.approx(50.0)
+
+
 def test_inputs_stay_as_they_were_and_nothing_is_printed(capsys):
   file = _file(_two_people())
   results = [_result(p) for p in file["annotations"]]

@@ -1,0 +1,106 @@
+"""Hands and whole bodies: the category, and COCO-WholeBody's files."""
+
+import json
+
+import numpy as np
+import pytest
+
+from darkjax import skeletons
+from darkjax.data import coco_json, whole_body
+
+
+def test_the_whole_body_is_coco_and_its_parts():
+  skeleton = skeletons.from_coco_category(whole_body.category())
+  names = skeleton.keypoint_names
+  # 17 + 6 + 68 + 21 + 21.
+  assert len(names) == 133
+  assert names[:17] == skeletons.COCO.keypoint_names
+  assert skeleton.sigmas[:17] == skeletons.COCO.sigmas
+  assert (names[91], names[112]) == ("left_hand_wrist", "right_hand_wrist")
+  assert skeleton.sigmas[91:112] == skeleton.sigmas[112:]
+  # By the official code: outer corners of the eyes, chin, foot.
+  assert skeleton.sigmas[23 + 36] == 0.017
+  assert skeleton.sigmas[23 + 8] == 0.020
+  assert skeleton.sigmas[17] == 0.068
+
+
+def test_mirroring_keeps_the_middle_and_trades_the_sides():
+  skeleton = skeletons.from_coco_category(whole_body.category())
+  for k, flipped in enumerate(skeleton.flip_indices):
+    name, other = skeleton.keypoint_names[k], skeleton.keypoint_names[flipped]
+    if "left" in name:
+      assert other == name.replace("left", "right")
+  middle = [k for k, f in enumerate(skeleton.flip_indices) if k == f]
+  # iBUG's middle line: chin, ridge and tip of the nose, lips.
+  face = [8, 27, 28, 29, 30, 33, 51, 57, 62, 66]
+  assert middle == [0, *(23 + k for k in face)]
+  # Limbs of one side are limbs of the other.
+  limbs = {frozenset(limb) for limb in skeleton.limbs}
+  flip = skeleton.flip_indices
+  assert {frozenset(flip[k] for k in limb) for limb in limbs} == limbs
+
+
+def test_a_hand_is_a_tree_from_the_wrist():
+  skeleton = skeletons.from_coco_category(whole_body.hand_category())
+  assert skeleton.num_keypoints == 21
+  assert skeleton.flip_pairs == skeleton.lower_body == ()
+  assert [b for _, b in skeleton.limbs] == list(range(1, 21))
+  assert [a for a, _ in skeleton.limbs if a == 0] == [0] * 5
+
+
+def official(**changes) -> dict:
+  """An annotation with the fields of COCO-WholeBody's data_format.md."""
+  parts = {"keypoints": 17, "foot_kpts": 6, "face_kpts": 68}
+  parts |= {"lefthand_kpts": 21, "righthand_kpts": 21}
+  fields = {
+    name: np.stack([np.full(n, i), np.arange(n), np.full(n, 2)], -1)
+    for i, (name, n) in enumerate(parts.items(), start=1)
+  }
+  return {
+    "id": 7,
+    "image_id": 1,
+    "category_id": 1,
+    "iscrowd": 0,
+    "bbox": [0, 0, 60, 70],
+    "area": 2000.0,
+    "num_keypoints": 17,
+    "face_box": [0, 0, 9, 9],
+    "face_valid": True,
+    "lefthand_valid": False,
+    "righthand_valid": True,
+    "foot_valid": True,
+    **{name: numbers.ravel().tolist() for name, numbers in fields.items()},
+    **changes,
+  }
+
+
+def write(folder, annotation) -> str:
+  path = folder / "coco_wholebody.json"
+  names = list(skeletons.COCO.keypoint_names)
+  content = {
+    "images": [{"id": 1, "file_name": "1.jpg", "height": 80, "width": 90}],
+    "annotations": [annotation],
+    "categories": [{"id": 1, "name": "person", "keypoints": names}],
+  }
+  path.write_text(json.dumps(content))
+  return path
+
+
+def test_parts_are_joined_and_invalid_ones_left_out(tmp_path):
+  content = whole_body.to_coco(write(tmp_path, official()))
+  (person,) = content["annotations"]
+  keypoints = np.array(person["keypoints"]).reshape(133, 3)
+  expected = np.repeat([1, 2, 3, 0, 5], [17, 6, 68, 21, 21])
+  np.testing.assert_array_equal(keypoints[:, 0], expected)
+  np.testing.assert_array_equal(keypoints[:, 2] > 0, expected > 0)
+  assert person["num_keypoints"] == 133 - 21
+  assert person["bbox"] == [0, 0, 60, 70]
+  path = tmp_path / "joined.json"
+  path.write_text(json.dumps(content))
+  assert coco_json.read_annotations(path).skeleton.num_keypoints == 133
+
+
+def test_other_lengths_are_refused(tmp_path):
+  path = write(tmp_path, official(face_kpts=[1, 2, 2]))
+  with pytest.raises(ValueError, match=r"annotation 7.*68 times.*face_kpts"):
+    whole_body.to_coco(path)
