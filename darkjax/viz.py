@@ -1,5 +1,6 @@
 """Pictures of people and their keypoints."""
 
+import functools
 import json
 import math
 import pathlib
@@ -13,6 +14,8 @@ from darkjax.skeletons import Skeleton
 # Colours of the person's left, right and middle, apart for most eyes.
 _LEFT, _RIGHT, _MIDDLE = (255, 140, 0), (0, 170, 255), (120, 230, 90)
 _TRUTH = (255, 255, 255)
+# Two methods on one person, as in the paper's Fig. 5; red is a dark one.
+_FOUND, _BASELINE = (213, 40, 0), (0, 220, 255)
 
 
 def draw_skeleton(
@@ -22,6 +25,7 @@ def draw_skeleton(
   *,
   shown: np.ndarray | None = None,
   covariances: np.ndarray | None = None,
+  color: tuple[int, int, int] | None = None,
 ) -> Image.Image:
   """A copy of the image with one person's limbs and keypoints drawn.
 
@@ -34,6 +38,7 @@ def draw_skeleton(
     shown: [K] booleans; a limb needs both its ends. All by default.
     covariances: [K, 2, 2], px² of the image, drawn as ellipses of one standard
       deviation under the limbs; none where nan.
+    color: RGB of everything, in place of the sides' colours.
 
   Returns:
     RGB, same size.
@@ -44,6 +49,7 @@ def draw_skeleton(
     skeleton,
     shown=None if shown is None else np.asarray(shown)[None],
     covariances=None if covariances is None else np.asarray(covariances)[None],
+    color=color,
   )
 
 
@@ -54,6 +60,7 @@ def draw_people(
   *,
   shown: np.ndarray | None = None,
   covariances: np.ndarray | None = None,
+  color: tuple[int, int, int] | None = None,
 ) -> Image.Image:
   """A copy of the image with N people drawn, see `draw_skeleton`.
 
@@ -65,6 +72,7 @@ def draw_people(
     skeleton: its limbs and names.
     shown: [N, K] booleans.
     covariances: [N, K, 2, 2].
+    color: RGB of everything.
 
   Returns:
     RGB, same size.
@@ -75,11 +83,11 @@ def draw_people(
   drawn &= True if shown is None else np.asarray(shown, bool)
   for n in np.flatnonzero(drawn.any(-1)):
     ellipses = () if covariances is None else _ellipses(covariances[n])
-    _draw_person(picture, keypoints[n], skeleton, drawn[n], ellipses)
+    _draw_person(picture, keypoints[n], skeleton, drawn[n], ellipses, color)
   return picture
 
 
-def _draw_person(picture, keypoints, skeleton, shown, ellipses) -> None:
+def _draw_person(picture, keypoints, skeleton, shown, ellipses, color) -> None:
   """Draws into the picture, on a layer as large as the person.
 
   The layer is drawn enlarged and reduced, for smooth edges.
@@ -95,23 +103,25 @@ def _draw_person(picture, keypoints, skeleton, shown, ellipses) -> None:
   layer = Image.new("RGBA", tuple(int(zoom * length) for length in size))
   points = (np.where(shown[:, None], keypoints, 0.0) + 0.5 - corner) * zoom
   outlines = {k: (o + 0.5 - corner) * zoom for k, o in outlines.items()}
-  _draw_limbs(layer, points, skeleton, shown, outlines, zoom * width)
+  colors = _colors(skeleton, color)
+  _draw_limbs(layer, points, skeleton, shown, outlines, zoom * width, colors)
   layer = layer.reduce(zoom)
   picture.paste(layer, tuple(int(c) for c in corner), layer)
 
 
-def _draw_limbs(layer, points, skeleton, shown, outlines, width) -> None:
+def _draw_limbs(
+  layer, points, skeleton, shown, outlines, width, colors
+) -> None:
   """Ellipses, limbs over them, keypoints on top; all in px of the layer."""
   draw = ImageDraw.Draw(layer)
   points = [tuple(point) for point in points]
   for k, outline in outlines.items():
-    _ellipse(draw, outline, _side_color(skeleton, k, k), width)
+    _ellipse(draw, outline, colors(k, k), width)
   for a, b in skeleton.limbs:
     if shown[a] and shown[b]:
-      color = _side_color(skeleton, a, b)
-      draw.line([points[a], points[b]], color, max(1, round(width)))
+      draw.line([points[a], points[b]], colors(a, b), max(1, round(width)))
   for k in np.flatnonzero(shown):
-    _dot(draw, points[k], width, _side_color(skeleton, k, k))
+    _dot(draw, points[k], width, colors(k, k))
 
 
 def _patch(points, margin, picture_size):
@@ -158,6 +168,13 @@ def _ellipse(draw, outline, color, width) -> None:
   draw.line([*outline, outline[0]], (*color, 200), max(1, round(width / 2)))
 
 
+def _colors(skeleton: Skeleton, color):
+  """(index, index of a limb's ends) -> RGB."""
+  if color is not None:
+    return lambda a, b: color
+  return functools.partial(_side_color, skeleton)
+
+
 def _side_color(skeleton: Skeleton, a: int, b: int) -> tuple[int, int, int]:
   names = [skeleton.keypoint_names[i] for i in (a, b)]
   for side, color in (("left", _LEFT), ("right", _RIGHT)):
@@ -190,6 +207,7 @@ def person_tile(
   *,
   truth: np.ndarray,
   visible: np.ndarray,
+  baseline: np.ndarray | None = None,
   size: tuple[int, int] = (240, 180),
 ) -> Image.Image:
   """The part of a photograph around a person, with the keypoints drawn.
@@ -201,6 +219,8 @@ def person_tile(
     truth: [K, 2] labelled, px of the photograph; drawn as small white dots.
     visible: [K], above 0 where labelled; other keypoints are not drawn, unless
       none is labelled.
+    baseline: [K, 2] found by another method, px of the photograph; drawn below
+      in cyan, and the keypoints then in red.
     size: (height, width) of the tile, px.
 
   Returns:
@@ -222,7 +242,13 @@ def person_tile(
   def to_tile(points):
     return (np.asarray(points) + 0.5 - corner) * zoom - 0.5
 
-  tile = draw_skeleton(tile, to_tile(keypoints), skeleton, shown=shown)
+  color = None
+  if baseline is not None:
+    color, options = _FOUND, {"shown": shown, "color": _BASELINE}
+    tile = draw_skeleton(tile, to_tile(baseline), skeleton, **options)
+  tile = draw_skeleton(
+    tile, to_tile(keypoints), skeleton, shown=shown, color=color
+  )
   draw = ImageDraw.Draw(tile)
   for x, y in to_tile(truth[labelled]):
     _dot(draw, (x + 0.5, y + 0.5), 1.5, _TRUTH)

@@ -1,0 +1,186 @@
+r"""What each decoder makes of a trained network's heatmaps.
+
+    python scripts/compare_decoders.py --checkpoint=runs/quickstart
+
+runs the network once over the people the run was evaluated on and reads the
+same heatmaps with every decoder, and with DARK at several sizes of the blur.
+Prints one markdown row each; the columns are shares and means over all labelled
+keypoints inside the map:
+
+  mean         error in image px
+  near         error in heatmap px, over keypoints whose maximum is within 2
+               heatmap px of the label: what a decoder can do something about
+  <= 0.25 px   share of keypoints with at most that error, heatmap px
+  <= 0.5 px    the same
+
+--heatmaps=FILE.npz also writes the maps as PyTorch has them, [N, K, H, W], with
+the labels in heatmap px, to try decoders elsewhere.
+"""
+
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from absl import app, flags
+
+from darkjax import checkpoint, convention, geometry, inference, models, startup
+from darkjax.heatmaps import decode_heatmaps
+
+NEAR = 2.0  # heatmap px from the label: found, but for the fraction
+KERNELS = (1, 3, 5, 7, 11)
+HEADER = ("decoder", "mean", "near", "<= 0.25 px", "<= 0.5 px")
+
+
+class Maps(NamedTuple):
+  """The heatmaps of N people and what is true of them.
+
+  Attributes:
+    heatmaps: [N, H, W, K] float32.
+    truth: [N, K, 2] labels, heatmap px.
+    labelled: [N, K] bool, and inside the map.
+    image_from_heatmap: [N, 2, 3], px.
+    image_ids: [N].
+    convention: the network's.
+  """
+
+  heatmaps: np.ndarray
+  truth: np.ndarray
+  labelled: np.ndarray
+  image_from_heatmap: np.ndarray
+  image_ids: np.ndarray
+  convention: convention.Convention
+
+  def to_image(self, points: np.ndarray) -> np.ndarray:
+    """Points [N, K, 2] of the heatmaps, in the images' px."""
+    return np.asarray(geometry.apply_affine(self.image_from_heatmap, points))
+
+
+def predict_maps(
+  directory: str,
+  annotations: str | pathlib.Path,
+  images: str | pathlib.Path,
+  *,
+  batch_size: int = 50,
+) -> Maps:
+  """Runs a checkpoint over the labelled people of a COCO-format json."""
+  from darkjax.data import coco, pipeline  # TensorFlow
+
+  variables, metadata = checkpoint.load(directory)
+  model = models.create_model(**metadata.model)
+  # Not closed over: weights are no constants of the program.
+  predict = jax.jit(
+    lambda weights, crops: inference.predict_heatmaps(
+      model, weights, crops, convention=metadata.convention, flip_test=True
+    )
+  )
+  batches = pipeline.eval_batches(
+    coco.load(annotations, images), metadata.convention, batch_size=batch_size
+  )
+  rows = []
+  for batch in batches:
+    heatmaps = np.asarray(predict(variables, batch["image"]))
+    real = batch["mask"] > 0
+    rows.append(
+      (
+        heatmaps[real],
+        batch["keypoints_heatmap"][real],
+        batch["visibility"][real] > 0,
+        batch["image_from_heatmap"][real],
+        batch["image_id"][real],
+      )
+    )
+  columns = [np.concatenate(column) for column in zip(*rows, strict=True)]
+  maps = Maps(*columns, metadata.convention)
+  return maps._replace(labelled=maps.labelled & _inside(maps))
+
+
+def _inside(maps: Maps) -> np.ndarray:
+  last = np.array(maps.heatmaps.shape[2:0:-1]) - 1
+  with np.errstate(invalid="ignore"):  # unlabelled points are nan
+    return ((maps.truth >= 0) & (maps.truth <= last)).all(-1)
+
+
+def decoders(blur_kernel: int) -> dict[str, dict[str, Any]]:
+  """Row names and the options of decode_heatmaps."""
+  rows = {
+    "argmax": {"method": "argmax"},
+    "standard, sign": {"method": "standard"},
+    "standard, Eq. 1": {"method": "standard", "standard": "eq1"},
+    "DARK, official": {"border": "official", "blur_kernel": blur_kernel},
+  }
+  kernels = {f"DARK, k = {k}": {"blur_kernel": k} for k in KERNELS}
+  return rows | kernels
+
+
+def errors(maps: Maps) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+  """By decoder: [M] errors of the labelled keypoints in heatmap and image px."""
+  truth = maps.to_image(maps.truth)
+  found = {}
+  for name, options in decoders(maps.convention.blur_kernel).items():
+    points = np.asarray(decode_heatmaps(maps.heatmaps, **options).keypoints)
+    found[name] = tuple(
+      np.linalg.norm(a - b, axis=-1)[maps.labelled]
+      for a, b in ((points, maps.truth), (maps.to_image(points), truth))
+    )
+  return found
+
+
+def rows(maps: Maps) -> list[tuple[str, ...]]:
+  """The table's rows, formatted."""
+  measured = errors(maps)
+  near = measured["argmax"][0] <= NEAR
+  return [
+    (
+      name,
+      f"{image.mean():.2f}",
+      f"{heatmap[near].mean():.3f}",
+      *(f"{100 * (heatmap <= most).mean():.1f} %" for most in (0.25, 0.5)),
+    )
+    for name, (heatmap, image) in measured.items()
+  ]
+
+
+def write_heatmaps(path: str, maps: Maps) -> None:
+  """Writes [N, K, H, W] heatmaps and their labels, see the module."""
+  np.savez(
+    path,
+    heatmaps=np.ascontiguousarray(maps.heatmaps.transpose(0, 3, 1, 2)),
+    keypoints=maps.truth,
+    labelled=maps.labelled,
+  )
+
+
+def data_paths(directory: str, root: str | None) -> tuple[str, str]:
+  """Annotations and images that a run was evaluated on."""
+  _, metadata = checkpoint.load(directory)
+  data = metadata.config["data"]
+  base = pathlib.Path(root or data["root"])
+  annotations, images = data["val"]
+  return str(base / annotations), str(base / images)
+
+
+def main(argv: list[str]) -> None:
+  """Prints the table; see the flags."""
+  del argv
+  startup.start()
+  flag = flags.FLAGS
+  maps = predict_maps(
+    flag.checkpoint, *data_paths(flag.checkpoint, flag.root)
+  )
+  near = errors(maps)["argmax"][0] <= NEAR
+  print(
+    f"{len(maps.heatmaps)} people, {maps.labelled.sum()} keypoints, "
+    f"{near.sum()} of them near"
+  )
+  for row in (HEADER, ("---",) * len(HEADER), *rows(maps)):
+    print("| " + " | ".join(row) + " |")
+  if flag.heatmaps:
+    write_heatmaps(flag.heatmaps, maps)
+
+
+if __name__ == "__main__":
+  flags.DEFINE_string("checkpoint", None, "Folder of a run.", required=True)
+  flags.DEFINE_string("root", None, "Where the run's data lies now.")
+  flags.DEFINE_string("heatmaps", None, "Write the maps to this .npz file.")
+  app.run(main)
