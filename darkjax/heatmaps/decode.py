@@ -86,8 +86,9 @@ def decode_heatmaps(
 
   Returns:
     Decoded. The covariance is the negative inverse Hessian of the log of the
-    blurred map, hence for a Gaussian of variance s^2 it is s^2 plus the
-    kernel's `blur_variance`; nan where the blurred map has no peak.
+    blurred map. For a Gaussian of variance s^2 that is s^2 plus the kernel's
+    `blur_variance`, or up to 6 % more, as the kernel's cut tails count less at
+    the top; nan where the blurred map has no peak.
 
   Raises:
     ValueError: for a rank below 3, an empty or too small map, an unknown

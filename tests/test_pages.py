@@ -1,0 +1,50 @@
+"""The pages of docs/: their Python runs, and prints what they say it does."""
+
+import doctest
+import importlib.util
+import pathlib
+import re
+
+import pytest
+
+DOCS = pathlib.Path(__file__).resolve().parents[1] / "docs"
+PAGES = ("decoder.md", "decode_any_model.md")
+
+
+def blocks(page: str) -> list[str]:
+  """The Python blocks of a page, each after its line number in newlines."""
+  text = (DOCS / page).read_text()
+  return [
+    "\n" * text[: found.start(1)].count("\n") + found[1]
+    for found in re.finditer(r"^```python\n(.*?)^```$", text, re.M | re.S)
+  ]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_python_of_a_page_prints_what_it_says(page):
+  names, left_out = {}, 0
+  has_torch = importlib.util.find_spec("torch") is not None
+  runner = doctest.DocTestRunner(optionflags=doctest.REPORT_NDIFF)
+  for block in blocks(page):
+    if "torch" in block and not has_torch:
+      left_out += 1
+      continue
+    test = doctest.DocTestParser().get_doctest(block, names, page, page, 0)
+    assert test.examples, f"{page} shows Python that no test can run:\n{block}"
+    runner.run(test, clear_globs=False)
+    names = test.globs
+  assert runner.summarize(verbose=False).failed == 0
+  if left_out:
+    pytest.skip(f"{left_out} blocks need torch; the others hold")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_pictures_and_pages_that_a_page_names_are_there(page):
+  text = (DOCS / page).read_text()
+  for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
+    assert (DOCS / target).is_file(), f"{page} links to {target}"
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.glob("*.*g")))
+def test_pictures_are_small(path):
+  assert path.stat().st_size < 150_000
