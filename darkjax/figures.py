@@ -24,7 +24,8 @@ TRUTH = {"marker": "x", "color": "#009E73", "label": "label"}
 METHODS = {"argmax": ARGMAX, "standard": STANDARD, "dark": DARK}
 
 _LARGE = "s^"  # markers, drawn around the others
-_LIGHTEST_INK = 0.72  # of the grey scale, so that markers show on the peak
+_DARKEST = 0.72  # ink of a peak, so that markers show on it
+_LEAST = 1e-6  # maximum of a map that has any ink
 _DPI = 100
 
 
@@ -79,12 +80,13 @@ def modulation(
 
 
 def modulate(heatmap: np.ndarray, blur_kernel: int) -> np.ndarray:
-  """[H, W] blurred with zeros around it, then scaled to the old maximum."""
+  """[H, W] blurred with zeros around it and scaled to the old maximum."""
   rows, columns = (
     blur.square_band_matrix(blur_kernel, length) for length in heatmap.shape
   )
   blurred = rows @ heatmap @ columns.T
-  return blurred * (heatmap.max() / blurred.max())
+  has_peak = min(heatmap.max(), blurred.max()) > 0
+  return blurred * (heatmap.max() / blurred.max() if has_peak else 1.0)
 
 
 def quantization(
@@ -132,7 +134,8 @@ def quantization(
 
 def draw_map(axis: Any, heatmap: np.ndarray, limit: float = 1.0) -> None:
   """Cells in grey, darker where higher; negative values are white."""
-  axis.imshow(heatmap, cmap="Greys", vmin=0, vmax=limit / _LIGHTEST_INK)
+  top = max(float(limit), _LEAST) / _DARKEST
+  axis.imshow(heatmap, cmap="Greys", vmin=0, vmax=top)
   height, width = heatmap.shape
   axis.set_xticks(np.arange(width + 1) - 0.5, minor=True)
   axis.set_yticks(np.arange(height + 1) - 0.5, minor=True)

@@ -14,8 +14,7 @@ from darkjax.skeletons import Skeleton
 # Colours of the person's left, right and middle, apart for most eyes.
 _LEFT, _RIGHT, _MIDDLE = (255, 140, 0), (0, 170, 255), (120, 230, 90)
 _TRUTH = (255, 255, 255)
-# Two methods on one person, as in the paper's Fig. 5; red is a dark one.
-_FOUND, _BASELINE = (213, 40, 0), (0, 220, 255)
+_FOUND, _BASELINE = (213, 40, 0), (0, 220, 255)  # as in the paper's Fig. 5
 
 
 def draw_skeleton(
@@ -103,7 +102,7 @@ def _draw_person(picture, keypoints, skeleton, shown, ellipses, color) -> None:
   layer = Image.new("RGBA", tuple(int(zoom * length) for length in size))
   points = (np.where(shown[:, None], keypoints, 0.0) + 0.5 - corner) * zoom
   outlines = {k: (o + 0.5 - corner) * zoom for k, o in outlines.items()}
-  colors = _colors(skeleton, color)
+  colors = functools.partial(_side_color, skeleton, color)
   _draw_limbs(layer, points, skeleton, shown, outlines, zoom * width, colors)
   layer = layer.reduce(zoom)
   picture.paste(layer, tuple(int(c) for c in corner), layer)
@@ -168,14 +167,10 @@ def _ellipse(draw, outline, color, width) -> None:
   draw.line([*outline, outline[0]], (*color, 200), max(1, round(width / 2)))
 
 
-def _colors(skeleton: Skeleton, color):
-  """(index, index of a limb's ends) -> RGB."""
+def _side_color(skeleton: Skeleton, color, a: int, b: int):
+  """RGB of a limb between keypoints a and b: `color`, or that of its side."""
   if color is not None:
-    return lambda a, b: color
-  return functools.partial(_side_color, skeleton)
-
-
-def _side_color(skeleton: Skeleton, a: int, b: int) -> tuple[int, int, int]:
+    return color
   names = [skeleton.keypoint_names[i] for i in (a, b)]
   for side, color in (("left", _LEFT), ("right", _RIGHT)):
     if all(side in name for name in names):
@@ -208,6 +203,7 @@ def person_tile(
   truth: np.ndarray,
   visible: np.ndarray,
   baseline: np.ndarray | None = None,
+  covariances: np.ndarray | None = None,
   size: tuple[int, int] = (240, 180),
 ) -> Image.Image:
   """The part of a photograph around a person, with the keypoints drawn.
@@ -221,6 +217,7 @@ def person_tile(
       none is labelled.
     baseline: [K, 2] found by another method, px of the photograph; drawn below
       in cyan, and the keypoints then in red.
+    covariances: [K, 2, 2], px² of the photograph, see `draw_skeleton`.
     size: (height, width) of the tile, px.
 
   Returns:
@@ -242,13 +239,14 @@ def person_tile(
   def to_tile(points):
     return (np.asarray(points) + 0.5 - corner) * zoom - 0.5
 
-  color = None
+  options = {"shown": shown}
   if baseline is not None:
-    color, options = _FOUND, {"shown": shown, "color": _BASELINE}
+    options["color"] = _BASELINE
     tile = draw_skeleton(tile, to_tile(baseline), skeleton, **options)
-  tile = draw_skeleton(
-    tile, to_tile(keypoints), skeleton, shown=shown, color=color
-  )
+    options["color"] = _FOUND
+  if covariances is not None:
+    options["covariances"] = np.asarray(covariances) * zoom**2
+  tile = draw_skeleton(tile, to_tile(keypoints), skeleton, **options)
   draw = ImageDraw.Draw(tile)
   for x, y in to_tile(truth[labelled]):
     _dot(draw, (x + 0.5, y + 0.5), 1.5, _TRUTH)

@@ -114,7 +114,7 @@ def decoders(blur_kernel: int) -> dict[str, dict[str, Any]]:
 
 
 def errors(maps: Maps) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-  """By decoder: [M] errors of the labelled keypoints in heatmap and image px."""
+  """By decoder, [M] errors of the labelled keypoints: heatmap and image px."""
   truth = maps.to_image(maps.truth)
   found = {}
   for name, options in decoders(maps.convention.blur_kernel).items():
@@ -165,9 +165,7 @@ def main(argv: list[str]) -> None:
   del argv
   startup.start()
   flag = flags.FLAGS
-  maps = predict_maps(
-    flag.checkpoint, *data_paths(flag.checkpoint, flag.root)
-  )
+  maps = predict_maps(flag.checkpoint, *data_paths(flag.checkpoint, flag.root))
   near = errors(maps)["argmax"][0] <= NEAR
   print(
     f"{len(maps.heatmaps)} people, {maps.labelled.sum()} keypoints, "

@@ -58,8 +58,9 @@ def _parabola(values, m):
   """Step from m to its top, and the function, of a parabola at three cells."""
   first = 0.5 * (values[m + 1] - values[m - 1])
   second = values[m + 1] - 2 * values[m] + values[m - 1]
-  return -first / second, lambda x: (
-    values[m] + first * (x - m) + 0.5 * second * (x - m) ** 2
+  return (
+    -first / second,
+    lambda x: values[m] + first * (x - m) + 0.5 * second * (x - m) ** 2,
   )
 
 
@@ -100,7 +101,15 @@ def kernels() -> PIL.Image.Image:
     label="the kernel itself",
   )
   for k, (color, marker) in styles.items():
-    widths.plot(k, blur.blur_variance(k) ** 0.5, marker, ms=11, mfc="none", mec=color, mew=2)
+    widths.plot(
+      k,
+      blur.blur_variance(k) ** 0.5,
+      marker,
+      ms=11,
+      mfc="none",
+      mec=color,
+      mew=2,
+    )
   widths.set(title="standard deviation, px", xlabel="k", xticks=sizes)
   widths.legend(frameon=False)
   return figures.to_image(figure)

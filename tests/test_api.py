@@ -31,7 +31,7 @@ LEVELS = [
     "convention",
   },
   {"heatmaps", "losses", "metrics", "models", "data", "optim", "checkpoint"},
-  {"inference", "viz", "image", "boxes", "smoothing", "people"},
+  {"inference", "viz", "figures", "image", "boxes", "smoothing", "people"},
   {"step", "guards", "scoring", "results", "frames", "pose", "ensemble"},
   {"curves", "trace", "overlays"},
   {

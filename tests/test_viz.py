@@ -156,3 +156,39 @@ def test_person_tile_shows_the_person():
   pixels = np.asarray(tile).astype(int)
   white = (pixels.min(-1) > 250).nonzero()
   np.testing.assert_allclose(np.median(white[0]), 120, atol=2)
+
+
+def test_one_colour_in_place_of_the_sides():
+  keypoints = np.array([[20.0, 20.0], [90.0, 70.0]])
+  skeleton = _lonely(("left_wrist", "right_wrist"))
+  drawn = viz.draw_skeleton(_grey(), keypoints, skeleton, color=(1, 2, 3))
+  pixels = np.asarray(drawn)
+  assert tuple(pixels[20, 20]) == tuple(pixels[70, 90]) == (1, 2, 3)
+
+
+def test_a_tile_shows_two_methods_and_the_ellipses_in_its_own_px():
+  photo = _grey(200, 300)
+  truth = np.array([[150.0, 60.0], [140.0, 100.0], [155.0, 140.0]])
+  options = {"truth": truth, "visible": np.ones(3)}
+  moved = truth + np.array([12, 0])
+  tile = viz.person_tile(
+    photo, truth, colours.SKELETON, baseline=moved, **options
+  )
+  red, green, blue = np.asarray(tile).astype(int).transpose(2, 0, 1)
+  y, x = np.nonzero((red > 150) & (green < 90))  # found
+  other_y, other_x = np.nonzero((blue > 200) & (red < 60))  # the baseline
+  # 80 px of labels, 1.3 times as much on 240 px: 2.31 tile px per px.
+  assert other_x.mean() - x.mean() == pytest.approx(12 * 2.31, abs=2)
+  assert other_y.mean() == pytest.approx(y.mean(), abs=2)
+
+  plain = viz.person_tile(photo, truth, colours.SKELETON, **options)
+  wide = viz.person_tile(
+    photo,
+    truth,
+    colours.SKELETON,
+    covariances=np.tile(np.diag([400.0, 1.0]), (3, 1, 1)),
+    **options,
+  )
+  _, x = np.nonzero(_changed(wide, plain))
+  # 20 px to each side of points 15 px apart; an outline's width in tile px.
+  assert np.ptp(x) == pytest.approx((15 + 2 * 20) * 2.31, abs=4)

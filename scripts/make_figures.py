@@ -1,0 +1,200 @@
+r"""Draws every picture of the README and of the pages in docs/ again.
+
+    python scripts/make_figures.py --checkpoint=runs/quickstart
+
+Without --checkpoint, only the drawings that need no network. The pictures show
+synthetic people and heatmaps; --data is the folder that scripts/quickstart.sh
+makes. Needs `pip install darkjax[figures]`; a minute on two cores.
+"""
+
+import json
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import compare_decoders
+import numpy as np
+import page_figures
+import PIL.Image
+from absl import app, flags
+
+from darkjax import figures, inference, startup, viz
+from darkjax.heatmaps import decode_heatmaps
+
+JPEG_QUALITY = 82
+SPLIT = "annotations/person_keypoints_val.json"
+PEOPLE = "images"
+TILE = (330, 222)  # height, width, px
+SURE = 0.3  # score
+WHOLE = 14  # labelled keypoints of a person who is seen whole, or nearly
+
+DRAWINGS: dict[str, Callable[[], PIL.Image.Image]] = {
+  "quantization.png": lambda: figures.quantization((3.7, 2.6)),
+  "taylor.png": page_figures.taylor,
+  "kernels.png": page_figures.kernels,
+  "border.png": page_figures.border,
+  "flip_shift.png": page_figures.flip_shift,
+}
+
+
+class Found:
+  """What a network found in the synthetic people it was evaluated on."""
+
+  def __init__(self, directory: str, data: pathlib.Path):
+    self.paths = {"annotations": data / SPLIT, "images": data / PEOPLE}
+    self.maps = compare_decoders.predict_maps(directory, *self.paths.values())
+    self.skeleton = self.maps.convention.skeleton
+    self.truth = self.maps.to_image(self.maps.truth)
+    self.keypoints = {
+      method: inference.locate(
+        self.maps.heatmaps,
+        self.maps.image_from_heatmap.astype(np.float32),
+        convention=self.maps.convention,
+        method=method,
+      )
+      for method in figures.METHODS
+    }
+    content = json.loads(self.paths["annotations"].read_text())
+    self._names = {i["id"]: i["file_name"] for i in content["images"]}
+
+  def near(self, most: float = compare_decoders.NEAR) -> np.ndarray:
+    """[N, K] labelled, and the maximum within so many cells of the label."""
+    maxima = decode_heatmaps(self.maps.heatmaps, method="argmax").keypoints
+    distance = np.linalg.norm(maxima - self.maps.truth, axis=-1)
+    return self.maps.labelled & (distance <= most)
+
+  def tile(self, n: int, **options: Any) -> PIL.Image.Image:
+    """Person n with what DARK found, see `viz.person_tile`."""
+    name = self._names[int(self.maps.image_ids[n])]
+    return viz.person_tile(
+      PIL.Image.open(self.paths["images"] / name).convert("RGB"),
+      np.asarray(self.keypoints["dark"].keypoints_image[n]),
+      self.skeleton,
+      truth=self.truth[n],
+      visible=self.maps.labelled[n],
+      size=TILE,
+      **options,
+    )
+
+
+def quickstart(found: Found) -> PIL.Image.Image:
+  """People of the evaluation, evenly picked: the README's first picture."""
+  return viz.people_sheet(
+    np.asarray(found.keypoints["dark"].keypoints_image),
+    found.skeleton,
+    image_ids=found.maps.image_ids,
+    truth=found.truth,
+    visible=found.maps.labelled,
+    **found.paths,
+  )
+
+
+def comparison(found: Found, count: int = 4) -> PIL.Image.Image:
+  """DARK over the maximum, as in the paper's Fig. 5.
+
+  Of the people who show most keypoints, each found within two cells of its
+  label, evenly picked: elsewhere the network's mistakes hide the decoder's.
+  """
+  near, labelled = found.near(), found.maps.labelled
+  right = (near == labelled).all(-1) & (labelled.sum(-1) >= WHOLE)
+  maxima = np.asarray(found.keypoints["argmax"].keypoints_image)
+  tiles = [
+    found.tile(n, baseline=maxima[n])
+    for n in evenly(np.flatnonzero(right), count)
+  ]
+  return viz.contact_sheet(tiles, columns=count)
+
+
+def modulation(found: Found, count: int = 4) -> PIL.Image.Image:
+  """Maps on which the blur moves DARK's point most, each another keypoint.
+
+  Of keypoints that the network is sure of and whose maximum is within a cell.
+  """
+  maps = found.maps
+  with_blur, without = (
+    np.asarray(decode_heatmaps(maps.heatmaps, blur_kernel=kernel).keypoints)
+    for kernel in (maps.convention.blur_kernel, 1)
+  )
+  moved = np.linalg.norm(with_blur - without, axis=-1)
+  sure = found.near(1.0) & (maps.heatmaps.max((1, 2)) >= SURE)
+  moved = np.where(sure, moved, 0)
+  keypoints = np.argsort(-moved.max(0))[:count]
+  chosen = [(moved[:, k].argmax(), k) for k in keypoints]
+  return figures.modulation(
+    np.stack([maps.heatmaps[n, ..., k] for n, k in chosen]),
+    blur_kernel=maps.convention.blur_kernel,
+    names=[found.skeleton.keypoint_names[k] for k in keypoints],
+    truth=np.stack([maps.truth[n, k] for n, k in chosen]),
+  )
+
+
+def uncertainty(found: Found, count: int = 4) -> PIL.Image.Image:
+  """Ellipses of one standard deviation, on people evenly picked."""
+  whole = np.flatnonzero(found.maps.labelled.sum(-1) >= WHOLE)
+  dark = found.keypoints["dark"]
+  tiles = [
+    found.tile(n, covariances=np.asarray(dark.covariances[n]))
+    for n in evenly(whole, count)
+  ]
+  return viz.contact_sheet(tiles, columns=count)
+
+
+def gain(found: Found) -> PIL.Image.Image:
+  """Share of keypoints within a distance, by decoder."""
+  measured = compare_decoders.errors(found.maps)
+  kernel = found.maps.convention.blur_kernel
+  rows = {
+    "maximum": "argmax",
+    "standard": "standard, sign",
+    "DARK": f"DARK, k = {kernel}",
+  }
+  return page_figures.gain(
+    {name: measured[row][0] for name, row in rows.items()}
+  )
+
+
+PICTURES: dict[str, Callable[[Found], PIL.Image.Image]] = {
+  "quickstart.jpg": quickstart,
+  "comparison.jpg": comparison,
+  "modulation.png": modulation,
+  "uncertainty.jpg": uncertainty,
+  "gain.png": gain,
+}
+
+
+def evenly(items: np.ndarray, count: int) -> np.ndarray:
+  """`count` of the items, from the first to the last."""
+  places = np.linspace(0, len(items) - 1, min(count, len(items)))
+  return items[places.astype(int)]
+
+
+def save(picture: PIL.Image.Image, path: pathlib.Path) -> None:
+  """Writes a picture as small as it may look."""
+  if path.suffix == ".png":
+    picture = picture.quantize(256)
+  picture.save(path, optimize=True, quality=JPEG_QUALITY)
+  print(f"{path}: {picture.width} x {picture.height}, {path.stat().st_size} B")
+
+
+def main(argv: list[str]) -> None:
+  """Writes the pictures; see the flags."""
+  del argv
+  startup.start()
+  flag = flags.FLAGS
+  out = pathlib.Path(flag.out)
+  out.mkdir(parents=True, exist_ok=True)
+  for name, draw in DRAWINGS.items():
+    save(draw(), out / name)
+  if flag.checkpoint:
+    found = Found(flag.checkpoint, pathlib.Path(flag.data))
+    for name, draw in PICTURES.items():
+      save(draw(found), out / name)
+
+
+if __name__ == "__main__":
+  flags.DEFINE_string("out", "docs", "Folder of the pictures.")
+  flags.DEFINE_string(
+    "checkpoint", None, "A run on the synthetic people, for PICTURES."
+  )
+  flags.DEFINE_string("data", "data/synthetic", "Folder of synthetic people.")
+  app.run(main)
