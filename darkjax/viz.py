@@ -229,15 +229,11 @@ def person_tile(
     shown, around = ~labelled, np.asarray(keypoints)
   box, zoom = _surroundings(around, size)
   tile = photo.transform(
-    (size[1], size[0]),
-    Image.Transform.EXTENT,
-    box,
-    Image.Resampling.BICUBIC,
+    size[::-1], Image.Transform.EXTENT, box, Image.Resampling.BICUBIC
   )
-  corner = np.array(box[:2])
 
   def to_tile(points):
-    return (np.asarray(points) + 0.5 - corner) * zoom - 0.5
+    return (np.asarray(points) + 0.5 - box[:2]) * zoom - 0.5
 
   options = {"shown": shown}
   if baseline is not None:
