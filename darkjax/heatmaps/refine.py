@@ -96,7 +96,9 @@ def _blurred_logs(window, score, blur_kernel):
   has_peak = jnp.isfinite(score) & (score > SMALLEST_PEAK)
   # Only differences of logs count, so the scale needs no gradient.
   scale = jax.lax.stop_gradient(jnp.where(has_peak, score, 1.0))
-  relative = jnp.clip(jnp.where(has_peak, window, 1.0) / scale, -1.0, 1.0)
+  # The largest value is 1 and lies inside the bounds: at a bound, half of its
+  # gradient would be lost.
+  relative = jnp.clip(jnp.where(has_peak, window, 1.0) / scale, -1.0, 2.0)
   blurred = blur.blur_window(relative, blur_kernel)
   return jnp.log(jnp.maximum(blurred, taylor.LOG_FLOOR))
 

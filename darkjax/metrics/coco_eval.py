@@ -97,6 +97,7 @@ def _load_truth(annotations, num_keypoints: int) -> COCO:
   people = _people(content["annotations"], categories, num_keypoints, source)
   return _index(
     {
+      "info": {},  # pycocotools up to 2.0.10 copies it
       "images": list(content["images"]),
       "categories": categories,
       "annotations": people,
