@@ -17,6 +17,7 @@ from darkjax.heatmaps import blur, taylor
 from darkjax.heatmaps.peak import first_maximum, window_around
 
 REACH = 2  # pixels the differences look to each side
+LOWEST = -3e38  # in place of -inf, whose product with a tap of 0 is NaN
 LARGEST_SCALE = 1e6  # beyond, the blurred maximum is rounding noise
 BAND = 2  # pixels at the border that are not refined
 
@@ -46,7 +47,7 @@ def decode_official(
   def blurred_maximum(heatmap):
     maximum, score = first_maximum(heatmap)
     radius = REACH + (blur_kernel - 1) // 2
-    window = window_around(heatmap, maximum, radius)
+    window = jnp.maximum(window_around(heatmap, maximum, radius), LOWEST)
     end = jnp.array([width - BAND, height - BAND])
     in_band = jnp.any((maximum < BAND) | (maximum >= end))
     is_refined = ~in_band & (score > 0.0) & jnp.isfinite(score)
@@ -79,6 +80,7 @@ def decode_official(
 
 def _blurred_maxima(heatmaps, blur_kernel):
   height, width = heatmaps.shape[1:3]
+  heatmaps = jnp.maximum(heatmaps, LOWEST)
   rows = blur.square_band_matrix(blur_kernel, height)
   columns = blur.square_band_matrix(blur_kernel, width)
   blurred = jnp.einsum(

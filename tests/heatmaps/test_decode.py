@@ -80,6 +80,15 @@ def test_bad_values_give_a_finite_point(method, bad):
   assert_inside(decoded)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_minus_infinity_beside_the_maximum_gives_a_finite_point(method):
+  maps = np.array(draw(np.full((24, 5, 2), 8.3), 2.0))
+  maps[:, 7, 7] = -np.inf
+  decoded = decode_heatmaps(maps, **METHODS[method])
+  assert (np.asarray(decoded.scores) == maps.max((1, 2))).all()
+  assert_inside(decoded)
+
+
 def test_refine_does_not_depend_on_the_scale_of_the_map(rng):
   maps = map_families(rng)["noisy"]
   expected = decode_heatmaps(maps, blur_kernel=3).keypoints
