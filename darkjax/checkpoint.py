@@ -150,7 +150,7 @@ def restore(
         str(error).splitlines()[0][:200],
       )
       continue
-    metadata = _metadata_from_json(items["metadata"])
+    metadata = _metadata_from_json(items["metadata"], checkpoints.directory)
     return Restored(step, items["variables"], items["training"], metadata)
   if steps:
     raise RuntimeError(
@@ -196,7 +196,7 @@ def load(
       lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shape
     )
     variables = reader.restore(path, restore_args=as_numpy)
-  return variables, _metadata_from_json(items["metadata"])
+  return variables, _metadata_from_json(items["metadata"], folder)
 
 
 def _find(directory) -> pathlib.Path:
@@ -226,12 +226,18 @@ def _metadata_to_json(metadata: Metadata) -> dict[str, Any]:
   }
 
 
-def _metadata_from_json(fields: dict[str, Any]) -> Metadata:
-  return Metadata(
-    convention_lib.from_json(fields["convention"]),
-    {name: _hashable(value) for name, value in fields["model"].items()},
-    fields["config"],
-  )
+def _metadata_from_json(fields: Any, folder: pathlib.Path) -> Metadata:
+  try:
+    return Metadata(
+      convention_lib.from_json(fields["convention"]),
+      {name: _hashable(value) for name, value in fields["model"].items()},
+      dict(fields["config"]),
+    )
+  except (AttributeError, KeyError, TypeError, ValueError) as error:
+    raise ValueError(
+      f"the metadata of the checkpoint in {folder} is not what darkjax writes: "
+      f"{type(error).__name__}: {error}"
+    ) from error
 
 
 def _hashable(value):

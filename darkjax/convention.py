@@ -19,6 +19,9 @@ from darkjax import geometry, skeletons
 PIXEL_MEAN = (0.485, 0.456, 0.406)
 PIXEL_STD = (0.229, 0.224, 0.225)
 
+# No network here reads larger crops; a file that claims one is no checkpoint.
+LARGEST_SIDE = 8192  # px
+
 _CHOICES = {
   "alignment": geometry.ALIGNMENTS,
   "quantize": ("none", "floor", "round", "ceil"),
@@ -70,11 +73,25 @@ class Convention:
   clip_boxes: bool = True
 
   def __post_init__(self):
+    self._check_numbers()
     for field, known in _CHOICES.items():
       if getattr(self, field) not in known:
         raise ValueError(
           f"{field}={getattr(self, field)!r} is unknown; known: {known}"
         )
+
+  def _check_numbers(self):
+    for field in ("crop_size", "heatmap_size"):
+      if not all(1 <= side <= LARGEST_SIDE for side in getattr(self, field)):
+        raise ValueError(
+          f"{field} is a height and a width from 1 to {LARGEST_SIDE} px, got "
+          f"{getattr(self, field)}"
+        )
+    for field in ("padding", "sigma", "truncate"):
+      value = getattr(self, field)
+      allowed = value is None if field == "truncate" else False
+      if not (allowed or 0 < value < np.inf):
+        raise ValueError(f"{field} is a number above 0, got {value}")
 
   def crop_from_box(
     self, bbox: np.ndarray

@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _main(flag) -> None:
-  from darkjax.data import detections  # TensorFlow
+  from darkjax.data import detections, faults  # TensorFlow
 
   members, config = _members(flag.checkpoint)
   convention = members[0].convention
@@ -61,6 +61,7 @@ def _main(flag) -> None:
     flag.boxes,
     score_threshold=flag.box_threshold,
     cache_dir=flag.cache,
+    tolerance=faults.Tolerance(flag.on_error, flag.max_skipped),
   )
   _LOG.info("%s: %d %s", annotations, source.num_people, source.box_source)
   people = predict_together(
@@ -72,6 +73,7 @@ def _main(flag) -> None:
   )
   if jax.process_index() > 0:
     return  # every process has everybody; one scores, writes and draws
+  source.check_labels()
   metrics = score(
     people,
     annotations,
@@ -199,6 +201,12 @@ if __name__ == "__main__":
   flags.DEFINE_enum("nms", "hard", coco.NMS, "How duplicates leave, by OKS.")
   flags.DEFINE_string("root", None, "Where the run's data lies now.")
   flags.DEFINE_string("cache", "", "Folder for prepared records.")
+  flags.DEFINE_enum(
+    "on_error", "raise", ("raise", "skip"), "Images that cannot be read."
+  )
+  flags.DEFINE_float(
+    "max_skipped", 0.01, "Share of images that may be skipped."
+  )
   flags.DEFINE_list(
     "methods", ",".join(METHODS), "Decoders; the last is written and drawn."
   )

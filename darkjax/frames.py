@@ -88,9 +88,8 @@ def choose(
   videos = [given for given in inputs if _is_video(given)]
   if not videos:
     upright = boxes is None if upright is None else upright
-    return contextlib.nullcontext(
-      _photos(inputs, boxes, out, upright, max_frames)
-    )
+    found = _photos(inputs, boxes, out, upright, max_frames)
+    return contextlib.nullcontext(found)
   if len(inputs) > 1:
     raise ValueError(
       f"a run takes photographs or one video, got {list(inputs)}; give each "
@@ -207,30 +206,34 @@ def video(given: str, *, max_frames: int | None = None) -> Iterator[Source]:
     The source; times follow from the frame rate, which is taken as constant.
 
   Raises:
-    FileNotFoundError: no such file, or no such webcam.
+    FileNotFoundError: no such file or webcam.
     ImportError: OpenCV is not installed.
-    ValueError: not a video.
+    ValueError: not a video, or of frames larger than `image.MAX_PIXELS`.
   """
-  cv2 = _opencv()
-  camera = given.isdigit()
+  cv2, camera = _opencv(), given.isdigit()
   if not camera and not pathlib.Path(given).is_file():
     raise FileNotFoundError(f"no video {given}")
   capture = cv2.VideoCapture(int(given) if camera else given)
   try:
+    if camera and not capture.isOpened():
+      raise FileNotFoundError(f"webcam {given} cannot be opened")
     if not capture.isOpened():
-      if camera:
-        raise FileNotFoundError(f"webcam {given} cannot be opened")
       raise ValueError(f"{given} is not a video that OpenCV can read")
+    image_lib.check_size(_frame_size(capture, cv2), given)
     rate = _rate(capture.get(cv2.CAP_PROP_FPS), given)
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     limits = [n for n in (max_frames, count if count > 0 else None) if n]
+    limit = min(limits, default=None)
     name = f"webcam{given}" if camera else pathlib.Path(given).name
     frames = _read_frames(capture, name, rate, max_frames, count)
-    yield Source(
-      frames, min(limits, default=None), rate, pathlib.Path(name).stem, camera
-    )
+    yield Source(frames, limit, rate, pathlib.Path(name).stem, camera)
   finally:
     capture.release()
+
+
+def _frame_size(capture, cv2) -> tuple[int, int]:
+  height = capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
+  return int(height), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
 
 
 def _rate(rate: float, given: str) -> float:

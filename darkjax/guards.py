@@ -1,6 +1,12 @@
-"""What stops a run: labels, losses and gradients that are not numbers."""
+"""What stops a run: numbers that are none, labels that are not the run's."""
+
+import json
+import pathlib
+from collections.abc import Sequence
 
 import numpy as np
+
+_LABELS_FILE = "labels.json"
 
 
 def first_device(replicated) -> dict[str, float]:
@@ -9,17 +15,25 @@ def first_device(replicated) -> dict[str, float]:
 
 
 def check_labels(step: int, batch: dict[str, np.ndarray]) -> None:
-  """Stops the run before a label that is not a number is learnt from.
+  """Stops the run before what is not a number is learnt from.
+
+  Images are bytes, which are numbers always.
 
   Args:
     step: that the batch is for.
     batch: see data/schema.py.
 
   Raises:
-    ValueError: names the annotations.
+    ValueError: names the annotations, or the type of images that are no bytes.
   """
+  if batch["image"].dtype != np.uint8:
+    raise ValueError(
+      f"step {step}: images are uint8 (0..255), got {batch['image'].dtype}; "
+      "the step normalises them"
+    )
   finite = np.isfinite(batch["keypoints_heatmap"]).all(-1)
-  wrong = (~finite & (batch["visibility"] > 0)).any(-1)
+  wrong = ~finite & (batch["visibility"] > 0)
+  wrong = (wrong | ~np.isfinite(batch["visibility"])).any(-1)
   if wrong.any():
     raise ValueError(
       f"step {step}: keypoints are not finite in annotations "
@@ -47,3 +61,38 @@ def check_finite(done) -> None:
       "checkpoint is from before. Annotations in the batch: "
       f"{batch['annotation_id'].tolist()}"
     )
+
+
+def check_same_labels(
+  workdir: str | pathlib.Path, digests: Sequence[str], *, writes: bool = True
+) -> None:
+  """Stops a run that would go on with other labels than it began with.
+
+  Another label file has other people in another order, so that the steps of
+  the run would no longer mean the same.
+
+  Args:
+    workdir: folder of the run, which remembers them in labels.json.
+    digests: of the label files, `Source.labels_digest`: of training in their
+      order, then of the validation.
+    writes: whether this process is the one that writes files.
+
+  Raises:
+    ValueError: they differ from those of the run found in `workdir`.
+  """
+  path = pathlib.Path(workdir) / _LABELS_FILE
+  # Without a step, which a checkpoint has as its name, no run began.
+  began = any(path.parent.glob("checkpoints/[0-9]*"))
+  if path.exists() and began:
+    known = json.loads(path.read_text())
+    if known != list(digests):
+      raise ValueError(
+        f"the label files changed since the run in {workdir} began (their "
+        f"SHA-256 were {known}, now {list(digests)}); bring back the files, or "
+        "use a new --workdir"
+      )
+  elif writes:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = path.with_suffix(".part")  # so that a kill leaves no half of it
+    whole.write_text(json.dumps(list(digests)))
+    whole.replace(path)

@@ -6,8 +6,10 @@ picture a viewer shows; arrays are taken as they are. (Training does not turn:
 labels such as COCO's count the pixels as stored.)
 """
 
+import contextlib
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,10 @@ import PIL.Image
 import PIL.ImageOps
 
 from darkjax import geometry
+
+# Larger images are refused by their header, before their pixels take memory:
+# 256 MiB of RGB. Pillow warns from the same number on.
+MAX_PIXELS = 2**28 // 3
 
 # What a photograph may be given as.
 ImageLike = str | os.PathLike | PIL.Image.Image | np.ndarray
@@ -35,31 +41,70 @@ def read(image: ImageLike, *, upright: bool = True) -> np.ndarray:
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: not an image, truncated, or an array of another type or shape.
+    ValueError: not an image, truncated, of more than `MAX_PIXELS`, or an array
+      of another type or shape.
   """
   if isinstance(image, str | os.PathLike):
     return _read_file(pathlib.Path(image), upright)
   if isinstance(image, PIL.Image.Image):
-    return _pixels(image, upright)
+    return _pixels(image, upright, getattr(image, "filename", "") or "image")
   return _check_array(np.asarray(image))
+
+
+def check_size(size: tuple[int, int], name: str | os.PathLike) -> None:
+  """Refuses an image of a size that nothing here allocates memory for.
+
+  Args:
+    size: (height, width) as its header says, px.
+    name: of the image, for the message.
+
+  Raises:
+    ValueError: more than `MAX_PIXELS`.
+  """
+  height, width = size
+  if height * width > MAX_PIXELS:
+    raise ValueError(
+      f"{name} claims {width}x{height} pixels, more than the limit of "
+      f"{MAX_PIXELS}; shrink it, and its coordinates with it"
+    )
 
 
 def _read_file(path: pathlib.Path, upright: bool) -> np.ndarray:
   if not path.is_file():
     raise FileNotFoundError(f"no image file {path}; check the path")
+  with _decoding(path):
+    image = PIL.Image.open(path)
+  with image:
+    return _pixels(image, upright, path)
+
+
+@contextlib.contextmanager
+def _decoding(name: str | os.PathLike) -> Iterator[None]:
+  """Names the image of any error: decoders raise whatever they stumble on."""
   try:
-    with PIL.Image.open(path) as image:
-      return _pixels(image, upright)
-  except (OSError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+    yield
+  except (
+    PIL.Image.DecompressionBombError,
+    PIL.Image.DecompressionBombWarning,
+  ) as error:
     raise ValueError(
-      f"{path} cannot be read as an image ({error}); convert it to JPEG or "
+      f"{name} claims more pixels than the limit of {MAX_PIXELS} ({error}); "
+      "shrink it, and its coordinates with it"
+    ) from error
+  except Exception as error:
+    raise ValueError(
+      f"{name} cannot be read as an image ({error}); convert it to JPEG or "
       "PNG, or replace it where it is truncated"
     ) from error
 
 
-def _pixels(image: PIL.Image.Image, upright: bool) -> np.ndarray:
-  if upright:
-    image = PIL.ImageOps.exif_transpose(image)
+def _pixels(
+  image: PIL.Image.Image, upright: bool, name: str | os.PathLike
+) -> np.ndarray:
+  check_size(image.size[::-1], name)
+  with _decoding(name):
+    image.load()
+    image = PIL.ImageOps.exif_transpose(image) if upright else image
   if image.mode.startswith("I"):  # 16-bit grey: keep the upper 8 bits
     grey = np.asarray(image).astype(np.int64) >> 8
     return _check_array(np.clip(grey, 0, 255).astype(np.uint8))

@@ -11,7 +11,7 @@ import numpy as np
 
 from darkjax import convention as convention_lib
 from darkjax import distributed, evaluate
-from darkjax.data import augment, coco, detections, pipeline, source
+from darkjax.data import augment, coco, detections, faults, pipeline, source
 from darkjax.scoring import Evaluation
 
 
@@ -24,12 +24,14 @@ class Sources(NamedTuple):
     evaluate: (model, variables) -> metrics on the validation set, and a
       picture of some of its people.
     steps_per_epoch: steps that show every person once.
+    labels_digests: of the label files, for `guards.check_same_labels`.
   """
 
   convention: convention_lib.Convention
   batches: Callable[[int], Iterator[dict[str, np.ndarray]]]
   evaluate: Callable[[Any, Any], Evaluation]
   steps_per_epoch: int
+  labels_digests: list[str]
 
 
 def from_config(config: ml_collections.ConfigDict) -> Sources:
@@ -42,6 +44,7 @@ def from_config(config: ml_collections.ConfigDict) -> Sources:
     The sources; each process of a run reads its own share.
   """
   train = [_load(config, paths) for paths in config.data.train]
+  val = _validation(config)
   convention = convention_lib.from_config(
     config.convention, skeleton=train[0].skeleton
   )
@@ -49,15 +52,25 @@ def from_config(config: ml_collections.ConfigDict) -> Sources:
   return Sources(
     convention,
     functools.partial(_batches, config, convention, train, share.of_process),
-    functools.partial(_evaluate, config, convention, _validation(config)),
+    functools.partial(_evaluate, config, convention, val),
     pipeline.steps_per_epoch(train, global_batch_size=config.train.batch_size),
+    [source.labels_digest for source in (*train, val)],
   )
 
 
 def _load(config, paths) -> source.Source:
   """Prepares a pair of json and image folder, named from the data's root."""
   annotations, images = _paths(config, paths)
-  return coco.load(annotations, images, cache_dir=config.data.cache)
+  return coco.load(
+    annotations,
+    images,
+    cache_dir=config.data.cache,
+    tolerance=_tolerance(config),
+  )
+
+
+def _tolerance(config) -> faults.Tolerance:
+  return faults.Tolerance(config.data.on_error, config.data.max_skipped)
 
 
 def _paths(config, paths) -> tuple[pathlib.Path, ...]:
@@ -72,6 +85,7 @@ def _validation(config) -> source.Source:
     boxes if boxes == "gt" else pathlib.Path(config.data.root) / boxes,
     score_threshold=config.evaluate.box_threshold,
     cache_dir=config.data.cache,
+    tolerance=_tolerance(config),
   )
 
 
@@ -104,6 +118,7 @@ def _evaluate(config, convention, val, model, variables) -> Evaluation:
     methods=config.evaluate.methods,
     flip_test=config.evaluate.flip_test,
   )
+  val.check_labels()
   metrics = evaluate.score(
     people,
     val.annotations,

@@ -62,6 +62,9 @@ def train(
   from darkjax import sources  # TensorFlow
 
   named = sources.from_config(config)
+  guards.check_same_labels(
+    workdir, named.labels_digests, writes=jax.process_index() == 0
+  )
   return fit(
     config,
     workdir,

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import logging
 import math
 import pathlib
 from collections.abc import Sequence
@@ -9,7 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from darkjax import image as image_lib
 from darkjax.skeletons import Skeleton
+
+_LOG = logging.getLogger(__name__)
 
 # Colours of the person's left, right and middle, apart for most eyes.
 _LEFT, _RIGHT, _MIDDLE = (255, 140, 0), (0, 170, 255), (120, 230, 90)
@@ -249,6 +253,15 @@ def person_tile(
   return tile
 
 
+def _photo(path: pathlib.Path) -> Image.Image:
+  """A photograph as stored; one grey pixel where it has vanished since."""
+  try:
+    return Image.fromarray(image_lib.read(path, upright=False))
+  except (FileNotFoundError, ValueError) as error:
+    _LOG.warning("drawn without its photograph: %s", error)
+    return Image.new("RGB", (1, 1), (128, 128, 128))
+
+
 def _surroundings(points, size):
   """(left, top, right, bottom) of the tile in the photo, and tile px per px."""
   low, high = points.min(0), points.max(0)
@@ -290,8 +303,7 @@ def people_sheet(
   chosen = np.linspace(0, len(keypoints) - 1, min(count, len(keypoints)))
   tiles = []
   for n in np.unique(chosen.astype(int)):
-    with Image.open(pathlib.Path(images) / names[int(image_ids[n])]) as file:
-      photo = file.convert("RGB")
+    photo = _photo(pathlib.Path(images) / names[int(image_ids[n])])
     tiles.append(
       person_tile(
         photo, keypoints[n], skeleton, truth=truth[n], visible=visible[n]

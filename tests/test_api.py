@@ -29,9 +29,10 @@ LEVELS = [
     "skeletons",
     "geometry",
     "convention",
+    "image",
   },
   {"heatmaps", "losses", "metrics", "models", "data", "optim", "checkpoint"},
-  {"inference", "viz", "figures", "image", "boxes", "smoothing", "people"},
+  {"inference", "viz", "figures", "boxes", "smoothing", "people"},
   {"step", "guards", "scoring", "results", "frames", "pose", "ensemble"},
   {"curves", "trace", "overlays"},
   {

@@ -1,5 +1,6 @@
 """Checkpoints: what is written is read; damage is survived and said."""
 
+import json
 import logging
 import shutil
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from configs import coco_hrnet_w32_128x96
-from darkjax import checkpoint, skeletons
+from darkjax import checkpoint, pose, skeletons
 from darkjax import convention as convention_lib
 
 CONVENTION = convention_lib.from_config(
@@ -117,3 +118,54 @@ def test_missing_checkpoints_are_named(tmp_path):
   write(tmp_path, [1, 2])
   with pytest.raises(FileNotFoundError, match=r"step 7 .*\[1, 2\]"):
     checkpoint.load(tmp_path, step=7)
+
+
+def change_metadata(folder, change):
+  """Rewrites the json of the only step, as a stranger could."""
+  (path,) = (p for p in folder.glob("0/metadata/*") if p.name == "metadata")
+  fields = json.loads(path.read_text())
+  change(fields)
+  path.write_text(json.dumps(fields))
+
+
+STRANGE = {
+  "no convention": (lambda f: f.pop("convention"), "KeyError: 'convention'"),
+  "not a model": (lambda f: f.update(model=["x"]), "AttributeError"),
+  "no dictionary": (lambda f: f.update(config=3), "TypeError"),
+  "unknown field": (lambda f: f["convention"].update(evil=1), "evil"),
+  "unknown choice": (lambda f: f["convention"].update(head="x"), "head='x'"),
+  "absurd size": (
+    lambda f: f["convention"].update(crop_size=[10**6, 10**6]),
+    "from 1 to 8192 px",
+  ),
+  "no numbers": (lambda f: f["convention"].update(sigma="2"), "TypeError"),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_metadata_that_darkjax_did_not_write_is_named(tmp_path, name):
+  change, message = STRANGE[name]
+  checkpoint.save_variables(tmp_path, tree(5), CONVENTION, METADATA.model)
+  change_metadata(tmp_path, change)
+  with pytest.raises(
+    ValueError, match=f"{tmp_path.name} is not what.*"
+  ) as info:
+    checkpoint.load(tmp_path)
+  assert message in str(info.value)
+
+
+@pytest.mark.parametrize(
+  ("model", "message"),
+  [
+    ({"name": "os.system"}, "no model 'os.system'; choose one of hrnet_w32"),
+    ({"evil": 1}, "hrnet_w32 has no field evil; it takes"),
+    ({"dtype": "evil"}, "dtype must be float32 or bfloat16, got evil"),
+  ],
+)
+def test_models_of_strangers_are_looked_up_not_executed(
+  tmp_path, model, message
+):
+  fields = {"name": "hrnet_w32", "num_keypoints": 17, **model}
+  checkpoint.save_variables(tmp_path, tree(5), CONVENTION, fields)
+  with pytest.raises(ValueError, match=message):
+    pose.Pose.from_checkpoint(tmp_path)

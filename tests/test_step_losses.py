@@ -53,6 +53,18 @@ def test_unlabelled_keypoints_teach_nothing(batch, loss, used):
 @pytest.mark.parametrize(
   ("loss", "used"), [("mse", GAUSSIAN), ("ipr", SOFTMAX), ("dsnt", SOFTMAX)]
 )
+@pytest.mark.parametrize("gone", ["visibility", "mask"])
+def test_a_batch_without_anybody_changes_no_weight(batch, loss, used, gone):
+  batch[gone][:] = 0.0
+  state = start(SmallNetwork())
+  after, metrics = advance(state, batch, loss=loss, convention=used)
+  assert metrics == {"loss": 0.0, "gradient_norm": 0.0}
+  jax.tree.map(np.testing.assert_array_equal, after.params, state.params)
+
+
+@pytest.mark.parametrize(
+  ("loss", "used"), [("mse", GAUSSIAN), ("ipr", SOFTMAX), ("dsnt", SOFTMAX)]
+)
 def test_losses_of_the_stages_add_up(batch, loss, used):
   state = start(SmallNetwork())
   _, one = advance(state, batch, loss=loss, convention=used)

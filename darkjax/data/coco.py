@@ -1,15 +1,18 @@
 """COCO-format keypoint files as TFDS records.
 
-A record is one image: `image` (the bytes of the file as they came), `image_id`,
-`file_name`, `height`, `width`, and `people`, a list of `annotation_id`, `bbox`
-(x, y, w, h), `area`, `keypoints` [K, 3] (x, y, visibility), `iscrowd`,
-`num_keypoints` and `score`; image pixels, float32. Crowds and people without
-labels are kept in the records and left out by `Source.people`.
+A record is one image: `image` (the bytes of the file as they came), `readable`
+(false for an image that was skipped, whose `image` is empty; see faults.py),
+`image_id`, `file_name`, `height`, `width`, and `people`, a list of
+`annotation_id`, `bbox` (x, y, w, h), `area`, `keypoints` [K, 3] (x, y,
+visibility), `iscrowd`, `num_keypoints` and `score`; image pixels, float32.
+Crowds, people without labels and people on images that were skipped are kept in
+the records and left out by `Source.people`.
 """
 
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import hashlib
 import io
 import itertools
@@ -17,7 +20,7 @@ import logging
 import pathlib
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent import futures
 from typing import Any
 
@@ -25,9 +28,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from darkjax import cache, skeletons
-from darkjax.data import headers, source
+from darkjax.data import faults, source
 from darkjax.data.coco_json import Annotations, hint, read_annotations
-from darkjax.data.images import read_image
 from darkjax.data.source import Source
 from darkjax.data.table import People
 
@@ -44,16 +46,18 @@ class CocoConfig(tfds.core.BuilderConfig):
   Attributes:
     annotations: the checked json.
     images: folder that the json's file names are relative to.
+    tolerance: of images that cannot be read.
   """
 
   annotations: Annotations | None = dataclasses.field(default=None, repr=False)
   images: pathlib.Path | None = None
+  tolerance: faults.Tolerance = faults.RAISE
 
 
 class CocoKeypoints(tfds.core.GeneratorBasedBuilder):
   """Images with keypoints from any COCO-format file; use `load`."""
 
-  VERSION = tfds.core.Version("1.0.0")
+  VERSION = tfds.core.Version("1.1.0")  # of what a record holds
   # TFDS's own default imports importlib_resources, which it does not require.
   code_path = pathlib.Path(__file__)
 
@@ -71,8 +75,7 @@ class CocoKeypoints(tfds.core.GeneratorBasedBuilder):
     return {source.SPLIT: self._generate_examples()}
 
   def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
-    config = self.builder_config
-    yield from enumerate(_records(config.annotations, config.images))
+    yield from enumerate(_records(self.builder_config))
 
 
 def _features(num_keypoints: int) -> tfds.features.FeaturesDict:
@@ -90,6 +93,7 @@ def _features(num_keypoints: int) -> tfds.features.FeaturesDict:
   return tfds.features.FeaturesDict(
     {
       "image": tfds.features.Scalar(np.object_),
+      "readable": np.bool_,
       "image_id": np.int64,
       "file_name": tfds.features.Text(),
       "height": np.int32,
@@ -99,34 +103,28 @@ def _features(num_keypoints: int) -> tfds.features.FeaturesDict:
   )
 
 
-def _records(
-  annotations: Annotations, folder: pathlib.Path
-) -> Iterator[dict[str, Any]]:
+def _records(config: CocoConfig) -> Iterator[dict[str, Any]]:
   """One record per image; images are read by threads, a few ahead."""
-  images = iter(annotations.images)
+  labels, skipped = config.annotations, 0
+  read = functools.partial(
+    faults.read,
+    folder=config.images,
+    annotations=labels.path,
+    tolerance=config.tolerance,
+  )
+  images = iter(labels.images)
   with futures.ThreadPoolExecutor() as pool:
     while chunk := list(itertools.islice(images, _READ_AHEAD)):
-      paths = [folder / image["file_name"] for image in chunk]
-      for image, (data, size) in zip(
-        chunk, pool.map(read_image, paths), strict=True
-      ):
-        _check_size(image, size, annotations.path)
+      for image, (data, size) in zip(chunk, pool.map(read, chunk), strict=True):
+        skipped += not data
+        config.tolerance.check(skipped, len(labels.images), labels.path)
         yield _record(image, data, size)
-
-
-def _check_size(image, size: tuple[int, int], path: pathlib.Path) -> None:
-  problem = headers.size_problem(image["size"], size)
-  if problem:
-    raise ValueError(
-      f"{path}: image {image['image_id']} ({image['file_name']}) {problem}; "
-      "coordinates would not fit: use the image the labels were made on, or "
-      f"correct the json. {hint(path)} (with --images=FOLDER)"
-    )
 
 
 def _record(image, data: bytes, size: tuple[int, int]) -> dict[str, Any]:
   return {
     "image": data,
+    "readable": bool(data),
     "image_id": image["image_id"],
     "file_name": image["file_name"],
     "height": size[0],
@@ -142,6 +140,7 @@ def load(
   cache_dir: str | pathlib.Path | None = None,
   category: str | None = None,
   keep_empty_images: bool = False,
+  tolerance: faults.Tolerance = faults.RAISE,
 ) -> Source:
   """Prepares a COCO-format keypoint file, or finds it prepared.
 
@@ -159,16 +158,19 @@ def load(
     category: which category, where several have different keypoints.
     keep_empty_images: also keep images nobody is annotated in, for scoring
       detections on them.
+    tolerance: of images that cannot be read.
 
   Raises:
     FileNotFoundError: the json or an image is missing.
-    ValueError: bad annotations (see coco_json.py), bad images (see images.py),
-      or nobody to train on.
+    ValueError: bad annotations (see coco_json.py), bad images (see faults.py),
+      nobody to train on, a json that changes while it is read, or records that
+      are damaged.
   """
   annotations, images = pathlib.Path(annotations), pathlib.Path(images)
-  options = (category, keep_empty_images)
+  digest = _digest(annotations)
+  options = (category, keep_empty_images, tolerance.on_error)
+  name = _fingerprint(digest, images.absolute(), *options)
   folder = pathlib.Path(cache_dir or cache.directory()).absolute()
-  name = _fingerprint(annotations, images, options)
   path = folder / CocoKeypoints.name / name / str(CocoKeypoints.VERSION)
   with _locked(folder / f"{name}.lock"):
     if not path.is_dir():
@@ -176,28 +178,39 @@ def load(
         annotations, category=category, keep_empty_images=keep_empty_images
       )
       _check_not_empty(parsed)
-      for stale in path.parent.glob("incomplete.*"):  # of a killed process
-        shutil.rmtree(stale)
-      _prepare(CocoConfig(name=name, annotations=parsed, images=images), folder)
-    builder = tfds.builder_from_directory(path)
-    people = source.read_people(builder)
+      if _digest(annotations) != digest:
+        raise ValueError(f"{annotations} changed while it was read; run again")
+      _prepare(
+        CocoConfig(
+          name=name, annotations=parsed, images=images, tolerance=tolerance
+        ),
+        folder,
+      )
+    builder, people = source.open_records(path)
   _report(people, annotations)
+  tolerance.check(
+    len(np.unique(people.image_id[~people.readable])),
+    builder.info.splits[source.SPLIT].num_examples,
+    annotations,
+  )
   skeleton = skeletons.from_json(builder.info.metadata["skeleton"])
-  return Source(annotations, skeleton, builder, people.rows(people.trainable))
+  trainable = people.rows(people.trainable)
+  return Source(annotations, skeleton, builder, trainable, digest)
 
 
-def _fingerprint(annotations, images, options: Sequence) -> str:
-  """Names the content of a json, its images and the options; 16 hex digits."""
+def _digest(annotations: pathlib.Path) -> str:
   if not annotations.is_file():
     raise FileNotFoundError(
       f"no annotation file {annotations}; give the path of a COCO-format "
       "keypoint json"
     )
-  with annotations.open("rb") as file:
-    digest = hashlib.file_digest(file, "sha256")
-  parts = (images.absolute(), CocoKeypoints.VERSION, *options)
-  digest.update(repr([str(part) for part in parts]).encode())
-  return digest.hexdigest()[:16]
+  return source.digest(annotations)
+
+
+def _fingerprint(*parts) -> str:
+  """Names the content of a json, its images and the options; 16 hex digits."""
+  texts = [str(part) for part in (*parts, CocoKeypoints.VERSION)]
+  return hashlib.sha256(repr(texts).encode()).hexdigest()[:16]
 
 
 @contextlib.contextmanager
@@ -220,6 +233,8 @@ def _check_not_empty(annotations: Annotations) -> None:
 
 def _prepare(config: CocoConfig, folder: pathlib.Path) -> None:
   _LOG.info("preparing records of %s in %s", config.images, folder)
+  for stale in (folder / CocoKeypoints.name / config.name).glob("incomplete.*"):
+    shutil.rmtree(stale)  # of a killed process
   if not sys.stderr.isatty():
     tfds.disable_progress_bar()
   builder = CocoKeypoints(
@@ -233,6 +248,16 @@ def _prepare(config: CocoConfig, folder: pathlib.Path) -> None:
 
 def _report(people: People, path: pathlib.Path) -> None:
   """Says what is left out and why."""
+  unreadable = ~people.readable
+  if unreadable.any():
+    _LOG.warning(
+      "%s: %d people on %d images that cannot be read (ids %s) are left out of "
+      "training; metrics of COCO count them as missed, PCK and errors in px "
+      "leave them out",
+      path, unreadable.sum(), len(np.unique(people.image_id[unreadable])),
+      np.unique(people.image_id[unreadable])[:5].tolist(),
+    )  # fmt: skip
+  people = people.rows(people.readable)
   crowds = people.iscrowd
   unlabelled = ~crowds & ~people.labelled
   boxless = ~crowds & people.labelled & ~people.boxed

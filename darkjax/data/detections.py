@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from darkjax.data import coco
+from darkjax.data import coco, faults
 from darkjax.data import source as source_lib
 from darkjax.data.source import Source
 from darkjax.data.table import Images, People
@@ -72,6 +72,7 @@ def load(
   *,
   score_threshold: float = 0.0,
   cache_dir: str | os.PathLike[str] | None = None,
+  tolerance: faults.Tolerance = faults.RAISE,
 ) -> Source:
   """What to evaluate on: labelled people, or detected boxes.
 
@@ -83,6 +84,7 @@ def load(
     score_threshold: detections below it are left out; the official code takes
       all, 0.
     cache_dir: see `coco.load`.
+    tolerance: of images that cannot be read; boxes on them are left out.
 
   Returns:
     The source, `box_source` "gt_boxes" or "detections".
@@ -93,10 +95,16 @@ def load(
     ValueError: see `read` and `with_boxes`.
   """
   if str(boxes) == "gt":
-    return coco.load(annotations, images, cache_dir=cache_dir)
+    return coco.load(
+      annotations, images, cache_dir=cache_dir, tolerance=tolerance
+    )
   detected = read(boxes)  # before records are prepared, which takes longer
   source = coco.load(
-    annotations, images, cache_dir=cache_dir, keep_empty_images=True
+    annotations,
+    images,
+    cache_dir=cache_dir,
+    keep_empty_images=True,
+    tolerance=tolerance,
   )
   return with_boxes(source, detected, boxes, score_threshold=score_threshold)
 
@@ -154,7 +162,15 @@ def with_boxes(
   """
   images = source_lib.read_images(source.builder)
   known = np.isin(boxes.image_id, images.image_id)
-  kept = known & (boxes.score >= score_threshold)
+  unreadable = np.isin(boxes.image_id, images.image_id[~images.readable])
+  if unreadable.any():
+    _LOG.warning(
+      "%s: %d boxes on images that cannot be read are left out; whoever is "
+      "labelled there counts as missed",
+      path,
+      unreadable.sum(),
+    )
+  kept = known & ~unreadable & (boxes.score >= score_threshold)
   if not kept.any():
     raise ValueError(
       f"{path}: of {len(boxes)} boxes of people {known.sum()} are in images "
@@ -188,6 +204,7 @@ def _people(boxes: Boxes, images: Images, num_keypoints: int) -> People:
     keypoints=np.zeros((count, num_keypoints, 3), np.float32),
     iscrowd=np.zeros(count, bool),
     score=boxes.score,
+    readable=np.ones(count, bool),
   )
 
 

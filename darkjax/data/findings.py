@@ -118,4 +118,5 @@ def _table(usable, count: int, sizes) -> People:
     keypoints=column("keypoints", np.float32, count, 3),
     iscrowd=column("iscrowd", bool),
     score=column("score", np.float32),
+    readable=np.ones(len(people), bool),
   )

@@ -5,10 +5,9 @@ import pathlib
 
 import PIL.Image
 
-FORMATS = ("JPEG", "PNG")
+from darkjax import image as image_lib
 
-# Larger images are refused before they are decoded (3 bytes per pixel).
-MAX_PIXELS = 100_000_000
+FORMATS = ("JPEG", "PNG")
 
 _ABSENT = (
   FileNotFoundError,
@@ -37,16 +36,12 @@ def read_header(
       kind, (width, height) = image.format, image.size
   except _ABSENT as error:
     raise unreadable(path, error) from error
-  except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):
+  except Exception as error:  # decoders raise whatever they stumble on
     raise ValueError(
-      f"{path} is not an image that can be read; known formats: "
+      f"{path} is not an image that can be read ({error}); known formats: "
       f"{', '.join(FORMATS)}. Convert or replace the file"
     ) from None
-  if width * height > MAX_PIXELS:
-    raise ValueError(
-      f"{path} claims {width}x{height} pixels, more than the limit of "
-      f"{MAX_PIXELS}; shrink it together with its coordinates"
-    )
+  image_lib.check_size((height, width), path)
   return kind, (height, width)
 
 

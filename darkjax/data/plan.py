@@ -16,7 +16,7 @@ from darkjax import geometry
 from darkjax.convention import Convention
 from darkjax.data import augment, crop
 from darkjax.data.augment import Augmentation
-from darkjax.data.source import Source
+from darkjax.data.source import Source, damaged
 from darkjax.data.table import GT_BOXES, People, clean_boxes, concatenate
 
 Plan = dict[str, np.ndarray]
@@ -164,8 +164,5 @@ class Planner:
       try:
         stored[mine] = records.__getitems__(record[mine].tolist())
       except (OSError, RuntimeError, ValueError) as error:
-        raise ValueError(
-          f"the records in {self._folders[i]} are damaged or gone ({error}); "
-          "delete this folder, and they are prepared again"
-        ) from error
+        raise damaged(self._folders[i], error) from error
     return stored

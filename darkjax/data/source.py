@@ -6,6 +6,7 @@ table holds everything about the people except pixels (about 300 bytes each with
 """
 
 import dataclasses
+import hashlib
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
@@ -32,12 +33,14 @@ class Source:
     people: the trainable people (see `People.trainable`), or the detected
       boxes, without any keypoint labelled.
     box_source: where the boxes come from: "gt_boxes" | "detections".
+    labels_digest: `digest` of the json that the records were made from.
   """
 
   annotations: pathlib.Path
   skeleton: skeletons.Skeleton
   builder: tfds.core.DatasetBuilder
   people: People
+  labels_digest: str
   box_source: str = GT_BOXES
 
   @property
@@ -49,6 +52,21 @@ class Source:
   def num_people(self) -> int:
     """Trainable people, or boxes."""
     return len(self.people)
+
+  def check_labels(self) -> None:
+    """Refuses to go on with a json that is not the one the records are of.
+
+    Raises:
+      ValueError: it was edited, or is gone, since the records were opened.
+    """
+    if not self.annotations.is_file() or (
+      digest(self.annotations) != self.labels_digest
+    ):
+      raise ValueError(
+        f"{self.annotations} was edited or removed since this run began; "
+        "metrics would compare with other labels than were read. Put the file "
+        "back, or start again, which prepares the new one"
+      )
 
   def serialized(self) -> Sequence[bytes]:
     """The records as they are stored, by position; for `image_bytes`."""
@@ -81,14 +99,45 @@ def _raw_dataset(records: Sequence[bytes]) -> tf.data.Dataset:
   )
 
 
-def read_people(builder: tfds.core.DatasetBuilder) -> People:
-  """The table of all people in the records, made once and kept beside them."""
-  return _read(builder, People, _people_of)
+def digest(path: pathlib.Path) -> str:
+  """SHA-256 of a file's content, hexadecimal."""
+  with path.open("rb") as file:
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def open_records(
+  folder: pathlib.Path,
+) -> tuple[tfds.core.DatasetBuilder, People]:
+  """The builder of prepared records, and the table of all people in them.
+
+  Raises:
+    ValueError: files of the folder are damaged or gone.
+  """
+  try:
+    builder = tfds.builder_from_directory(folder)
+    return builder, _read(builder, People, _people_of)
+  except Exception as error:  # of json, protobuf, zip or NumPy
+    raise damaged(folder, error) from error
+
+
+def damaged(folder: str | pathlib.Path, error: Exception) -> ValueError:
+  """The error of records that cannot be read."""
+  return ValueError(
+    f"the records in {folder} are damaged or gone ({error}); delete this "
+    "folder, and they are prepared again"
+  )
 
 
 def read_images(builder: tfds.core.DatasetBuilder) -> Images:
-  """The table of all images in the records, made once and kept beside them."""
-  return _read(builder, Images, _image_of)
+  """The table of all images in the records, made once and kept beside them.
+
+  Raises:
+    ValueError: files of the records' folder are damaged or gone.
+  """
+  try:
+    return _read(builder, Images, _image_of)
+  except Exception as error:  # as above
+    raise damaged(builder.data_dir, error) from error
 
 
 def _read(
@@ -101,7 +150,7 @@ def _read(
   if not path.is_file():
     examples = enumerate(_examples(builder))
     _write(path, concatenate([rows_of(i, example) for i, example in examples]))
-  with np.load(path, allow_pickle=False) as arrays:
+  with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
     return kind(**arrays)
 
 
@@ -145,6 +194,7 @@ def _people_of(position: int, example: dict[str, Any]) -> People:
     keypoints=people["keypoints"],
     iscrowd=people["iscrowd"],
     score=people["score"],
+    readable=np.full(count, example["readable"], bool),
   )
 
 
@@ -154,4 +204,5 @@ def _image_of(position: int, example: dict[str, Any]) -> Images:
   return Images(
     image_id=np.array([example["image_id"]], np.int64),
     image_size=np.array([size], np.int32),
+    readable=np.array([example["readable"]], bool),
   )

@@ -26,6 +26,7 @@ class People:
     keypoints: [N, K, 3] float32 (x, y, visibility 0 | 1 | 2), image px.
     iscrowd: [N] bool.
     score: [N] float32, of the box; 1 for a ground-truth box.
+    readable: [N] bool, false on images that were skipped, see faults.py.
   """
 
   record: np.ndarray
@@ -37,6 +38,7 @@ class People:
   keypoints: np.ndarray
   iscrowd: np.ndarray
   score: np.ndarray
+  readable: np.ndarray
 
   def __len__(self) -> int:
     return len(self.record)
@@ -65,8 +67,8 @@ class People:
 
   @property
   def trainable(self) -> np.ndarray:
-    """[N] bool: no crowd, a label, and a box with an area."""
-    return ~self.iscrowd & self.labelled & self.boxed
+    """[N] bool: readable, no crowd, a label, and a box with an area."""
+    return self.readable & ~self.iscrowd & self.labelled & self.boxed
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,10 +78,12 @@ class Images:
   Attributes:
     image_id: [M] int64, of the annotation file.
     image_size: [M, 2] int32 (height, width), px.
+    readable: [M] bool, false for images that were skipped, see faults.py.
   """
 
   image_id: np.ndarray
   image_size: np.ndarray
+  readable: np.ndarray
 
 
 Table = TypeVar("Table", People, Images)

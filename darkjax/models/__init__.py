@@ -61,12 +61,15 @@ def create_model(name: str, num_keypoints: int = 17, **overrides) -> nn.Module:
 
 
 def _compute_dtype(dtype) -> jnp.dtype:
-  if jnp.dtype(dtype) not in (jnp.float32, jnp.bfloat16):
+  known = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+  name = dtype if isinstance(dtype, str) else jnp.dtype(dtype).name
+  if name not in known:
     raise ValueError(
       f"dtype must be float32 or bfloat16, got {dtype}; parameters are "
-      "float32 in either case"
+      "float32 in either case. float16 needs its loss scaled, which bfloat16, "
+      "with the exponents of float32, does not"
     )
-  return jnp.dtype(dtype)
+  return jnp.dtype(known[name])
 
 
 def _override_names(constructor) -> set[str]:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+_SAFE_TORCH = (2, 6)
+
 
 def read_state_dict(path: str | pathlib.Path) -> Mapping:
   """Reads a file of weights without executing anything in it.
@@ -34,14 +36,24 @@ def read_state_dict(path: str | pathlib.Path) -> Mapping:
 
 
 def _read_npz(path) -> Mapping:
-  with np.load(path, allow_pickle=False) as file:
-    return dict(file)
+  try:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+      return dict(arrays)
+  except Exception as error:
+    raise _refusal(path, error) from error
 
 
 def _read_safetensors(path) -> Mapping:
-  import safetensors.numpy
-
-  return safetensors.numpy.load_file(path)
+  try:
+    import safetensors.numpy
+  except ImportError as error:
+    raise ValueError(
+      f"reading {path} needs safetensors: pip install 'darkjax[torch]'"
+    ) from error
+  try:
+    return safetensors.numpy.load_file(path)
+  except Exception as error:
+    raise _refusal(path, error) from error
 
 
 def _read_torch(path) -> Mapping:
@@ -52,11 +64,27 @@ def _read_torch(path) -> Mapping:
       f"reading {path} needs PyTorch: pip install 'darkjax[torch]', or save "
       "the state dict as .safetensors or .npz"
     ) from error
+  _check_version(torch.__version__)
   try:
     return torch.load(path, map_location="cpu", weights_only=True)
   except Exception as error:
+    raise _refusal(path, error) from error
+
+
+def _check_version(version: str) -> None:
+  major, minor = version.split(".")[:2]
+  if (int(major), int(minor)) < _SAFE_TORCH:
     raise ValueError(
-      f"{path} holds more than weights, or is damaged, and is not executed; "
-      "where you trust it, load it in PyTorch and save its state_dict alone: "
-      f"{str(error).splitlines()[0]}"
-    ) from error
+      "PyTorch before 2.6 executes what hides in a file even where it is told "
+      f"to read weights only (CVE-2025-32434), got {version}; pip install -U "
+      "torch"
+    )
+
+
+def _refusal(path: pathlib.Path, error: Exception) -> ValueError:
+  reason = (str(error).splitlines() or [type(error).__name__])[0]
+  return ValueError(
+    f"{path} holds more than weights, or is damaged, and is not executed; "
+    "where you trust it, load it with what wrote it and save its state_dict "
+    f"alone: {reason}"
+  )

@@ -93,10 +93,13 @@ def test_a_failed_build_leaves_nothing_behind(tmp_path):
     coco.load(annotations, images, cache_dir=tmp_path / "cache")
   assert not list((tmp_path / "cache").rglob("*array_record*"))
   (folder,) = (tmp_path / "cache" / "coco_keypoints").iterdir()
-  (folder / "incomplete.AB12_1.0.0").mkdir()  # a killed process leaves this
+  version = str(coco.CocoKeypoints.VERSION)
+  (
+    folder / f"incomplete.AB12_{version}"
+  ).mkdir()  # a killed process leaves this
   (images / "3.jpg").write_bytes(data)
   assert coco.load(annotations, images, cache_dir=tmp_path / "cache").num_people
-  assert [path.name for path in folder.iterdir()] == ["1.0.0"]
+  assert [path.name for path in folder.iterdir()] == [version]
 
 
 def test_the_default_cache_is_in_the_home(tmp_path, monkeypatch):

@@ -235,6 +235,30 @@ def test_pickles_are_not_executed(tmp_path):
   assert not trace.exists()
 
 
+@pytest.mark.parametrize("version", ["2.5.1", "1.13.1+cu117"])
+def test_torch_that_executes_what_hides_in_weights_is_refused(
+  tmp_path, version
+):
+  torch = pytest.importorskip("torch", reason="torch is not installed")
+  path = tmp_path / "weights.pth"
+  torch.save({"a": torch.zeros(1)}, path)
+  with (
+    mock.patch.object(torch, "__version__", version),
+    pytest.raises(ValueError, match=f"before 2.6 executes.*{version[:4]}"),
+  ):
+    torch_files.read_state_dict(path)
+
+
+@pytest.mark.parametrize("ending", [".npz", ".safetensors", ".pth"])
+def test_files_that_hold_no_weights_are_named(tmp_path, ending):
+  if ending == ".pth":
+    pytest.importorskip("torch", reason="torch is not installed")
+  path = tmp_path / f"weights{ending}"
+  path.write_bytes(b"PK\x03\x04 but not really an archive" * 3)
+  with pytest.raises(ValueError, match=f"weights{ending} holds more than"):
+    torch_files.read_state_dict(path)
+
+
 def test_without_torch_the_error_names_the_extra(tmp_path):
   path = tmp_path / "weights.pth"
   path.write_bytes(b"")

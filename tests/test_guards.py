@@ -1,0 +1,70 @@
+"""What stops a run names the step and what is wrong."""
+
+import numpy as np
+import pytest
+
+from darkjax import guards
+
+
+def batch(**changes) -> dict[str, np.ndarray]:
+  return {
+    "image": np.zeros((3, 8, 6, 3), np.uint8),
+    "keypoints_heatmap": np.zeros((3, 2, 2), np.float32),
+    "visibility": np.ones((3, 2), np.float32),
+    "annotation_id": np.array([101, 102, 103]),
+    **changes,
+  }
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("field", ["keypoints_heatmap", "visibility"])
+def test_a_label_that_is_no_number_is_named(field, bad):
+  wrong = batch()
+  wrong[field][1].flat[0] = bad
+  with pytest.raises(ValueError, match=r"step 7: .* annotations \[102\]"):
+    guards.check_labels(7, wrong)
+
+
+def test_places_of_unlabelled_keypoints_do_not_matter():
+  unlabelled = batch()
+  unlabelled["keypoints_heatmap"][1, 0] = np.nan
+  unlabelled["visibility"][1, 0] = 0.0
+  guards.check_labels(7, unlabelled)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint16])
+def test_images_that_are_no_bytes_are_refused(dtype):
+  images = np.full((3, 8, 6, 3), 1, dtype)
+  with pytest.raises(ValueError, match=f"images are uint8.*{np.dtype(dtype)}"):
+    guards.check_labels(7, batch(image=images))
+
+
+@pytest.mark.parametrize("name", ["loss", "gradient_norm"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_step_that_diverged_is_named(name, bad):
+  values = {"loss": np.ones(2), "gradient_norm": np.ones(2)}
+  guards.check_finite((7, values, batch()))
+  values[name] = np.full(2, bad)
+  with pytest.raises(
+    FloatingPointError, match=rf"step 7: .*{name}.*\[101, 102, 103\]"
+  ):
+    guards.check_finite((7, values, batch()))
+
+
+def test_other_labels_than_the_run_began_with_are_refused(tmp_path):
+  workdir = tmp_path / "run"
+  guards.check_same_labels(workdir, ["a", "b"])
+  guards.check_same_labels(workdir, ["c", "b"])  # no step yet: begins anew
+  (workdir / "checkpoints" / "10").mkdir(parents=True)
+  guards.check_same_labels(workdir, ["c", "b"])
+  with pytest.raises(ValueError, match=r"changed since.*'c'.*'d'.*--workdir"):
+    guards.check_same_labels(workdir, ["d", "b"])
+
+
+def test_runs_from_before_the_labels_were_remembered_go_on(tmp_path):
+  (tmp_path / "checkpoints" / "10").mkdir(parents=True)
+  guards.check_same_labels(tmp_path, ["a"], writes=False)
+  assert not (tmp_path / "labels.json").exists()
+  guards.check_same_labels(tmp_path, ["a"])
+  with pytest.raises(ValueError, match="changed since"):
+    guards.check_same_labels(tmp_path, ["b"])
