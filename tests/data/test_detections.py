@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from darkjax import convention, geometry, scoring, skeletons
-from darkjax.data import detections, pipeline
+from darkjax.data import detections, faults, pipeline
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
 
@@ -300,3 +300,16 @@ def test_image_tables_are_kept(folder):
   path = pathlib.Path(source.builder.data_dir) / "images.npz"
   with np.load(path) as arrays:
     assert arrays["image_id"].tolist() == [1, 2, 3, 4]
+
+
+def test_boxes_on_unreadable_images_are_left_out_and_counted(tmp_path, caplog):
+  coco_folder.write(tmp_path, coco_folder.content(num_images=4))
+  (tmp_path / "images" / "2.jpg").write_bytes(b"<html>404</html>")
+  with caplog.at_level(logging.WARNING):
+    source = load(
+      tmp_path,
+      [detection(2), detection(3), detection(2)],
+      tolerance=faults.Tolerance("skip", max_skipped=0.25),
+    )
+  assert source.people.image_id.tolist() == [3]
+  assert "2 boxes on images that cannot be read are left out" in caplog.text
