@@ -116,7 +116,7 @@ def predict_heatmaps(
     heatmaps = integral.softmax_heatmaps(heatmaps)
   if not flip_test:
     return heatmaps
-  straight, mirrored = jnp.split(heatmaps, 2)
+  straight, mirrored = heatmaps.reshape(2, -1, *heatmaps.shape[1:])
   mirrored = unflip_heatmaps(
     mirrored,
     flip_indices=convention.skeleton.flip_indices,

@@ -1,0 +1,322 @@
+"""Export: `python -m darkjax.export --checkpoint=DIR --format=onnx --out=DIR`.
+
+The whole graph leaves JAX in one file: uint8 crops in, keypoints in crop pixels
+and scores out; normalising, the flip test and the decoder are inside, and the
+number of crops is open. Beside it lies darkjax.json, which says what to feed.
+
+  stablehlo  model.stablehlo, for `jax.export.deserialize` without darkjax, on
+             CPU, CUDA and TPU
+  onnx       model.onnx, for ONNX Runtime; `pip install "darkjax[onnx]"`
+  savedmodel a folder for `tf.saved_model.load`; XLA runs inside TensorFlow, so
+             that converters of TensorFlow's own operations (TFLite) cannot
+             read it
+
+Arithmetic is that of the Python call; what a runtime rounds otherwise is below
+1e-3 crop pixels on float32 weights.
+"""
+
+import dataclasses
+import functools
+import importlib.metadata
+import json
+import logging
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from absl import app, flags
+from jax import export as jax_export
+
+from darkjax import checkpoint, geometry, inference, models, startup
+from darkjax.convention import Convention
+from darkjax.crop_recipe import crop_recipe
+from darkjax.heatmaps import decode
+from darkjax.simplify import simplify
+
+_LOG = logging.getLogger(__name__)
+
+# File or folder of each format.
+FORMATS = {
+  "stablehlo": "model.stablehlo",
+  "onnx": "model.onnx",
+  "savedmodel": "savedmodel",
+}
+SIDECAR = "darkjax.json"
+PLATFORMS = ("cpu", "cuda", "tpu")
+# The newest that ONNX Runtime 1.20 (2024) reads.
+OPSET = 21
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+  """What is exported: a network, its weights and how its heatmaps are read.
+
+  Attributes:
+    model: a Linen module of darkjax.models.
+    variables: its "params" and "batch_stats".
+    convention: the one the weights were trained with.
+    method: decoder, one of `inference.METHODS`.
+    border: of the dark decoder, see `decode_heatmaps`.
+    flip_test: average with the mirrored crop, which costs twice the time.
+  """
+
+  model: Any
+  variables: Any
+  convention: Convention
+  method: str = "dark"
+  border: str = "refine"
+  flip_test: bool = True
+
+  @classmethod
+  def from_checkpoint(
+    cls, path: str | os.PathLike, *, step: int | None = None, **options: Any
+  ) -> "Graph":
+    """Reads the folder of a run or of converted weights.
+
+    Args:
+      path: the folder.
+      step: which step of it; the latest by default.
+      **options: method, border, flip_test.
+
+    Raises:
+      FileNotFoundError: no checkpoint there.
+    """
+    variables, metadata = checkpoint.load(path, step=step)
+    model = models.create_model(**metadata.model)
+    return cls(model, variables, metadata.convention, **options)
+
+  @property
+  def images(self) -> jax.ShapeDtypeStruct:
+    """The input: uint8 [b, H, W, 3], b symbolic."""
+    (count,) = jax_export.symbolic_shape("b")
+    return jax.ShapeDtypeStruct(
+      (count, *self.convention.crop_size, 3), jnp.uint8
+    )
+
+  def __call__(self, images: jax.Array) -> jax.Array:
+    """Finds keypoints in crops.
+
+    Args:
+      images: [B, H, W, 3] uint8 RGB.
+
+    Returns:
+      [B, K, 3] float32 (x, y, score), crop px; an integer is a pixel's centre.
+    """
+    return self.apply(self.variables, images)
+
+  def apply(self, variables: Any, images: jax.Array) -> jax.Array:
+    """The same with the weights as an argument."""
+    heatmaps = inference.predict_heatmaps(
+      self.model,
+      variables,
+      images,
+      convention=self.convention,
+      flip_test=self.flip_test,
+    )
+    crop_from_heatmap = geometry.invert(self.convention.heatmap_from_crop())
+    found = inference.locate(
+      heatmaps,
+      jnp.broadcast_to(
+        jnp.asarray(crop_from_heatmap, jnp.float32)[None],
+        (images.shape[0], 2, 3),
+      ),
+      convention=self.convention,
+      method=self.method,
+      border=self.border,
+    )
+    return jnp.concatenate(
+      [found.keypoints_image, found.scores[..., None]], axis=-1
+    )
+
+
+def to_stablehlo(
+  graph: Graph, *, platforms: Sequence[str] = PLATFORMS
+) -> bytes:
+  """Serialises a graph for `jax.export.deserialize`.
+
+  Args:
+    graph: what is exported.
+    platforms: that it will run on.
+
+  Returns:
+    What a file holds. JAX reads it for at least six months after the version
+    that wrote it; keep the checkpoint for longer.
+  """
+  exported = jax_export.export(jax.jit(graph.__call__), platforms=platforms)
+  return bytes(exported(graph.images).serialize())
+
+
+def to_onnx(graph: Graph, *, opset: int = OPSET):
+  """Converts a graph through jax2onnx.
+
+  ONNX Runtime has no bfloat16 convolution on CPUs, so that a network that
+  computes in bfloat16 is exported in float32, which its parameters are in.
+
+  Args:
+    graph: what is exported.
+    opset: version of ONNX's operators.
+
+  Returns:
+    An `onnx.ModelProto` with input "images" and output "keypoints".
+
+  Raises:
+    ImportError: jax2onnx is not installed.
+  """
+  try:
+    import jax2onnx
+  except ImportError as error:
+    raise ImportError(
+      'export to ONNX needs jax2onnx: pip install "darkjax[onnx]"'
+    ) from error
+  if getattr(graph.model, "dtype", None) == jnp.bfloat16:
+    model = graph.model.clone(dtype=jnp.dtype("float32"))
+    graph = dataclasses.replace(graph, model=model)
+  return jax2onnx.to_onnx(
+    simplify(graph, graph.images),
+    inputs=[graph.images],
+    model_name="darkjax",
+    opset=opset,
+    input_names=["images"],
+    output_names=["keypoints"],
+  )
+
+
+def to_savedmodel(graph: Graph, folder: str | os.PathLike) -> None:
+  """Writes a graph as a TensorFlow SavedModel, weights as variables.
+
+  Args:
+    graph: what is exported.
+    folder: new folder. `tf.saved_model.load` gives an object whose `find` takes
+      the crops; the signature "serving_default" takes "images" and gives
+      "keypoints".
+
+  Raises:
+    ImportError: TensorFlow is not installed.
+  """
+  try:
+    import tensorflow as tf
+  except ImportError as error:
+    raise ImportError(
+      "export to SavedModel needs TensorFlow: pip install tensorflow-cpu"
+    ) from error
+  from jax.experimental import jax2tf  # loads TensorFlow
+
+  sizes = ", ".join(str(side) for side in graph.images.shape[1:])
+  converted = jax2tf.convert(
+    graph.apply, polymorphic_shapes=[None, f"(b, {sizes})"], with_gradient=False
+  )
+  module = tf.Module()
+  module.weights = jax.tree.map(
+    functools.partial(tf.Variable, trainable=False), graph.variables
+  )
+  images = tf.TensorSpec((None, *graph.images.shape[1:]), tf.uint8, "images")
+  module.find = tf.function(
+    lambda images: {"keypoints": converted(module.weights, images)},
+    input_signature=[images],
+    autograph=False,
+  )
+  tf.saved_model.save(module, str(folder), signatures=module.find)
+
+
+def describe(graph: Graph) -> dict[str, Any]:
+  """What the user of an exported file has to know; can be written as json."""
+  height, width = graph.convention.crop_size
+  skeleton = graph.convention.skeleton
+  return {
+    "darkjax": importlib.metadata.version("darkjax"),
+    "jax": jax.__version__,
+    "input": {
+      "name": "images",
+      "shape": ["batch", height, width, 3],
+      "type": "uint8",
+      "meaning": "RGB crops, 0 to 255, not normalised",
+    },
+    "output": {
+      "name": "keypoints",
+      "shape": ["batch", skeleton.num_keypoints, 3],
+      "type": "float32",
+      "meaning": "x, y in crop pixels, an integer being a pixel's centre; score",
+    },
+    "keypoint_names": list(skeleton.keypoint_names),
+    "method": graph.method,
+    "border": graph.border,
+    "flip_test": graph.flip_test,
+    "crop": crop_recipe(graph.convention),
+    "convention": graph.convention.to_json(),
+  }
+
+
+def write(
+  graph: Graph, out: str | os.PathLike, *, format: str, **options: Any
+) -> pathlib.Path:
+  """Writes a graph and its description.
+
+  Args:
+    graph: what is exported.
+    out: new or empty folder.
+    format: one of `FORMATS`.
+    **options: of `to_stablehlo` (platforms) or `to_onnx` (opset).
+
+  Returns:
+    The file, or for "savedmodel" the folder, in `out`.
+
+  Raises:
+    ValueError: an unknown format, or a folder that holds something.
+    ImportError: the format's package is missing.
+  """
+  if format not in FORMATS:
+    raise ValueError(f"format is one of {list(FORMATS)}, got {format!r}")
+  out = pathlib.Path(out)
+  if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    raise ValueError(
+      f"an export goes into a new or empty folder, {out} holds something; "
+      "name another --out or remove it"
+    )
+  path = out / FORMATS[format]
+  if format == "savedmodel":
+    to_savedmodel(graph, path)
+  else:
+    content = _content(graph, format, **options)
+    out.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+  (out / SIDECAR).write_text(json.dumps(describe(graph), indent=2) + "\n")
+  return path
+
+
+def _content(graph: Graph, format: str, **options) -> bytes:
+  if format == "stablehlo":
+    return to_stablehlo(graph, **options)
+  return to_onnx(graph, **options).SerializeToString()
+
+
+def main(argv: Sequence[str]) -> None:
+  """Exports what the flags name."""
+  del argv
+  startup.start()
+  flag = flags.FLAGS
+  graph = Graph.from_checkpoint(
+    flag.checkpoint,
+    step=flag.step,
+    method=flag.method,
+    border=flag.border,
+    flip_test=flag.flip_test,
+  )
+  path = write(graph, flag.out, format=flag.format)
+  files = [path, *path.rglob("*")]
+  size = sum(file.stat().st_size for file in files if file.is_file())
+  _LOG.info("%s: %.1f MB, described in %s", path, size / 1e6, SIDECAR)
+
+
+if __name__ == "__main__":
+  flags.DEFINE_string("checkpoint", None, "Folder of a run or of weights.")
+  flags.DEFINE_integer("step", None, "Which step of it; default: the latest.")
+  flags.DEFINE_string("format", None, f"One of {', '.join(FORMATS)}.")
+  flags.DEFINE_string("out", None, "New folder of what is written.")
+  flags.DEFINE_enum("method", "dark", inference.METHODS, "Decoder.")
+  flags.DEFINE_enum("border", "refine", decode.BORDERS, "Of the dark decoder.")
+  flags.DEFINE_bool("flip_test", True, "Average with the mirrored crop.")
+  flags.mark_flags_as_required(["checkpoint", "format", "out"])
+  app.run(main)

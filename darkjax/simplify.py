@@ -1,0 +1,346 @@
+"""An equal function made of fewer and simpler operations, for converters.
+
+Converters of JAX to other formats go through a traced function operation by
+operation. They stumble over what XLA takes in its stride (gathers with batch
+axes) and keep what XLA would compute once or not at all. `simplify` traces a
+function and gives back one with the same results in which
+
+  * calls are inlined, what depends on constants alone is computed now, and
+    what is computed twice is computed once;
+  * broadcasting is left to the arithmetic that needs it;
+  * constant factors after a convolution, such as batch norm's, are multiplied
+    into its kernel, which moves results by float32 rounding;
+  * gathers with batch axes are gathers from the flattened array;
+  * max(x, 0) is `jax.nn.relu`, which converters have a name for.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.extend import core
+
+# Calls, by the parameter that holds what they call.
+_CALLS = {
+  "jit": "jaxpr",
+  "pjit": "jaxpr",
+  "custom_jvp_call": "call_jaxpr",
+  "custom_vjp_call": "call_jaxpr",
+}
+# Arithmetic whose operands need not have the same shape in jax.numpy.
+_BROADCASTING = {
+  "add": jnp.add,
+  "sub": jnp.subtract,
+  "mul": jnp.multiply,
+  "div": jnp.divide,
+  "max": jnp.maximum,
+  "min": jnp.minimum,
+  "lt": jnp.less,
+  "le": jnp.less_equal,
+  "gt": jnp.greater,
+  "ge": jnp.greater_equal,
+  "eq": jnp.equal,
+  "and": jnp.logical_and,
+  "or": jnp.logical_or,
+  "select_n": lambda which, *cases: jnp.where(which, *reversed(cases)),
+}
+# Arithmetic on each element by itself.
+_UNARY = {
+  "abs",
+  "convert_element_type",
+  "erf",
+  "exp",
+  "integer_pow",
+  "is_finite",
+  "log",
+  "neg",
+  "not",
+  "rsqrt",
+  "sign",
+  "sqrt",
+  "square",
+}
+# What matters to compilation or differentiation only.
+_IDENTITIES = {"optimization_barrier", "stop_gradient", "copy"}
+
+
+def simplify(
+  function: Callable[[jax.Array], jax.Array], argument: jax.ShapeDtypeStruct
+) -> Callable[[jax.Array], jax.Array]:
+  """Traces a function of one array and simplifies what it computes.
+
+  Args:
+    function: of one array, to one array.
+    argument: shape and type of the array; axes may be symbolic.
+
+  Returns:
+    A function to be traced with an array of that shape, symbolic axes included,
+    with the same result up to rounding.
+  """
+  traced = jax.make_jaxpr(function)(argument)
+
+  def simplified(array):
+    (result,) = _evaluate(traced.jaxpr, traced.consts, [_Value(array)], {})
+    return result.full()
+
+  return simplified
+
+
+@dataclasses.dataclass
+class _Value:
+  """An array, or one that broadcasts to the shape it should have.
+
+  Attributes:
+    array: has the rank of `shape`, and 1 or the same along each axis.
+    shape: None for that of the array.
+  """
+
+  array: Any
+  shape: tuple[Any, ...] | None = None
+
+  def __post_init__(self):
+    if self.shape is None:
+      self.shape = tuple(self.array.shape)
+
+  def thin(self):
+    """The array, maybe with axes of 1 where others have more."""
+    return self.array
+
+  def full(self):
+    """The array in its shape."""
+    thin = self.thin()
+    if tuple(thin.shape) == tuple(self.shape):
+      return thin
+    return lax.broadcast_in_dim(thin, self.shape, tuple(range(thin.ndim)))
+
+  @property
+  def is_constant(self) -> bool:
+    """Whether it is known before the function is called."""
+    return not isinstance(self.array, jax.core.Tracer)
+
+  def identity(self):
+    """Equal for equal values, as far as that is quickly seen."""
+    if self.is_constant and self.array.size == 1:
+      return self.array.item(), str(self.array.dtype), self.shape
+    return id(self)
+
+
+class _Convolved(_Value):
+  """A convolution not yet done, so that factors may go into its kernel."""
+
+  def __init__(self, images, kernel, params, shape):
+    self.images, self.kernel, self.params = images, kernel, params
+    super().__init__(None, shape)
+
+  is_constant = False
+
+  def thin(self):
+    """Convolves, once."""
+    if self.array is None:
+      self.array = lax.conv_general_dilated_p.bind(
+        self.images, self.kernel, **self.params
+      )
+    return self.array
+
+  def times(self, factor: _Value) -> "_Convolved | None":
+    """The convolution with a kernel multiplied, if the factor allows that."""
+    numbers = self.params["dimension_numbers"]
+    features = numbers.out_spec[1]
+    sides = list(factor.array.shape)
+    if not factor.is_constant or sides.pop(features) == 1 or set(sides) != {1}:
+      return None
+    shape = np.ones(self.kernel.ndim, int)
+    shape[numbers.rhs_spec[0]] = -1
+    kernel = np.asarray(self.kernel) * np.asarray(factor.array).reshape(shape)
+    return _Convolved(self.images, kernel, self.params, self.shape)
+
+
+def _evaluate(jaxpr, constants, arguments, done) -> list[_Value]:
+  """Goes through a traced function, with what is known of its values.
+
+  Args:
+    jaxpr: the function.
+    constants: arrays it was traced with.
+    arguments: values.
+    done: operations seen so far, with their operands and results.
+
+  Returns:
+    The values of its results.
+  """
+  values = dict(zip(jaxpr.invars, arguments, strict=True))
+  for variable, constant in zip(jaxpr.constvars, constants, strict=True):
+    values[variable] = _Value(constant)
+
+  def read(atom):
+    if isinstance(atom, core.Literal):
+      return _Value(np.asarray(atom.val, atom.aval.dtype))
+    return values[atom]
+
+  for equation in jaxpr.eqns:
+    results = _apply(equation, [read(atom) for atom in equation.invars], done)
+    values.update(zip(equation.outvars, results, strict=True))
+  return [read(atom) for atom in jaxpr.outvars]
+
+
+def _apply(equation, operands: list[_Value], done) -> list[_Value]:
+  """One operation of a traced function."""
+  name, params = equation.primitive.name, equation.params
+  if name in _CALLS:
+    called = params[_CALLS[name]]
+    return _evaluate(called.jaxpr, called.consts, operands, done)
+  if name in _IDENTITIES:
+    return operands
+  if name not in _THIN:
+    return _compute_early(equation, operands)
+  key = name, str(params), *(operand.identity() for operand in operands)
+  if key not in done:
+    # With the operands, whose ids must stay taken.
+    done[key] = _compute_early(equation, operands), operands
+  return done[key][0]
+
+
+def _compute_early(equation, operands) -> list[_Value]:
+  """Computes now what is known now."""
+  shape = tuple(equation.outvars[0].aval.shape)
+  if not _is_known(equation.primitive.name, operands, shape):
+    return _compute(equation, operands, shape)
+  with jax.ensure_compile_time_eval():
+    return _compute(equation, operands, shape)
+
+
+def _is_known(name, operands, shape) -> bool:
+  """Whether the operation can be done now: constants, and no open axis."""
+  if not all(operand.is_constant for operand in operands):
+    return False
+  shapes = [shape, *(operand.shape for operand in operands)]
+  is_open = any(not isinstance(side, int) for s in shapes for side in s)
+  return name in _THIN or not is_open
+
+
+def _compute(equation, operands, shape) -> list[_Value]:
+  primitive, params = equation.primitive, equation.params
+  rule = _RULES.get(primitive.name)
+  found = rule(operands, params, shape) if rule else None
+  if found is None and primitive.name in _BROADCASTING:
+    found = _broadcasting(primitive.name, operands, shape)
+  if found is None and primitive.name in _UNARY:
+    found = _Value(primitive.bind(operands[0].thin(), **params), shape)
+  if found is not None:
+    return [found]
+  results = primitive.bind(*(operand.full() for operand in operands), **params)
+  if not primitive.multiple_results:
+    results = [results]
+  return [_Value(result) for result in results]
+
+
+def _broadcasting(name, operands, shape) -> _Value | None:
+  """Arithmetic on what the operands have along each axis."""
+  arrays = [operand.thin() for operand in operands]
+  arrays = [_with_rank(array, len(shape)) for array in arrays]
+  return _Value(_BROADCASTING[name](*arrays), shape)
+
+
+def _with_rank(array, rank):
+  return array.reshape((1,) * rank) if not array.ndim and rank else array
+
+
+def _multiply(operands, params, shape) -> _Value | None:
+  del params, shape
+  for one, other in (operands, operands[::-1]):
+    if isinstance(one, _Convolved) and other.is_constant:
+      return one.times(other)
+  return None
+
+
+def _maximum(operands, params, shape) -> _Value | None:
+  del params
+  for one, other in (operands, operands[::-1]):
+    if other.is_constant and other.array.size == 1 and not other.array.item():
+      return _Value(jax.nn.relu(one.thin()), shape)
+  return None
+
+
+def _convolve(operands, params, shape) -> _Value | None:
+  images, kernel = operands
+  if not kernel.is_constant or params["batch_group_count"] != 1:
+    return None
+  return _Convolved(images.full(), kernel.full(), params, shape)
+
+
+def _broadcast(operands, params, shape) -> _Value:
+  """Keeps the array and remembers the shape; new axes are 1."""
+  array = operands[0].thin()
+  sides = np.ones(len(shape), object)
+  for axis, side in zip(
+    params["broadcast_dimensions"], array.shape, strict=True
+  ):
+    sides[axis] = side
+  return _Value(array.reshape(tuple(sides)), shape)
+
+
+def _gather(operands, params, shape) -> _Value | None:
+  """Gathers with batch axes, by places in the flattened array."""
+  if not params["dimension_numbers"].operand_batching_dims:
+    return None
+  if params["mode"] == lax.GatherScatterMode.FILL_OR_DROP:
+    return None
+  operand, indices = (value.full() for value in operands)
+  places = _flat_places(operand.shape, indices, shape, params)
+  one_axis = lax.GatherDimensionNumbers((), (0,), (0,))
+  return _Value(
+    lax.gather(
+      operand.reshape(-1),
+      places[..., None],
+      one_axis,
+      (1,),
+      mode="promise_in_bounds",
+    )
+  )
+
+
+def _flat_places(sides, indices, shape, params):
+  """[shape] int32: where in the flattened operand each result is found."""
+  numbers, sizes = params["dimension_numbers"], params["slice_sizes"]
+  batching = numbers.operand_batching_dims
+  outer = [i for i in range(len(shape)) if i not in numbers.offset_dims]
+  removed = {*numbers.collapsed_slice_dims, *batching}
+  inner = [axis for axis in range(len(sides)) if axis not in removed]
+  places = jnp.zeros((1,) * len(shape), jnp.int32)
+  for axis, side in enumerate(sides):
+    stride = math.prod(sides[axis + 1 :])
+    if axis in batching:
+      batch = numbers.start_indices_batching_dims[batching.index(axis)]
+      places = places + stride * _along(shape, outer[batch])
+    elif axis in inner and sizes[axis] > 1:
+      offset = numbers.offset_dims[inner.index(axis)]
+      places = places + stride * _along(shape, int(offset))
+    if axis in numbers.start_index_map:
+      starts = indices[..., numbers.start_index_map.index(axis)]
+      starts = jnp.clip(starts, 0, side - sizes[axis])
+      sides_of = np.ones(len(shape), object)
+      sides_of[outer] = starts.shape
+      places = places + stride * starts.reshape(tuple(sides_of))
+  return jnp.broadcast_to(places, shape)
+
+
+def _along(shape, axis):
+  """0, 1, 2, ... along one axis of `shape`; the others are 1."""
+  sides = [1] * len(shape)
+  sides[axis] = shape[axis]
+  return jnp.arange(shape[axis], dtype=jnp.int32).reshape(sides)
+
+
+_RULES = {
+  "broadcast_in_dim": _broadcast,
+  "conv_general_dilated": _convolve,
+  "gather": _gather,
+  "max": _maximum,
+  "mul": _multiply,
+}
+# What leaves axes of 1 as they are, and so can be done on constants at once.
+_THIN = {"broadcast_in_dim", *_BROADCASTING, *_UNARY}
