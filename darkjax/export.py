@@ -17,7 +17,6 @@ Arithmetic is that of the Python call; what a runtime rounds otherwise is below
 
 import dataclasses
 import functools
-import importlib.metadata
 import json
 import logging
 import os
@@ -30,9 +29,8 @@ import jax.numpy as jnp
 from absl import app, flags
 from jax import export as jax_export
 
-from darkjax import checkpoint, geometry, inference, models, startup
-from darkjax.convention import Convention
-from darkjax.crop_recipe import crop_recipe
+from darkjax import inference, sidecar, startup
+from darkjax.graph import Graph
 from darkjax.heatmaps import decode
 from darkjax.simplify import simplify
 
@@ -44,92 +42,9 @@ FORMATS = {
   "onnx": "model.onnx",
   "savedmodel": "savedmodel",
 }
-SIDECAR = "darkjax.json"
 PLATFORMS = ("cpu", "cuda", "tpu")
 # The newest that ONNX Runtime 1.20 (2024) reads.
 OPSET = 21
-
-
-@dataclasses.dataclass(frozen=True)
-class Graph:
-  """What is exported: a network, its weights and how its heatmaps are read.
-
-  Attributes:
-    model: a Linen module of darkjax.models.
-    variables: its "params" and "batch_stats".
-    convention: the one the weights were trained with.
-    method: decoder, one of `inference.METHODS`.
-    border: of the dark decoder, see `decode_heatmaps`.
-    flip_test: average with the mirrored crop, which costs twice the time.
-  """
-
-  model: Any
-  variables: Any
-  convention: Convention
-  method: str = "dark"
-  border: str = "refine"
-  flip_test: bool = True
-
-  @classmethod
-  def from_checkpoint(
-    cls, path: str | os.PathLike, *, step: int | None = None, **options: Any
-  ) -> "Graph":
-    """Reads the folder of a run or of converted weights.
-
-    Args:
-      path: the folder.
-      step: which step of it; the latest by default.
-      **options: method, border, flip_test.
-
-    Raises:
-      FileNotFoundError: no checkpoint there.
-    """
-    variables, metadata = checkpoint.load(path, step=step)
-    model = models.create_model(**metadata.model)
-    return cls(model, variables, metadata.convention, **options)
-
-  @property
-  def images(self) -> jax.ShapeDtypeStruct:
-    """The input: uint8 [b, H, W, 3], b symbolic."""
-    (count,) = jax_export.symbolic_shape("b")
-    return jax.ShapeDtypeStruct(
-      (count, *self.convention.crop_size, 3), jnp.uint8
-    )
-
-  def __call__(self, images: jax.Array) -> jax.Array:
-    """Finds keypoints in crops.
-
-    Args:
-      images: [B, H, W, 3] uint8 RGB.
-
-    Returns:
-      [B, K, 3] float32 (x, y, score), crop px; an integer is a pixel's centre.
-    """
-    return self.apply(self.variables, images)
-
-  def apply(self, variables: Any, images: jax.Array) -> jax.Array:
-    """The same with the weights as an argument."""
-    heatmaps = inference.predict_heatmaps(
-      self.model,
-      variables,
-      images,
-      convention=self.convention,
-      flip_test=self.flip_test,
-    )
-    crop_from_heatmap = geometry.invert(self.convention.heatmap_from_crop())
-    found = inference.locate(
-      heatmaps,
-      jnp.broadcast_to(
-        jnp.asarray(crop_from_heatmap, jnp.float32)[None],
-        (images.shape[0], 2, 3),
-      ),
-      convention=self.convention,
-      method=self.method,
-      border=self.border,
-    )
-    return jnp.concatenate(
-      [found.keypoints_image, found.scores[..., None]], axis=-1
-    )
 
 
 def to_stablehlo(
@@ -174,9 +89,10 @@ def to_onnx(graph: Graph, *, opset: int = OPSET):
   if getattr(graph.model, "dtype", None) == jnp.bfloat16:
     model = graph.model.clone(dtype=jnp.dtype("float32"))
     graph = dataclasses.replace(graph, model=model)
+  images = graph.images  # once: each has a symbol of its own
   return jax2onnx.to_onnx(
-    simplify(graph, graph.images),
-    inputs=[graph.images],
+    simplify(graph, images),
+    inputs=[images],
     model_name="darkjax",
     opset=opset,
     input_names=["images"],
@@ -221,34 +137,6 @@ def to_savedmodel(graph: Graph, folder: str | os.PathLike) -> None:
   tf.saved_model.save(module, str(folder), signatures=module.find)
 
 
-def describe(graph: Graph) -> dict[str, Any]:
-  """What the user of an exported file has to know; can be written as json."""
-  height, width = graph.convention.crop_size
-  skeleton = graph.convention.skeleton
-  return {
-    "darkjax": importlib.metadata.version("darkjax"),
-    "jax": jax.__version__,
-    "input": {
-      "name": "images",
-      "shape": ["batch", height, width, 3],
-      "type": "uint8",
-      "meaning": "RGB crops, 0 to 255, not normalised",
-    },
-    "output": {
-      "name": "keypoints",
-      "shape": ["batch", skeleton.num_keypoints, 3],
-      "type": "float32",
-      "meaning": "x, y in crop pixels, an integer being a pixel's centre; score",
-    },
-    "keypoint_names": list(skeleton.keypoint_names),
-    "method": graph.method,
-    "border": graph.border,
-    "flip_test": graph.flip_test,
-    "crop": crop_recipe(graph.convention),
-    "convention": graph.convention.to_json(),
-  }
-
-
 def write(
   graph: Graph, out: str | os.PathLike, *, format: str, **options: Any
 ) -> pathlib.Path:
@@ -282,7 +170,8 @@ def write(
     content = _content(graph, format, **options)
     out.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-  (out / SIDECAR).write_text(json.dumps(describe(graph), indent=2) + "\n")
+  text = json.dumps(sidecar.describe(graph), indent=2)
+  (out / sidecar.NAME).write_text(text + "\n")
   return path
 
 
@@ -307,7 +196,7 @@ def main(argv: Sequence[str]) -> None:
   path = write(graph, flag.out, format=flag.format)
   files = [path, *path.rglob("*")]
   size = sum(file.stat().st_size for file in files if file.is_file())
-  _LOG.info("%s: %.1f MB, described in %s", path, size / 1e6, SIDECAR)
+  _LOG.info("%s: %.1f MB, described in %s", path, size / 1e6, sidecar.NAME)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ function and gives back one with the same results in which
 """
 
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.extend import core
+
+from darkjax import flat_gather
 
 # Calls, by the parameter that holds what they call.
 _CALLS = {
@@ -65,7 +66,7 @@ _UNARY = {
   "sqrt",
   "square",
 }
-# What matters to compilation or differentiation only.
+# What concerns compilation or derivatives only.
 _IDENTITIES = {"optimization_barrier", "stop_gradient", "copy"}
 
 
@@ -233,20 +234,17 @@ def _compute(equation, operands, shape) -> list[_Value]:
   if found is not None:
     return [found]
   results = primitive.bind(*(operand.full() for operand in operands), **params)
-  if not primitive.multiple_results:
-    results = [results]
-  return [_Value(result) for result in results]
+  return [*map(_Value, results if primitive.multiple_results else [results])]
 
 
-def _broadcasting(name, operands, shape) -> _Value | None:
+def _broadcasting(name, operands, shape) -> _Value:
   """Arithmetic on what the operands have along each axis."""
-  arrays = [operand.thin() for operand in operands]
-  arrays = [_with_rank(array, len(shape)) for array in arrays]
+  arrays = [_with_rank(operand.thin(), len(shape)) for operand in operands]
   return _Value(_BROADCASTING[name](*arrays), shape)
 
 
 def _with_rank(array, rank):
-  return array.reshape((1,) * rank) if not array.ndim and rank else array
+  return array if array.ndim == rank else array.reshape((1,) * rank)
 
 
 def _multiply(operands, params, shape) -> _Value | None:
@@ -284,55 +282,11 @@ def _broadcast(operands, params, shape) -> _Value:
 
 
 def _gather(operands, params, shape) -> _Value | None:
-  """Gathers with batch axes, by places in the flattened array."""
-  if not params["dimension_numbers"].operand_batching_dims:
-    return None
-  if params["mode"] == lax.GatherScatterMode.FILL_OR_DROP:
+  del shape
+  if not flat_gather.has_batch_axes(params):
     return None
   operand, indices = (value.full() for value in operands)
-  places = _flat_places(operand.shape, indices, shape, params)
-  one_axis = lax.GatherDimensionNumbers((), (0,), (0,))
-  return _Value(
-    lax.gather(
-      operand.reshape(-1),
-      places[..., None],
-      one_axis,
-      (1,),
-      mode="promise_in_bounds",
-    )
-  )
-
-
-def _flat_places(sides, indices, shape, params):
-  """[shape] int32: where in the flattened operand each result is found."""
-  numbers, sizes = params["dimension_numbers"], params["slice_sizes"]
-  batching = numbers.operand_batching_dims
-  outer = [i for i in range(len(shape)) if i not in numbers.offset_dims]
-  removed = {*numbers.collapsed_slice_dims, *batching}
-  inner = [axis for axis in range(len(sides)) if axis not in removed]
-  places = jnp.zeros((1,) * len(shape), jnp.int32)
-  for axis, side in enumerate(sides):
-    stride = math.prod(sides[axis + 1 :])
-    if axis in batching:
-      batch = numbers.start_indices_batching_dims[batching.index(axis)]
-      places = places + stride * _along(shape, outer[batch])
-    elif axis in inner and sizes[axis] > 1:
-      offset = numbers.offset_dims[inner.index(axis)]
-      places = places + stride * _along(shape, int(offset))
-    if axis in numbers.start_index_map:
-      starts = indices[..., numbers.start_index_map.index(axis)]
-      starts = jnp.clip(starts, 0, side - sizes[axis])
-      sides_of = np.ones(len(shape), object)
-      sides_of[outer] = starts.shape
-      places = places + stride * starts.reshape(tuple(sides_of))
-  return jnp.broadcast_to(places, shape)
-
-
-def _along(shape, axis):
-  """0, 1, 2, ... along one axis of `shape`; the others are 1."""
-  sides = [1] * len(shape)
-  sides[axis] = shape[axis]
-  return jnp.arange(shape[axis], dtype=jnp.int32).reshape(sides)
+  return _Value(flat_gather.gather(operand, indices, params))
 
 
 _RULES = {

@@ -29,12 +29,22 @@ LEVELS = [
     "skeletons",
     "geometry",
     "convention",
+<<<<<<< HEAD
     "image",
   },
   {"heatmaps", "losses", "metrics", "models", "data", "optim", "checkpoint"},
   {"inference", "viz", "figures", "boxes", "smoothing", "people"},
   {"step", "guards", "scoring", "results", "frames", "pose", "ensemble"},
   {"curves", "trace", "overlays"},
+=======
+    "flat_gather",
+  },
+  {"heatmaps", "losses", "metrics", "models", "data", "optim", "checkpoint"},
+  {"inference", "viz", "image", "boxes", "smoothing", "people"},
+  {"step", "guards", "scoring", "results", "frames", "pose", "ensemble"}
+  | {"graph", "simplify"},
+  {"curves", "trace", "overlays", "sidecar"},
+>>>>>>> 9312f18 (export: split the graph, the sidecar and flat gathers into rooms; add the onnx extra)
   {
     "collect",
     "evaluate",
@@ -43,6 +53,7 @@ LEVELS = [
     "predict",
     "report",
     "sources",
+    "export",
   },
   {"train"},
 ]
@@ -93,13 +104,13 @@ def test_rooms_do_without_what_they_must(module):
   assert not packages & FORBIDDEN.get(room(module), set())
 
 
-def test_only_the_data_room_names_tensorflow():
+def test_only_data_and_export_name_tensorflow():
   naming = {
     room(module)
     for module in MODULES
     if any(name.split(".")[0] == "tensorflow" for name in imported(module))
   }
-  assert naming == {"data"}
+  assert naming == {"data", "export"}
 
 
 def test_importing_the_package_loads_nothing_heavy():

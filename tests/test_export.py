@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import small_network
 
-from darkjax import checkpoint, export, geometry, image, models
+from darkjax import checkpoint, export, geometry, image, models, sidecar
 
 # In crop px, what the formats promise; the runtimes here differ by 1e-5.
 TOLERANCE = 1e-3
@@ -23,7 +23,8 @@ import pathlib, sys
 import numpy as np
 from jax import export
 folder = pathlib.Path(sys.argv[1])
-exported = export.deserialize(bytearray((folder / "model.stablehlo").read_bytes()))
+content = (folder / "model.stablehlo").read_bytes()
+exported = export.deserialize(bytearray(content))
 found = exported.call(np.load(folder / "crops.npy"))
 np.save(folder / "found.npy", np.asarray(found))
 assert "darkjax" not in sys.modules
@@ -167,14 +168,14 @@ def test_recipe_of_the_crop_is_what_darkjax_does(alignment, box, graph):
     small_network.GAUSSIAN, alignment=alignment, padding=1.2
   )
   graph = dataclasses.replace(graph, convention=convention)
-  recipe = json.loads(json.dumps(export.describe(graph)))["crop"]
+  recipe = json.loads(json.dumps(sidecar.describe(graph)))["crop"]
   for bbox in (box, recipe["example"]["box"]):
     names = dict(zip("xywh", bbox, strict=True))
     for step in recipe["steps"]:
       exec(step, names)
-    (factor_x, _, offset_x), (_, factor_y, offset_y) = (
-      convention.crop_from_box(np.array(bbox))[2]
-    )
+    (factor_x, _, offset_x), (_, factor_y, offset_y) = convention.crop_from_box(
+      np.array(bbox)
+    )[2]
     assert math.isclose(names["factor_x"], factor_x)
     assert math.isclose(names["factor_y"], factor_y)
     assert math.isclose(names["offset_x"], offset_x, abs_tol=1e-9)

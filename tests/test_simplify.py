@@ -48,9 +48,7 @@ def test_factors_go_into_the_kernel(rng):
   def normed(images):
     factor, offset = jnp.array([2.0, -3.0]), jnp.array([0.5, 1.0])
     factor = (factor * 2.0).reshape(1, 1, 1, 2)
-    return jax.nn.relu(
-      _convolved(images) * factor + offset.reshape(1, 1, 1, 2)
-    )
+    return jax.nn.relu(_convolved(images) * factor + offset.reshape(1, 1, 1, 2))
 
   simple = simplify(normed, BATCH)
   counts = _operations(simple)
@@ -72,7 +70,9 @@ def test_other_factors_stay(rng):
   simple = simplify(function, BATCH)
   assert _operations(simple)["conv_general_dilated"] == 1
   images = rng.normal(size=(2, 7, 5, 3)).astype(np.float32)
-  np.testing.assert_allclose(_run(function, images), function(images), atol=1e-5)
+  np.testing.assert_allclose(
+    _run(function, images), function(images), atol=1e-5
+  )
 
 
 def test_what_is_known_is_computed_before():

@@ -1,11 +1,45 @@
-"""How to cut a crop, in words and formulas, for those who have no darkjax."""
+"""darkjax.json: what the user of an exported file feeds it, without darkjax."""
 
+import importlib.metadata
 from typing import Any
 
+import jax
+
 from darkjax.convention import Convention
+from darkjax.graph import Graph
+
+NAME = "darkjax.json"
 
 # A box, (x, y, w, h) in image px, to check one's own arithmetic with.
 EXAMPLE_BOX = (30.0, 40.0, 120.0, 300.0)
+
+
+def describe(graph: Graph) -> dict[str, Any]:
+  """What the user of an exported file has to know; can be written as json."""
+  height, width = graph.convention.crop_size
+  skeleton = graph.convention.skeleton
+  return {
+    "darkjax": importlib.metadata.version("darkjax"),
+    "jax": jax.__version__,
+    "input": {
+      "name": "images",
+      "shape": ["batch", height, width, 3],
+      "type": "uint8",
+      "meaning": "RGB crops, 0 to 255, not normalised",
+    },
+    "output": {
+      "name": "keypoints",
+      "shape": ["batch", skeleton.num_keypoints, 3],
+      "type": "float32",
+      "meaning": "x, y in crop pixels, integers at centres of pixels; score",
+    },
+    "keypoint_names": list(skeleton.keypoint_names),
+    "method": graph.method,
+    "border": graph.border,
+    "flip_test": graph.flip_test,
+    "crop": crop_recipe(graph.convention),
+    "convention": graph.convention.to_json(),
+  }
 
 
 def crop_recipe(convention: Convention) -> dict[str, Any]:
