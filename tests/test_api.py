@@ -29,22 +29,14 @@ LEVELS = [
     "skeletons",
     "geometry",
     "convention",
-<<<<<<< HEAD
     "image",
-  },
-  {"heatmaps", "losses", "metrics", "models", "data", "optim", "checkpoint"},
-  {"inference", "viz", "figures", "boxes", "smoothing", "people"},
-  {"step", "guards", "scoring", "results", "frames", "pose", "ensemble"},
-  {"curves", "trace", "overlays"},
-=======
     "flat_gather",
   },
   {"heatmaps", "losses", "metrics", "models", "data", "optim", "checkpoint"},
-  {"inference", "viz", "image", "boxes", "smoothing", "people"},
+  {"inference", "viz", "figures", "boxes", "smoothing", "people"},
   {"step", "guards", "scoring", "results", "frames", "pose", "ensemble"}
   | {"graph", "simplify"},
   {"curves", "trace", "overlays", "sidecar"},
->>>>>>> 9312f18 (export: split the graph, the sidecar and flat gathers into rooms; add the onnx extra)
   {
     "collect",
     "evaluate",
