@@ -70,7 +70,10 @@ class BoxFile(NamedTuple):
 
 
 def read(
-  path: str | pathlib.Path, *, min_score: float = 0.0, category: int = 1
+  path: str | pathlib.Path,
+  *,
+  min_score: float = 0.0,
+  category: int | None = None,
 ) -> BoxFile:
   """Reads boxes from a COCO file of detections or of annotations.
 
@@ -84,7 +87,9 @@ def read(
   Args:
     path: of the json.
     min_score: detections below it are left out.
-    category: records of other categories are left out; COCO's person is 1.
+    category: records of other categories are left out. By default COCO's
+      person, 1; where nobody is of it, the first category that the file lists
+      with keypoints, or the only one there is.
 
   Returns:
     The boxes of every image, in the order of the file.
@@ -103,6 +108,8 @@ def read(
     names = {
       image["id"]: _base(image["file_name"]) for image in content["images"]
     }
+  if category is None:
+    category = _category(content, records)
   chosen = [
     record
     for record in records
@@ -112,6 +119,17 @@ def read(
   ]
   people = _by_image(chosen, names, path)
   return BoxFile(people, {name: n for n, name in names.items()})
+
+
+def _category(content, records) -> int:
+  ids = {record.get("category_id", 1) for record in records}
+  listed = content["categories"] if "categories" in content else []
+  listed = [c["id"] for c in listed if c.get("keypoints")]
+  if 1 in ids:
+    return 1
+  if listed:
+    return listed[0]
+  return ids.pop() if len(ids) == 1 else 1
 
 
 def _parse(path: pathlib.Path) -> Any:

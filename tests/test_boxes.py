@@ -37,6 +37,23 @@ def test_detections_are_known_by_id_or_name(tmp_path):
   assert scores.shape == (0,)
 
 
+def test_the_category_need_not_be_cocos_person(tmp_path):
+  hand = {"image_id": 7, "bbox": [1, 2, 3, 4], "category_id": 3}
+  arm = {"image_id": 7, "bbox": [5, 6, 7, 8], "category_id": 4}
+  nobody = (0, 4)
+  found, _ = boxes.read(_write(tmp_path, [hand])).of("a.jpg", 7)
+  np.testing.assert_array_equal(found, [hand["bbox"]])
+  found, _ = boxes.read(_write(tmp_path, [hand, arm])).of("a.jpg", 7)
+  assert found.shape == nobody  # which of them is not told
+  content = {
+    "images": [{"id": 7, "file_name": "a.jpg"}],
+    "annotations": [hand, arm],
+    "categories": [{"id": 4, "keypoints": ["elbow"]}, {"id": 3}],
+  }
+  found, _ = boxes.read(_write(tmp_path, content)).of("a.jpg", 7)
+  np.testing.assert_array_equal(found, [arm["bbox"]])
+
+
 def test_low_scores_can_be_left_out(tmp_path):
   path = _write(
     tmp_path,

@@ -2,9 +2,9 @@
 
 The file is the one the published numbers of COCO were measured with: a json
 list of `{"image_id", "category_id", "bbox", "score"}`, boxes (x, y, w, h) in
-image px, as pycocotools writes detection results. Boxes of category 1, the
-person, are taken, as they are: they are not clipped to the image, unlike the
-labels' (HRNet and DARK, lib/dataset/coco.py).
+image px, as pycocotools writes detection results. Boxes of the labels' category
+(1, the person, in COCO) are taken, as they are: they are not clipped to the
+image, unlike the labels' (HRNet and DARK, lib/dataset/coco.py).
 
 A detected box has no truth: which person it shows is for the metrics to find.
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from darkjax.data import coco, faults
+from darkjax.data import coco, coco_json, faults
 from darkjax.data import source as source_lib
 from darkjax.data.source import Source
 from darkjax.data.table import Images, People
@@ -98,7 +98,9 @@ def load(
     return coco.load(
       annotations, images, cache_dir=cache_dir, tolerance=tolerance
     )
-  detected = read(boxes)  # before records are prepared, which takes longer
+  # Before records are prepared, which takes longer.
+  category = coco_json.read_content(annotations).category["id"]
+  detected = read(boxes, category=category)
   source = coco.load(
     annotations,
     images,
@@ -109,8 +111,8 @@ def load(
   return with_boxes(source, detected, boxes, score_threshold=score_threshold)
 
 
-def read(path: str | os.PathLike[str]) -> Boxes:
-  """Reads a file of detections and takes the boxes of people.
+def read(path: str | os.PathLike[str], *, category: int = 1) -> Boxes:
+  """Reads a file of detections and takes the boxes of one category.
 
   Boxes without an area cannot be cropped; they are left out and counted in
   the log.
@@ -123,7 +125,7 @@ def read(path: str | os.PathLike[str]) -> Boxes:
   path = pathlib.Path(path)
   found = _load(path)
   _check_fields(found, path)
-  people = [i for i, box in enumerate(found) if box["category_id"] == 1]
+  people = [i for i, box in enumerate(found) if box["category_id"] == category]
   boxes = Boxes(
     position=np.array(people, np.int64),
     image_id=_column(found, people, "image_id", path).astype(np.int64),
@@ -132,10 +134,11 @@ def read(path: str | os.PathLike[str]) -> Boxes:
   )
   full = (boxes.bbox[:, 2:] > 0).all(-1)
   _LOG.info(
-    "%s: %d detections, %d of people (category 1)%s",
+    "%s: %d detections, %d of category %d%s",
     path,
     len(found),
     len(boxes),
+    category,
     "" if full.all() else f", {(~full).sum()} of them without an area left out",
   )
   return boxes.rows(full)
