@@ -241,11 +241,8 @@ def from_coco_category(
   guessed = [i for i in everything if keypoint_names.is_lower_body(names[i])]
   lower = _first(category.get("lower_body"), guessed)
   upper = [i for i in everything if i not in lower]
-  pairs = _first(
-    flip_pairs,
-    category.get("flip_pairs"),
-    keypoint_names.guess_flip_pairs(names),
-  )
+  paired = keypoint_names.guess_flip_pairs(names)
+  pairs = _first(flip_pairs, category.get("flip_pairs"), paired)
   return Skeleton(
     name=str(category.get("name", "custom")),
     keypoint_names=names,
