@@ -128,7 +128,7 @@ def test_savedmodel_in_tensorflow(graph, crops, expected, tmp_path):
   ],
 )
 def test_onnx_in_its_runtime(convention, options, crops, tmp_path):
-  pytest.importorskip("jax2onnx", reason="needs darkjax[onnx], about 200 MB")
+  pytest.importorskip("jax2onnx", reason="needs darkjax[onnx], 160 MB")
   ort = pytest.importorskip("onnxruntime")
   # A kernel of 11, whose border correction has a closed form, halves the time
   # of the conversion.
