@@ -151,6 +151,7 @@ def main(argv: list[str]) -> None:
   """Exports, loads, compares and times."""
   del argv
   flag = flags.FLAGS
+  constant = {"machine": machine(), "commit": commit()}
   if flag.checkpoint:
     name = pathlib.Path(flag.checkpoint).name
     graph = Graph.from_checkpoint(flag.checkpoint, flip_test=flag.flip_test)
@@ -165,12 +166,10 @@ def main(argv: list[str]) -> None:
       runners[format], facts[format] = _prepare(graph, format, folder)
   batches = [int(batch) for batch in flag.batches]
   crops = make_crops(graph, flag.images, max(batches))
-  constant = {
+  constant |= {
     "model": name,
     "size": "x".join(str(side) for side in graph.convention.crop_size),
     "flip_test": flag.flip_test,
-    "machine": machine(),
-    "commit": commit(),
   }
   for batch in batches:
     _measure(runners, facts, crops[:batch], constant)
