@@ -6,14 +6,18 @@ step; absent in imported weights) and `metadata` (json: convention, model,
 version). Nothing in them is executed when they are read.
 """
 
+import contextlib
 import importlib.metadata
+import json
 import logging
 import pathlib
+import shutil
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 
 from darkjax import convention as convention_lib
 
@@ -43,17 +47,23 @@ class Restored(NamedTuple):
   metadata: Metadata
 
 
-def manager(directory: str | pathlib.Path, *, keep: int = 1):
+def manager(directory: str | pathlib.Path, *, keep: int = 2):
   """A `CheckpointManager` on `directory`, created if it is not there.
+
+  What a killed process had half written is removed; so let only one run write
+  to a folder. Reading needs no manager, see `load`.
 
   Args:
     directory: folder of the steps.
-    keep: how many of the latest steps stay.
+    keep: how many of the latest steps stay; with 1 there is nothing to fall
+      back to where the disk has damaged it.
 
   Returns:
     The manager; close it, or use it in a `with`, so that the last save ends.
   """
-  options = ocp.CheckpointManagerOptions(max_to_keep=keep)
+  options = ocp.CheckpointManagerOptions(
+    max_to_keep=keep, cleanup_tmp_directories=True
+  )
   return ocp.CheckpointManager(
     pathlib.Path(directory).resolve(),
     options=options,
@@ -71,7 +81,8 @@ def save(
 ) -> None:
   """Writes a step; returns once the arrays are copied, see `manager`.
 
-  Where several processes run, all of them call it, with NumPy arrays.
+  Where several processes run, all of them call it, with NumPy arrays. A step
+  that is there already is left as it is.
 
   Args:
     checkpoints: from `manager`.
@@ -80,6 +91,8 @@ def save(
     training: tree of what else a run needs to continue, or None.
     metadata: what the weights mean.
   """
+  if step in checkpoints.all_steps():
+    return
   items = {
     "variables": ocp.args.StandardSave(variables),
     "metadata": ocp.args.JsonSave(_metadata_to_json(metadata)),
@@ -120,8 +133,9 @@ def restore(
 ) -> Restored | None:
   """The latest step that can be read, to continue a run.
 
-  A step that is damaged (a killed or full disk's write) is reported and the
-  one before it taken.
+  A step that is damaged (truncated or missing files) is reported, the one
+  before it taken, and the damaged one renamed to `<step>.damaged`, so that it
+  neither counts nor stands in the way when the run comes to it again.
 
   Args:
     checkpoints: from `manager`.
@@ -132,7 +146,7 @@ def restore(
     The step, or None where there is none.
 
   Raises:
-    RuntimeError: steps exist and none can be read.
+    RuntimeError: steps exist and none can be read; nothing is renamed.
   """
   steps = sorted(checkpoints.all_steps(), reverse=True)
   wanted = {
@@ -140,16 +154,13 @@ def restore(
     "training": ocp.args.StandardRestore(_abstract(training)),
     "metadata": ocp.args.JsonRestore(),
   }
-  for step in steps:
+  for index, step in enumerate(steps):
     try:
       items = checkpoints.restore(step, args=ocp.args.Composite(**wanted))
     except Exception as error:
-      _LOG.warning(
-        "checkpoint %d is unreadable (%s); trying the one before",
-        step,
-        str(error).splitlines()[0][:200],
-      )
+      _warn(step, error)
       continue
+    _set_aside(checkpoints, steps[:index])
     metadata = _metadata_from_json(items["metadata"], checkpoints.directory)
     return Restored(step, items["variables"], items["training"], metadata)
   if steps:
@@ -160,51 +171,91 @@ def restore(
   return None
 
 
+def _warn(step: int, error: Exception) -> None:
+  reason = (str(error) or repr(error)).splitlines()[0][:200]
+  _LOG.warning(
+    "checkpoint %d is unreadable (%s); trying the one before", step, reason
+  )
+
+
+def _set_aside(checkpoints: ocp.CheckpointManager, steps: list[int]) -> None:
+  """Renames damaged steps; a process of several does it for all."""
+  if not steps:
+    return
+  if jax.process_index() == 0:
+    for step in steps:
+      path = pathlib.Path(checkpoints.directory) / str(step)
+      aside = path.with_name(f"{step}.damaged")
+      shutil.rmtree(aside, ignore_errors=True)  # from the last time
+      path.rename(aside)
+      _LOG.warning("checkpoint %d is now %s; remove it at will", step, aside)
+  multihost_utils.sync_global_devices("damaged checkpoints set aside")
+  checkpoints.reload()
+
+
 def load(
   directory: str | pathlib.Path, *, step: int | None = None
 ) -> tuple[Any, Metadata]:
   """The variables and meaning of a checkpoint, for inference.
 
+  Nothing is written to the folder, so a run may be writing there.
+
   Args:
     directory: the folder given to training (its `checkpoints` folder is found)
       or to `save_variables`.
-    step: which step; the latest by default.
+    step: which step; the latest that can be read by default.
 
   Returns:
     ({"params": ..., "batch_stats": ...} of NumPy arrays, metadata).
 
   Raises:
     FileNotFoundError: no checkpoint there.
+    RuntimeError: there is one and it cannot be read.
   """
   folder = _find(directory)
-  with manager(folder) as checkpoints:
-    step = checkpoints.latest_step() if step is None else step
-    if step not in checkpoints.all_steps():
-      raise FileNotFoundError(
-        f"no checkpoint of step {step} in {folder}; "
-        f"there are {checkpoints.all_steps()}"
-      )
-    items = checkpoints.restore(
-      step,
-      args=ocp.args.Composite(metadata=ocp.args.JsonRestore()),
+  steps = sorted(_steps(folder), reverse=True)
+  if step is not None and step not in steps:
+    raise FileNotFoundError(
+      f"no checkpoint of step {step} in {folder}; there are {sorted(steps)}"
     )
-  # As NumPy arrays, whatever devices wrote them.
-  with ocp.PyTreeCheckpointer() as reader:
-    path = folder / str(step) / "variables"
-    shape = reader.metadata(path).item_metadata.tree
+  wanted = steps if step is None else [step]
+  for one in wanted:
+    try:
+      return _read(folder / str(one))
+    except Exception as error:
+      _warn(one, error)
+  raise RuntimeError(
+    f"checkpoint {wanted} in {folder} cannot be read: a file is damaged or "
+    "missing; copy the folder again or name another step"
+  )
+
+
+def _read(path: pathlib.Path) -> tuple[Any, Metadata]:
+  """Variables, as NumPy arrays whatever devices wrote them, and metadata."""
+  # Handlers rather than checkpointers: those expect, and miss aloud, a file of
+  # orbax's in the folder of an item, where a manager does not write it.
+  with contextlib.closing(ocp.PyTreeCheckpointHandler()) as arrays:
+    shape = arrays.metadata(path / "variables").tree
     as_numpy = jax.tree.map(
       lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shape
     )
-    variables = reader.restore(path, restore_args=as_numpy)
-  return variables, _metadata_from_json(items["metadata"], folder)
+    variables = arrays.restore(
+      path / "variables", args=ocp.args.PyTreeRestore(restore_args=as_numpy)
+    )
+  fields = json.loads((path / "metadata" / "metadata").read_text())
+  return variables, _metadata_from_json(fields, path.parent)
+
+
+def _steps(folder: pathlib.Path) -> list[int]:
+  if not folder.is_dir():
+    return []
+  return [int(p.name) for p in folder.iterdir() if p.name.isdigit()]
 
 
 def _find(directory) -> pathlib.Path:
   folder = pathlib.Path(directory).resolve()
   for candidate in (folder / "checkpoints", folder):
-    if candidate.is_dir() and any(
-      p.name.isdigit() for p in candidate.iterdir()
-    ):
+    if _steps(candidate):
       return candidate
   raise FileNotFoundError(
     f"no checkpoint in {directory}: expected a folder with numbered steps, as "
