@@ -221,17 +221,19 @@ def load(
   wanted = steps if step is None else [step]
   for one in wanted:
     try:
-      return _read(folder / str(one))
+      variables, fields = _read(folder / str(one))
     except Exception as error:
       _warn(one, error)
+      continue
+    return variables, _metadata_from_json(fields, folder)
   raise RuntimeError(
     f"checkpoint {wanted} in {folder} cannot be read: a file is damaged or "
     "missing; copy the folder again or name another step"
   )
 
 
-def _read(path: pathlib.Path) -> tuple[Any, Metadata]:
-  """Variables, as NumPy arrays whatever devices wrote them, and metadata."""
+def _read(path: pathlib.Path) -> tuple[Any, Any]:
+  """Variables, as NumPy arrays whatever devices wrote them; what json says."""
   # Handlers rather than checkpointers: those expect, and miss aloud, a file of
   # orbax's in the folder of an item, where a manager does not write it.
   with contextlib.closing(ocp.PyTreeCheckpointHandler()) as arrays:
@@ -243,7 +245,7 @@ def _read(path: pathlib.Path) -> tuple[Any, Metadata]:
       path / "variables", args=ocp.args.PyTreeRestore(restore_args=as_numpy)
     )
   fields = json.loads((path / "metadata" / "metadata").read_text())
-  return variables, _metadata_from_json(fields, path.parent)
+  return variables, fields
 
 
 def _steps(folder: pathlib.Path) -> list[int]:
