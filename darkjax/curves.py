@@ -21,9 +21,8 @@ class Curves:
         of the folder says of later steps.
     """
     self._writer = event_file_writer.EventFileWriter(os.fspath(folder))
-    if start_step:
-      start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-      self._add(start_step + 1, session_log=start)
+    start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+    self._add(start_step + 1, session_log=start)
 
   def scalar(self, name: str, value: float, step: int) -> None:
     """Adds a point to the curve `name`."""
@@ -40,6 +39,10 @@ class Curves:
       encoded_image_string=encoded.getvalue(),
     )
     self._summary(step, tag=name, image=image)
+    self._writer.flush()
+
+  def flush(self) -> None:
+    """Writes what is buffered; what a process has not, dies with it."""
     self._writer.flush()
 
   def close(self) -> None:

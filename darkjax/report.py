@@ -47,6 +47,7 @@ class Report:
       total_steps: steps of the whole run.
     """
     self._writes = jax.process_index() == 0
+    self._path = pathlib.Path(workdir) / "metrics.jsonl"
     if self._writes:
       self._open(pathlib.Path(workdir), start_step)
     self._first, self._total = start_step + 1, total_steps
@@ -62,9 +63,8 @@ class Report:
 
   def _open(self, workdir: pathlib.Path, start_step: int) -> None:
     workdir.mkdir(parents=True, exist_ok=True)
-    path = workdir / "metrics.jsonl"
-    _drop_after(path, start_step)
-    self._file = path.open("a")
+    _drop_after(self._path, start_step)
+    self._file = self._path.open("a")
     self._curves = Curves(workdir, start_step=start_step)
 
   def __enter__(self):
@@ -101,10 +101,12 @@ class Report:
     if not self._writes:
       return
     numbers = {name: float(value) for name, value in metrics.items()}
-    self._file.write(json.dumps({"step": step, **numbers}) + "\n")
-    self._file.flush()
     for name, value in numbers.items():
       self._curves.scalar(name, value, step)
+    # Both are on disk before a checkpoint is that says they are.
+    self._curves.flush()
+    self._file.write(json.dumps({"step": step, **numbers}) + "\n")
+    self._file.flush()
     if shown:
       self._show(step, numbers)
 
@@ -112,6 +114,14 @@ class Report:
     """Adds a picture to TensorBoard."""
     if self._writes:
       self._curves.image(name, picture, step)
+
+  def evaluation(self, step: int) -> dict[str, float]:
+    """The metrics that the log has of the evaluation at a step, or {}."""
+    for line in _lines(self._path):
+      # The lines of training, and they alone, count epochs.
+      if line["step"] == step and "epoch" not in line:
+        return {name: v for name, v in line.items() if name != "step"}
+    return {}
 
   def _show(self, step, numbers) -> None:
     line = "  ".join(f"{name} {v:.4g}" for name, v in numbers.items())
@@ -121,19 +131,23 @@ class Report:
       self._bar.set_postfix_str(line[:60], refresh=False)
 
 
-def _drop_after(path: pathlib.Path, step: int) -> None:
-  """Keeps the whole lines up to a step; a kill may have cut the last."""
-  if not path.exists():
-    return
-  kept = []
-  for line in path.read_text().splitlines():
+def _lines(path: pathlib.Path) -> list[dict[str, float]]:
+  """The whole lines of a log; a kill may have cut the last."""
+  lines = []
+  for line in path.read_text().splitlines() if path.exists() else ():
     try:
-      done = json.loads(line)["step"]
+      lines.append(json.loads(line))
     except json.JSONDecodeError:
       break
-    if done <= step:
-      kept.append(line + "\n")
-  path.write_text("".join(kept))
+  return lines
+
+
+def _drop_after(path: pathlib.Path, step: int) -> None:
+  """Keeps the whole lines up to a step; a kill leaves the old or the new."""
+  kept = [line for line in _lines(path) if line["step"] <= step]
+  new = path.with_name(f"{path.name}.new")
+  new.write_text("".join(json.dumps(line) + "\n" for line in kept))
+  new.replace(path)
 
 
 def describe(

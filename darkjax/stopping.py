@@ -53,8 +53,10 @@ class Stop:
 
   def _ask(self, number, frame) -> None:
     del frame
-    if self._asked and number == signal.SIGINT:
-      raise KeyboardInterrupt
+    if self._asked:
+      if number == signal.SIGINT:
+        raise KeyboardInterrupt
+      return
     self._asked = True
     if not self._waits:
       raise Stopped

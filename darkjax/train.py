@@ -17,13 +17,23 @@ import numpy as np
 from absl import app, flags
 from ml_collections import config_flags
 
-from darkjax import checkpoint, distributed, guards, models, optim, startup
+from darkjax import (
+  checkpoint,
+  disk,
+  distributed,
+  guards,
+  models,
+  optim,
+  resume,
+  startup,
+  stopping,
+)
 from darkjax import convention as convention_lib
 from darkjax.data import schema
 from darkjax.overlays import targets_sheet
 from darkjax.report import Report, describe
 from darkjax.scoring import Evaluation, table
-from darkjax.step import State, create_state, train_step
+from darkjax.step import train_step
 from darkjax.trace import Trace
 
 _LOG = logging.getLogger(__name__)
@@ -47,7 +57,11 @@ def shard(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def train(
-  config: ml_collections.ConfigDict, workdir: str, *, profile: bool = False
+  config: ml_collections.ConfigDict,
+  workdir: str,
+  *,
+  profile: bool = False,
+  stop: stopping.Stop | None = None,
 ) -> dict[str, float]:
   """Trains on the data the configuration names.
 
@@ -55,6 +69,7 @@ def train(
     config: a configuration like configs/coco_hrnet_w32_128x96.py.
     workdir: folder of the run; a run found there is continued.
     profile: see `fit`.
+    stop: see `fit`.
 
   Returns:
     The metrics of the evaluation after the last step.
@@ -73,6 +88,7 @@ def train(
     evaluate=named.evaluate,
     profile=profile,
     steps_per_epoch=named.steps_per_epoch,
+    stop=stop,
   )
 
 
@@ -85,6 +101,7 @@ def fit(
   evaluate: Callable[[Any, Any], Evaluation],
   steps_per_epoch: int,
   profile: bool = False,
+  stop: stopping.Stop | None = None,
 ) -> dict[str, float]:
   """Trains on any batches: data/schema.py says what is in one.
 
@@ -96,6 +113,8 @@ def fit(
     evaluate: (model, variables) -> `Evaluation`.
     steps_per_epoch: steps that `config.train`'s epochs are made of.
     profile: write a trace of a few steps into the workdir.
+    stop: ends the run early: after a step, or in an evaluation, which is then
+      the first thing done when the run continues.
 
   Returns:
     The metrics of the evaluation after the last step.
@@ -103,6 +122,8 @@ def fit(
   Raises:
     FloatingPointError: the loss is not finite; names step and batch.
     ValueError: a label is not finite; names the annotation.
+    OSError: the disk of the run is full.
+    Stopped: `stop` asked for it; the run is saved.
     Where several processes run, they end instead: see `distributed`.
   """
   model_fields = _model_fields(config, convention)
@@ -127,12 +148,15 @@ def fit(
     )
   )
   with (
+    disk.named_if_full(workdir),
     checkpoint.manager(
       pathlib.Path(workdir) / "checkpoints", keep=config.train.keep_checkpoints
     ) as checkpoints,
     distributed.failing_together(),
   ):
-    state = _first_state(config, model, optimizer, convention, checkpoints)
+    state = resume.first_state(
+      config, model, optimizer, convention, checkpoints
+    )
     describe(config, workdir, convention, model, state, steps_per_epoch)
     return _loop(
       config,
@@ -145,7 +169,8 @@ def fit(
       evaluate=lambda variables: evaluate(model, variables),
       targets=functools.partial(targets_sheet, convention=convention),
       profile=profile,
-      save=functools.partial(_save, checkpoints, metadata),
+      save=functools.partial(resume.save, checkpoints, metadata),
+      stop=stop or stopping.Stop(),
     )
 
 
@@ -161,40 +186,6 @@ def _model_fields(config, convention) -> dict[str, Any]:
   }
 
 
-def _first_state(config, model, optimizer, convention, checkpoints) -> State:
-  """The run's last state, else the pretrained weights, else new ones."""
-  state = create_state(
-    # "rbg" compiles in a fraction of the default generator's time.
-    jax.random.key(config.seed, impl="rbg"),
-    model,
-    optimizer,
-    crop_size=convention.crop_size,
-    averaged=config.optimizer.ema_decay > 0,
-  )
-  found = checkpoint.restore(
-    checkpoints, variables=state.variables, training=state.training
-  )
-  if found is not None:
-    _check_same(found.metadata.convention, convention)
-    return state.restored(found.variables, found.training)
-  if config.pretrained:
-    variables, _ = checkpoint.load(config.pretrained)
-    return state.replace(
-      params=variables["params"],
-      batch_stats=variables["batch_stats"],
-      average=variables["params"] if state.average is not None else None,
-    )
-  return state
-
-
-def _check_same(stored, wanted) -> None:
-  if stored != wanted:
-    raise ValueError(
-      "the checkpoint in this workdir was trained with another convention "
-      f"({'; '.join(stored.differences(wanted))}); use a new --workdir"
-    )
-
-
 def _loop(
   config,
   workdir,
@@ -208,72 +199,72 @@ def _loop(
   targets,
   profile,
   save,
+  stop,
 ):
-  """Steps, log lines, evaluations and checkpoints until the last step."""
-  settings = config.train
+  """Steps, log lines, checkpoints and evaluations until the last step."""
+  settings, metrics, previous = config.train, {}, None
   first, total = int(state.step), settings.epochs * steps_per_epoch
   stream = batches(first)
   state = flax.jax_utils.replicate(state)
+
+  def due(step, every):
+    return step > 0 and (step % every == 0 or step == total)
+
+  def train_to(step):
+    nonlocal state, previous
+    batch = next(stream)
+    guards.check_labels(step, batch)
+    if step == first + 1:
+      report.picture(step, "train/targets", targets(batch))
+    state, values = step_fn(state, shard(batch))
+    trace.after(step, values)
+    guards.check_finite(previous)
+    previous = (step, values, batch)
+    report.advance(step)
+    if due(step, settings.log_every_steps):
+      guards.check_finite(previous)
+      report.write(
+        step,
+        guards.first_device(values)
+        | {
+          "learning_rate": schedule(step - 1),
+          "epoch": step / steps_per_epoch,
+          "images_per_second": report.rate(step, settings.batch_size),
+        },
+      )
+    if due(step, settings.checkpoint_every_epochs * steps_per_epoch):
+      guards.check_finite(previous)
+      save(state)
+
+  def evaluate_at(step):
+    result = evaluate(resume.on_host(state).variables)
+    if result.picture is not None:
+      report.picture(step, "val/people", result.picture)
+    report.write(step, result.metrics, shown=False)
+    return result.metrics
+
   with (
     Report(workdir, start_step=first, total_steps=total) as report,
     Trace(workdir if profile else None, start_step=first) as trace,
+    stop.later(),
   ):
-    previous = result = None
-    for step in range(first + 1, total + 1):
-      batch = next(stream)
-      guards.check_labels(step, batch)
-      if step == first + 1:
-        report.picture(step, "train/targets", targets(batch))
-      state, values = step_fn(state, shard(batch))
-      trace.after(step, values)
+    try:
+      for step in range(first, total + 1):
+        if step > first:
+          train_to(step)
+        with stop.at_once(step):
+          if due(step, settings.evaluate_every_epochs * steps_per_epoch):
+            # The run before may have evaluated its last step, or may not.
+            metrics = report.evaluation(step) or evaluate_at(step)
+            _LOG.info("step %d\n%s", step, table(metrics))
+    except stopping.Stopped:
       guards.check_finite(previous)
-      previous = (step, values, batch)
-      report.advance(step)
-
-      def due(every, step=step):
-        return step % every == 0 or step == total
-
-      if due(settings.log_every_steps):
-        guards.check_finite(previous)
-        report.write(
-          step,
-          guards.first_device(values)
-          | {
-            "learning_rate": schedule(step - 1),
-            "epoch": step / steps_per_epoch,
-            "images_per_second": report.rate(step, settings.batch_size),
-          },
-        )
-      if due(settings.evaluate_every_epochs * steps_per_epoch):
-        result = evaluate(_on_host(state).variables)
-        report.write(step, result.metrics, shown=False)
-        if result.picture is not None:
-          report.picture(step, "val/people", result.picture)
-        _LOG.info("step %d\n%s", step, table(result.metrics))
-      if due(settings.checkpoint_every_epochs * steps_per_epoch):
-        guards.check_finite(previous)
-        save(_on_host(state))
-  if hasattr(stream, "close"):
-    stream.close()
-  if result is None:  # a run that had ended before
-    result = evaluate(_on_host(state).variables)
-    _LOG.info("step %d\n%s", first, table(result.metrics))
-  return result.metrics
-
-
-def _on_host(replicated: State) -> State:
-  """NumPy arrays, which one process may write for all."""
-  return jax.device_get(flax.jax_utils.unreplicate(replicated))
-
-
-def _save(checkpoints, metadata, state) -> None:
-  checkpoint.save(
-    checkpoints,
-    int(state.step),
-    variables=state.variables,
-    training=state.training,
-    metadata=metadata,
-  )
+      save(state)
+      raise
+    finally:
+      if hasattr(stream, "close"):
+        stream.close()
+  return metrics
 
 
 def main(argv) -> None:
@@ -282,8 +273,8 @@ def main(argv) -> None:
   startup.start()
   distributed.start()
   flag = flags.FLAGS
-  with distributed.failing_together():
-    train(flag.config, flag.workdir, profile=flag.profile)
+  with distributed.failing_together(), stopping.Stop().listening() as stop:
+    train(flag.config, flag.workdir, profile=flag.profile, stop=stop)
 
 
 if __name__ == "__main__":

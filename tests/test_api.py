@@ -23,6 +23,8 @@ LEVELS = [
   {
     "cache",
     "startup",
+    "stopping",
+    "disk",
     "distributed",
     "stages",
     "keypoint_names",
@@ -36,7 +38,7 @@ LEVELS = [
   {"inference", "viz", "figures", "boxes", "smoothing", "people"},
   {"step", "guards", "scoring", "results", "frames", "pose", "ensemble"}
   | {"graph", "simplify"},
-  {"curves", "trace", "overlays", "sidecar"},
+  {"curves", "trace", "overlays", "sidecar", "resume"},
   {
     "collect",
     "evaluate",
