@@ -1,0 +1,263 @@
+"""Is nothing lost? Kills a short run over and over and compares it to a whole.
+
+  python scripts/kill_test.py --kills=20
+
+Trains a tiny network on a few synthetic people, with `python -m darkjax.train`
+as a user would. The run is killed (SIGKILL) in turn while it starts, trains,
+evaluates and writes a checkpoint, at moments drawn from --seed, and started
+again each time; at last it is left to end. Another run is never killed. Both
+must have the same checkpoint, bit for bit on one CPU device, the same
+metrics.jsonl but for the speed, and the same curves in TensorBoard.
+"""
+
+import dataclasses
+import itertools
+import json
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from absl import app, flags
+from tensorboard.backend.event_processing import event_accumulator
+
+from darkjax.data import synthetic
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PEOPLE = {"train": 24, "val": 12}
+BATCH_SIZE = 4
+STEPS_PER_EPOCH = PEOPLE["train"] // BATCH_SIZE
+# Started processes import for some seconds before they do anything.
+START_UP = 12.0  # s
+POLL = 0.005  # s
+PATIENCE = 600.0  # s, that a moment to kill at may be waited for
+
+
+@dataclasses.dataclass
+class Run:
+  """A run on disk.
+
+  Attributes:
+    folder: its workdir.
+    data: folder of the people.
+    cache: of prepared records and compiled programs.
+    epochs: its length.
+  """
+
+  folder: pathlib.Path
+  data: pathlib.Path
+  cache: pathlib.Path
+  epochs: int
+
+  def start(self) -> subprocess.Popen:
+    """Starts or continues it in a process with one CPU device."""
+    environment = os.environ | {
+      "DARKJAX_CACHE": str(self.cache),
+      "JAX_PLATFORMS": "cpu",
+      "JAX_NUM_CPU_DEVICES": "1",
+      "PYTHONPATH": str(ROOT),
+    }
+    self.folder.mkdir(parents=True, exist_ok=True)
+    with self.folder.with_suffix(".log").open("a") as log:
+      return subprocess.Popen(
+        self._command(), cwd=ROOT, env=environment, stdout=log, stderr=log
+      )
+
+  def _command(self) -> list[str]:
+    return [
+      *(sys.executable, "-m", "darkjax.train"),
+      f"--config={ROOT / 'tests' / 'tiny_config.py'}",
+      f"--workdir={self.folder}",
+      f"--config.data.root={self.data}",
+      f"--config.train.batch_size={BATCH_SIZE}",
+      f"--config.train.epochs={self.epochs}",
+    ]
+
+  def finish(self) -> None:
+    """Continues to the end.
+
+    Raises:
+      RuntimeError: it failed.
+    """
+    child = self.start()
+    if child.wait():
+      raise RuntimeError(
+        f"the run ended with status {child.returncode}, see "
+        f"{self.folder.with_suffix('.log')}"
+      )
+
+  def lines(self) -> list[dict[str, float]]:
+    """The log without the speed, which differs by nature."""
+    path, lines = self.folder / "metrics.jsonl", []
+    for line in path.read_text().splitlines() if path.exists() else ():
+      try:
+        lines.append(json.loads(line))
+      except json.JSONDecodeError:  # being written
+        break
+      lines[-1].pop("images_per_second", None)
+    return lines
+
+  def last_step(self) -> int:
+    """Of the log, 0 before there is any."""
+    lines = self.lines()
+    return lines[-1]["step"] if lines else 0
+
+  def arrays(self) -> dict[str, np.ndarray]:
+    """All numbers of the last checkpoint, by name."""
+    folder = self.folder / "checkpoints"
+    last = max(int(p.name) for p in folder.iterdir() if p.name.isdigit())
+    handler = ocp.PyTreeCheckpointHandler()
+    tree = {
+      item: handler.restore(folder / str(last) / item)
+      for item in ("variables", "training")
+    }
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {jax.tree_util.keystr(k): np.asarray(leaf) for k, leaf in leaves}
+
+  def curves(self) -> dict[str, list[tuple[int, float]]]:
+    """What TensorBoard shows, without the speed."""
+    events = event_accumulator.EventAccumulator(
+      str(self.folder), size_guidance={event_accumulator.SCALARS: 0}
+    )
+    events.Reload()
+    return {
+      # A kill between the curve and the log has the point drawn twice.
+      name: list(dict.fromkeys((p.step, p.value) for p in events.Scalars(name)))
+      for name in events.Tags()["scalars"]
+      if name != "images_per_second"
+    }
+
+  def half_written(self) -> set[str]:
+    """Names of checkpoints that are being written, or were."""
+    return {p.name for p in self.folder.glob("checkpoints/*checkpoint-tmp*")}
+
+
+def while_starting(run: Run, rng: random.Random, wait) -> None:
+  """Any time from the process's start until about its first steps."""
+  del run, wait
+  time.sleep(rng.uniform(0, START_UP))
+
+
+def while_training(run: Run, rng: random.Random, wait) -> None:
+  """Soon after a step has been logged."""
+  before = run.last_step()
+  wait(lambda: run.last_step() > before)
+  time.sleep(rng.uniform(0, 0.2))
+
+
+def while_evaluating(run: Run, rng: random.Random, wait) -> None:
+  """After the last step of an epoch, before its evaluation is logged."""
+  before = run.last_step()
+
+  def evaluating() -> bool:
+    last = (run.lines() or [{"step": 0}])[-1]
+    return (
+      last["step"] > before
+      and last["step"] % STEPS_PER_EPOCH == 0
+      and "epoch" in last
+    )
+
+  wait(evaluating)
+  time.sleep(rng.uniform(0, 0.3))
+
+
+def while_saving(run: Run, rng: random.Random, wait) -> None:
+  """While a checkpoint has its temporary name."""
+  before = run.half_written()
+  wait(lambda: run.half_written() - before)
+  time.sleep(rng.uniform(0, 0.05))
+
+
+MOMENTS = (while_starting, while_saving, while_evaluating, while_training)
+
+
+def kill(run: Run, moment: Callable, rng: random.Random) -> None:
+  """Starts the run and kills it at a moment.
+
+  Raises:
+    RuntimeError: it had ended before, or the moment never came.
+  """
+  child, start = run.start(), time.monotonic()
+
+  def wait(until: Callable[[], object]) -> None:
+    while not until() and child.poll() is None:
+      if time.monotonic() - start > PATIENCE:
+        break
+      time.sleep(POLL)
+
+  moment(run, rng, wait)
+  ended = child.poll()
+  child.kill()
+  child.wait()
+  if ended is not None or time.monotonic() - start > PATIENCE:
+    raise RuntimeError(
+      f"the run ended with status {ended}, or took too long, before it could "
+      f"be killed ({moment.__name__}): see {run.folder.with_suffix('.log')}"
+    )
+
+
+def differences(whole: Run, killed: Run) -> Iterator[str]:
+  """What differs between two ended runs, one line each."""
+  for name, read in (("checkpoint", Run.arrays), ("curve", Run.curves)):
+    one, other = read(whole), read(killed)
+    for key in sorted(one.keys() | other.keys()):
+      if key not in one or key not in other:
+        yield f"{name} {key}: only in one of the runs"
+      elif not np.array_equal(one[key], other[key]):
+        yield f"{name} {key}: values differ"
+  if whole.lines() != killed.lines():
+    yield "metrics.jsonl: lines differ"
+  if killed.half_written():
+    yield f"left over: {killed.half_written()}"
+
+
+def write_people(folder: pathlib.Path) -> None:
+  """Draws the data of the runs."""
+  for split, count in PEOPLE.items():
+    synthetic.write_dataset(folder, num_people=count, seed=0, split=split)
+
+
+def main(argv) -> None:
+  """Kills, restarts and compares as the flags say."""
+  del argv
+  flag, rng = flags.FLAGS, random.Random(flags.FLAGS.seed)
+  workdir = pathlib.Path(flag.workdir).resolve()
+  shutil.rmtree(workdir, ignore_errors=True)
+  write_people(workdir / "data")
+  # A kill takes an epoch at the most, except for one at a slow moment.
+  killed = Run(
+    workdir / "killed", workdir / "data", workdir / "cache", flag.kills + 2
+  )
+  moments = itertools.islice(itertools.cycle(MOMENTS), flag.kills)
+  for number, moment in enumerate(moments, 1):
+    kill(killed, moment, rng)
+    print(
+      f"kill {number}: {moment.__name__}, at step {killed.last_step()}, "
+      f"{len(killed.half_written())} checkpoints half written",
+      flush=True,
+    )
+  killed.finish()
+  whole = dataclasses.replace(killed, folder=workdir / "whole")
+  whole.finish()
+  found = list(differences(whole, killed))
+  print(
+    f"{flag.kills} kills, {whole.last_step()} steps, "
+    f"{len(whole.arrays())} arrays, {len(whole.lines())} lines, "
+    f"{len(whole.curves())} curves: "
+    + ("; ".join(found) or "all equal those of the run that was never killed")
+  )
+  sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+  flags.DEFINE_integer("kills", 20, "How often.", lower_bound=1)
+  flags.DEFINE_integer("seed", 0, "Of the moments.")
+  flags.DEFINE_string("workdir", "runs/kill_test", "Folder; is emptied.")
+  app.run(main)
