@@ -1,0 +1,114 @@
+"""A training run of six steps on made-up batches, in memory."""
+
+import json
+
+import jax
+import ml_collections
+import numpy as np
+
+from configs import quickstart
+from darkjax import convention as convention_lib
+from darkjax import skeletons, train
+from darkjax.scoring import Evaluation
+
+SIZE = (64, 64)
+# Two branches of a few channels: seconds to compile.
+TINY = ml_collections.ConfigDict(
+  {
+    "stem_features": 4,
+    "stage1_features": 4,
+    "stage1_blocks": 1,
+    "channels": 4,
+    "modules": (1,),
+    "blocks": 1,
+  }
+)
+KEYPOINTS = skeletons.COCO.num_keypoints
+
+
+def tiny_config(**optimizer):
+  config = quickstart.get_config()
+  config.convention.crop_size = SIZE
+  config.model.overrides = TINY
+  config.train.batch_size = 4
+  config.train.epochs = 3
+  config.train.log_every_steps = 1
+  config.train.evaluate_every_epochs = 2
+  config.train.checkpoint_every_epochs = 1
+  config.evaluate.batch_size = 4
+  config.optimizer.update(optimizer)
+  return config
+
+
+def batch(step: int) -> dict[str, np.ndarray]:
+  """Four people, a function of the step."""
+  rng = np.random.default_rng(step)
+  matrix = np.float32([[4, 0, 10], [0, 4, 20]])
+  return {
+    "image": rng.integers(0, 255, (4, *SIZE, 3)).astype(np.uint8),
+    "keypoints_heatmap": rng.uniform(2, 13, (4, KEYPOINTS, 2)).astype("f4"),
+    "visibility": np.ones((4, KEYPOINTS), np.float32),
+    "image_from_heatmap": np.tile(matrix, (4, 1, 1)),
+    "mask": np.ones(4, np.float32),
+    "image_id": np.arange(4),
+    "annotation_id": 100 + np.arange(4),
+    "score": np.ones(4, np.float32),
+    "box_area": np.full(4, 4096, np.float32),
+  }
+
+
+def batches(start: int):
+  step = start
+  while True:
+    yield batch(step)
+    step += 1
+
+
+def stopping_at(last: int):
+  """Batches that break off like a killed run after `last` steps."""
+
+  def stream(start):
+    for step, one in enumerate(batches(start), start):
+      if step == last:
+        raise KeyboardInterrupt
+      yield one
+
+  return stream
+
+
+def fit(config, workdir, stream=batches, *, before=lambda: None, stop=None):
+  """(metrics, variables of each evaluation); `before` runs before each."""
+  convention = convention_lib.from_config(
+    config.convention, skeleton=skeletons.COCO
+  )
+  scored = []
+
+  def evaluate(model, variables):
+    before()
+    scored.append(variables)
+    weights = variables["params"]["final_layer"]["kernel"]
+    return Evaluation({"dark/AP/gt_boxes": float(abs(weights).sum())})
+
+  metrics = train.fit(
+    config,
+    workdir,
+    convention=convention,
+    batches=stream,
+    evaluate=evaluate,
+    steps_per_epoch=2,
+    stop=stop,
+  )
+  return metrics, scored
+
+
+def log(workdir) -> list[dict]:
+  """Lines of metrics.jsonl without the speed, which differs by nature."""
+  lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+  return [
+    {name: value for name, value in line.items() if "per_second" not in name}
+    for line in lines
+  ]
+
+
+def assert_same_bits(one, other):
+  jax.tree.map(np.testing.assert_array_equal, one, other)
