@@ -1,6 +1,7 @@
 """The command on detected boxes: the same bytes however people are shared."""
 
 import json
+import logging
 import os
 import pathlib
 import subprocess
@@ -12,7 +13,14 @@ import numpy as np
 import pytest
 
 from configs import quickstart
-from darkjax import checkpoint, convention, evaluate, models, skeletons
+from darkjax import (
+  checkpoint,
+  convention,
+  evaluate,
+  models,
+  skeletons,
+  sources,
+)
 from darkjax.data import synthetic
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -178,6 +186,39 @@ def test_the_table_says_detections(runs, folder):
   assert (folder / "people.png").stat().st_size > 0
 
 
+class Flat:
+  """A network whose maps are flat."""
+
+  def apply(self, variables, images, *, train):
+    """[B, 16, 16, 17] of ones."""
+    del variables, train
+    return jnp.ones((len(images), 16, 16, 17))
+
+
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+def test_training_can_validate_on_detected_boxes(folder, caplog):
+  config = quickstart.get_config()
+  config.convention.crop_size = (64, 64)
+  config.data.root = str(folder)
+  config.data.cache = str(folder / "cache")
+  config.data.train = (("people.json", "images"),)
+  config.data.val = ("people.json", "images")
+  config.evaluate.boxes = "detections.json"
+  config.evaluate.box_threshold = 0.4
+  config.evaluate.nms = "none"
+  config.evaluate.methods = ("argmax",)
+  config.train.batch_size = 4
+  with caplog.at_level(logging.INFO):
+    named = sources.from_config(config)
+  boxes = json.loads((folder / "detections.json").read_text())
+  sure = [box for box in boxes if box["score"] >= 0.4]
+  assert 0 < len(sure) < len(boxes)
+  assert f"{len(sure)} boxes of score 0.4 or more" in caplog.text
+  metrics = named.evaluate(Flat(), {}).metrics
+  assert list(metrics)[0] == "argmax/AP/detections"
+  assert len(metrics) == 10
+
+
 @pytest.mark.parametrize("rows", [1, 2, 3])
 def test_any_number_of_people_is_shared_by_the_devices(rows):
   """Two devices here: the last row is repeated, and dropped on the way back."""
@@ -194,12 +235,6 @@ def test_any_number_of_people_is_shared_by_the_devices(rows):
     "score": np.ones(rows, np.float32),
     "box_area": np.ones(rows, np.float32),
   }
-
-  class Flat:
-    """A network whose maps are flat."""
-
-    def apply(self, variables, images, *, train):
-      return jnp.ones((len(images), 16, 16, 17))
 
   config = quickstart.get_config().convention
   config.crop_size = (64, 64)

@@ -1,0 +1,262 @@
+"""How long scoring takes: from heatmaps to COCO's ten numbers, by stage.
+
+    python scripts/bench_evaluation.py --annotations=labels.json
+
+where labels.json is person_keypoints_val2017.json or another of its kind. Makes
+as many boxes as the published detections of COCO val2017 have: the labels'
+boxes, moved a little, and wrongly repeated until there are enough. Each gets
+32x24 heatmaps with Gaussians near the labels of its person, drawn in batches,
+since all of them take 5 GiB. They are decoded and mapped back; then people are
+rescored, duplicates removed, and pycocotools counts.
+
+Prints one line of json: seconds per stage, their sum, the peak of resident
+memory, AP, machine and commit. Drawing stands for the network and is no part of
+an evaluation; `seconds` holds it, `total_seconds` does not.
+"""
+
+import functools
+import json
+import os
+import pathlib
+import platform
+import resource
+import subprocess
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import app, flags
+
+from darkjax import (
+  convention,
+  geometry,
+  inference,
+  render_heatmaps,
+  scoring,
+  skeletons,
+  startup,
+)
+from darkjax.metrics import coco
+from darkjax.stages import Stages
+
+FLAGS = flags.FLAGS
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+DRAWING = "drawing heatmaps"
+
+
+class Boxes(NamedTuple):
+  """N boxes, and where the keypoints of the person in each seem to be.
+
+  Attributes:
+    image_ids: [N] int64.
+    bbox: [N, 4] float64 (x, y, w, h), image px.
+    scores: [N] of the detector, 0..1.
+    keypoints: [N, K, 2] float64, image px.
+    peaks: [N, K] float32, heights of the Gaussians, 0..1.
+  """
+
+  image_ids: np.ndarray
+  bbox: np.ndarray
+  scores: np.ndarray
+  keypoints: np.ndarray
+  peaks: np.ndarray
+
+
+def make_boxes(annotations: dict[str, Any], count: int, seed: int) -> Boxes:
+  """Every labelled person once and well, then at random and worse.
+
+  Args:
+    annotations: content of a COCO keypoint json.
+    count: N, at least the number of people.
+    seed: of everything random.
+  """
+  people = [
+    person
+    for person in annotations["annotations"]
+    if not person["iscrowd"] and any(person["keypoints"][2::3])
+  ]
+  if count < len(people):
+    raise ValueError(
+      f"--boxes={count} is less than the {len(people)} labelled people"
+    )
+  rng = np.random.default_rng(seed)
+  repeated = rng.integers(0, len(people), count - len(people))
+  which = np.concatenate([np.arange(len(people)), repeated])
+  # Of the person's size: 1 % for the first box, up to 50 % for the others.
+  wrong = 0.5 * rng.random(count)
+  wrong[: len(people)] = 0.01
+  bbox = np.array([p["bbox"] for p in people], np.float64)[which]
+  labels = np.reshape([p["keypoints"] for p in people], (len(people), -1, 3))
+  return Boxes(
+    image_ids=np.array([p["image_id"] for p in people])[which],
+    bbox=_moved(bbox, wrong, rng),
+    scores=np.clip(1 - 2 * wrong + rng.normal(0, 0.1, count), 0.01, 1),
+    keypoints=_near(labels[which], bbox, wrong, rng),
+    peaks=rng.uniform(0.1, 1, (count, labels.shape[1])).astype(np.float32),
+  )
+
+
+def _moved(bbox, wrong, rng) -> np.ndarray:
+  """Boxes shifted by a share of their size, and scaled."""
+  shift = rng.normal(0, 1, (len(bbox), 2)) * wrong[:, None] * bbox[:, 2:] / 2
+  size = bbox[:, 2:] * np.exp(rng.normal(0, 1, (len(bbox), 2)) * wrong[:, None])
+  return np.concatenate([bbox[:, :2] + shift, np.maximum(size, 4)], -1)
+
+
+def _near(labels, bbox, wrong, rng) -> np.ndarray:
+  """Keypoints off by a share of the box; unlabelled ones anywhere in it."""
+  size, corner = bbox[:, None, 2:], bbox[:, None, :2]
+  anywhere = corner + size * rng.random((*labels.shape[:2], 2))
+  points = np.where(labels[..., 2:] > 0, labels[..., :2], anywhere)
+  noise = rng.normal(0, 0.2, points.shape) * size
+  return points + noise * wrong[:, None, None]
+
+
+def decode(
+  boxes: Boxes, used: convention.Convention, batch_size: int, stages: Stages
+) -> scoring.People:
+  """Draws, decodes and maps back, batch by batch."""
+  center, scale, crop_from_image = used.crop_from_box(boxes.bbox)
+  del center
+  heatmap_from_image = geometry.compose(
+    used.heatmap_from_crop(), crop_from_image
+  )
+  back = geometry.invert(heatmap_from_image).astype(np.float32)
+  points = geometry.apply_affine(heatmap_from_image, boxes.keypoints)
+  locate = jax.jit(functools.partial(inference.locate, convention=used))
+  found, batches = [], _heatmaps(points, boxes.peaks, used, batch_size)
+  for rows, heatmaps in stages.waiting(DRAWING, batches):
+    with stages("decoding, way back"):
+      some = locate(heatmaps, _padded(back[rows], batch_size))
+      found.append(
+        jax.tree.map(lambda x, r=rows: np.asarray(x)[: len(r)], some)
+      )
+  found = jax.tree.map(lambda *parts: np.concatenate(parts), *found)
+  return scoring.People(
+    image_ids=boxes.image_ids,
+    annotation_ids=np.arange(len(boxes.image_ids)),
+    box_scores=boxes.scores,
+    box_areas=scale.prod(-1),
+    truth=np.zeros_like(found.keypoints_image),
+    visible=np.zeros_like(found.scores),
+    keypoint_scores=found.scores,
+    keypoints={"dark": found.keypoints_image},
+  )
+
+
+def _heatmaps(
+  points, peaks, used, batch_size: int
+) -> Iterator[tuple[np.ndarray, jax.Array]]:
+  """(rows, heatmaps [batch_size, H, W, K]); the last batch is padded."""
+
+  @jax.jit
+  def draw(points, peaks):
+    maps = render_heatmaps(points, size=used.heatmap_size, sigma=used.sigma)
+    return maps * peaks[:, None, None]
+
+  for start in range(0, len(points), batch_size):
+    rows = np.arange(start, min(start + batch_size, len(points)))
+    some = points[rows].astype(np.float32), peaks[rows]
+    maps = draw(*(jnp.asarray(_padded(x, batch_size)) for x in some))
+    yield rows, maps.block_until_ready()
+
+
+def _padded(rows: np.ndarray, count: int) -> np.ndarray:
+  return np.concatenate([rows, np.repeat(rows[-1:], count - len(rows), 0)])
+
+
+def measure(
+  annotations: dict[str, Any], *, count: int, batch_size: int, seed: int
+) -> dict[str, Any]:
+  """The line to print, see the module's docstring."""
+  skeleton = skeletons.COCO
+  used = convention_of(skeleton)
+  boxes = make_boxes(annotations, count, seed)
+  stages = Stages()
+  people = decode(boxes, used, batch_size, stages)
+  with stages("rescoring and NMS"):
+    results = scoring.results(people, "dark", skeleton)
+  with stages("COCO's AP"):
+    metrics = coco.average_precision(
+      annotations,
+      results,
+      sigmas=skeleton.sigmas,
+      box_source="detections",
+    )
+  counted = (s for name, s in stages.seconds.items() if name != DRAWING)
+  return {
+    "boxes": count,
+    "results": len(results),
+    "seconds": {name: round(s, 2) for name, s in stages.seconds.items()},
+    "total_seconds": round(sum(counted), 2),
+    "peak_rss_gib": round(_peak_rss() / 2**30, 2),
+    "AP/detections": round(metrics["AP/detections"], 2),
+    "batch_size": batch_size,
+    "machine": _machine(),
+    "commit": _commit(),
+  }
+
+
+def convention_of(skeleton: skeletons.Skeleton) -> convention.Convention:
+  """As in configs/coco_hrnet_w32_128x96.py."""
+  return convention.Convention(
+    skeleton=skeleton,
+    crop_size=(128, 96),
+    heatmap_size=(32, 24),
+    alignment="dark",
+    padding=1.25,
+    sigma=1.0,
+    quantize="none",
+    truncate=None,
+    blur_kernel=3,
+    flip_shift=0,
+    channel_order="rgb",
+  )
+
+
+def _peak_rss() -> int:
+  """Bytes; Linux counts in KiB."""
+  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _machine() -> str:
+  cores = len(os.sched_getaffinity(0))
+  return f"{platform.machine()}, {cores} cores, jax {jax.__version__}"
+
+
+def _commit() -> str:
+  described = subprocess.run(
+    ["git", "describe", "--always", "--dirty"],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  return described.stdout.strip() or "unknown"
+
+
+def main(_) -> None:
+  """Measures once."""
+  startup.start()
+  path = pathlib.Path(FLAGS.annotations)
+  if not path.is_file():
+    raise FileNotFoundError(
+      f"--annotations names a COCO keypoint file, no such file: {path}"
+    )
+  line = measure(
+    json.loads(path.read_text()),
+    count=FLAGS.boxes,
+    batch_size=FLAGS.batch_size,
+    seed=FLAGS.seed,
+  )
+  print(json.dumps(line))
+
+
+if __name__ == "__main__":
+  flags.DEFINE_string("annotations", None, "COCO keypoint file.", required=True)
+  flags.DEFINE_integer("boxes", 104_125, "Boxes; the published file has these.")
+  flags.DEFINE_integer("batch_size", 512, "Boxes whose heatmaps exist at once.")
+  flags.DEFINE_integer("seed", 0, "Of the boxes.")
+  app.run(main)
