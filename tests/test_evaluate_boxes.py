@@ -215,7 +215,7 @@ def test_training_can_validate_on_detected_boxes(folder, caplog):
   assert 0 < len(sure) < len(boxes)
   assert f"{len(sure)} boxes of score 0.4 or more" in caplog.text
   metrics = named.evaluate(Flat(), {}).metrics
-  assert list(metrics)[0] == "argmax/AP/detections"
+  assert next(iter(metrics)) == "argmax/AP/detections"
   assert len(metrics) == 10
 
 
