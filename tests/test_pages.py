@@ -38,11 +38,21 @@ def test_python_of_a_page_prints_what_it_says(page):
     pytest.skip(f"{left_out} blocks need torch; the others hold")
 
 
+def anchors(page: str) -> set[str]:
+  """What GitHub calls the headings of a page, if they are plain words."""
+  headings = re.findall(r"^#+ (.*)$", (DOCS / page).read_text(), re.M)
+  plain = (re.sub(r"[^\w\s-]", "", heading.lower()) for heading in headings)
+  return {heading.replace(" ", "-") for heading in plain}
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_pictures_and_pages_that_a_page_names_are_there(page):
-  text = (DOCS / page).read_text()
-  for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
-    assert (DOCS / target).is_file(), f"{page} links to {target}"
+def test_what_a_page_links_to_is_there(page):
+  links = re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", (DOCS / page).read_text())
+  assert links
+  for target, anchor in links:
+    assert (DOCS / (target or page)).is_file(), f"{page} links to {target}"
+    if anchor:
+      assert anchor in anchors(target or page), f"{page} links to #{anchor}"
 
 
 @pytest.mark.parametrize("path", sorted(DOCS.glob("*.*g")))
