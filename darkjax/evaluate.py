@@ -25,7 +25,7 @@ from darkjax import (
   geometry,
   models,
   startup,
-  viz,
+  tiles,
 )
 from darkjax.collect import METHODS, predict, predict_together
 from darkjax.convention import Convention
@@ -109,7 +109,7 @@ def picture(
   if not people.visible.any():
     surest = np.argsort(-people.box_scores, kind="stable")[:_DRAWN]
     people = jax.tree.map(lambda column: column[surest], people)
-  return viz.people_sheet(
+  return tiles.people_sheet(
     people.keypoints[method],
     convention.skeleton,
     image_ids=people.image_ids,

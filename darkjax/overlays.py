@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from darkjax import step, viz
+from darkjax import step, tiles
 from darkjax.convention import Convention
 from darkjax.data import schema
 
@@ -33,11 +33,11 @@ def targets_sheet(
   target, weights = step.draw_targets(first, convention)
   strongest = np.asarray(target * weights[:, None, None, :]).max(-1)
   heatmap_from_crop = convention.heatmap_from_crop()
-  tiles = [
+  tinted = [
     _tinted(Image.fromarray(np.asarray(crop)), heat, heatmap_from_crop)
     for crop, heat in zip(first["image"], strongest, strict=True)
   ]
-  return viz.contact_sheet(tiles, columns=8)
+  return tiles.contact_sheet(tinted, columns=8)
 
 
 def _tinted(crop, heat, heatmap_from_crop) -> Image.Image:

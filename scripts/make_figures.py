@@ -23,7 +23,7 @@ import page_figures
 import PIL.Image
 from absl import app, flags
 
-from darkjax import figures, inference, startup, viz
+from darkjax import figures, inference, startup, tiles
 from darkjax.heatmaps import decode_heatmaps
 
 JPEG_QUALITY = 78
@@ -68,9 +68,9 @@ class Found:
     return self.maps.labelled & (distance <= most)
 
   def tile(self, n: int, **options: Any) -> PIL.Image.Image:
-    """Person n with what DARK found, see `viz.person_tile`."""
+    """Person n with what DARK found, see `tiles.person_tile`."""
     name = self._names[int(self.maps.image_ids[n])]
-    return viz.person_tile(
+    return tiles.person_tile(
       PIL.Image.open(self.images / name).convert("RGB"),
       np.asarray(self.keypoints["dark"].keypoints_image[n]),
       self.skeleton,
@@ -83,7 +83,7 @@ class Found:
 
 def quickstart(found: Found) -> PIL.Image.Image:
   """People of the evaluation, evenly picked: the README's first picture."""
-  return viz.people_sheet(
+  return tiles.people_sheet(
     np.asarray(found.keypoints["dark"].keypoints_image),
     found.skeleton,
     image_ids=found.maps.image_ids,
@@ -103,11 +103,11 @@ def comparison(found: Found, count: int = 4) -> PIL.Image.Image:
   near, labelled = found.near(), found.maps.labelled
   right = (near == labelled).all(-1) & (labelled.sum(-1) >= WHOLE)
   maxima = np.asarray(found.keypoints["argmax"].keypoints_image)
-  tiles = [
+  people = [
     found.tile(n, baseline=maxima[n])
     for n in evenly(np.flatnonzero(right), count)
   ]
-  return viz.contact_sheet(tiles, columns=count)
+  return tiles.contact_sheet(people, columns=count)
 
 
 def modulation(found: Found, count: int = 4) -> PIL.Image.Image:
@@ -137,11 +137,11 @@ def uncertainty(found: Found, count: int = 4) -> PIL.Image.Image:
   """Ellipses of one standard deviation, on people evenly picked."""
   whole = np.flatnonzero(found.maps.labelled.sum(-1) >= WHOLE)
   dark = found.keypoints["dark"]
-  tiles = [
+  people = [
     found.tile(n, covariances=np.asarray(dark.covariances[n]))
     for n in evenly(whole, count)
   ]
-  return viz.contact_sheet(tiles, columns=count)
+  return tiles.contact_sheet(people, columns=count)
 
 
 def gain(found: Found) -> PIL.Image.Image:

@@ -35,7 +35,7 @@ LEVELS = [
     "flat_gather",
   },
   {"heatmaps", "losses", "metrics", "models", "data", "optim", "checkpoint"},
-  {"inference", "viz", "figures", "boxes", "smoothing", "people"},
+  {"inference", "viz", "tiles", "figures", "boxes", "smoothing", "people"},
   {"step", "guards", "scoring", "results", "frames", "pose", "ensemble"}
   | {"graph", "simplify"},
   {"curves", "trace", "overlays", "sidecar", "resume"},
