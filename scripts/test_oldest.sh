@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# A short list of tests with the oldest dependencies that pyproject.toml allows
+# (scripts/oldest.txt), in a virtual environment of their own: .venv-oldest.
+# scripts/test.sh has the newest. Arguments replace the list.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+python=.venv-oldest/bin/python
+if [ ! -x "$python" ]; then
+  echo "making a virtual environment in .venv-oldest"
+  python3 -m venv .venv-oldest
+fi
+stamp=.venv-oldest/.darkjax
+if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ] ||
+  [ scripts/oldest.txt -nt "$stamp" ]; then
+  echo "installing the oldest dependencies"
+  "$python" -m pip install --quiet --disable-pip-version-check \
+    --constraint scripts/oldest.txt -e ".[test]"
+  touch "$stamp"
+fi
+
+tests=(
+  tests/test_api.py
+  tests/test_checkpoint.py
+  tests/test_geometry.py
+  tests/test_guards.py
+  tests/test_image.py
+  tests/data/test_coco.py
+  tests/data/test_faults.py
+  tests/data/test_pipeline.py
+  tests/heatmaps/test_decode.py
+  tests/heatmaps/test_encode.py
+  tests/metrics
+  tests/test_train.py::test_from_files_to_metrics
+)
+"$python" -m pytest "${@:-${tests[@]}}"
