@@ -2,8 +2,8 @@
 
     python scripts/fuzz_decode.py --count=100000 --seed=0
 
-Draws maps of ten kinds (see `KINDS`) in three sizes, decodes them, and prints a
-markdown row for each decoder:
+Draws maps of many kinds (see `KINDS`) in three sizes, decodes them, and prints
+a markdown row for each decoder:
 
   maps       decoded
   NaN        coordinates that are not finite
@@ -99,6 +99,15 @@ def _extremes(rng, size, points):
   return np.clip(_noise(rng, size, points) * scale, -3e38, 3e38)
 
 
+def _deep_ground(rng, size, points):
+  """Spikes out of negative ground, whose blurred map can be negative."""
+  ground = -rng.random((BATCH, 1, 1, KEYPOINTS)) * rng.random(
+    (BATCH, *size, KEYPOINTS)
+  )
+  scale = 10.0 ** rng.uniform(-44, 38, (BATCH, 1, 1, KEYPOINTS))
+  return (ground + _spikes(rng, size, points)) * scale
+
+
 def _not_finite(rng, size, points):
   maps = _gaussians(rng, size, points).copy()
   bad = rng.choice([np.nan, np.inf, -np.inf], maps.shape)
@@ -121,6 +130,7 @@ KINDS = {
     -1, 2, (BATCH, *size, KEYPOINTS)
   ),
   "extremes": _extremes,
+  "deep ground": _deep_ground,
   "not finite": _not_finite,
 }
 

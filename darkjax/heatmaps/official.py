@@ -55,6 +55,9 @@ def decode_official(
 
   def taylor_step(maximum, score, window, is_refined, scale):
     window = jnp.where(is_refined, window * scale, 1.0)
+    # Where all of the blurred map is negative, so is the scale; what lies
+    # deepest then comes out highest, and may leave float32.
+    window = jnp.minimum(window, -LOWEST)
     logs = jnp.log(jnp.maximum(window, taylor.LOG_FLOOR))
     derivatives = taylor.official_derivatives(logs)
     maximum = jnp.where(score > 0.0, maximum, 0).astype(jnp.float32)

@@ -89,6 +89,17 @@ def test_minus_infinity_beside_the_maximum_gives_a_finite_point(method):
   assert_inside(decoded)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_spike_on_deep_ground_gives_a_finite_point(method):
+  # The blurred map is negative throughout, the scale to the raw maximum too,
+  # and what is deepest leaves float32. Found by tests/test_properties.py.
+  maps = np.full((1, 5, 5, 1), -1.2351399e37, np.float32)
+  maps[0, 0, :2] = 0.0
+  maps[0, 2, 2] = 1.719491e38
+  keypoints = decode_heatmaps(maps, **METHODS[method]).keypoints
+  np.testing.assert_allclose(keypoints, [[[2.0, 2.0]]], atol=0.25)
+
+
 def test_refine_does_not_depend_on_the_scale_of_the_map(rng):
   maps = map_families(rng)["noisy"]
   expected = decode_heatmaps(maps, blur_kernel=3).keypoints
