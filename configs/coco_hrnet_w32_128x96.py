@@ -33,7 +33,8 @@ def get_config() -> ml_collections.ConfigDict:
 
   config.model = ml_collections.ConfigDict()
   config.model.name = "hrnet_w32"
-  config.model.dtype = "float32"  # of the computation: float32 | bfloat16
+  # Of the computation: float32 | bfloat16, which needs no scaling of the loss.
+  config.model.dtype = "float32"
   # Batch norm over the people a device takes at once, as the authors ran, or
   # over those of all devices:
   config.model.bn_sync = "none"  # none | global

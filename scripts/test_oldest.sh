@@ -25,6 +25,7 @@ tests=(
   tests/test_geometry.py
   tests/test_guards.py
   tests/test_image.py
+  tests/test_properties.py
   tests/data/test_coco.py
   tests/data/test_faults.py
   tests/data/test_pipeline.py
