@@ -16,17 +16,15 @@ an evaluation; `seconds` holds it, `total_seconds` does not.
 
 import functools
 import json
-import os
 import pathlib
-import platform
 import resource
-import subprocess
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import provenance
 from absl import app, flags
 
 from darkjax import (
@@ -42,7 +40,6 @@ from darkjax.metrics import coco
 from darkjax.stages import Stages
 
 FLAGS = flags.FLAGS
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 DRAWING = "drawing heatmaps"
 
 
@@ -194,8 +191,8 @@ def measure(
     "peak_rss_gib": round(_peak_rss() / 2**30, 2),
     "AP/detections": round(metrics["AP/detections"], 2),
     "batch_size": batch_size,
-    "machine": _machine(),
-    "commit": _commit(),
+    "machine": provenance.machine(),
+    "commit": provenance.commit(),
   }
 
 
@@ -219,22 +216,6 @@ def convention_of(skeleton: skeletons.Skeleton) -> convention.Convention:
 def _peak_rss() -> int:
   """Bytes; Linux counts in KiB."""
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def _machine() -> str:
-  cores = len(os.sched_getaffinity(0))
-  return f"{platform.machine()}, {cores} cores, jax {jax.__version__}"
-
-
-def _commit() -> str:
-  described = subprocess.run(
-    ["git", "describe", "--always", "--dirty"],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  return described.stdout.strip() or "unknown"
 
 
 def main(_) -> None:

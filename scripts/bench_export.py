@@ -12,9 +12,7 @@ spin between calls, since they would take the processor from the others.
 
 import json
 import pathlib
-import platform
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,6 +20,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+import provenance
 from absl import app, flags
 
 from darkjax import convention, export, image, models, skeletons
@@ -132,26 +131,11 @@ def interleaved(
   return {name: statistics.median(spent) for name, spent in times.items()}
 
 
-def machine() -> str:
-  """Processor and number of its cores."""
-  lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-  names = [line.split(":")[1].strip() for line in lines if "model name" in line]
-  return f"{names[0] if names else platform.processor()}, {len(names)} cores"
-
-
-def commit() -> str:
-  """Of the repository the script lies in."""
-  folder = pathlib.Path(__file__).parent
-  return subprocess.check_output(
-    ["git", "rev-parse", "--short", "HEAD"], cwd=folder, text=True
-  ).strip()
-
-
 def main(argv: list[str]) -> None:
   """Exports, loads, compares and times."""
   del argv
   flag = flags.FLAGS
-  constant = {"machine": machine(), "commit": commit()}
+  constant = {"machine": provenance.machine(), "commit": provenance.commit()}
   if flag.checkpoint:
     name = pathlib.Path(flag.checkpoint).name
     graph = Graph.from_checkpoint(flag.checkpoint, flip_test=flag.flip_test)
