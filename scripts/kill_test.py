@@ -3,11 +3,12 @@
   python scripts/kill_test.py --kills=20
 
 Trains a tiny network on a few synthetic people, with `python -m darkjax.train`
-as a user would. The run is killed (SIGKILL) in turn while it starts, trains,
-evaluates and writes a checkpoint, at moments drawn from --seed, and started
-again each time; at last it is left to end. Another run is never killed. Both
-must have the same checkpoint, bit for bit on one CPU device, the same
-metrics.jsonl but for the speed, and the same curves in TensorBoard.
+as a user would. The run is killed (SIGKILL) in turn while it starts, writes a
+checkpoint, evaluates and trains, at moments drawn from --seed, and a few times
+asked to stop (SIGTERM), which it has to do with status 0. It is started again
+each time and at last left to end. Another run is left alone. Both must have the
+same checkpoint, bit for bit on one CPU device, the same metrics.jsonl but for
+the speed, and the same curves in TensorBoard.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -34,8 +36,6 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PEOPLE = {"train": 24, "val": 12}
 BATCH_SIZE = 4
 STEPS_PER_EPOCH = PEOPLE["train"] // BATCH_SIZE
-# Started processes import for some seconds before they do anything.
-START_UP = 12.0  # s
 POLL = 0.005  # s
 PATIENCE = 600.0  # s, that a moment to kill at may be waited for
 
@@ -49,12 +49,14 @@ class Run:
     data: folder of the people.
     cache: of prepared records and compiled programs.
     epochs: its length.
+    start_up: s, that the last process took until it did what was waited for.
   """
 
   folder: pathlib.Path
   data: pathlib.Path
   cache: pathlib.Path
   epochs: int
+  start_up: float = 20.0
 
   def start(self) -> subprocess.Popen:
     """Starts or continues it in a process with one CPU device."""
@@ -141,8 +143,8 @@ class Run:
 
 def while_starting(run: Run, rng: random.Random, wait) -> None:
   """Any time from the process's start until about its first steps."""
-  del run, wait
-  time.sleep(rng.uniform(0, START_UP))
+  del wait
+  time.sleep(rng.uniform(0, run.start_up))
 
 
 def while_training(run: Run, rng: random.Random, wait) -> None:
@@ -176,13 +178,17 @@ def while_saving(run: Run, rng: random.Random, wait) -> None:
 
 
 MOMENTS = (while_starting, while_saving, while_evaluating, while_training)
+STOP_MOMENTS = (while_training, while_evaluating)
 
 
-def kill(run: Run, moment: Callable, rng: random.Random) -> None:
-  """Starts the run and kills it at a moment.
+def end(
+  run: Run, moment: Callable, number: signal.Signals, rng: random.Random
+) -> None:
+  """Starts the run and ends it at a moment by a signal.
 
   Raises:
-    RuntimeError: it had ended before, or the moment never came.
+    RuntimeError: it had ended before, the moment never came, or it did not end
+      as the signal says.
   """
   child, start = run.start(), time.monotonic()
 
@@ -191,16 +197,30 @@ def kill(run: Run, moment: Callable, rng: random.Random) -> None:
       if time.monotonic() - start > PATIENCE:
         break
       time.sleep(POLL)
+    run.start_up = time.monotonic() - start
 
   moment(run, rng, wait)
-  ended = child.poll()
-  child.kill()
-  child.wait()
-  if ended is not None or time.monotonic() - start > PATIENCE:
+  before = child.poll()
+  child.send_signal(number)
+  status = child.wait(PATIENCE)
+  wanted = 0 if number == signal.SIGTERM else -number
+  if before is not None or status != wanted or run.start_up > PATIENCE:
     raise RuntimeError(
-      f"the run ended with status {ended}, or took too long, before it could "
-      f"be killed ({moment.__name__}): see {run.folder.with_suffix('.log')}"
+      f"{moment.__name__}, {number.name}: ended with status {status} "
+      f"({before} before the signal), see {run.folder.with_suffix('.log')}"
     )
+
+
+def plan(
+  kills: int, stops: int, rng: random.Random
+) -> list[tuple[Callable, signal.Signals]]:
+  """Moments and signals: the kills in turn, the stops anywhere after one."""
+  turns = itertools.islice(itertools.cycle(MOMENTS), kills)
+  planned = [(moment, signal.SIGKILL) for moment in turns]
+  for moment in itertools.islice(itertools.cycle(STOP_MOMENTS), stops):
+    at = rng.randint(1, len(planned))
+    planned.insert(at, (moment, signal.SIGTERM))
+  return planned
 
 
 def differences(whole: Run, killed: Run) -> Iterator[str]:
@@ -231,15 +251,13 @@ def main(argv) -> None:
   workdir = pathlib.Path(flag.workdir).resolve()
   shutil.rmtree(workdir, ignore_errors=True)
   write_people(workdir / "data")
-  # A kill takes an epoch at the most, except for one at a slow moment.
-  killed = Run(
-    workdir / "killed", workdir / "data", workdir / "cache", flag.kills + 2
-  )
-  moments = itertools.islice(itertools.cycle(MOMENTS), flag.kills)
-  for number, moment in enumerate(moments, 1):
-    kill(killed, moment, rng)
+  # One moment takes an epoch at the most; slow ones reach into another.
+  epochs = flag.kills + flag.stops + 2
+  killed = Run(workdir / "killed", workdir / "data", workdir / "cache", epochs)
+  for moment, number in plan(flag.kills, flag.stops, rng):
+    end(killed, moment, number, rng)
     print(
-      f"kill {number}: {moment.__name__}, at step {killed.last_step()}, "
+      f"{number.name} {moment.__name__}: step {killed.last_step()}, "
       f"{len(killed.half_written())} checkpoints half written",
       flush=True,
     )
@@ -248,16 +266,17 @@ def main(argv) -> None:
   whole.finish()
   found = list(differences(whole, killed))
   print(
-    f"{flag.kills} kills, {whole.last_step()} steps, "
+    f"{flag.kills} kills, {flag.stops} stops, {whole.last_step()} steps, "
     f"{len(whole.arrays())} arrays, {len(whole.lines())} lines, "
     f"{len(whole.curves())} curves: "
-    + ("; ".join(found) or "all equal those of the run that was never killed")
+    + ("; ".join(found) or "all equal those of the run left alone")
   )
   sys.exit(bool(found))
 
 
 if __name__ == "__main__":
-  flags.DEFINE_integer("kills", 20, "How often.", lower_bound=1)
+  flags.DEFINE_integer("kills", 20, "How often to kill.", lower_bound=1)
+  flags.DEFINE_integer("stops", 4, "How often to stop.", lower_bound=0)
   flags.DEFINE_integer("seed", 0, "Of the moments.")
   flags.DEFINE_string("workdir", "runs/kill_test", "Folder; is emptied.")
   app.run(main)
