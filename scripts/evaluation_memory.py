@@ -55,9 +55,7 @@ def make_batches(people: int) -> Iterator[dict[str, np.ndarray]]:
     ids = np.arange(start, start + size)
     yield {
       "image": pixels.copy(),
-      "keypoints_heatmap": rng.uniform(0, 24, (size, keypoints, 2)).astype(
-        "f4"
-      ),
+      "keypoints_heatmap": rng.uniform(0, 24, (*shape, 2)).astype("f4"),
       "visibility": np.ones(shape, np.float32),
       "image_from_heatmap": np.tile(matrix, (size, 1, 1)),
       "mask": (ids < people).astype(np.float32),
