@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from darkjax import cache, skeletons
+from darkjax import cache, disk, skeletons
 from darkjax.data import faults, source
 from darkjax.data.coco_json import Annotations, hint, read_annotations
 from darkjax.data.source import Source
@@ -172,7 +172,7 @@ def load(
   name = _fingerprint(digest, images.absolute(), *options)
   folder = pathlib.Path(cache_dir or cache.directory()).absolute()
   path = folder / CocoKeypoints.name / name / str(CocoKeypoints.VERSION)
-  with _locked(folder / f"{name}.lock"):
+  with disk.named_if_full(folder), _locked(folder / f"{name}.lock"):
     if not path.is_dir():
       parsed = read_annotations(
         annotations, category=category, keep_empty_images=keep_empty_images

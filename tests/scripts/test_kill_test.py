@@ -1,0 +1,70 @@
+"""Runs that are killed and asked to stop, a few times; real processes."""
+
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "scripts" / "kill_test.py"
+
+
+@pytest.fixture(scope="module")
+def kill_test():
+  spec = importlib.util.spec_from_file_location("kill_test", SCRIPT)
+  module = importlib.util.module_from_spec(spec)
+  sys.modules["kill_test"] = module  # where dataclasses look for their own
+  spec.loader.exec_module(module)
+  return module
+
+
+def test_nothing_is_lost(tmp_path):
+  environment = {
+    "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+    "PYTHONPATH": str(ROOT),
+  }
+  flags = ("--kills=2", "--stops=1", f"--workdir={tmp_path / 'runs'}")
+  ran = subprocess.run(
+    [sys.executable, SCRIPT, *flags],
+    env=os.environ | environment,
+    capture_output=True,
+    text=True,
+    timeout=500,
+  )
+  assert ran.returncode == 0, ran.stdout + ran.stderr
+  *moments, verdict = ran.stdout.splitlines()
+  assert sorted(line.split(":")[0] for line in moments) == [
+    "SIGKILL while_saving",
+    "SIGKILL while_starting",
+    "SIGTERM while_training",
+  ]
+  assert verdict.startswith("2 kills, 1 stops, 30 steps")
+  assert verdict.endswith("all equal those of the run left alone")
+
+
+def test_what_differs_is_said(kill_test, tmp_path, monkeypatch):
+  runs = [
+    kill_test.Run(tmp_path / name, tmp_path, tmp_path, 1) for name in "ab"
+  ]
+  for run in runs:
+    run.folder.mkdir()
+  one, other = runs
+  values = np.float32([1, 2])
+  last = np.nextafter(values, 3)
+  arrays = {one.folder: {"w": values}, other.folder: {"w": last, "b": values}}
+  monkeypatch.setattr(kill_test.Run, "arrays", lambda run: arrays[run.folder])
+  curves = {"loss": [(1, 0.5)]}
+  monkeypatch.setattr(kill_test.Run, "curves", lambda run: curves)
+  (one.folder / "metrics.jsonl").write_text('{"step": 1}\n')
+  (other.folder / "checkpoints" / "6.orbax-checkpoint-tmp").mkdir(parents=True)
+  assert list(kill_test.differences(one, other)) == [
+    "checkpoint b: only in one of the runs",
+    "checkpoint w: values differ",
+    "metrics.jsonl: lines differ",
+    "left over: {'6.orbax-checkpoint-tmp'}",
+  ]
