@@ -34,7 +34,7 @@ def test_nothing_is_lost(tmp_path):
     env=os.environ | environment,
     capture_output=True,
     text=True,
-    timeout=500,
+    timeout=900,
   )
   assert ran.returncode == 0, ran.stdout + ran.stderr
   *moments, verdict = ran.stdout.splitlines()
