@@ -1,7 +1,9 @@
 """Test hygiene: strict dtypes, two CPU devices, cached compilation."""
 
+import gc
 import os
 import pathlib
+import warnings
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -42,3 +44,16 @@ def optax_promotion():
   """Standard dtype promotion: optax's Adam raises floats to integer powers."""
   with jax.numpy_dtype_promotion("standard"):
     yield
+
+
+@pytest.fixture
+def forgotten_reads():
+  """Lets go of what Orbax leaves where a read fails.
+
+  Its other reads are then coroutines that nobody awaits; each says so when it
+  is collected, by chance in the middle of another test.
+  """
+  yield
+  with warnings.catch_warnings():
+    warnings.simplefilter("ignore", RuntimeWarning)
+    gc.collect()

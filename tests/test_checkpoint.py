@@ -12,6 +12,11 @@ from configs import coco_hrnet_w32_128x96
 from darkjax import checkpoint, pose, skeletons
 from darkjax import convention as convention_lib
 
+# Orbax's other reads end unheard after one of them has failed.
+pytestmark = [
+  pytest.mark.usefixtures("forgotten_reads"),
+  pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 CONVENTION = convention_lib.from_config(
   coco_hrnet_w32_128x96.get_config().convention, skeleton=skeletons.COCO
 )
@@ -79,8 +84,6 @@ DAMAGES = {
 }
 
 
-# Orbax's other reads end unheard after one of them has failed.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_whatever_file_is_damaged_a_whole_step_comes_back(tmp_path, damage):
   write(tmp_path / "good", [1, 2])

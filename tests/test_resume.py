@@ -77,6 +77,8 @@ def test_an_evaluation_in_the_log_is_not_done_again(straight, tmp_path):
   assert_ends_like(straight, tmp_path, evaluations=1)
 
 
+@pytest.mark.usefixtures("forgotten_reads")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_run_falls_back_behind_a_damaged_checkpoint(straight, tmp_path):
   fit_until_stopped(tmp_path, asking_before(5))
   (tmp_path / "checkpoints" / "5" / "training" / "_METADATA").write_text("")
