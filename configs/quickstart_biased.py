@@ -6,8 +6,8 @@ Command   python -m darkjax.train --config=configs/quickstart_biased.py \
           where data/synthetic is as scripts/quickstart.sh draws it.
 Hardware  2 CPU cores.
 Expected  AP below that of quickstart.py by every decoder.
-Achieved  AP 20.98 argmax, 24.25 standard, 26.36 dark (docs/results.md); b6a53b5,
-          20 minutes beside other jobs.
+Achieved  AP 20.98 argmax, 24.25 standard, 26.36 dark (docs/results.md);
+          b6a53b5, 20 minutes beside other jobs.
 """
 
 from configs import quickstart as parent
