@@ -33,12 +33,14 @@ class Stop:
 
   @contextlib.contextmanager
   def listening(self) -> Iterator["Stop"]:
-    """Handles the signals within; only in the main thread of one process."""
-    if jax.process_count() > 1 or not _in_main_thread():
-      yield self
-      return
-    both = (signal.SIGTERM, signal.SIGINT)
-    before = {number: signal.signal(number, self._ask) for number in both}
+    """Handles the signals within, and says what came of them.
+
+    Several processes leave SIGTERM to JAX; other threads than the main one may
+    not handle any.
+    """
+    ours = jax.process_count() == 1 and _in_main_thread()
+    numbers = (signal.SIGTERM, signal.SIGINT) if ours else ()
+    before = {number: signal.signal(number, self._ask) for number in numbers}
     try:
       yield self
     except Stopped:

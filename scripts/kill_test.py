@@ -30,6 +30,7 @@ import orbax.checkpoint as ocp
 from absl import app, flags
 from tensorboard.backend.event_processing import event_accumulator
 
+from darkjax import startup
 from darkjax.data import synthetic
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -247,6 +248,7 @@ def write_people(folder: pathlib.Path) -> None:
 def main(argv) -> None:
   """Kills, restarts and compares as the flags say."""
   del argv
+  startup.start()  # for its quiet
   flag, rng = flags.FLAGS, random.Random(flags.FLAGS.seed)
   workdir = pathlib.Path(flag.workdir).resolve()
   shutil.rmtree(workdir, ignore_errors=True)

@@ -313,6 +313,27 @@ def test_a_dead_peer_ends_the_run_with_a_message(
   assert message in job.logs[0].read_text()
 
 
+def test_one_process_asked_to_stop_stops_all_after_one_step(
+  together, root, tmp_path
+):
+  job = Job(
+    tmp_path,
+    *training(root, tmp_path / "run"),
+    "--config.train.epochs=100000",
+    "--config.train.checkpoint_every_epochs=100000",
+    "--config.train.evaluate_every_epochs=100000",
+  )
+  try:
+    wait_for(job.logs[0], "step 4/")
+    job.running[1].send_signal(signal.SIGTERM)
+    texts = job.wait()
+  finally:
+    job.end()
+  assert all("stopped as asked" in text for text in texts)
+  last = lines(tmp_path / "run")[-1]["step"]
+  assert checkpoint.load(tmp_path / "run", step=last)
+
+
 def wait_for(log: pathlib.Path, text: str, seconds: float = 200) -> None:
   limit = time.monotonic() + seconds
   while text not in log.read_text():
