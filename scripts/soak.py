@@ -80,11 +80,13 @@ def write_data(
     (out / name).write_text(json.dumps(first_people(data / name, count)))
 
 
-def command(workdir: pathlib.Path, data: pathlib.Path) -> list[str]:
+def command(
+  config: pathlib.Path, workdir: pathlib.Path, data: pathlib.Path
+) -> list[str]:
   """The training that is watched: it would not end by itself for weeks."""
   return [
     *(sys.executable, "-m", "darkjax.train"),
-    f"--config={ROOT / 'configs' / 'quickstart.py'}",
+    f"--config={config.resolve()}",
     f"--workdir={workdir}",
     f"--config.data.root={data}",
     "--config.train.epochs=1000000",
@@ -223,7 +225,9 @@ def main(argv) -> None:
   sizes = {"train": flag.people, "val": flag.val_people}
   write_data(pathlib.Path(flag.data), data, sizes)
   samples = run(
-    command(workdir, data), workdir, seconds=60 * flag.minutes, every=flag.every
+    command(pathlib.Path(flag.config), workdir, data),
+    workdir,
+, seconds=60 * flag.minutes, every=flag.every
   )
   draw(samples).save(workdir / "memory.png")
   print(verdict(samples, workdir / "metrics.jsonl"))
@@ -232,6 +236,7 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
+  flags.DEFINE_string("config", "configs/quickstart.py", "What to train.")
   flags.DEFINE_string("data", "data/synthetic", "Folder of synthetic people.")
   flags.DEFINE_string("workdir", "runs/soak", "Folder of the run; is emptied.")
   flags.DEFINE_float("minutes", 120.0, "How long.", lower_bound=0.1)
