@@ -227,7 +227,8 @@ def main(argv) -> None:
   samples = run(
     command(pathlib.Path(flag.config), workdir, data),
     workdir,
-, seconds=60 * flag.minutes, every=flag.every
+    seconds=60 * flag.minutes,
+    every=flag.every,
   )
   draw(samples).save(workdir / "memory.png")
   print(verdict(samples, workdir / "metrics.jsonl"))
