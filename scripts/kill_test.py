@@ -50,7 +50,7 @@ class Run:
     data: folder of the people.
     cache: of prepared records and compiled programs.
     epochs: its length.
-    start_up: s, that the last process took until it did what was waited for.
+    start_up: s, about what a process takes until it does what is waited for.
   """
 
   folder: pathlib.Path
@@ -143,9 +143,10 @@ class Run:
 
 
 def while_starting(run: Run, rng: random.Random, wait) -> None:
-  """Any time from the process's start until about its first steps."""
-  del wait
-  time.sleep(rng.uniform(0, run.start_up))
+  """Any time from the process's start until its first logged step."""
+  before = run.last_step()
+  at = time.monotonic() + rng.uniform(0, run.start_up)
+  wait(lambda: time.monotonic() > at or run.last_step() > before)
 
 
 def while_training(run: Run, rng: random.Random, wait) -> None:
@@ -253,8 +254,8 @@ def main(argv) -> None:
   workdir = pathlib.Path(flag.workdir).resolve()
   shutil.rmtree(workdir, ignore_errors=True)
   write_people(workdir / "data")
-  # One moment takes an epoch at the most; slow ones reach into another.
-  epochs = flag.kills + flag.stops + 2
+  # One moment takes an epoch at the most, late ones reach into another.
+  epochs = 2 * (flag.kills + flag.stops) + 2
   killed = Run(workdir / "killed", workdir / "data", workdir / "cache", epochs)
   for moment, number in plan(flag.kills, flag.stops, rng):
     end(killed, moment, number, rng)
