@@ -43,7 +43,7 @@ def test_nothing_is_lost(tmp_path):
     "SIGKILL while_starting",
     "SIGTERM while_training",
   ]
-  assert verdict.startswith("2 kills, 1 stops, 30 steps")
+  assert verdict.startswith("2 kills, 1 stops, 48 steps")
   assert verdict.endswith("all equal those of the run left alone")
 
 
