@@ -11,7 +11,15 @@ import numpy as np
 
 from darkjax import convention as convention_lib
 from darkjax import distributed, evaluate
-from darkjax.data import augment, coco, detections, faults, pipeline, source
+from darkjax.data import (
+  augment,
+  coco,
+  detections,
+  faults,
+  pipeline,
+  source,
+  steps,
+)
 from darkjax.scoring import Evaluation
 
 
@@ -53,7 +61,7 @@ def from_config(config: ml_collections.ConfigDict) -> Sources:
     convention,
     functools.partial(_batches, config, convention, train, share.of_process),
     functools.partial(_evaluate, config, convention, val),
-    pipeline.steps_per_epoch(train, global_batch_size=config.train.batch_size),
+    steps.steps_per_epoch(train, global_batch_size=config.train.batch_size),
     [source.labels_digest for source in (*train, val)],
   )
 

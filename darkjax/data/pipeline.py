@@ -1,9 +1,8 @@
 """Batches of crops from prepared sources, by tf.data.
 
-A step number says which people come and how their crops vary (see plan.py), so
-any step can be the first, and the number of processes changes neither the order
-nor the crops. Records are read at random positions; nothing but a few batches
-is held in memory.
+A step number says which people come (see steps.py) and how their crops vary
+(plan.py). Records are read at random positions; nothing but a few batches is
+held in memory.
 
 Plans are made by one Python thread and handed to tf.data through a queue;
 decoding and warping are TensorFlow ops, in parallel. There is no Python inside
@@ -23,10 +22,11 @@ import numpy as np
 import tensorflow as tf
 
 from darkjax.convention import Convention
-from darkjax.data import crop, schema
+from darkjax.data import crop, schema, steps
 from darkjax.data.augment import Augmentation
-from darkjax.data.plan import Plan, Planner, permutation
+from darkjax.data.plan import Plan, Planner
 from darkjax.data.source import Source
+from darkjax.data.stored import StoredImages
 
 Batch = dict[str, np.ndarray]
 
@@ -41,23 +41,6 @@ _INGREDIENTS = {
   "window": ((4,), tf.int32),
   "window_from_crop": ((2, 3), tf.float32),
 }
-
-
-def steps_per_epoch(
-  sources: Sequence[Source], *, global_batch_size: int
-) -> int:
-  """Full batches of all processes together in one epoch; the rest is dropped.
-
-  Raises:
-    ValueError: fewer people than one batch.
-  """
-  people = sum(source.num_people for source in sources)
-  if not 0 < global_batch_size <= people:
-    raise ValueError(
-      f"the global batch must have between 1 and {people} examples (the people "
-      f"of the sources), got {global_batch_size}; change the batch size"
-    )
-  return people // global_batch_size
 
 
 def train_batches(
@@ -89,21 +72,19 @@ def train_batches(
   Raises:
     ValueError: a source has other keypoints, or too few people for a batch.
   """
-  _check(sources, convention)
-  rows = _rows(batch_size, process_index, process_count)
-  global_batch_size = batch_size * process_count
-  steps = steps_per_epoch(sources, global_batch_size=global_batch_size)
-  planner = Planner(sources, convention)
-
-  def plan(step: int) -> Plan:
-    epoch, position = divmod(step, steps)
-    order = permutation(len(planner.people), seed, epoch)
-    index = order[position * global_batch_size + rows]
-    return planner.training(index, augmentation, seed=seed, epoch=epoch)
-
+  steps.check_keypoints(sources, convention)
+  plan = steps.training(
+    Planner(sources, convention),
+    augmentation,
+    batch_size=batch_size,
+    seed=seed,
+    process_index=process_index,
+    process_count=process_count,
+  )
+  images = StoredImages(sources, convention)
   dataset = _Execution(sources[0], convention, batch_size, num_threads)
   endless = range(start_step, sys.maxsize)
-  return _batches(plan, endless, dataset)
+  return _batches(lambda step: images.add(plan(step)), endless, dataset)
 
 
 def eval_batches(
@@ -131,41 +112,16 @@ def eval_batches(
   Raises:
     ValueError: the source has other keypoints.
   """
-  _check([source], convention)
-  rows = _rows(batch_size, process_index, process_count)
-  global_batch_size = batch_size * process_count
-  planner = Planner([source], convention)
-
-  def plan(step: int) -> Plan:
-    return planner.evaluation(step * global_batch_size + rows)
-
-  steps = range(-(-source.num_people // global_batch_size))
+  steps.check_keypoints([source], convention)
+  plan, count = steps.evaluation(
+    Planner([source], convention),
+    batch_size=batch_size,
+    process_index=process_index,
+    process_count=process_count,
+  )
+  images = StoredImages([source], convention)
   dataset = _Execution(source, convention, batch_size, num_threads)
-  return _batches(plan, steps, dataset)
-
-
-def _check(sources: Sequence[Source], convention: Convention) -> None:
-  if not sources:
-    raise ValueError("no sources: expected at least one data set")
-  expected = convention.skeleton.keypoint_names
-  for source in sources:
-    if source.skeleton.keypoint_names != expected:
-      raise ValueError(
-        f"{source.annotations} has the keypoints "
-        f"{source.skeleton.keypoint_names}, the convention expects {expected}; "
-        "train and evaluate on files with the same keypoints in the same order"
-      )
-
-
-def _rows(batch_size: int, index: int, count: int) -> np.ndarray:
-  """The rows of each global batch that belong to this process."""
-  if batch_size < 1 or not 0 <= index < count:
-    raise ValueError(
-      "expected batch_size of at least 1 and 0 <= process_index < "
-      f"process_count, got batch_size {batch_size}, process_index {index}, "
-      f"process_count {count}"
-    )
-  return index * batch_size + np.arange(batch_size)
+  return _batches(lambda step: images.add(plan(step)), range(count), dataset)
 
 
 def _batches(

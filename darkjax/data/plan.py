@@ -1,25 +1,36 @@
 """Plans of batches: everything but the pixels, in NumPy.
 
-A plan holds the fields of `schema.BATCH` without `image`, and what the image is
-made from: the stored record, the window of it to decode, and the matrix of the
-warp. Which person comes when is arithmetic on the table of people: a step gives
-an epoch and a position, (seed, epoch) a permutation, and a process takes its
-rows of each global batch.
+A plan holds the fields of `schema.BATCH` without `image`, and what says how the
+crop lies: `index`, the position [B] in the table of people, and
+`crop_from_image` [B, 2, 3] float64. Whoever holds the pixels makes the image of
+these: stored.py for image files, resident.py for packed canvases. Which person
+comes when says steps.py.
 """
 
 import functools
+import pathlib
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from darkjax import geometry
 from darkjax.convention import Convention
-from darkjax.data import augment, crop
+from darkjax.data import augment
 from darkjax.data.augment import Augmentation
-from darkjax.data.source import Source, damaged
 from darkjax.data.table import GT_BOXES, People, clean_boxes, concatenate
+from darkjax.skeletons import Skeleton
 
 Plan = dict[str, np.ndarray]
+
+
+class DataSet(Protocol):
+  """What a plan reads of a data set: `source.Source`, `canvases.Pack`."""
+
+  annotations: pathlib.Path
+  skeleton: Skeleton
+  people: People
+  box_source: str
 
 
 @functools.lru_cache(maxsize=4)
@@ -31,7 +42,7 @@ def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
   return order
 
 
-def _boxes(source: Source, convention: Convention) -> np.ndarray:
+def _boxes(source: DataSet, convention: Convention) -> np.ndarray:
   """[N, 4]; the official code clips the labels' boxes, not detected ones."""
   if convention.clip_boxes and source.box_source == GT_BOXES:
     return clean_boxes(source.people, alignment=convention.alignment)
@@ -42,20 +53,22 @@ class Planner:
   """Plans crops of the people of several sources.
 
   Attributes:
+    sources: the data sets, in the order that counts.
     people: the trainable people of all sources, the first source's first.
+    source_index: [N], of each person's source.
+    center: [N, 2] (x, y) of the crop before it is varied, image px.
+    scale: [N, 2] (width, height) of it, image px.
   """
 
-  def __init__(self, sources: Sequence[Source], convention: Convention):
+  def __init__(self, sources: Sequence[DataSet], convention: Convention):
     self.convention = convention
     self.sources = sources
     self.people = concatenate([source.people for source in sources])
     self.source_index = np.repeat(
-      np.arange(len(sources)), [source.num_people for source in sources]
+      np.arange(len(sources)), [len(source.people) for source in sources]
     )
     boxes = np.concatenate([_boxes(s, convention) for s in sources])
     self.center, self.scale, _ = convention.crop_from_box(boxes)
-    self._records = [source.serialized() for source in sources]
-    self._folders = [source.builder.data_dir for source in sources]
 
   def training(
     self, index: np.ndarray, augmentation: Augmentation, *, seed, epoch
@@ -98,26 +111,18 @@ class Planner:
     return batch
 
   def _plan(self, index, center, scale, rotation, flip) -> Plan:
-    """Everything of a batch but the pixels, and what they are made from."""
+    """Everything of a batch but the pixels, and how the crops lie."""
     people, convention = self.people.rows(index), self.convention
     crop_from_image = self._crop_from_image(
       people, center, scale, rotation, flip
     )
-    window = crop.windows(
-      crop_from_image,
-      crop_size=convention.crop_size,
-      image_size=people.image_size,
-    )
-    image_from_crop = geometry.invert(crop_from_image)
-    image_from_crop[..., 2] -= window[:, 1::-1]
     heatmap_from_image = geometry.compose(
       convention.heatmap_from_crop(), crop_from_image
     )
     keypoints, visibility = self._keypoints(people, heatmap_from_image, flip)
     return {
-      "record": self._read(index, people.record),
-      "window": window,
-      "window_from_crop": image_from_crop.astype(np.float32),
+      "index": index,
+      "crop_from_image": crop_from_image,
       "keypoints_heatmap": keypoints.astype(np.float32),
       "visibility": visibility.astype(np.float32),
       "image_from_heatmap": geometry.invert(heatmap_from_image).astype(
@@ -154,15 +159,3 @@ class Planner:
       np.where(flip[..., None], points[:, swap], points),
       np.where(flip, visible[:, swap], visible),
     )
-
-  def _read(self, index: np.ndarray, record: np.ndarray) -> np.ndarray:
-    """[B] bytes, the stored records."""
-    stored = np.empty(len(index), object)
-    source_index = self.source_index[index]
-    for i, records in enumerate(self._records):
-      mine = np.flatnonzero(source_index == i)
-      try:
-        stored[mine] = records.__getitems__(record[mine].tolist())
-      except (OSError, RuntimeError, ValueError) as error:
-        raise damaged(self._folders[i], error) from error
-    return stored

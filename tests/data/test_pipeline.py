@@ -11,7 +11,7 @@ import pytest
 
 from darkjax import geometry, skeletons
 from darkjax.convention import Convention
-from darkjax.data import augment, coco, crop, pipeline, plan, schema
+from darkjax.data import augment, coco, crop, pipeline, plan, schema, steps
 
 CROP_SIZE, HEATMAP_SIZE = (80, 60), (20, 15)
 FULL = augment.Augmentation(half_body_probability=0)
@@ -345,11 +345,11 @@ def test_boxes_stay_whole_where_the_convention_says(source):
 
 
 def test_steps_per_epoch_drops_the_rest(source):
-  steps = pipeline.steps_per_epoch
-  assert steps([source], global_batch_size=4) == 2
-  assert steps([source, source], global_batch_size=11) == 2
+  count = steps.steps_per_epoch
+  assert count([source], global_batch_size=4) == 2
+  assert count([source, source], global_batch_size=11) == 2
   with pytest.raises(ValueError, match="between 1 and 11 examples"):
-    steps([source], global_batch_size=12)
+    count([source], global_batch_size=12)
 
 
 def test_wrong_arguments_are_refused_at_once(source):
