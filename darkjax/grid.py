@@ -77,6 +77,22 @@ def evaluate(
   return cells
 
 
+def evaluate_trained(
+  member: Member,
+  crops: Callable[[Convention], Iterable[dict[str, np.ndarray]]],
+  annotations: str | pathlib.Path,
+  *,
+  box_source: str = GT_BOXES,
+) -> dict[str, float]:
+  """The metrics of one cell, that of the convention the network learnt.
+
+  Args and Returns: as of `evaluate`, of which this is a sixth.
+  """
+  convention = member.convention
+  people = predict(member, crops(convention))[convention.flip_shift]
+  return score(people, annotations, convention.skeleton, box_source=box_source)
+
+
 def predict(
   member: Member, batches: Iterable[dict[str, np.ndarray]]
 ) -> dict[int, People]:

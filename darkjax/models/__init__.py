@@ -11,6 +11,7 @@ MODELS = {
   "hrnet_w32": hrnet.hrnet_w32,
   "hrnet_w48": hrnet.hrnet_w48,
   "hrnet_small": hrnet.hrnet_small,
+  "simple_baseline_small": simple_baseline.simple_baseline_small,
   "simple_baseline_18": simple_baseline.simple_baseline_18,
   "simple_baseline_50": simple_baseline.simple_baseline_50,
   "simple_baseline_101": simple_baseline.simple_baseline_101,

@@ -29,7 +29,7 @@ def test_sixteen_keypoints_change_the_head_alone(name, expected):
 
 
 @pytest.mark.parametrize(
-  "name", ["hrnet_small", "simple_baseline_18", "hourglass_small"]
+  "name", ["hrnet_small", "simple_baseline_small", "hourglass_small"]
 )
 def test_heatmaps_are_a_quarter_of_the_input(name):
   output, variables = shapes_of(create_model(name, 5, dtype="bfloat16"))

@@ -1,0 +1,258 @@
+"""Trains and scores cells, several at a time, each in processes of its own.
+
+A cell lives in its folder: the training run, parts.jsonl with what each part of
+the work took, and, once all is done, cell.json. A crash or a stop loses no more
+than the steps since the last checkpoint.
+"""
+
+import contextlib
+import dataclasses
+import json
+import logging
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import provenance
+from reproduce_cells import SIGMAS, Cell
+
+_LOG = logging.getLogger(__name__)
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+CONFIGS = {"lsp": "lsp_hrnet_small_128x96", "synthetic": "quickstart"}
+POLL_SECONDS = 0.2
+
+
+class StopRequested(Exception):  # noqa: N818 an order, no error
+  """The work was asked to end."""
+
+
+class RunError(Exception):
+  """A process ended with an error; the message names its log."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Runner:
+  """How cells are run.
+
+  Attributes:
+    workdir: folder of the cells' folders.
+    roots: data folder by data set.
+    overrides: further fields of the configuration, as "data.cache=/tmp".
+    stop: whether to end; asked several times a second.
+  """
+
+  workdir: pathlib.Path
+  roots: dict[str, str]
+  overrides: Sequence[str]
+  stop: Callable[[], bool]
+
+  def is_done(self, cell: Cell) -> bool:
+    """Whether nothing is left to do."""
+    return (self.workdir / cell.name / "cell.json").exists()
+
+  def run_all(self, cells: Sequence[Cell], jobs: int) -> list[Cell]:
+    """Does what is left of the cells, `jobs` at a time.
+
+    Each job keeps to its share of this process's cores.
+
+    Returns:
+      The cells that failed; a stop is no failure.
+    """
+    left = iter([cell for cell in cells if not self.is_done(cell)])
+    lock, failed = threading.Lock(), []
+
+    def work(cores):
+      while not self.stop():
+        with lock:
+          cell = next(left, None)
+        if cell is None:
+          return
+        try:
+          self.run(cell, cores)
+        except StopRequested:
+          return
+        except RunError as error:
+          _LOG.error("%s", error)
+          failed.append(cell)
+
+    threads = [
+      threading.Thread(target=work, args=(cores,)) for cores in shares(jobs)
+    ]
+    for thread in threads:
+      thread.start()
+    for thread in threads:
+      thread.join()
+    return failed
+
+  def run(self, cell: Cell, cores: set[int]) -> None:
+    """Does what is left of one cell.
+
+    Raises:
+      StopRequested: `stop` asked for it.
+      RunError: training or evaluation ended with an error.
+    """
+    folder = self.workdir / cell.name
+    folder.mkdir(parents=True, exist_ok=True)
+    if not is_trained(folder):
+      _LOG.info("training %s", cell.name)
+      self._process(self.train_command(cell), folder, cores, "train")
+      if not is_trained(folder):
+        raise StopRequested  # somebody else's signal
+    scores = folder / "scores.json"
+    script = ROOT / "scripts" / "reproduce_scores.py"
+    command = [sys.executable, str(script), f"--run={folder}"]
+    self._process([*command, f"--out={scores}"], folder, cores, "evaluate")
+    write_whole(folder / "cell.json", json.dumps(summary(cell, folder)))
+    _LOG.info("done     %s", cell.name)
+
+  def train_command(self, cell: Cell) -> list[str]:
+    """The command that trains a cell, or goes on with it."""
+    name = CONFIGS[cell.data]
+    suffix = "_biased" if cell.network.encoding == "biased" else ""
+    fields = config_fields(cell) | {"data.root": self.roots[cell.data]}
+    fields |= dict(one.split("=", 1) for one in self.overrides)
+    return [
+      sys.executable,
+      "-m",
+      "darkjax.train",
+      f"--config={ROOT / 'configs' / (name + suffix)}.py",
+      f"--workdir={self.workdir / cell.name}",
+      *(f"--config.{field}={value}" for field, value in fields.items()),
+    ]
+
+  def _process(self, command, folder, cores, kind) -> None:
+    """Runs a command to its end, and notes what it took."""
+    log = folder / f"{kind}.log"
+    start = time.monotonic()
+    with log.open("ab") as output, _started(command, cores, output) as process:
+      asked = False
+      while (ended := os.wait4(process.pid, os.WNOHANG))[0] == 0:
+        if not asked and self.stop():
+          asked = True
+          process.terminate()
+        time.sleep(POLL_SECONDS)
+      process.returncode = os.waitstatus_to_exitcode(ended[1])
+    part = {
+      "kind": kind,
+      "seconds": round(time.monotonic() - start, 1),
+      "cpu_seconds": round(ended[2].ru_utime + ended[2].ru_stime, 1),
+      "cores": len(cores),
+      "host": platform.node(),
+      "machine": provenance.machine(),
+      "commit": provenance.commit(),
+      "overrides": list(self.overrides),
+    }
+    with (folder / "parts.jsonl").open("a") as parts:
+      parts.write(json.dumps(part) + "\n")
+    if asked:
+      raise StopRequested
+    if process.returncode:
+      raise RunError(f"status {process.returncode}, see {log}")
+
+
+@contextlib.contextmanager
+def _started(command, cores, output) -> Iterator[subprocess.Popen]:
+  """A process on these cores, which an exception here ends too."""
+  paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+  process = subprocess.Popen(
+    command,
+    cwd=ROOT,
+    env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
+    stdin=subprocess.DEVNULL,
+    stdout=output,
+    stderr=output,
+    # A Ctrl-C is for this program, which passes it on as SIGTERM.
+    start_new_session=True,
+  )
+  os.sched_setaffinity(process.pid, cores)
+  try:
+    yield process
+  except BaseException:
+    process.kill()
+    process.wait()
+    raise
+
+
+def shares(jobs: int) -> list[set[int]]:
+  """This process's cores, dealt out to as many jobs.
+
+  Raises:
+    ValueError: fewer cores than jobs.
+  """
+  cores = sorted(os.sched_getaffinity(0))
+  if not 1 <= jobs <= len(cores):
+    raise ValueError(f"jobs is 1 to {len(cores)}, the cores here; got {jobs}")
+  return [set(cores[i::jobs]) for i in range(jobs)]
+
+
+def config_fields(cell: Cell) -> dict[str, object]:
+  """What a cell changes in its configuration file.
+
+  The schedule is short: the rate starts twice as high as that of long runs and
+  falls to a tenth after 60 and 85 % of it; bodies are never cut in half.
+  """
+  sigma, blur_kernel = SIGMAS[cell.network.size[0]]
+  milestones = (0.6 * cell.epochs, 0.85 * cell.epochs)
+  fields = {
+    "seed": cell.seed,
+    "model.name": cell.model,
+    "convention.crop_size": cell.network.size,
+    "convention.sigma": sigma,
+    "convention.blur_kernel": blur_kernel,
+    "augmentation.half_body_probability": 0.0,
+    "loss.name": cell.network.loss,
+    "optimizer.learning_rate": 2e-3,
+    "optimizer.milestones": milestones,
+    "train.epochs": cell.epochs,
+    "train.evaluate_every_epochs": cell.epochs,
+    "train.keep_checkpoints": 1,
+    "evaluate.methods": ("argmax",),  # the scores proper come later
+  }
+  if cell.network.loss != "mse":
+    fields["convention.head"] = "softmax"
+  return fields
+
+
+def read_lines(path: pathlib.Path) -> list[dict]:
+  """A jsonl, or [] where there is none yet."""
+  if not path.exists():
+    return []
+  return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def is_trained(folder: pathlib.Path) -> bool:
+  """Whether the training is through: it evaluates only after the last step."""
+  lines = read_lines(folder / "metrics.jsonl")
+  return any("argmax/AP/gt_boxes" in line for line in lines)
+
+
+def summary(cell: Cell, folder: pathlib.Path) -> dict:
+  """What cell.json holds: the cell, its scores, and what it took."""
+  parts = read_lines(folder / "parts.jsonl")
+  training = [part for part in parts if part["kind"] == "train"]
+  rates = [
+    line["images_per_second"]
+    for line in read_lines(folder / "metrics.jsonl")
+    if "images_per_second" in line
+  ]
+  return {
+    "cell": cell.to_json(),
+    **json.loads((folder / "scores.json").read_text()),
+    "training_seconds": round(sum(part["seconds"] for part in training)),
+    "training_cpu_seconds": round(sum(p["cpu_seconds"] for p in training)),
+    "images_per_second": round(statistics.median(rates), 1),
+    "parts": parts,
+  }
+
+
+def write_whole(path: pathlib.Path, text: str) -> None:
+  """Writes a file that is there whole or not at all."""
+  draft = path.with_suffix(".draft")
+  draft.write_text(text)
+  draft.replace(path)

@@ -1,0 +1,65 @@
+"""Reads one trained network by every decoder: a step of scripts/reproduce.py.
+
+    python scripts/reproduce_scores.py --run=RUN --out=scores.json
+
+The validation set of the run's configuration, one pass over it and its mirror
+images, under the convention the network was trained with.
+"""
+
+import functools
+import json
+import pathlib
+import time
+from collections.abc import Sequence
+
+from absl import app, flags
+
+from darkjax import checkpoint, grid, models, startup
+from darkjax.ensemble import Member
+
+
+def scores(run: str) -> dict:
+  """What is known of the latest checkpoint.
+
+  Args:
+    run: workdir of the training.
+
+  Returns:
+    "metrics" as `scoring.score` names them, "convention" in words, "people",
+    and "evaluation_seconds".
+  """
+  from darkjax.data import coco, pipeline  # TensorFlow
+
+  start = time.monotonic()
+  variables, metadata = checkpoint.load(run)
+  data = metadata.config["data"]
+  annotations, images = (pathlib.Path(data["root"]) / p for p in data["val"])
+  source = coco.load(annotations, images, cache_dir=data["cache"])
+  member = Member(
+    models.create_model(**metadata.model), variables, metadata.convention
+  )
+  crops = functools.partial(pipeline.eval_batches, source, batch_size=80)
+  metrics = grid.evaluate_trained(member, crops, source.annotations)
+  return {
+    "metrics": {
+      name.removesuffix("/gt_boxes"): value for name, value in metrics.items()
+    },
+    "convention": metadata.convention.describe(),
+    "people": source.num_people,
+    "evaluation_seconds": round(time.monotonic() - start, 1),
+  }
+
+
+def main(argv: Sequence[str]) -> None:
+  """Writes the json."""
+  del argv
+  startup.start()
+  pathlib.Path(flags.FLAGS.out).write_text(
+    json.dumps(scores(flags.FLAGS.run), indent=2)
+  )
+
+
+if __name__ == "__main__":
+  flags.DEFINE_string("run", None, "Workdir of the training.", required=True)
+  flags.DEFINE_string("out", None, "Json to write.", required=True)
+  app.run(main)
