@@ -100,7 +100,7 @@ def predict_together(
     flip_test=flip_test,
     border=border,
   )
-  variables = _replicate([member.variables for member in members])
+  variables = _replicate(members)
   reference = ensemble.reference_member(conventions)
   stages, rows = Stages(), []
   for crops in stages.waiting("waiting for crops", batches):
@@ -167,11 +167,11 @@ def _one_by_one(function, *arrays):
   return jax.lax.map(on_row, arrays)
 
 
-def _replicate(variables: list[Any]) -> list[Any]:
-  """Copies weights to all devices, those that members share only once."""
-  distinct = {id(tree): tree for tree in variables}
+def _replicate(members: Sequence[Member]) -> list[Any]:
+  """Folds weights and copies them to all devices, shared ones only once."""
+  distinct = {id(member.variables): member.folded() for member in members}
   copies = flax.jax_utils.replicate(distinct, jax.local_devices())
-  return [copies[id(tree)] for tree in variables]
+  return [copies[id(member.variables)] for member in members]
 
 
 def shard(

@@ -31,6 +31,7 @@ import numpy as np
 
 from darkjax import inference
 from darkjax.convention import Convention
+from darkjax.models import folding
 
 # Rounding of float32 matrices; a turned crop is off by much more.
 _AXIS_TOLERANCE = 1e-3
@@ -48,6 +49,11 @@ class Member(NamedTuple):
   model: Any
   variables: Any
   convention: Convention
+
+  def folded(self) -> Any:
+    """Its variables with batch norms folded, see models/folding.py."""
+    size = self.convention.crop_size
+    return folding.fold(self.model, self.variables, crop_size=size)
 
 
 def at_scales(member: Member, scales: Sequence[float]) -> list[Member]:

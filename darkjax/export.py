@@ -15,7 +15,6 @@ Arithmetic is that of the Python call; what a runtime rounds otherwise is below
 1e-3 crop pixels on float32 weights.
 """
 
-import dataclasses
 import functools
 import json
 import logging
@@ -25,14 +24,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from absl import app, flags
 from jax import export as jax_export
 
 from darkjax import inference, sidecar, startup
 from darkjax.graph import Graph
 from darkjax.heatmaps import decode
-from darkjax.simplify import simplify
+from darkjax.onnx_graph import to_onnx
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,8 +41,6 @@ FORMATS = {
   "savedmodel": "savedmodel",
 }
 PLATFORMS = ("cpu", "cuda", "tpu")
-# The newest that ONNX Runtime 1.20 (2024) reads.
-OPSET = 21
 
 
 def to_stablehlo(
@@ -62,42 +58,6 @@ def to_stablehlo(
   """
   exported = jax_export.export(jax.jit(graph.__call__), platforms=platforms)
   return bytes(exported(graph.images).serialize())
-
-
-def to_onnx(graph: Graph, *, opset: int = OPSET):
-  """Converts a graph through jax2onnx.
-
-  ONNX Runtime has no bfloat16 convolution on CPUs, so that a network that
-  computes in bfloat16 is exported in float32, which its parameters are in.
-
-  Args:
-    graph: what is exported.
-    opset: version of ONNX's operators.
-
-  Returns:
-    An `onnx.ModelProto` with input "images" and output "keypoints".
-
-  Raises:
-    ImportError: jax2onnx is not installed.
-  """
-  try:
-    import jax2onnx
-  except ImportError as error:
-    raise ImportError(
-      'export to ONNX needs jax2onnx: pip install "darkjax[onnx]"'
-    ) from error
-  if getattr(graph.model, "dtype", None) == jnp.bfloat16:
-    model = graph.model.clone(dtype=jnp.dtype("float32"))
-    graph = dataclasses.replace(graph, model=model)
-  images = graph.images  # once: each has a symbol of its own
-  return jax2onnx.to_onnx(
-    simplify(graph, images),
-    inputs=[images],
-    model_name="darkjax",
-    opset=opset,
-    input_names=["images"],
-    output_names=["keypoints"],
-  )
 
 
 def to_savedmodel(graph: Graph, folder: str | os.PathLike) -> None:
@@ -192,6 +152,7 @@ def main(argv: Sequence[str]) -> None:
     method=flag.method,
     border=flag.border,
     flip_test=flag.flip_test,
+    covariances=flag.covariances,
   )
   path = write(graph, flag.out, format=flag.format)
   files = [path, *path.rglob("*")]
@@ -207,5 +168,6 @@ if __name__ == "__main__":
   flags.DEFINE_enum("method", "dark", inference.METHODS, "Decoder.")
   flags.DEFINE_enum("border", "refine", decode.BORDERS, "Of the dark decoder.")
   flags.DEFINE_bool("flip_test", True, "Average with the mirrored crop.")
+  flags.DEFINE_bool("covariances", False, "Add columns xx, xy, yy.")
   flags.mark_flags_as_required(["checkpoint", "format", "out"])
   app.run(main)

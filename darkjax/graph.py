@@ -1,4 +1,9 @@
-"""The whole graph of a trained network: from crops to keypoints in them."""
+"""The whole graph of a trained network, from crops to keypoints.
+
+Everything is one function to compile: normalising, the flip test, the decoder
+and the way back to crop or image pixels. Batch norms are folded once, when the
+graph is made.
+"""
 
 import dataclasses
 import os
@@ -10,6 +15,7 @@ from jax import export as jax_export
 
 from darkjax import checkpoint, geometry, inference, models
 from darkjax.convention import Convention
+from darkjax.models import folding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,11 +24,13 @@ class Graph:
 
   Attributes:
     model: a Linen module of darkjax.models.
-    variables: its "params" and "batch_stats".
+    variables: its "params" and "batch_stats"; kept with batch norms folded,
+      see models/folding.py.
     convention: the one the weights were trained with.
     method: decoder, one of `inference.METHODS`.
     border: of the dark decoder, see `decode_heatmaps`.
     flip_test: average with the mirrored crop, which costs twice the time.
+    covariances: give three more columns for each keypoint, see `apply`.
   """
 
   model: Any
@@ -31,6 +39,12 @@ class Graph:
   method: str = "dark"
   border: str = "refine"
   flip_test: bool = True
+  covariances: bool = False
+
+  def __post_init__(self):
+    size = self.convention.crop_size
+    folded = folding.fold(self.model, self.variables, crop_size=size)
+    object.__setattr__(self, "variables", folded)
 
   @classmethod
   def from_checkpoint(
@@ -41,7 +55,7 @@ class Graph:
     Args:
       path: the folder.
       step: which step of it; the latest by default.
-      **options: method, border, flip_test.
+      **options: method, border, flip_test, covariances.
 
     Raises:
       FileNotFoundError: no checkpoint there.
@@ -65,12 +79,52 @@ class Graph:
       images: [B, H, W, 3] uint8 RGB.
 
     Returns:
-      [B, K, 3] float32 (x, y, score), crop px; an integer is a pixel's centre.
+      See `apply`.
     """
     return self.apply(self.variables, images)
 
   def apply(self, variables: Any, images: jax.Array) -> jax.Array:
-    """The same with the weights as an argument."""
+    """The same with the weights as an argument.
+
+    Args:
+      variables: those of the graph, maybe moved elsewhere.
+      images: [B, H, W, 3] uint8 RGB.
+
+    Returns:
+      [B, K, 3] float32 (x, y, score), crop px; an integer is a pixel's centre.
+      With `covariances` [B, K, 6], further the covariance matrix's entries xx,
+      xy, yy in crop px², nan where the decoder gives none.
+    """
+    crop_from_heatmap = geometry.invert(self.convention.heatmap_from_crop())
+    found = self.locate(
+      variables,
+      images,
+      jnp.broadcast_to(
+        jnp.asarray(crop_from_heatmap, jnp.float32)[None],
+        (images.shape[0], 2, 3),
+      ),
+    )
+    columns = [found.keypoints_image, found.scores[..., None]]
+    if self.covariances:
+      columns += [found.covariances[..., 0, :], found.covariances[..., 1, 1:]]
+    return jnp.concatenate(columns, axis=-1)
+
+  def locate(
+    self, variables: Any, images: jax.Array, image_from_heatmap: jax.Array
+  ) -> inference.Keypoints:
+    """Finds keypoints in the images that the crops were cut from.
+
+    Args:
+      variables: those of the graph, maybe moved elsewhere.
+      images: [B, H, W, 3] uint8 RGB crops.
+      image_from_heatmap: [B, 2, 3], px, made with the crops.
+
+    Returns:
+      Keypoints in image pixels.
+
+    Raises:
+      ValueError: the network's heatmaps are not those of the convention.
+    """
     heatmaps = inference.predict_heatmaps(
       self.model,
       variables,
@@ -78,17 +132,17 @@ class Graph:
       convention=self.convention,
       flip_test=self.flip_test,
     )
-    crop_from_heatmap = geometry.invert(self.convention.heatmap_from_crop())
-    found = inference.locate(
+    skeleton = self.convention.skeleton
+    expected = (*self.convention.heatmap_size, skeleton.num_keypoints)
+    if heatmaps.shape[1:] != expected:
+      raise ValueError(
+        f"the convention expects heatmaps [H, W, K] of {expected}, the model "
+        f"gives {heatmaps.shape[1:]}; they do not belong together"
+      )
+    return inference.locate(
       heatmaps,
-      jnp.broadcast_to(
-        jnp.asarray(crop_from_heatmap, jnp.float32)[None],
-        (images.shape[0], 2, 3),
-      ),
+      image_from_heatmap,
       convention=self.convention,
       method=self.method,
       border=self.border,
-    )
-    return jnp.concatenate(
-      [found.keypoints_image, found.scores[..., None]], axis=-1
     )

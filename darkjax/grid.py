@@ -110,7 +110,7 @@ def predict(
     member.convention, alignment="dark", flip_shift=0
   )
   step = _step(member.model, convention)
-  variables = flax.jax_utils.replicate(member.variables, jax.local_devices())
+  variables = flax.jax_utils.replicate(member.folded(), jax.local_devices())
   rows = []
   for batch in batches:
     (images,), (matrices,) = collect.shard([batch])

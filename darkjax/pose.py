@@ -6,12 +6,12 @@
     people.plot().save("found.png")
 
 The host cuts the crops out of the photographs, so that these never travel to
-the device; the rest is one jitted function. People of all photographs share
-batches of 1, 2, 4, ... crops up to `batch_size`, so that another number of
-people compiles nothing once these few sizes have been seen.
+the device; the rest is one jitted function, see graph.py and backends.py.
+People of all photographs share batches of 1, 2, 4, ... crops up to
+`batch_size`, so that another number of people compiles nothing once these few
+sizes have been seen.
 """
 
-import functools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -23,7 +23,9 @@ import PIL.Image
 from darkjax import boxes as boxes_lib
 from darkjax import checkpoint, geometry, inference, models
 from darkjax import image as image_lib
+from darkjax.backends import BACKENDS
 from darkjax.convention import Convention
+from darkjax.graph import Graph
 from darkjax.heatmaps import blur
 from darkjax.people import People, Person
 
@@ -45,6 +47,7 @@ class Pose:
     flip_test: bool = True,
     border: str = "refine",
     batch_size: int = 32,
+    backend: str = "jax",
   ):
     """Takes weights at hand; `from_checkpoint` reads them.
 
@@ -56,26 +59,24 @@ class Pose:
       flip_test: average with the mirrored crop, which costs twice the time.
       border: of the dark decoder, see `decode_heatmaps`.
       batch_size: crops at once at the most, a power of two.
+      backend: what computes: "jax", or "onnxruntime" on the CPU, with the same
+        keypoints to 1e-3 px. It converts the network first and needs
+        `pip install "darkjax[onnx]"`.
 
     Raises:
-      ValueError: a batch size that is no power of two.
+      ValueError: a batch size that is no power of two, or an unknown backend.
+      ImportError: the backend's packages are missing.
     """
     if batch_size < 1 or batch_size & (batch_size - 1):
       raise ValueError(
         f"batch_size is a power of two such as 32, got {batch_size}"
       )
+    if backend not in BACKENDS:
+      raise ValueError(f"backend is one of {list(BACKENDS)}, got {backend!r}")
     self.convention = convention
-    self._variables = jax.device_put(variables)
     self._batch_size = batch_size
-    self._find = jax.jit(
-      functools.partial(
-        _find,
-        model,
-        convention=convention,
-        method=method,
-        flip_test=flip_test,
-        border=border,
-      )
+    self._find = BACKENDS[backend](
+      Graph(model, variables, convention, method, border, flip_test)
     )
 
   @classmethod
@@ -87,7 +88,7 @@ class Pose:
     Args:
       path: the folder.
       step: which step of it; the latest by default.
-      **options: method, flip_test, border, batch_size, see `Pose`.
+      **options: method, flip_test, border, batch_size, backend, see `Pose`.
 
     Returns:
       A `Pose`.
@@ -205,33 +206,22 @@ class Pose:
 
     While the device works on a batch the host cuts the next one.
     """
-    running = size = None
+    running = None
     for batch in _groups(places, self._batch_size):
       crops = [place.crop for place in batch if place.crop is not None]
-      # A short last batch takes the program of the others: padding costs
-      # milliseconds, compiling for another size up to minutes.
-      short = len(batch) < self._batch_size
-      if size is None:
-        size = _bucket(len(crops)) if short else self._batch_size
-      started = batch, self._start(crops, size)
+      started = batch, self._start(crops, rest=running is not None)
       if running is not None:
         yield _finish(*running)
       running = started
     if running is not None:
       yield _finish(*running)
 
-  def _start(self, crops, size: int) -> tuple[inference.Keypoints, int]:
-    """Sends crops to the device, padded to `size`; does not wait."""
+  def _start(self, crops, rest: bool) -> tuple[inference.Keypoints, int]:
+    """Sends crops to the backend; does not wait."""
     if not crops:
       return inference.Keypoints((), (), ()), 0
     images, matrices = (np.stack(arrays) for arrays in zip(*crops, strict=True))
-    padding = size - len(crops)
-    found = self._find(
-      self._variables,
-      _pad_rows(images, padding),
-      _pad_rows(matrices.astype(np.float32), padding),
-    )
-    return found, len(crops)
+    return self._find(images, matrices, rest=rest), len(crops)
 
 
 class _Place(NamedTuple):
@@ -241,23 +231,6 @@ class _Place(NamedTuple):
   bbox: np.ndarray | None
   crop: tuple[np.ndarray, np.ndarray] | None  # pixels, image_from_heatmap
   last: bool  # of the photograph
-
-
-def _find(
-  model, variables, images, image_from_heatmap, *, flip_test, **options
-) -> inference.Keypoints:
-  """Crops in, keypoints out: what is compiled."""
-  convention = options["convention"]
-  heatmaps = inference.predict_heatmaps(
-    model, variables, images, convention=convention, flip_test=flip_test
-  )
-  expected = (*convention.heatmap_size, convention.skeleton.num_keypoints)
-  if heatmaps.shape[1:] != expected:
-    raise ValueError(
-      f"the convention expects heatmaps [H, W, K] of {expected}, the model "
-      f"gives {heatmaps.shape[1:]}; they do not belong together"
-    )
-  return inference.locate(heatmaps, image_from_heatmap, **options)
 
 
 def _finish(places, started) -> tuple[list[_Place], inference.Keypoints]:
@@ -275,15 +248,6 @@ def _groups(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
       group = []
   if group:
     yield group
-
-
-def _bucket(count: int) -> int:
-  """The smallest power of two that is not below `count`."""
-  return 1 << max(count - 1, 0).bit_length()
-
-
-def _pad_rows(array: np.ndarray, count: int) -> np.ndarray:
-  return np.pad(array, [(0, count)] + [(0, 0)] * (array.ndim - 1))
 
 
 def _is_photograph(images) -> bool:

@@ -29,9 +29,10 @@ def describe(graph: Graph) -> dict[str, Any]:
     },
     "output": {
       "name": "keypoints",
-      "shape": ["batch", skeleton.num_keypoints, 3],
+      "shape": ["batch", skeleton.num_keypoints, 6 if graph.covariances else 3],
       "type": "float32",
-      "meaning": "x, y in crop pixels, integers at centres of pixels; score",
+      "meaning": "x, y in crop pixels, integers at centres of pixels; score"
+      + graph.covariances * "; covariance xx, xy, yy in squared crop pixels",
     },
     "keypoint_names": list(skeleton.keypoint_names),
     "method": graph.method,

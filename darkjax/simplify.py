@@ -8,8 +8,6 @@ function and gives back one with the same results in which
   * calls are inlined, what depends on constants alone is computed now, and
     what is computed twice is computed once;
   * broadcasting is left to the arithmetic that needs it;
-  * constant factors after a convolution, such as batch norm's, are multiplied
-    into its kernel, which moves results by float32 rounding;
   * gathers with batch axes are gathers from the flattened array;
   * max(x, 0) is `jax.nn.relu`, which converters have a name for.
 """
@@ -108,13 +106,9 @@ class _Value:
     if self.shape is None:
       self.shape = tuple(self.array.shape)
 
-  def thin(self):
-    """The array, maybe with axes of 1 where others have more."""
-    return self.array
-
   def full(self):
     """The array in its shape."""
-    thin = self.thin()
+    thin = self.array
     if tuple(thin.shape) == tuple(self.shape):
       return thin
     return lax.broadcast_in_dim(thin, self.shape, tuple(range(thin.ndim)))
@@ -129,36 +123,6 @@ class _Value:
     if self.is_constant and self.array.size == 1:
       return self.array.item(), str(self.array.dtype), self.shape
     return id(self)
-
-
-class _Convolved(_Value):
-  """A convolution not yet done, so that factors may go into its kernel."""
-
-  def __init__(self, images, kernel, params, shape):
-    self.images, self.kernel, self.params = images, kernel, params
-    super().__init__(None, shape)
-
-  is_constant = False
-
-  def thin(self):
-    """Convolves, once."""
-    if self.array is None:
-      self.array = lax.conv_general_dilated_p.bind(
-        self.images, self.kernel, **self.params
-      )
-    return self.array
-
-  def times(self, factor: _Value) -> "_Convolved | None":
-    """The convolution with a kernel multiplied, if the factor allows that."""
-    numbers = self.params["dimension_numbers"]
-    features = numbers.out_spec[1]
-    sides = list(factor.array.shape)
-    if not factor.is_constant or sides.pop(features) == 1 or set(sides) != {1}:
-      return None
-    shape = np.ones(self.kernel.ndim, int)
-    shape[numbers.rhs_spec[0]] = -1
-    kernel = np.asarray(self.kernel) * np.asarray(factor.array).reshape(shape)
-    return _Convolved(self.images, kernel, self.params, self.shape)
 
 
 def _evaluate(jaxpr, constants, arguments, done) -> list[_Value]:
@@ -230,7 +194,7 @@ def _compute(equation, operands, shape) -> list[_Value]:
   if found is None and primitive.name in _BROADCASTING:
     found = _broadcasting(primitive.name, operands, shape)
   if found is None and primitive.name in _UNARY:
-    found = _Value(primitive.bind(operands[0].thin(), **params), shape)
+    found = _Value(primitive.bind(operands[0].array, **params), shape)
   if found is not None:
     return [found]
   results = primitive.bind(*(operand.full() for operand in operands), **params)
@@ -239,7 +203,7 @@ def _compute(equation, operands, shape) -> list[_Value]:
 
 def _broadcasting(name, operands, shape) -> _Value:
   """Arithmetic on what the operands have along each axis."""
-  arrays = [_with_rank(operand.thin(), len(shape)) for operand in operands]
+  arrays = [_with_rank(operand.array, len(shape)) for operand in operands]
   return _Value(_BROADCASTING[name](*arrays), shape)
 
 
@@ -247,32 +211,17 @@ def _with_rank(array, rank):
   return array if array.ndim == rank else array.reshape((1,) * rank)
 
 
-def _multiply(operands, params, shape) -> _Value | None:
-  del params, shape
-  for one, other in (operands, operands[::-1]):
-    if isinstance(one, _Convolved) and other.is_constant:
-      return one.times(other)
-  return None
-
-
 def _maximum(operands, params, shape) -> _Value | None:
   del params
   for one, other in (operands, operands[::-1]):
     if other.is_constant and other.array.size == 1 and not other.array.item():
-      return _Value(jax.nn.relu(one.thin()), shape)
+      return _Value(jax.nn.relu(one.array), shape)
   return None
-
-
-def _convolve(operands, params, shape) -> _Value | None:
-  images, kernel = operands
-  if not kernel.is_constant or params["batch_group_count"] != 1:
-    return None
-  return _Convolved(images.full(), kernel.full(), params, shape)
 
 
 def _broadcast(operands, params, shape) -> _Value:
   """Keeps the array and remembers the shape; new axes are 1."""
-  array = operands[0].thin()
+  array = operands[0].array
   sides = np.ones(len(shape), object)
   for axis, side in zip(
     params["broadcast_dimensions"], array.shape, strict=True
@@ -291,10 +240,8 @@ def _gather(operands, params, shape) -> _Value | None:
 
 _RULES = {
   "broadcast_in_dim": _broadcast,
-  "conv_general_dilated": _convolve,
   "gather": _gather,
   "max": _maximum,
-  "mul": _multiply,
 }
 # What leaves axes of 1 as they are, and so can be done on constants at once.
 _THIN = {"broadcast_in_dim", *_BROADCASTING, *_UNARY}

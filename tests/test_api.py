@@ -37,7 +37,7 @@ LEVELS = [
   {"heatmaps", "losses", "metrics", "models", "data", "optim", "checkpoint"},
   {"inference", "viz", "tiles", "figures", "boxes", "smoothing", "people"},
   {"step", "guards", "scoring", "results", "frames", "pose", "ensemble"}
-  | {"graph", "simplify"},
+  | {"graph", "simplify", "onnx_graph", "backends"},
   {"curves", "trace", "overlays", "sidecar", "resume"},
   {
     "collect",

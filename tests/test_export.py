@@ -184,6 +184,21 @@ def test_recipe_of_the_crop_is_what_darkjax_does(alignment, box, graph):
   assert recipe["example"]["offset_y"] == offset_y
 
 
+def test_covariances_are_further_columns(graph, crops, expected):
+  graph = dataclasses.replace(graph, covariances=True)
+  found = np.asarray(jax.jit(graph.__call__)(crops))
+  np.testing.assert_array_equal(found[..., :3], expected)
+  # Crop px in a step of the heatmap, dark alignment.
+  step = 31 / 7
+  located = graph.locate(
+    graph.variables, crops, np.tile(np.eye(2, 3, dtype=np.float32), (5, 1, 1))
+  )
+  covariances = np.asarray(located.covariances) * step**2
+  columns = found[..., [3, 4, 4, 5]].reshape(5, 3, 2, 2)
+  np.testing.assert_allclose(columns, covariances, rtol=1e-3)
+  assert sidecar.describe(graph)["output"]["shape"] == ["batch", 3, 6]
+
+
 def test_sidecar_says_what_to_feed(graph, tmp_path):
   export.write(graph, tmp_path / "new", format="stablehlo")
   said = json.loads((tmp_path / "new" / "darkjax.json").read_text())

@@ -1,5 +1,7 @@
 """`Pose` with a network whose answers are known: it finds coloured blobs."""
 
+import sys
+
 import colours
 import numpy as np
 import PIL.Image
@@ -132,11 +134,22 @@ def test_people_do_not_depend_on_their_batch(pose, photo):
 def test_few_batch_sizes_are_compiled(photo):
   convention = colours.make_convention()
   model = colours.Colours(convention)
-  pose = Pose(model, {}, convention, batch_size=4)
-  for count in (1, 2, 3, 4, 3, 1, 5, 6, 7, 11):
+  options = {"method": "argmax", "flip_test": False, "batch_size": 32}
+  pose = Pose(model, {}, convention, **options)
+  for count in range(1, 41):
     assert len(pose(photo, np.tile(BOXES[:1], (count, 1)))) == count
-  # Powers of two, twice as many rows each with the mirrored crops.
-  assert sorted(shape[0] for shape in model.shapes) == [2, 4, 8]
+  # Traced once each; eight more than 32 take the program of 8.
+  assert [shape[0] for shape in model.shapes] == [1, 2, 4, 8, 16, 32]
+
+
+def test_the_last_few_of_many_take_a_program_that_is_there(photo):
+  convention = colours.make_convention()
+  model = colours.Colours(convention)
+  options = {"method": "argmax", "flip_test": False, "batch_size": 4}
+  pose = Pose(model, {}, convention, **options)
+  for count in (5, 3, 1, 5):
+    assert len(pose(photo, np.tile(BOXES[:1], (count, 1)))) == count
+  assert [shape[0] for shape in model.shapes] == [4, 1]
 
 
 def test_stream_reads_ahead_by_two_batches_only(pose):
@@ -228,6 +241,34 @@ def test_errors_name_the_image(pose, photo, tmp_path):
 def test_lists_need_as_many_boxes(pose, photo):
   with pytest.raises(ValueError, match="got 1 for 2 images"):
     pose([photo, photo], [BOXES])
+
+
+@pytest.mark.filterwarnings("default")  # of the converter's many packages
+def test_onnx_runtime_finds_the_same(pose, photo):
+  pytest.importorskip("jax2onnx", reason="needs darkjax[onnx], 160 MB")
+  pytest.importorskip("onnxruntime")
+  other = _make(batch_size=4, backend="onnxruntime")
+  boxes = np.tile(BOXES, (3, 1))
+  for found, person in zip(
+    other(photo, boxes), pose(photo, boxes), strict=True
+  ):
+    for name in ("keypoints_image", "scores", "covariances"):
+      given, expected = getattr(found, name), getattr(person, name)
+      assert given.dtype == expected.dtype == np.float32
+      # px, 1 and px²: the same arithmetic in float32, in another order.
+      np.testing.assert_allclose(given, expected, atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("package", ["onnxruntime", "jax2onnx"])
+def test_a_missing_extra_is_named(package, monkeypatch):
+  monkeypatch.setitem(sys.modules, package, None)
+  with pytest.raises(ImportError, match=r"pip install \"darkjax\[onnx\]\""):
+    _make(backend="onnxruntime")
+
+
+def test_an_unknown_backend_lists_the_known_ones():
+  with pytest.raises(ValueError, match=r"'jax', 'onnxruntime'.* got 'torch'"):
+    _make(backend="torch")
 
 
 @pytest.mark.parametrize("batch_size", [0, 3])

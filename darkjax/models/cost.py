@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from darkjax import models
-from darkjax.models import simple_baseline
+from darkjax.models import folding, simple_baseline
 
 SIZES = ((128, 96), (256, 192), (384, 288))  # of the paper's tables
 
@@ -55,7 +55,8 @@ def model_cost(model: nn.Module, size: tuple[int, int]) -> Cost:
   def count(call, args, kwargs, context):
     output = call(*args, **kwargs)
     layer = context.module
-    if context.method_name == "__call__" and _is_convolution(layer):
+    called = context.method_name == "__call__"
+    if called and isinstance(layer, folding.CONVOLUTIONS):
       taps = _kernel_size(layer, args[0].shape[-1])
       official.append(taps * _area(output))
       is_deconv = isinstance(layer, simple_baseline.Deconv)
@@ -85,10 +86,6 @@ def table() -> str:
         f"{counts.official / 1024**3:>16.2f} {counts.macs / 1e9:>7.2f}"
       )
   return "\n".join(rows)
-
-
-def _is_convolution(layer) -> bool:
-  return isinstance(layer, nn.Conv | simple_baseline.Deconv)
 
 
 def _kernel_size(layer, channels: int) -> int:

@@ -165,13 +165,18 @@ class BatchNorm(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    """Normalises x [..., C]; updates "batch_stats" when training."""
+    """Normalises x [..., C]; updates "batch_stats" when training.
+
+    Variables of `folding.fold` have "folded" instead of the rest.
+    """
+    if self.has_variable("folded", "offset"):
+      return self._add_folded(x)
     shape = (x.shape[-1],)
     scale = self.param("scale", self.scale_init, shape, jnp.float32)
     bias = self.param("bias", nn.initializers.zeros, shape, jnp.float32)
     mean = self.variable("batch_stats", "mean", jnp.zeros, shape, jnp.float32)
     var = self.variable("batch_stats", "var", jnp.ones, shape, jnp.float32)
-    x = x.astype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32)
+    x = _at_least_float32(x)
     if self.use_running_average:
       return self._normalise(x, mean.value, var.value, scale, bias)
     batch_mean, batch_var, count = self._batch_statistics(x)
@@ -204,6 +209,19 @@ class BatchNorm(nn.Module):
     offset = bias - mean * factor
     y = x * _last_axis(factor, x) + _last_axis(offset, x)
     return y.astype(self.dtype)
+
+  def _add_folded(self, x):
+    """What is left to do after `folding.fold`."""
+    x = _at_least_float32(x)
+    if self.has_variable("folded", "factor"):
+      factor = self.get_variable("folded", "factor").astype(x.dtype)
+      x = x * _last_axis(factor, x)
+    offset = self.get_variable("folded", "offset").astype(x.dtype)
+    return (x + _last_axis(offset, x)).astype(self.dtype)
+
+
+def _at_least_float32(x):
+  return x.astype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32)
 
 
 def _last_axis(v, x):

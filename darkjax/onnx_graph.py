@@ -1,0 +1,63 @@
+"""A graph for ONNX Runtime, converted by jax2onnx."""
+
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Iterator
+
+import jax.numpy as jnp
+
+from darkjax.graph import Graph
+from darkjax.simplify import simplify
+
+# The newest that ONNX Runtime 1.20 (2024) reads.
+OPSET = 21
+
+
+def to_onnx(graph: Graph, *, opset: int = OPSET):
+  """Converts a graph through jax2onnx.
+
+  ONNX Runtime has no bfloat16 convolution on CPUs, so that a network that
+  computes in bfloat16 is exported in float32, which its parameters are in.
+
+  Args:
+    graph: what is exported.
+    opset: version of ONNX's operators.
+
+  Returns:
+    An `onnx.ModelProto` with input "images" and output "keypoints".
+
+  Raises:
+    ImportError: jax2onnx is not installed.
+  """
+  try:
+    import jax2onnx
+  except ImportError as error:
+    raise ImportError(
+      'export to ONNX needs jax2onnx: pip install "darkjax[onnx]"'
+    ) from error
+  if getattr(graph.model, "dtype", None) == jnp.bfloat16:
+    model = graph.model.clone(dtype=jnp.dtype("float32"))
+    graph = dataclasses.replace(graph, model=model)
+  images = graph.images  # once: each has a symbol of its own
+  with _errors_only("onnx_ir"):
+    return jax2onnx.to_onnx(
+      simplify(graph, images),
+      inputs=[images],
+      model_name="darkjax",
+      opset=opset,
+      input_names=["images"],
+      output_names=["keypoints"],
+    )
+
+
+@contextlib.contextmanager
+def _errors_only(name: str) -> Iterator[None]:
+  """Silences a logger that warns of every shape with an open axis."""
+  logger = logging.getLogger(name)
+  before = logger.level
+  logger.setLevel(logging.ERROR)
+  try:
+    yield
+  finally:
+    logger.setLevel(before)
