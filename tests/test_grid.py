@@ -41,6 +41,12 @@ def test_cells_are_what_evaluations_one_by_one_give(source):
     assert {name: cell[name] for name in alone} == pytest.approx(
       alone, rel=1e-4, abs=1e-3
     )
+  one = grid.evaluate_trained(
+    Member(model, {}, trained),
+    functools.partial(pipeline.eval_batches, source, batch_size=4),
+    source.annotations,
+  )
+  assert one == cells["dark", 0]
 
 
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")

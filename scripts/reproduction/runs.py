@@ -20,10 +20,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import provenance
-from reproduce_cells import SIGMAS, Cell
+
+from reproduction.cells import Cell, config_fields
 
 _LOG = logging.getLogger(__name__)
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONFIGS = {"lsp": "lsp_hrnet_small_128x96", "synthetic": "quickstart"}
 POLL_SECONDS = 0.2
 
@@ -105,8 +106,7 @@ class Runner:
       if not is_trained(folder):
         raise StopRequested  # somebody else's signal
     scores = folder / "scores.json"
-    script = ROOT / "scripts" / "reproduce_scores.py"
-    command = [sys.executable, str(script), f"--run={folder}"]
+    command = [sys.executable, "-m", "reproduction.scores", f"--run={folder}"]
     self._process([*command, f"--out={scores}"], folder, cores, "evaluate")
     write_whole(folder / "cell.json", json.dumps(summary(cell, folder)))
     _LOG.info("done     %s", cell.name)
@@ -159,7 +159,7 @@ class Runner:
 @contextlib.contextmanager
 def _started(command, cores, output) -> Iterator[subprocess.Popen]:
   """A process on these cores, which an exception here ends too."""
-  paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+  paths = [str(ROOT), str(ROOT / "scripts"), os.environ.get("PYTHONPATH", "")]
   process = subprocess.Popen(
     command,
     cwd=ROOT,
@@ -189,34 +189,6 @@ def shares(jobs: int) -> list[set[int]]:
   if not 1 <= jobs <= len(cores):
     raise ValueError(f"jobs is 1 to {len(cores)}, the cores here; got {jobs}")
   return [set(cores[i::jobs]) for i in range(jobs)]
-
-
-def config_fields(cell: Cell) -> dict[str, object]:
-  """What a cell changes in its configuration file.
-
-  The schedule is short: the rate starts twice as high as that of long runs and
-  falls to a tenth after 60 and 85 % of it; bodies are never cut in half.
-  """
-  sigma, blur_kernel = SIGMAS[cell.network.size[0]]
-  milestones = (0.6 * cell.epochs, 0.85 * cell.epochs)
-  fields = {
-    "seed": cell.seed,
-    "model.name": cell.model,
-    "convention.crop_size": cell.network.size,
-    "convention.sigma": sigma,
-    "convention.blur_kernel": blur_kernel,
-    "augmentation.half_body_probability": 0.0,
-    "loss.name": cell.network.loss,
-    "optimizer.learning_rate": 2e-3,
-    "optimizer.milestones": milestones,
-    "train.epochs": cell.epochs,
-    "train.evaluate_every_epochs": cell.epochs,
-    "train.keep_checkpoints": 1,
-    "evaluate.methods": ("argmax",),  # the scores proper come later
-  }
-  if cell.network.loss != "mse":
-    fields["convention.head"] = "softmax"
-  return fields
 
 
 def read_lines(path: pathlib.Path) -> list[dict]:

@@ -1,6 +1,6 @@
 """Reads one trained network by every decoder: a step of scripts/reproduce.py.
 
-    python scripts/reproduce_scores.py --run=RUN --out=scores.json
+    python -m reproduction.scores --run=RUN --out=scores.json
 
 The validation set of the run's configuration, one pass over it and its mirror
 images, under the convention the network was trained with.

@@ -1,0 +1,118 @@
+"""The networks that are trained: by role, size, encoding, loss and seed."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+FAMILIES = {
+  "small": {
+    "hrnet": "hrnet_small",
+    "simple_baseline": "simple_baseline_small",
+    "hourglass": "hourglass_small",
+  },
+  "paper": {
+    "hrnet": "hrnet_w32",
+    "simple_baseline": "simple_baseline_50",
+    "hourglass": "hourglass_4",
+  },
+}
+# Height and width of inputs, px. The networks halve an input five times, so
+# that 64×48 and 192×144 are not to be had: these are the nearest.
+MIDDLE = (128, 96)
+SIZES = {
+  "small": ((64, 64), MIDDLE, (192, 160)),
+  "paper": (MIDDLE, (256, 192), (384, 288)),
+}
+# By input height, sigma of the targets and kernel of the modulation, heatmap
+# px: published at 128, 256 and 384, the others between them.
+SIGMAS = {
+  64: (1.0, 3),
+  128: (1.0, 3),
+  192: (1.5, 7),
+  256: (2.0, 11),
+  384: (3.0, 17),
+}
+
+
+class Network(NamedTuple):
+  """What is trained, but for data and seed.
+
+  Attributes:
+    family: hrnet | simple_baseline | hourglass.
+    encoding: of the targets, biased | unbiased; with it go alignment and flip
+      shift, as in configs/biased.py.
+    loss: mse | ipr | dsnt.
+    size: (height, width) of the input, px.
+  """
+
+  family: str = "hrnet"
+  encoding: str = "unbiased"
+  loss: str = "mse"
+  size: tuple[int, int] = MIDDLE
+
+  @property
+  def size_name(self) -> str:
+    """As in 128x96."""
+    return f"{self.size[0]}x{self.size[1]}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+  """One training run.
+
+  Attributes:
+    data: lsp | synthetic.
+    model: a name of `darkjax.models.MODELS`.
+    network: which role it plays.
+    epochs: how long it is trained.
+    seed: of weights, batches and augmentation.
+  """
+
+  data: str
+  model: str
+  network: Network
+  epochs: int
+  seed: int
+
+  @property
+  def name(self) -> str:
+    """Of its folder: all that tells it from other cells."""
+    network = self.network
+    kind = f"{network.size_name}-{network.encoding}-{network.loss}"
+    return (
+      f"{self.data}-{self.model}-{kind}-{self.epochs}epochs-seed{self.seed}"
+    )
+
+  def to_json(self) -> dict[str, Any]:
+    """Its fields, flat."""
+    fields = dataclasses.asdict(self)
+    return fields | fields.pop("network")._asdict()
+
+
+def config_fields(cell: Cell) -> dict[str, Any]:
+  """What a cell changes in its configuration file.
+
+  The schedule is short: the rate starts twice as high as that of long runs and
+  falls to a tenth after 60 and 85 % of it; bodies are never cut in half.
+
+  Returns:
+    Values by field, as in "train.epochs".
+  """
+  sigma, blur_kernel = SIGMAS[cell.network.size[0]]
+  fields = {
+    "seed": cell.seed,
+    "model.name": cell.model,
+    "convention.crop_size": cell.network.size,
+    "convention.sigma": sigma,
+    "convention.blur_kernel": blur_kernel,
+    "augmentation.half_body_probability": 0.0,
+    "loss.name": cell.network.loss,
+    "optimizer.learning_rate": 2e-3,
+    "optimizer.milestones": (0.6 * cell.epochs, 0.85 * cell.epochs),
+    "train.epochs": cell.epochs,
+    "train.evaluate_every_epochs": cell.epochs,
+    "train.keep_checkpoints": 1,
+    "evaluate.methods": ("argmax",),  # the scores proper come later
+  }
+  if cell.network.loss != "mse":
+    fields["convention.head"] = "softmax"
+  return fields

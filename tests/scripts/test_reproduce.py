@@ -1,0 +1,389 @@
+"""The reproduction: what is planned, run, skipped, resumed, and reported."""
+
+import dataclasses
+import importlib
+import json
+import os
+import re
+import sys
+import threading
+import time
+
+import blobs
+import ml_collections
+import numpy as np
+import pytest
+from absl import flags
+from ml_collections import config_flags
+from reproduction import plots, report, runs, scores, verdicts
+from reproduction.cells import (
+  FAMILIES,
+  SIGMAS,
+  SIZES,
+  Cell,
+  Network,
+  config_fields,
+)
+from reproduction.tables import (
+  BIASED,
+  DATA_TABLES,
+  UNBIASED,
+  Claim,
+  Trend,
+  plan,
+  tables,
+)
+from small_network import GAUSSIAN
+
+from darkjax import checkpoint, grid, grid_report, models, skeletons
+from darkjax.data import synthetic
+
+EPOCHS = {"lsp": 10, "synthetic": 5}
+ALL = list(DATA_TABLES["lsp"])
+
+
+def planned(numbers=ALL, data=("lsp", "synthetic"), scale="small", seeds=3):
+  return plan(
+    list(numbers), data=list(data), scale=scale, epochs=EPOCHS, seeds=seeds
+  )
+
+
+def test_the_plan_trains_every_network_once_and_the_pair_first():
+  cells = planned()
+  names = [cell.name for cell in cells]
+  assert len(set(names)) == len(names)
+  # Pairs at three sizes and of two more families, and two heads; the drawn
+  # people only the pair at 128×96.
+  assert len(cells) == 3 * (2 * (3 + 2) + 2) + 3 * 2
+  pair = [(c.data, c.seed, c.network.encoding) for c in cells[:12]]
+  assert pair == [
+    (data, seed, encoding)
+    for data in ("lsp", "synthetic")
+    for seed in range(3)
+    for encoding in ("biased", "unbiased")
+  ]
+  assert all(
+    c.network._replace(encoding="") == cells[0].network._replace(encoding="")
+    for c in cells[:12]
+  )
+  assert [c.network.size for c in cells[12:18]] == [(64, 64)] * 6
+  assert {c.network.loss for c in cells[18:24]} == {"ipr", "dsnt"}
+  assert {c.network.family for c in cells[24:36]} == {
+    "hourglass",
+    "simple_baseline",
+  }
+  assert {c.network.size for c in cells[36:]} == {(192, 160)}
+
+
+def test_tables_share_networks():
+  names = [c.name for c in planned((1, 2, 3, 8), data=["lsp"], seeds=1)]
+  assert names == [
+    "lsp-hrnet_small-128x96-biased-mse-10epochs-seed0",
+    "lsp-hrnet_small-128x96-unbiased-mse-10epochs-seed0",
+  ]
+  assert len(planned((4,), data=["lsp"], seeds=1)) == 6
+
+
+def test_unknown_tables_and_data_are_refused():
+  with pytest.raises(ValueError, match=r"tables are \[1, 2.* got \[7\]"):
+    planned((7,))
+  with pytest.raises(ValueError, match=r"got \['coco'\]"):
+    planned(data=["coco"])
+
+
+@pytest.mark.parametrize("scale", FAMILIES)
+def test_networks_take_the_sizes_of_their_scale(scale):
+  assert set(FAMILIES[scale].values()) <= set(models.MODELS)
+  # HRNet and SimpleBaseline take multiples of 32, Hourglass 64 at least.
+  sides = [side for size in SIZES[scale] for side in size]
+  assert all(side % 32 == 0 and side >= 64 for side in sides)
+  assert {size[0] for size in SIZES[scale]} <= set(SIGMAS)
+
+
+@pytest.mark.parametrize("scale", FAMILIES)
+def test_the_papers_numbers_are_those_of_the_grid(scale):
+  # Both were read off Tables 1 to 3, at different times.
+  for number in (1, 2, 3):
+    for row in tables(scale)[number].rows.values():
+      expected = grid_report.PAPER[row.network.encoding, row.decoder][0]
+      assert row.paper == {"AP": expected}
+
+
+@pytest.mark.parametrize("scale", FAMILIES)
+def test_every_claim_holds_in_the_paper(scale):
+  for table in tables(scale).values():
+    for claim in table.claims:
+      gap = verdicts.paper_gap(table, claim)
+      assert gap is None or gap > 0
+
+
+def test_papers_numbers_of_other_tables_are_the_configurations():
+  for number, name, row in (
+    (4, "coco_hrnet_w32_256x192", "256×192, DARK"),
+    (4, "coco_hrnet_w32_384x288_biased", "384×288, baseline"),
+    (5, "coco_hourglass_4_128x96", "hourglass, DARK"),
+    (5, "coco_simple_baseline_50_128x96_biased", "simple_baseline, baseline"),
+    (6, "coco_hrnet_w32_128x96_dsnt", "DSNT"),
+    (6, "coco_hrnet_w32_128x96_ipr", "IPR"),
+  ):
+    text = importlib.import_module(f"configs.{name}").__doc__
+    assert f"AP {tables('paper')[number].rows[row].paper['AP']}" in text
+
+
+# ml_collections reads files by a method that Python 3.12 drops.
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+@pytest.mark.parametrize("data", runs.CONFIGS)
+def test_a_cell_changes_known_fields_of_its_configuration(data, tmp_path):
+  network = Network(encoding="biased", loss="dsnt", size=(192, 160))
+  cell = Cell(data, "hrnet_small", network, 4, seed=2)
+  runner = runs.Runner(
+    tmp_path, {data: "/data"}, ["data.cache=/tmp"], stop=lambda: False
+  )
+  command = runner.train_command(cell)
+  assert command[1:3] == ["-m", "darkjax.train"]
+  values = flags.FlagValues()
+  holder = config_flags.DEFINE_config_file(
+    "config", flag_values=values, sys_argv=command[2:]
+  )
+  flags.DEFINE_string("workdir", None, "", flag_values=values)
+  values(command[2:])
+  config = holder.value
+  assert isinstance(config, ml_collections.ConfigDict)
+  for field, value in config_fields(cell).items():
+    section, _, name = field.rpartition(".")
+    assert (config[section] if section else config)[name] == value
+  assert config.convention.quantize == "round"
+  assert (config.convention.head, config.convention.sigma) == ("softmax", 1.5)
+  assert (config.data.root, config.data.cache) == ("/data", "/tmp")
+  assert values.workdir == str(tmp_path / cell.name)
+
+
+class Fake(runs.Runner):
+  """Trains and scores by small programs of its own."""
+
+  def train_command(self, cell):
+    log = {"argmax/AP/gt_boxes": 1.0, "images_per_second": 10.0 + cell.seed}
+    path = self.workdir / cell.name / "metrics.jsonl"
+    wait = "import time; time.sleep(60)\n" if "wait" in self.overrides else ""
+    fail = "raise SystemExit(3)\n" if cell.seed == 1 else ""
+    program = f"{wait}{fail}open({str(path)!r}, 'w').write({json.dumps(log)!r})"
+    return [sys.executable, "-c", program]
+
+  def _process(self, command, folder, cores, kind):
+    if kind == "evaluate":
+      scores = {"metrics": {"dark/AP": 1.0}}
+      command = [
+        sys.executable,
+        "-c",
+        f"open({str(folder / 'scores.json')!r}, 'w')"
+        f".write({json.dumps(scores)!r})",
+      ]
+    super()._process(command, folder, cores, kind)
+
+
+def test_cells_are_trained_scored_and_not_run_again(tmp_path, caplog):
+  cells = planned((1,), data=["lsp"])
+  runner = Fake(tmp_path, {"lsp": "x"}, ["a=b"], stop=lambda: False)
+  failed = runner.run_all(cells, jobs=1)
+  # The middle seed ends with status 3; the others are done all the same.
+  assert failed == [cells[1]]
+  assert "status 3, see" in caplog.text
+  done = json.loads((tmp_path / cells[2].name / "cell.json").read_text())
+  assert done["cell"] == {
+    **{"data": "lsp", "model": "hrnet_small", "epochs": 10, "seed": 2},
+    **{"family": "hrnet", "encoding": "biased", "loss": "mse"},
+    "size": [128, 96],
+  }
+  assert done["images_per_second"] == 12.0
+  assert [part["kind"] for part in done["parts"]] == ["train", "evaluate"]
+  assert done["parts"][0]["overrides"] == ["a=b"]
+  assert done["parts"][0]["cpu_seconds"] >= 0
+  # Again: only the one that failed.
+  before = (tmp_path / cells[2].name / "parts.jsonl").read_text()
+  assert runner.run_all(cells, jobs=1) == failed
+  assert (tmp_path / cells[2].name / "parts.jsonl").read_text() == before
+
+
+def test_a_stop_ends_the_process_and_keeps_its_folder(tmp_path):
+  cells = planned((1,), data=["lsp"])
+  asked = threading.Event()
+  threading.Timer(0.5, asked.set).start()
+  start = time.monotonic()
+  runner = Fake(tmp_path, {"lsp": "x"}, ["wait"], stop=asked.is_set)
+  assert runner.run_all(cells, jobs=2) == []
+  assert time.monotonic() - start < 20
+  assert not any(runner.is_done(cell) for cell in cells)
+  parts = runs.read_lines(tmp_path / cells[0].name / "parts.jsonl")
+  assert [part["kind"] for part in parts] == ["train"]
+  assert not (tmp_path / cells[2].name).exists()
+
+
+def test_jobs_share_the_cores():
+  cores = os.sched_getaffinity(0)
+  assert runs.shares(1) == [cores]
+  split = runs.shares(len(cores))
+  assert set.union(*split) == cores
+  assert all(len(share) == 1 for share in split)
+  for jobs in (0, len(cores) + 1):
+    with pytest.raises(ValueError, match="the cores here"):
+      runs.shares(jobs)
+
+
+def results(*seeds):
+  """Made-up results: by encoding and decoder, AP by seed."""
+  return {
+    (network, seed): {
+      "cell": {"model": "hrnet_small", "epochs": 10, "seed": seed},
+      "metrics": {
+        f"{decoder}/{metric}": float(values[seed])
+        for (encoding, decoder), values in seeds[0].items()
+        if encoding == network.encoding
+        for metric in report.SHOWN
+      },
+      "training_seconds": 60 * (seed + 1),
+      "training_cpu_seconds": 30,
+      "images_per_second": 40,
+      "parts": [{"machine": "M", "cores": 1, "commit": f"c{seed}"}],
+    }
+    for network in (BIASED, UNBIASED)
+    for seed in range(3)
+  }
+
+
+MADE_UP = results(
+  {
+    ("biased", "argmax"): (10, 12, 14),
+    ("biased", "standard"): (11, 13, 15),
+    ("biased", "dark, no modulation"): (12, 12, 17),
+    ("biased", "dark"): (12, 14, 14.5),
+    ("unbiased", "standard"): (11, 13, 14),
+    ("unbiased", "dark"): (16, 18, 20),
+  }
+)
+
+
+def test_verdicts_weigh_gaps_by_their_spread_seed_by_seed():
+  table = tables("small")[1]
+  first, second = table.claims
+  # The rows spread by 2, their gaps not at all: 1 at each seed.
+  assert verdicts.gaps(MADE_UP, table, first) == {0: 1, 1: 1, 2: 1}
+  assert verdicts.verdict([1, 1, 1]) == "holds"
+  # Gaps 1, 1, -0.5: mean 0.5, standard deviation 0.87.
+  values = list(verdicts.gaps(MADE_UP, table, second).values())
+  assert values == [1, 1, -0.5]
+  assert verdicts.verdict(values) == "within the spread"
+  assert verdicts.verdict([-1, -2]) == "does not hold"
+  assert verdicts.verdict([0.1]) == "one seed: holds"
+  assert verdicts.verdict([]) == "not run"
+
+
+def test_a_trend_compares_gaps():
+  table = tables("small")[3]
+  trend = Trend(
+    Claim("biased, DARK", "unbiased, DARK"),
+    Claim("biased, standard", "unbiased, standard"),
+  )
+  assert verdicts.gaps(MADE_UP, table, trend) == {0: 4, 1: 4, 2: 6.5}
+  # 70.7 - 68.4 and 68.0 - 66.9.
+  assert verdicts.paper_gap(table, trend) == pytest.approx(2.3 - 1.1)
+
+
+def test_the_report_sets_the_paper_beside_us():
+  text = "\n".join(report.lines(MADE_UP, "lsp", "small", {1: "one.png"}))
+  rows = text.splitlines()
+  # The mean of 10, 12, 14 and their standard deviation.
+  assert rows[4].startswith("| no shift | 61.2 | 12.00 ± 2.00 |")
+  assert "| AP: no shift < standard | +5.7 | +1.00 ± 0.00 | 3 of 3 |" in text
+  assert "holds |" in text
+  assert "![Table 1 on lsp](one.png)" in text
+  assert "| IPR | 68.0 | not run |" in text
+  assert "| 90.3 | 37.7 |" in text  # Table 8 has two columns of the paper
+  # Median of one, two and three minutes; every commit.
+  assert "| 0, 1, 2 | 2.0 | 0.5 | 40 | M; 1 | c0, c1, c2 |" in rows[-1]
+  assert "input size" not in "\n".join(
+    report.lines(MADE_UP, "synthetic", "small", {})
+  )
+  # Every line of a table has as many cells as its header.
+  blocks = re.findall(r"(?:^\|.*\n?)+", text, re.M)
+  assert len(blocks) == 2 * 7 + 1
+  for block in blocks:
+    assert len({line.count("|") for line in block.splitlines()}) == 1
+
+
+def test_a_report_replaces_what_stands_between_its_comments(tmp_path):
+  page = tmp_path / "page.md"
+  first, last = (f"<!-- reproduce lsp small: {w} -->" for w in ("begin", "end"))
+  page.write_text(f"before\n{first}\nold\n{last}\nafter\n")
+  for text in ("new \\1", "newer"):
+    report.write(page, "lsp small", text)
+    assert page.read_text() == f"before\n{first}\n\n{text}\n\n{last}\nafter\n"
+  with pytest.raises(ValueError, match="no lines <!-- reproduce lsp paper"):
+    report.write(page, "lsp paper", "x")
+
+
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+def test_plots_show_tables_of_one_and_of_two_metrics():
+  one, two = tables("small")[1], tables("small")[8]
+  assert plots.plot({}, one, "nothing") is None
+  small = plots.plot(MADE_UP, one, "Table 1")
+  large = plots.plot(MADE_UP, two, "Table 8")
+  assert small.width == large.width
+  assert small.height < large.height
+  assert small.getextrema() != ((255, 255),) * 3
+
+
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+def test_results_are_read_by_network_and_seed(tmp_path):
+  cells = planned((1,), data=["lsp"])
+  folder = tmp_path / cells[1].name
+  folder.mkdir()
+  (folder / "cell.json").write_text('{"metrics": {}}')
+  found = verdicts.read(tmp_path, cells)
+  assert found == {(BIASED, 1): {"metrics": {}}}
+
+
+def test_rows_are_read_by_decoders_of_their_heads():
+  heads = {"mse": "gaussian", "ipr": "softmax", "dsnt": "softmax"}
+  for table in tables("small").values():
+    for row in table.rows.values():
+      head = heads[row.network.loss]
+      convention = dataclasses.replace(GAUSSIAN, head=head)
+      assert row.decoder in grid.decoders(convention)
+      assert (row.decoder == "integral") == (head == "softmax")
+
+
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+def test_a_trained_network_is_scored_on_its_validation_set(
+  tmp_path, monkeypatch
+):
+  annotations = synthetic.write_dataset(tmp_path, num_people=3, seed=2)
+  fields = {"name": "hrnet_small", "num_keypoints": 17}
+  convention = blobs.convention_of(skeletons.COCO, "hrnet", crop_size=(64, 64))
+  data = {
+    "root": str(tmp_path),
+    "val": [str(annotations.relative_to(tmp_path)), "images"],
+    "cache": str(tmp_path / "cache"),
+  }
+  with checkpoint.manager(tmp_path / "run" / "checkpoints") as checkpoints:
+    checkpoint.save(
+      checkpoints,
+      1,
+      variables={"params": {"kernel": np.ones(2, np.float32)}},
+      training=None,
+      metadata=checkpoint.Metadata(convention, fields, {"data": data}),
+    )
+
+  def evaluate(member, crops, path):
+    # What it does is tested in test_grid.py.
+    assert member.convention == convention
+    assert member.variables["params"]["kernel"].tolist() == [1, 1]
+    assert type(member.model).__name__ == "HRNet"
+    assert path == annotations
+    people = sum(int(batch["mask"].sum()) for batch in crops(convention))
+    return {"dark/AP/gt_boxes": float(people)}
+
+  monkeypatch.setattr(grid, "evaluate_trained", evaluate)
+  found = scores.scores(str(tmp_path / "run"))
+  assert found["metrics"] == {"dark/AP": 3.0}
+  assert found["people"] == 3
+  assert "alignment=hrnet" in found["convention"]
