@@ -5,6 +5,7 @@ warping are left to tf.data (pipeline.py).
 """
 
 from collections.abc import Sequence
+from concurrent import futures
 
 import numpy as np
 
@@ -14,6 +15,12 @@ from darkjax.data import crop
 from darkjax.data.plan import Plan
 from darkjax.data.source import Source, damaged
 from darkjax.data.table import concatenate
+
+
+# Records that are read at the same time: enough to hide the latency of a
+# network disk. Reading one by one from several threads takes half the processor
+# time of `__getitems__`.
+_READERS = 16
 
 
 class StoredImages:
@@ -27,6 +34,7 @@ class StoredImages:
     )
     self._records = [source.serialized() for source in sources]
     self._folders = [source.builder.data_dir for source in sources]
+    self._readers = futures.ThreadPoolExecutor(_READERS, "darkjax-read")
 
   def add(self, plan: Plan) -> Plan:
     """Reads the records of a plan of B crops.
@@ -62,7 +70,9 @@ class StoredImages:
     for i, records in enumerate(self._records):
       mine = np.flatnonzero(source_index == i)
       try:
-        stored[mine] = records.__getitems__(record[mine].tolist())
+        stored[mine] = list(
+          self._readers.map(records.__getitem__, record[mine].tolist())
+        )
       except (OSError, RuntimeError, ValueError) as error:
         raise damaged(self._folders[i], error) from error
     return stored
