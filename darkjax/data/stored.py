@@ -16,7 +16,6 @@ from darkjax.data.plan import Plan
 from darkjax.data.source import Source, damaged
 from darkjax.data.table import concatenate
 
-
 # Records that are read at the same time: enough to hide the latency of a
 # network disk. Reading one by one from several threads takes half the processor
 # time of `__getitems__`.
