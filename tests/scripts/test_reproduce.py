@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -387,3 +388,38 @@ def test_a_trained_network_is_scored_on_its_validation_set(
   assert found["metrics"] == {"dark/AP": 3.0}
   assert found["people"] == 3
   assert "alignment=hrnet" in found["convention"]
+
+
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+def test_the_command_writes_tables_and_plots(tmp_path):
+  for cell in planned((1,), data=["synthetic"], seeds=2):
+    folder = tmp_path / "runs" / cell.name
+    folder.mkdir(parents=True)
+    result = MADE_UP[BIASED, cell.seed]
+    (folder / "cell.json").write_text(json.dumps(result))
+  page = tmp_path / "page.md"
+  page.write_text(
+    "<!-- reproduce synthetic small: begin -->\n"
+    "<!-- reproduce synthetic small: end -->\n"
+  )
+  arguments = (
+    "--data=synthetic",
+    f"--workdir={tmp_path / 'runs'}",
+    f"--report={page}",
+  )
+  done = subprocess.run(
+    [sys.executable, "scripts/reproduce.py", *arguments],
+    cwd=runs.ROOT,
+    env=os.environ | {"PYTHONPATH": str(runs.ROOT)},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  assert done.stdout == "synthetic, small: 2 networks\n"
+  # Means of the first two of three seeds.
+  assert "| no shift | 61.2 | 11.00 ± 1.41 |" in page.read_text()
+  # Table 3 lacks the unbiased half, and is drawn all the same.
+  pictures = [f"reproduce_synthetic_small_{n}.png" for n in (1, 2, 3, 8)]
+  assert sorted(p.name for p in tmp_path.glob("*.png")) == pictures
+  assert all(f"]({name})" in page.read_text() for name in pictures)
