@@ -32,7 +32,7 @@ from collections.abc import Sequence
 from absl import app, flags, logging
 from reproduction import plots, report, verdicts
 from reproduction.cells import FAMILIES
-from reproduction.runs import ROOT, Runner
+from reproduction.runs import ROOT, Runner, locked
 from reproduction.tables import DATA_TABLES, plan, tables
 
 # The rest of the recipe: cells.config_fields.
@@ -113,7 +113,8 @@ def run(workdir: pathlib.Path) -> None:
     draw_people(roots["synthetic"])
   runner = Runner(workdir, roots, flag.set, stop.is_set)
   planned = cells()
-  failed = runner.run_all(planned, flag.jobs)
+  with locked(workdir):
+    failed = runner.run_all(planned, flag.jobs)
   done = sum(runner.is_done(cell) for cell in planned)
   minutes = (time.monotonic() - start) / 60
   logging.info("%d of %d done; %.1f minutes", done, len(planned), minutes)

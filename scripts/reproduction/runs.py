@@ -7,6 +7,7 @@ than the steps since the last checkpoint.
 
 import contextlib
 import dataclasses
+import fcntl
 import json
 import logging
 import os
@@ -169,6 +170,7 @@ def _started(command, cores, output) -> Iterator[subprocess.Popen]:
     stderr=output,
     # A Ctrl-C is for this program, which passes it on as SIGTERM.
     start_new_session=True,
+    close_fds=False,  # that of `locked` stays open
   )
   os.sched_setaffinity(process.pid, cores)
   try:
@@ -177,6 +179,25 @@ def _started(command, cores, output) -> Iterator[subprocess.Popen]:
     process.kill()
     process.wait()
     raise
+
+
+@contextlib.contextmanager
+def locked(workdir: pathlib.Path) -> Iterator[None]:
+  """Keeps a folder for this program and the processes it starts.
+
+  Raises:
+    RuntimeError: another program has it, or left a process that still runs.
+  """
+  workdir.mkdir(parents=True, exist_ok=True)
+  with (workdir / "lock").open("w") as file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      raise RuntimeError(
+        f"{workdir} is in use: let the other program end, or end it"
+      ) from error
+    os.set_inheritable(file.fileno(), True)
+    yield
 
 
 def shares(jobs: int) -> list[set[int]]:

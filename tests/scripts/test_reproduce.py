@@ -1,5 +1,6 @@
 """The reproduction: what is planned, run, skipped, resumed, and reported."""
 
+import contextlib
 import dataclasses
 import importlib
 import json
@@ -217,6 +218,27 @@ def test_a_stop_ends_the_process_and_keeps_its_folder(tmp_path):
   parts = runs.read_lines(tmp_path / cells[0].name / "parts.jsonl")
   assert [part["kind"] for part in parts] == ["train"]
   assert not (tmp_path / cells[2].name).exists()
+
+
+def test_a_folder_is_kept_for_a_program_and_what_it_started(tmp_path):
+  sleep = "import time; time.sleep(60)"
+  with contextlib.ExitStack() as orphans:
+    with runs.locked(tmp_path), (tmp_path / "log").open("w") as log:
+      with (
+        pytest.raises(RuntimeError, match="is in use"),
+        runs.locked(tmp_path),
+      ):
+        pass
+      command = [sys.executable, "-c", sleep]
+      cores = os.sched_getaffinity(0)
+      process = runs._started(command, cores, log)
+      process = orphans.enter_context(process)
+      orphans.callback(process.wait)
+      orphans.callback(process.kill)
+    with pytest.raises(RuntimeError, match="is in use"), runs.locked(tmp_path):
+      pass
+  with runs.locked(tmp_path):
+    pass
 
 
 def test_jobs_share_the_cores():
