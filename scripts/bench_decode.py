@@ -1,0 +1,236 @@
+"""How long decoding takes, beside other ways of doing the same.
+
+  python scripts/bench_decode.py            # decoders
+  python scripts/bench_decode.py --network  # share of HRNet-W32's inference
+
+Prints one line of json per measurement, with machine and commit. All sides of
+a measurement take turns in one process; a figure is the median over the turns,
+a ratio the median of the ratios within a turn. Peers (decode_peers.py): the
+authors' loop, one OpenCV call for all maps, NumPy and torch.compile on windows
+around the maxima. `maximum` is no decoder but one bare jnp.max over each map:
+how long it takes to read the memory. Agreement is the largest distance in px to
+decode_heatmaps(border="official") over all keypoints.
+
+The network is measured with random weights, which take as long as trained ones.
+"""
+
+import functools
+import json
+import os
+import time
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import provenance
+from absl import app, flags
+
+from darkjax import (
+  convention,
+  decode_heatmaps,
+  inference,
+  models,
+  render_heatmaps,
+  skeletons,
+  startup,
+)
+
+# (people, keypoints, height, width), σ of the Gaussians and the kernel to it.
+SHAPES = (
+  ((32, 17, 64, 48), 2.0, 11),
+  ((32, 17, 64, 48), 3.0, 17),
+  ((32, 17, 32, 24), 1.0, 3),
+  ((32, 17, 32, 24), 2.0, 11),
+  ((8, 133, 96, 72), 3.0, 17),
+)
+SLOW = {"authors' loop"}  # take part in every tenth turn
+
+
+def main(argv) -> None:
+  """Measures what the flags say."""
+  del argv
+  startup.start()
+  flag = flags.FLAGS
+  if flag.network:
+    for batch_size in (8, 32):
+      measure_network(batch_size, flag.turns // 5)
+    return
+  for shape, sigma, blur_kernel in SHAPES:
+    measure_decoders(shape, sigma, blur_kernel, flag.turns)
+
+
+def measure_decoders(shape, sigma: float, blur_kernel: int, turns: int) -> None:
+  """Times every decoder on maps [N, K, H, W] with a Gaussian each."""
+  # Idle threads of the peers would spin on the cores that the next side needs.
+  os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+  os.environ.setdefault("OPENCV_THREAD_POOL_ACTIVE_WAIT_WORKER", "0")
+  os.environ.setdefault("OPENCV_THREAD_POOL_ACTIVE_WAIT_MAIN", "0")
+  import decode_peers  # needs torch and OpenCV, which --network does not
+
+  maps = draw(shape, sigma)
+  images = jnp.asarray(maps.transpose(0, 2, 3, 1))
+  ours = functools.partial(decode_heatmaps, blur_kernel=blur_kernel)
+  sides = {
+    "dark": lambda: jax.block_until_ready(ours(images)),
+    "dark, official border": lambda: jax.block_until_ready(
+      ours(images, border="official")
+    ),
+    "argmax": lambda: jax.block_until_ready(
+      decode_heatmaps(images, method="argmax")
+    ),
+    "maximum": functools.partial(_maximum, images),
+    "authors' loop": lambda: decode_peers.authors_loop(maps, blur_kernel),
+    "OpenCV batch": lambda: decode_peers.opencv_batch(maps, blur_kernel),
+    "NumPy windows": lambda: decode_peers.numpy_windows(maps, blur_kernel),
+    "torch.compile": _torch(decode_peers, maps, blur_kernel),
+  }
+  truth = np.asarray(sides["dark, official border"]().keypoints)
+  distances = {
+    name: float(np.abs(points(side()) - truth).max())
+    for name, side in sides.items()
+    if name != "maximum"
+  }
+  times = take_turns(sides, turns)
+  for name, seconds in times.items():
+    show(
+      shape=shape,
+      blur_kernel=blur_kernel,
+      side=name,
+      milliseconds=1e3 * float(np.nanmedian(seconds)),
+      dark_is_quicker_by=ratio(seconds, times["dark"]),
+      maxima=ratio(seconds, times["maximum"]),
+      distance=distances.get(name),
+    )
+
+
+@jax.jit
+def _max_of_maps(images):
+  return images.max((1, 2))
+
+
+def _maximum(images):
+  return jax.block_until_ready(_max_of_maps(images))
+
+
+def _torch(decode_peers, maps, blur_kernel):
+  import torch
+
+  tensor = torch.from_numpy(maps)
+  decode = torch.compile(decode_peers.torch_windows(blur_kernel))
+
+  def run():
+    with torch.inference_mode():
+      return decode(tensor)
+
+  return run
+
+
+def draw(shape, sigma: float) -> np.ndarray:
+  """Heatmaps [N, K, H, W] float32 of random points, with a little noise."""
+  num_people, num_keypoints, height, width = shape
+  rng = np.random.default_rng(0)
+  points = rng.uniform(
+    [0, 0], [width - 1, height - 1], (num_people, num_keypoints, 2)
+  )
+  maps = np.asarray(render_heatmaps(points, size=(height, width), sigma=sigma))
+  maps = maps + rng.uniform(0, 0.01, maps.shape)
+  return np.ascontiguousarray(maps.transpose(0, 3, 1, 2), np.float32)
+
+
+def points(decoded) -> np.ndarray:
+  """Keypoints of any side as an array."""
+  return np.asarray(getattr(decoded, "keypoints", decoded))
+
+
+def take_turns(
+  sides: dict[str, Callable[[], object]], turns: int
+) -> dict[str, np.ndarray]:
+  """Seconds [turns] of every side; nan in the turns it sat out."""
+  for side in sides.values():
+    side()  # compiles
+  times = {name: np.full(turns, np.nan) for name in sides}
+  for turn in range(turns):
+    for name, side in sides.items():
+      if name not in SLOW or turn % 10 == 0:
+        side()  # so that the caches and threads of the last side are gone
+        start = time.perf_counter()
+        side()
+        times[name][turn] = time.perf_counter() - start
+  return times
+
+
+def ratio(one: np.ndarray, other: np.ndarray) -> float:
+  """Median of one / other over the turns that both took part in."""
+  return round(float(np.nanmedian(one / other)), 4)
+
+
+def measure_network(batch_size: int, turns: int) -> None:
+  """Times HRNet-W32 at 128×96 from crops to keypoints, by decoder."""
+  model = models.create_model("hrnet_w32")
+  settings = convention.Convention(
+    skeleton=skeletons.COCO,
+    crop_size=(128, 96),
+    heatmap_size=(32, 24),
+    alignment="hrnet",
+    padding=1.25,
+    sigma=1.0,
+    quantize="none",
+    truncate=None,
+    blur_kernel=3,
+    flip_shift=1,
+    channel_order="rgb",
+  )
+  crops = np.zeros((batch_size, 128, 96, 3), np.uint8)
+  variables = jax.jit(model.lazy_init)(
+    jax.random.key(0), jax.ShapeDtypeStruct(crops.shape, jnp.float32)
+  )
+  image_from_heatmap = jnp.tile(jnp.eye(2, 3), (batch_size, 1, 1))
+
+  def side(method):
+    @jax.jit
+    def infer(variables, crops):
+      heatmaps = inference.predict_heatmaps(
+        model, variables, crops, convention=settings, flip_test=False
+      )
+      return inference.locate(
+        heatmaps, image_from_heatmap, convention=settings, method=method
+      )
+
+    return lambda: jax.block_until_ready(infer(variables, crops))
+
+  sides = {name: side(name) for name in ("argmax", "dark")}
+  times = take_turns(sides, turns)
+  maps = jnp.asarray(draw((batch_size, 17, 32, 24), 1.0).transpose(0, 2, 3, 1))
+  alone = take_turns(
+    {
+      name: functools.partial(_decode_alone, maps, name, settings.blur_kernel)
+      for name in sides
+    },
+    10 * turns,
+  )
+  extra = np.median(alone["dark"]) - np.median(alone["argmax"])
+  show(
+    network="hrnet_w32 128x96",
+    batch_size=batch_size,
+    images_per_second=batch_size / float(np.median(times["dark"])),
+    dark_over_argmax=ratio(times["dark"], times["argmax"]),
+    alone_share=float(extra / np.median(times["argmax"])),
+  )
+
+
+def _decode_alone(maps, method, blur_kernel):
+  decoded = decode_heatmaps(maps, method=method, blur_kernel=blur_kernel)
+  return jax.block_until_ready(decoded)
+
+
+def show(**measurement) -> None:
+  """Prints a measurement and where it comes from."""
+  origin = {"machine": provenance.machine(), "commit": provenance.commit()}
+  print(json.dumps(measurement | origin), flush=True)
+
+
+if __name__ == "__main__":
+  flags.DEFINE_bool("network", False, "Measure inside HRNet-W32's inference.")
+  flags.DEFINE_integer("turns", 100, "How often each side is timed.")
+  app.run(main)

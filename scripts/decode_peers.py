@@ -1,0 +1,171 @@
+"""DARK decoding as it is done elsewhere, for bench_decode.py to time.
+
+Written from the published algorithm (arXiv:1910.06278, section 3.1), each as
+quick as its packages allow. All take [N, K, H, W] float32 heatmaps and give
+[N, K, 2] (x, y) in heatmap pixels; a point less than two pixels from the border
+stays where the maximum is, as in the authors' code.
+"""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import torch
+
+from darkjax.heatmaps import blur
+
+SMALLEST = 1e-10  # below, the authors clip before the logarithm
+STENCIL = 2  # px, reach of the derivatives
+
+
+def authors_loop(heatmaps: np.ndarray, blur_kernel: int) -> np.ndarray:
+  """The authors' way: a Python loop over maps, each blurred by OpenCV."""
+  num_people, num_keypoints, height, width = heatmaps.shape
+  pad = (blur_kernel - 1) // 2
+  points = _maxima(heatmaps).astype(np.float64)
+  for n in range(num_people):
+    for k in range(num_keypoints):
+      heatmap = heatmaps[n, k]
+      padded = np.zeros((height + 2 * pad, width + 2 * pad))
+      padded[pad:-pad, pad:-pad] = heatmap
+      padded = cv2.GaussianBlur(padded, (blur_kernel, blur_kernel), 0)
+      smooth = padded[pad:-pad, pad:-pad]
+      smooth = smooth * (heatmap.max() / smooth.max())
+      logs = np.log(np.maximum(smooth, SMALLEST))
+      x, y = points[n, k].astype(int)
+      if _inside(x, y, height, width):
+        gradient, hessian = _derivatives(
+          logs[y - STENCIL : y + STENCIL + 1, x - STENCIL : x + STENCIL + 1]
+        )
+        points[n, k] -= np.linalg.inv(hessian) @ gradient
+  return points
+
+
+def opencv_batch(heatmaps: np.ndarray, blur_kernel: int) -> np.ndarray:
+  """All maps stacked into one tall picture, blurred by one call of OpenCV."""
+  num_people, num_keypoints, height, width = heatmaps.shape
+  pad = (blur_kernel - 1) // 2
+  tall = np.zeros((num_people * num_keypoints, height + pad, width), np.float32)
+  tall[:, :height] = heatmaps.reshape(-1, height, width)
+  smooth = cv2.GaussianBlur(
+    tall.reshape(-1, width),
+    (blur_kernel, blur_kernel),
+    0,
+    borderType=cv2.BORDER_CONSTANT,
+  )
+  maxima = _maxima(heatmaps).reshape(-1, 2)
+  rows, columns = _stencils(maxima, height, width)
+  maps = np.arange(len(maxima))[:, None, None]
+  window = smooth.reshape(tall.shape)[maps, rows, columns]
+  logs = np.log(np.maximum(window, SMALLEST))
+  points = _moved(maxima, logs, height, width)
+  return points.reshape(num_people, num_keypoints, 2)
+
+
+def numpy_windows(heatmaps: np.ndarray, blur_kernel: int) -> np.ndarray:
+  """Blurs only the window around each maximum, by two small products."""
+  num_people, num_keypoints, height, width = heatmaps.shape
+  maxima = _maxima(heatmaps).reshape(-1, 2)
+  band = _band(blur_kernel)
+  reach = np.arange(band.shape[1]) - band.shape[1] // 2
+  rows, columns = maxima[:, 1, None] + reach, maxima[:, 0, None] + reach
+  inside_y = (rows >= 0) & (rows < height)
+  inside_x = (columns >= 0) & (columns < width)
+  rows, columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
+  maps = heatmaps.reshape(-1, height, width)
+  window = maps[
+    np.arange(len(maps))[:, None, None], rows[:, :, None], columns[:, None]
+  ]
+  window = window * (inside_y[:, :, None] & inside_x[:, None])
+  logs = np.log(np.maximum(band @ window @ band.T, SMALLEST))
+  points = _moved(maxima, logs, height, width)
+  return points.reshape(num_people, num_keypoints, 2)
+
+
+def torch_windows(
+  blur_kernel: int,
+) -> Callable[[torch.Tensor], torch.Tensor]:
+  """The same in PyTorch, for torch.compile."""
+  band = torch.from_numpy(_band(blur_kernel))
+  size = band.shape[1]
+  reach = torch.arange(size) - size // 2
+
+  def decode(heatmaps: torch.Tensor) -> torch.Tensor:
+    num_people, num_keypoints, height, width = heatmaps.shape
+    flat = heatmaps.reshape(-1, height * width)
+    place = flat.argmax(1)
+    x, y = place % width, place // width
+    rows, columns = y[:, None] + reach, x[:, None] + reach
+    inside_y = (rows >= 0) & (rows < height)
+    inside_x = (columns >= 0) & (columns < width)
+    rows = rows.clamp(0, height - 1)
+    columns = columns.clamp(0, width - 1)
+    index = (rows[:, :, None] * width + columns[:, None]).reshape(len(flat), -1)
+    window = flat.gather(1, index).reshape(-1, size, size)
+    window = window * (inside_y[:, :, None] & inside_x[:, None])
+    logs = (band @ window @ band.T).clamp_min(SMALLEST).log()
+    step_x, step_y = _newton(logs)
+    ok = (x > 1) & (x < width - 2) & (y > 1) & (y < height - 2)
+    points = torch.stack(
+      [x + torch.where(ok, step_x, 0.0), y + torch.where(ok, step_y, 0.0)], -1
+    )
+    return points.reshape(num_people, num_keypoints, 2)
+
+  return decode
+
+
+def _maxima(heatmaps):
+  """[..., 2] integer (x, y) of the first maxima."""
+  *leading, height, width = heatmaps.shape
+  place = heatmaps.reshape(*leading, height * width).argmax(-1)
+  return np.stack([place % width, place // width], -1)
+
+
+def _band(blur_kernel):
+  """[5, k + 4] float32: a window's rows to the blurred rows of the stencil."""
+  taps = blur.gaussian_taps(blur_kernel).astype(np.float32)
+  rows = 2 * STENCIL + 1
+  band = np.zeros((rows, len(taps) + rows - 1), np.float32)
+  for row in range(rows):
+    band[row, row : row + len(taps)] = taps
+  return band
+
+
+def _inside(x, y, height, width):
+  return (1 < x) & (x < width - 2) & (1 < y) & (y < height - 2)
+
+
+def _stencils(maxima, height, width):
+  """Rows [M, 5, 1] and columns [M, 1, 5] around the maxima, in the map."""
+  reach = np.arange(-STENCIL, STENCIL + 1)
+  rows = (maxima[:, 1, None] + reach).clip(0, height - 1)
+  columns = (maxima[:, 0, None] + reach).clip(0, width - 1)
+  return rows[:, :, None], columns[:, None]
+
+
+def _moved(maxima, logs, height, width):
+  """Maxima [M, 2] with the Taylor step of logs [M, 5, 5] where it is taken."""
+  inside = _inside(maxima[:, 0], maxima[:, 1], height, width)
+  step = np.where(inside[:, None], np.stack(_newton(logs), -1), 0.0)
+  return maxima + step
+
+
+def _newton(logs):
+  """The step (x, y) of Eq. 6 from the logs [..., 5, 5] around a maximum."""
+  (dx, dy), ((dxx, dxy), (_, dyy)) = _derivatives(logs)
+  determinant = dxx * dyy - dxy * dxy
+  x = -(dyy * dx - dxy * dy) / determinant
+  y = -(dxx * dy - dxy * dx) / determinant
+  return x, y
+
+
+def _derivatives(logs):
+  """Gradient and Hessian as the authors difference logs [..., 5, 5]."""
+  dx = 0.5 * (logs[..., 2, 3] - logs[..., 2, 1])
+  dy = 0.5 * (logs[..., 3, 2] - logs[..., 1, 2])
+  dxx = 0.25 * (logs[..., 2, 4] - 2 * logs[..., 2, 2] + logs[..., 2, 0])
+  dyy = 0.25 * (logs[..., 4, 2] - 2 * logs[..., 2, 2] + logs[..., 0, 2])
+  dxy = 0.25 * (
+    logs[..., 3, 3] - logs[..., 1, 3] - logs[..., 3, 1] + logs[..., 1, 1]
+  )
+  return (dx, dy), ((dxx, dxy), (dxy, dyy))
