@@ -71,6 +71,11 @@ def get_config() -> ml_collections.ConfigDict:
   config.data.max_skipped = 0.01  # share of a data set's images, else an error
   # Folder for the prepared records; "" for the user's cache folder.
   config.data.cache = ""
+  # Where crops come from: image files, read and cut by tf.data on the host, or
+  # canvases that lie in the devices' memory and are cut inside the step.
+  config.data.source = "tf"  # tf | resident
+  # Folder of the canvases, which python -m darkjax.data.pack writes.
+  config.data.pack = ""
 
   config.augmentation = ml_collections.ConfigDict()
   config.augmentation.half_body_probability = 0.3

@@ -21,15 +21,16 @@ def check_labels(step: int, batch: dict[str, np.ndarray]) -> None:
 
   Args:
     step: that the batch is for.
-    batch: see data/schema.py.
+    batch: see data/schema.py; images that the step cuts are bytes.
 
   Raises:
     ValueError: names the annotations, or the type of images that are no bytes.
   """
-  if batch["image"].dtype != np.uint8:
+  images = batch.get("image")
+  if images is not None and images.dtype != np.uint8:
     raise ValueError(
-      f"step {step}: images are uint8 (0..255), got {batch['image'].dtype}; "
-      "the step normalises them"
+      f"step {step}: images are uint8 (0..255), got {images.dtype}; the step "
+      "normalises them"
     )
   finite = np.isfinite(batch["keypoints_heatmap"]).all(-1)
   wrong = ~finite & (batch["visibility"] > 0)

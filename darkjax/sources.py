@@ -10,17 +10,11 @@ import ml_collections
 import numpy as np
 
 from darkjax import convention as convention_lib
-from darkjax import distributed, evaluate
-from darkjax.data import (
-  augment,
-  coco,
-  detections,
-  faults,
-  pipeline,
-  source,
-  steps,
-)
+from darkjax import evaluate
+from darkjax.data.plan import DataSet
 from darkjax.scoring import Evaluation
+
+Batches = Iterator[dict[str, np.ndarray]]
 
 
 class Sources(NamedTuple):
@@ -33,13 +27,15 @@ class Sources(NamedTuple):
       picture of some of its people.
     steps_per_epoch: steps that show every person once.
     labels_digests: of the label files, for `guards.check_same_labels`.
+    pages: what the step cuts images from, where the batches bring none.
   """
 
   convention: convention_lib.Convention
-  batches: Callable[[int], Iterator[dict[str, np.ndarray]]]
+  batches: Callable[[int], Batches]
   evaluate: Callable[[Any, Any], Evaluation]
   steps_per_epoch: int
   labels_digests: list[str]
+  pages: jax.Array | None = None
 
 
 def from_config(config: ml_collections.ConfigDict) -> Sources:
@@ -50,78 +46,44 @@ def from_config(config: ml_collections.ConfigDict) -> Sources:
 
   Returns:
     The sources; each process of a run reads its own share.
+
+  Raises:
+    ValueError: an unknown `config.data.source`; and see the two modules.
   """
-  train = [_load(config, paths) for paths in config.data.train]
-  val = _validation(config)
-  convention = convention_lib.from_config(
-    config.convention, skeleton=train[0].skeleton
-  )
-  share = distributed.split_training(config.train)
-  return Sources(
-    convention,
-    functools.partial(_batches, config, convention, train, share.of_process),
-    functools.partial(_evaluate, config, convention, val),
-    steps.steps_per_epoch(train, global_batch_size=config.train.batch_size),
-    [source.labels_digest for source in (*train, val)],
-  )
+  kind, packs = config.data.source, config.data.pack
+  if kind == "tf":
+    from darkjax import tf_sources  # TensorFlow
+
+    return tf_sources.from_config(config)
+  if kind == "resident":
+    from darkjax import resident_sources
+
+    return resident_sources.from_config(config, packs)
+  raise ValueError(f"unknown data.source {kind!r}; known: tf, resident")
 
 
-def _load(config, paths) -> source.Source:
-  """Prepares a pair of json and image folder, named from the data's root."""
-  annotations, images = _paths(config, paths)
-  return coco.load(
-    annotations,
-    images,
-    cache_dir=config.data.cache,
-    tolerance=_tolerance(config),
-  )
+def scorer(
+  config: ml_collections.ConfigDict,
+  convention: convention_lib.Convention,
+  val: DataSet,
+  batches: Callable[[int], Batches],
+) -> Callable[[Any, Any], Evaluation]:
+  """`Sources.evaluate` for a validation set.
+
+  Args:
+    config: says how to evaluate.
+    convention: of the crops.
+    val: the validation set.
+    batches: batch size of this process -> its batches of all people.
+  """
+  return functools.partial(_evaluate, config, convention, val, batches)
 
 
-def _tolerance(config) -> faults.Tolerance:
-  return faults.Tolerance(config.data.on_error, config.data.max_skipped)
-
-
-def _paths(config, paths) -> tuple[pathlib.Path, ...]:
-  return tuple(pathlib.Path(config.data.root) / path for path in paths)
-
-
-def _validation(config) -> source.Source:
-  """The people to evaluate, or the detected boxes."""
-  boxes = config.evaluate.boxes
-  return detections.load(
-    *_paths(config, config.data.val),
-    boxes if boxes == "gt" else pathlib.Path(config.data.root) / boxes,
-    score_threshold=config.evaluate.box_threshold,
-    cache_dir=config.data.cache,
-    tolerance=_tolerance(config),
-  )
-
-
-def _batches(config, convention, train, batch_size, start_step):
-  return pipeline.train_batches(
-    train,
-    convention,
-    augment.from_config(config.augmentation),
-    batch_size=batch_size,
-    seed=config.seed,
-    start_step=start_step,
-    process_index=jax.process_index(),
-    process_count=jax.process_count(),
-  )
-
-
-def _evaluate(config, convention, val, model, variables) -> Evaluation:
-  batches = pipeline.eval_batches(
-    val,
-    convention,
-    batch_size=-(-config.evaluate.batch_size // jax.process_count()),
-    process_index=jax.process_index(),
-    process_count=jax.process_count(),
-  )
+def _evaluate(config, convention, val, batches, model, variables):
   people = evaluate.predict(
     model,
     variables,
-    batches,
+    batches(-(-config.evaluate.batch_size // jax.process_count())),
     convention,
     methods=config.evaluate.methods,
     flip_test=config.evaluate.flip_test,
@@ -134,9 +96,9 @@ def _evaluate(config, convention, val, model, variables) -> Evaluation:
     box_source=val.box_source,
     nms=config.evaluate.nms,
   )
+  if jax.process_index() > 0:
+    return Evaluation(metrics)
+  images = pathlib.Path(config.data.root) / config.data.val[1]
   return Evaluation(
-    metrics,
-    evaluate.picture(people, convention, *_paths(config, config.data.val))
-    if jax.process_index() == 0
-    else None,
+    metrics, evaluate.picture(people, convention, val.annotations, images)
   )

@@ -25,8 +25,10 @@ from darkjax import (
   models,
   optim,
   resume,
+  sources,
   startup,
   stopping,
+  warp,
 )
 from darkjax import convention as convention_lib
 from darkjax.data import schema
@@ -56,6 +58,12 @@ def shard(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
   }
 
 
+def _cut_and_step(state, batch, pages, *, convention, **settings):
+  """`train_step`, after cutting the images that the batch does not bring."""
+  batch = warp.with_images(batch, pages, crop_size=convention.crop_size)
+  return train_step(state, batch, convention=convention, **settings)
+
+
 def train(
   config: ml_collections.ConfigDict,
   workdir: str,
@@ -74,8 +82,6 @@ def train(
   Returns:
     The metrics of the evaluation after the last step.
   """
-  from darkjax import sources  # TensorFlow
-
   named = sources.from_config(config)
   guards.check_same_labels(
     workdir, named.labels_digests, writes=jax.process_index() == 0
@@ -88,6 +94,7 @@ def train(
     evaluate=named.evaluate,
     profile=profile,
     steps_per_epoch=named.steps_per_epoch,
+    pages=named.pages,
     stop=stop,
   )
 
@@ -100,6 +107,7 @@ def fit(
   batches: Callable[[int], Iterator[dict[str, np.ndarray]]],
   evaluate: Callable[[Any, Any], Evaluation],
   steps_per_epoch: int,
+  pages: jax.Array | None = None,
   profile: bool = False,
   stop: stopping.Stop | None = None,
 ) -> dict[str, float]:
@@ -112,6 +120,8 @@ def fit(
     batches: first step -> this process's batches from that step on.
     evaluate: (model, variables) -> `Evaluation`.
     steps_per_epoch: steps that `config.train`'s epochs are made of.
+    pages: what the step cuts images from, see placement.py, where the batches
+      bring none.
     profile: write a trace of a few steps into the workdir.
     stop: ends the run early: after a step, or in an evaluation, which is then
       the first thing done when the run continues.
@@ -137,7 +147,7 @@ def fit(
   metadata = checkpoint.Metadata(convention, model_fields, config.to_dict())
   step = map_step(
     functools.partial(
-      train_step,
+      _cut_and_step,
       model=model,
       optimizer=optimizer,
       convention=convention,
@@ -162,12 +172,14 @@ def fit(
       config,
       workdir,
       state,
-      step,
+      lambda state, batch: step(state, shard(batch), pages),
       batches,
       schedule=optim.learning_rate_schedule(config.optimizer, **sizes),
       steps_per_epoch=steps_per_epoch,
       evaluate=lambda variables: evaluate(model, variables),
-      targets=functools.partial(targets_sheet, convention=convention),
+      targets=lambda batch: targets_sheet(
+        warp.on_host(batch, pages, crop_size=convention.crop_size), convention
+      ),
       profile=profile,
       save=functools.partial(resume.save, checkpoints, metadata),
       stop=stop or stopping.Stop(),
@@ -216,7 +228,7 @@ def _loop(
     guards.check_labels(step, batch)
     if step == first + 1:
       report.picture(step, "train/targets", targets(batch))
-    state, values = step_fn(state, shard(batch))
+    state, values = step_fn(state, batch)
     trace.after(step, values)
     guards.check_finite(previous)
     previous = (step, values, batch)

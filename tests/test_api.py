@@ -36,8 +36,8 @@ LEVELS = [
   },
   {"heatmaps", "losses", "metrics", "models", "data", "optim", "checkpoint"},
   {"inference", "viz", "tiles", "figures", "boxes", "smoothing", "people"},
-  {"step", "guards", "scoring", "results", "frames", "pose", "ensemble"}
-  | {"graph", "simplify", "onnx_graph", "backends"},
+{"step", "guards", "scoring", "results", "frames", "pose", "ensemble"}
+  | {"graph", "simplify", "onnx_graph", "backends", "warp", "placement"},
   {"curves", "trace", "overlays", "sidecar", "resume"},
   {
     "collect",
@@ -47,6 +47,8 @@ LEVELS = [
     "predict",
     "report",
     "sources",
+    "tf_sources",
+    "resident_sources",
     "export",
   },
   {"train"},

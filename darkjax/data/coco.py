@@ -11,7 +11,6 @@ the records and left out by `Source.people`.
 
 import contextlib
 import dataclasses
-import fcntl
 import functools
 import hashlib
 import io
@@ -28,8 +27,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from darkjax import cache, disk, skeletons
-from darkjax.data import faults, source
+from darkjax.data import digests, faults, source
 from darkjax.data.coco_json import Annotations, hint, read_annotations
+from darkjax.data.lock import locked
 from darkjax.data.source import Source
 from darkjax.data.table import People
 
@@ -172,7 +172,7 @@ def load(
   name = _fingerprint(digest, images.absolute(), *options)
   folder = pathlib.Path(cache_dir or cache.directory()).absolute()
   path = folder / CocoKeypoints.name / name / str(CocoKeypoints.VERSION)
-  with disk.named_if_full(folder), _locked(folder / f"{name}.lock"):
+  with disk.named_if_full(folder), locked(folder / f"{name}.lock"):
     if not path.is_dir():
       parsed = read_annotations(
         annotations, category=category, keep_empty_images=keep_empty_images
@@ -204,22 +204,13 @@ def _digest(annotations: pathlib.Path) -> str:
       f"no annotation file {annotations}; give the path of a COCO-format "
       "keypoint json"
     )
-  return source.digest(annotations)
+  return digests.digest(annotations)
 
 
 def _fingerprint(*parts) -> str:
   """Names the content of a json, its images and the options; 16 hex digits."""
   texts = [str(part) for part in (*parts, CocoKeypoints.VERSION)]
   return hashlib.sha256(repr(texts).encode()).hexdigest()[:16]
-
-
-@contextlib.contextmanager
-def _locked(path: pathlib.Path) -> Iterator[None]:
-  """Lets one process at a time prepare; the others then find it done."""
-  path.parent.mkdir(parents=True, exist_ok=True)
-  with path.open("w") as file:
-    fcntl.flock(file, fcntl.LOCK_EX)
-    yield
 
 
 def _check_not_empty(annotations: Annotations) -> None:

@@ -35,6 +35,13 @@ BATCH = {
   "box_area": Field((), np.float32, "of the padded box, image px²"),
 }
 
+# In place of `image`, where the step cuts it: see resident.py, darkjax.warp.
+CANVAS = {
+  "first_page": Field((), np.int32, "where the person's canvas begins"),
+  "canvas_size": Field((2,), np.int32, "(height, width), px"),
+  "canvas_from_crop": Field((2, 3), np.float32, "affine, px"),
+}
+
 # What the jitted steps take; the rest stays on the host.
 DEVICE_FIELDS = (
   "image",
@@ -47,7 +54,9 @@ DEVICE_FIELDS = (
 
 def to_device_fields(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
   """The part of a batch that travels to the device."""
-  return {name: batch[name] for name in DEVICE_FIELDS}
+  image = ("image",) if "image" in batch else tuple(CANVAS)
+  rest = tuple(name for name in DEVICE_FIELDS if name != "image")
+  return {name: batch[name] for name in (*image, *rest)}
 
 
 def check(batch: Mapping[str, np.ndarray], convention: Convention) -> None:

@@ -6,7 +6,6 @@ table holds everything about the people except pixels (about 300 bytes each with
 """
 
 import dataclasses
-import hashlib
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from darkjax import skeletons
+from darkjax.data import digests
 from darkjax.data.table import GT_BOXES, Images, People, Table, concatenate
 
 SPLIT = "images"
@@ -33,7 +33,7 @@ class Source:
     people: the trainable people (see `People.trainable`), or the detected
       boxes, without any keypoint labelled.
     box_source: where the boxes come from: "gt_boxes" | "detections".
-    labels_digest: `digest` of the json that the records were made from.
+    labels_digest: `digests.digest` of the json that the records were made from.
   """
 
   annotations: pathlib.Path
@@ -59,14 +59,7 @@ class Source:
     Raises:
       ValueError: it was edited, or is gone, since the records were opened.
     """
-    if not self.annotations.is_file() or (
-      digest(self.annotations) != self.labels_digest
-    ):
-      raise ValueError(
-        f"{self.annotations} was edited or removed since this run began; "
-        "metrics would compare with other labels than were read. Put the file "
-        "back, or start again, which prepares the new one"
-      )
+    digests.check_labels(self.annotations, self.labels_digest)
 
   def serialized(self) -> Sequence[bytes]:
     """The records as they are stored, by position; for `image_bytes`."""
@@ -97,12 +90,6 @@ def _raw_dataset(records: Sequence[bytes]) -> tf.data.Dataset:
   return tf.data.Dataset.from_generator(
     generate, output_signature=tf.TensorSpec((), tf.string)
   )
-
-
-def digest(path: pathlib.Path) -> str:
-  """SHA-256 of a file's content, hexadecimal."""
-  with path.open("rb") as file:
-    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def open_records(

@@ -1,0 +1,107 @@
+"""Canvases: what a person's crops can show, cut out of the image once.
+
+A canvas is a part of an image, [h, w, 3] uint8, with the image's own pixels or
+shrunk, never enlarged. Those of a data set have many sizes and follow one
+another in pages of `PAGE` pixels: each begins a page and fills its pixels row
+by row. A page and a place in it stay below 2³¹ where a data set has more bytes,
+and a device then needs one array, whatever the sizes.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from darkjax import geometry
+
+PAGE = 1024  # pixels
+PAGE_BYTES = 3 * PAGE
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Layout:
+  """Where the canvases of N people lie, in their images and in the pages.
+
+  Attributes:
+    window: [N, 4] int32 (y, x, height, width), the part shown, image px.
+    size: [N, 2] int32 (height, width), canvas px.
+    first_page: [N] int32.
+    checksum: [N] uint32, CRC-32 of each canvas; 0 before it is written.
+  """
+
+  window: np.ndarray
+  size: np.ndarray
+  first_page: np.ndarray
+  checksum: np.ndarray
+
+  @property
+  def pages(self) -> np.ndarray:
+    """[N] int64, how many pages each canvas takes."""
+    return pages_of(self.size)
+
+  def rows(self, index: np.ndarray) -> "Layout":
+    """The canvases at `index` (positions or a mask)."""
+    return Layout(**{name: array[index] for name, array in vars(self).items()})
+
+  def canvas_from_image(self) -> np.ndarray:
+    """[N, 2, 3] float64, px: the edges of window and canvas correspond."""
+    factor = self.size[:, ::-1] / self.window[:, :1:-1]
+    offset = (0.5 - self.window[:, 1::-1]) * factor - 0.5
+    matrix = np.zeros((len(factor), 2, 3))
+    matrix[:, (0, 1), (0, 1)] = factor
+    matrix[:, :, 2] = offset
+    return matrix
+
+  def covers(self, bounds: np.ndarray, image_size: np.ndarray) -> np.ndarray:
+    """Whether crops within some bounds read nothing but canvas and outside.
+
+    Args:
+      bounds: [N, 4] (left, top, right, bottom), image px, see `reach.bounds`.
+      image_size: [N, 2] (height, width), px.
+
+    Returns:
+      [N] bool.
+    """
+    to_canvas = self.canvas_from_image()
+    corners = bounds.reshape(-1, 2, 2)  # left top, right bottom
+    low, high = np.moveaxis(geometry.apply_affine(to_canvas, corners), 1, 0)
+    first = self.window[:, 1::-1]
+    end = first + self.window[:, :1:-1]
+    # Where the canvas ends with the image, crops are black in both.
+    low_held = (low >= 0) | (first == 0)
+    high_held = (high <= self.size[:, ::-1] - 1) | (end == image_size[:, ::-1])
+    return (low_held & high_held).all(-1)
+
+
+def pages_of(size: np.ndarray) -> np.ndarray:
+  """[...] int64 pages that canvases of size [..., 2] take."""
+  return -(-size.astype(np.int64).prod(-1) // PAGE)
+
+
+def lay_out(
+  bounds: np.ndarray, image_size: np.ndarray, shrink: np.ndarray
+) -> Layout:
+  """Canvases for all that crops can show.
+
+  Args:
+    bounds: [N, 4] (left, top, right, bottom), image px, see `reach.bounds`.
+    image_size: [N, 2] (height, width), px.
+    shrink: [N] canvas px per image px, at most 1; the canvas has this
+      resolution or, for whole pixels, a little more.
+
+  Returns:
+    The layout, one canvas after the other.
+  """
+  # Neighbours that are blended in lie up to a canvas pixel further out.
+  margin = np.ceil(1 / shrink)[:, None] + 1
+  last = image_size[:, ::-1] - 1
+  first = np.clip(np.floor(bounds[:, :2]) - margin, 0, last)
+  end = np.clip(np.ceil(bounds[:, 2:]) + margin, 0, last) + 1
+  window_size = (end - first)[:, ::-1]
+  size = np.ceil(window_size * shrink[:, None]).astype(np.int32)
+  ends = np.cumsum(pages_of(size))
+  return Layout(
+    window=np.concatenate([first[:, ::-1], window_size], -1).astype(np.int32),
+    size=size,
+    first_page=(ends - pages_of(size)).astype(np.int32),
+    checksum=np.zeros(len(size), np.uint32),
+  )
