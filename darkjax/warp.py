@@ -56,9 +56,9 @@ def warp(
 def _look_up(pages, first_page, size, x, y) -> jax.Array:
   """Pixels [..., 3] float32 of a canvas at whole coordinates; 0 outside."""
   height, width = size
+  x, y = x.astype(jnp.int32), y.astype(jnp.int32)
   inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-  place = y.astype(jnp.int32) * width + x.astype(jnp.int32)
-  place = jnp.where(inside, place, 0)
+  place = jnp.where(inside, y * width + x, 0)
   page, pixel = first_page + place // pages.shape[1], place % pages.shape[1]
   # Checked above; XLA need not.
   found = pages.at[page, pixel].get(mode="promise_in_bounds")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from darkjax import geometry
 from darkjax.data import augment
 from darkjax.data.augment import Augmentation
 from darkjax.data.plan import Planner
@@ -25,25 +26,23 @@ def bounds(planner: Planner, augmentation: Augmentation) -> np.ndarray:
     that a crop may ask for, also where there is no image.
   """
   center, scale = planner.center, planner.scale
-  boxes = _around(center, scale, augmentation)
+  boxes = _around(center, scale, planner, augmentation)
   for i, center, scale in _half_bodies(planner, augmentation):
-    half = _around(center, scale, augmentation)
+    half = _around(center, scale, planner, augmentation)
     boxes[i, :2] = np.minimum(boxes[i, :2], half[:2])
     boxes[i, 2:] = np.maximum(boxes[i, 2:], half[2:])
   return boxes
 
 
-def _around(center, scale, augmentation: Augmentation) -> np.ndarray:
-  """[..., 4] around a box that is enlarged and turned as far as it may be."""
+def _around(center, scale, planner, augmentation) -> np.ndarray:
+  """[..., 4] around a crop that is enlarged and turned as far as it may be."""
+  convention = planner.convention
   widest = augment.at_least(scale * (1 + augmentation.scale_factor))
-  width, height = np.moveaxis(widest / 2, -1, 0)
-  extent = np.stack(
-    [
-      _turned(width, height, augmentation),
-      _turned(height, width, augmentation),
-    ],
-    -1,
-  )
+  image_from_crop = geometry.invert(convention.crop_from_image(center, widest))
+  last = np.array(convention.crop_size[::-1], np.float64) - 1
+  corners = geometry.apply_affine(image_from_crop, np.stack([0 * last, last]))
+  extent = np.abs(corners - center[..., None, :]).max(-2)
+  extent = _turned(extent, extent[..., ::-1], augmentation)
   return np.concatenate([center - extent, center + extent], -1)
 
 
