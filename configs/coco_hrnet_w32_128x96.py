@@ -74,7 +74,7 @@ def get_config() -> ml_collections.ConfigDict:
   # Where crops come from: image files, read and cut by tf.data on the host, or
   # canvases that lie in the devices' memory and are cut inside the step.
   config.data.source = "tf"  # tf | resident
-  # Folder of the canvases, which python -m darkjax.data.pack writes.
+  # Folder of the canvases, which data/pack.py writes.
   config.data.pack = ""
 
   config.augmentation = ml_collections.ConfigDict()

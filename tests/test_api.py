@@ -36,7 +36,7 @@ LEVELS = [
   },
   {"heatmaps", "losses", "metrics", "models", "data", "optim", "checkpoint"},
   {"inference", "viz", "tiles", "figures", "boxes", "smoothing", "people"},
-{"step", "guards", "scoring", "results", "frames", "pose", "ensemble"}
+  {"step", "guards", "scoring", "results", "frames", "pose", "ensemble"}
   | {"graph", "simplify", "onnx_graph", "backends", "warp", "placement"},
   {"curves", "trace", "overlays", "sidecar", "resume"},
   {
