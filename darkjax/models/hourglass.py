@@ -130,7 +130,7 @@ class Hourglass(nn.Module):
     """
     layers.check_images(images, STRIDE, minimum=STRIDE * 2**DEPTH)
     norm = layers.norm_of(self, train)
-    conv = functools.partial(layers.biased_conv, dtype=self.dtype)
+    conv = functools.partial(layers.biased_conv, train=train, dtype=self.dtype)
     block = functools.partial(PreActivationBlock, self.features, conv, norm)
     x = self._stem(images.astype(self.dtype), conv, norm)
     heatmaps = []

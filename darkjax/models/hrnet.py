@@ -130,7 +130,7 @@ class HRNet(nn.Module):
     layers.check_images(images, STRIDE)
     norm = layers.norm_of(self, train)
     conv = functools.partial(
-      layers.conv, dtype=self.dtype, kernel_init=self.conv_init
+      layers.conv, train=train, dtype=self.dtype, kernel_init=self.conv_init
     )
     x = images.astype(self.dtype)
     for i in (1, 2):

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from darkjax.models import convolution
+
 # Each convolution's weights N(0, 0.001²): HRNet and the SimpleBaseline head.
 NARROW_INIT = nn.initializers.normal(stddev=0.001)
 # Gaussian of variance 2 / (k·k·c_out): the usual one for residual networks.
@@ -22,13 +24,21 @@ FAN_OUT_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 TORCH_INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
-def conv(features: int, kernel: int, strides: int = 1, **kwargs) -> nn.Conv:
+def conv(
+  features: int,
+  kernel: int,
+  strides: int = 1,
+  *,
+  train: bool = False,
+  **kwargs,
+) -> nn.Conv:
   """A square convolution padded by kernel // 2 on each side.
 
   Args:
     features: number of output channels.
     kernel: side of the kernel, odd.
     strides: step in both directions.
+    train: will be differentiated, see models/convolution.py.
     **kwargs: further fields of `nn.Conv`; there is no bias unless asked for.
 
   Returns:
@@ -36,6 +46,8 @@ def conv(features: int, kernel: int, strides: int = 1, **kwargs) -> nn.Conv:
   """
   pad = kernel // 2
   kwargs = {"use_bias": False, "padding": ((pad, pad), (pad, pad)), **kwargs}
+  if train:
+    kwargs["conv_general_dilated"] = convolution.convolve
   return nn.Conv(features, (kernel, kernel), (strides, strides), **kwargs)
 
 

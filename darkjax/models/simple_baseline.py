@@ -125,26 +125,24 @@ class SimpleBaseline(nn.Module):
     """
     layers.check_images(images, STRIDE)
     norm = layers.norm_of(self, train)
-    x = self._body(images.astype(self.dtype), norm)
+    conv = functools.partial(layers.conv, train=train, dtype=self.dtype)
+    x = self._body(images.astype(self.dtype), conv, norm)
     for i in range(0, 9, 3):  # the official Sequential counts norm and ReLU
       name = f"deconv_layers_{i}"
       x = Deconv(self.deconv_features, self.dtype, name=name)(x)
       x = nn.relu(norm(name=f"deconv_layers_{i + 1}")(x))
-    head = layers.conv(
+    head = conv(
       self.num_keypoints,
       1,
       use_bias=True,
-      dtype=self.dtype,
       kernel_init=layers.NARROW_INIT,
       name="final_layer",
     )
     return head(x).astype(jnp.float32)
 
-  def _body(self, x, norm):
+  def _body(self, x, conv, norm):
     """The ResNet: [B, H, W, 3] -> [B, H/32, W/32, 8 or 32 · features]."""
-    conv = functools.partial(
-      layers.conv, dtype=self.dtype, kernel_init=self.body_init
-    )
+    conv = functools.partial(conv, kernel_init=self.body_init)
     x = conv(self.features, 7, 2, name="conv1")(x)
     x = layers.max_pool(nn.relu(norm(name="bn1")(x)), 3, 2, pad=1)
     for i, count in enumerate(self.blocks):
