@@ -9,7 +9,7 @@ import dataclasses
 import jax
 import numpy as np
 
-from darkjax import geometry, inference
+from darkjax import compiler, geometry, inference
 from darkjax.graph import Graph
 from darkjax.onnx_graph import to_onnx
 
@@ -24,7 +24,7 @@ class JaxBackend:
   def __init__(self, graph: Graph):
     """Sends the weights to the device; nothing is compiled yet."""
     self._variables = jax.device_put(graph.variables)
-    self._locate = jax.jit(graph.locate)
+    self._locate = compiler.tuned(jax.jit(graph.locate))
     self._compiled = set()
 
   def __call__(

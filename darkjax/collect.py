@@ -22,7 +22,7 @@ import flax.jax_utils
 import jax
 import numpy as np
 
-from darkjax import distributed, ensemble, geometry, inference
+from darkjax import compiler, distributed, ensemble, geometry, inference
 from darkjax.convention import Convention
 from darkjax.ensemble import Member
 from darkjax.scoring import People
@@ -154,7 +154,7 @@ def predict_step(
       return _one_by_one(locate, heatmaps, matrices)
     return locate(heatmaps, matrices)
 
-  return jax.pmap(step, devices=jax.local_devices())
+  return compiler.tuned(jax.pmap(step, devices=jax.local_devices()))
 
 
 def _one_by_one(function, *arrays):

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from darkjax import collect, geometry, inference
+from darkjax import collect, compiler, geometry, inference
 from darkjax.convention import Convention
 from darkjax.data.table import GT_BOXES
 from darkjax.ensemble import Member
@@ -151,7 +151,7 @@ def _step(model, convention):
       for i, n in enumerate(FLIP_SHIFTS)
     }
 
-  return jax.pmap(step, devices=jax.local_devices())
+  return compiler.tuned(jax.pmap(step, devices=jax.local_devices()))
 
 
 def _locate_all(heatmaps, image_from_heatmap, convention):

@@ -40,7 +40,7 @@ def to_onnx(graph: Graph, *, opset: int = OPSET):
     model = graph.model.clone(dtype=jnp.dtype("float32"))
     graph = dataclasses.replace(graph, model=model)
   images = graph.images  # once: each has a symbol of its own
-  with _errors_only("onnx_ir"):
+  with _errors_only("jax2onnx"), _errors_only("onnx_ir"):
     return jax2onnx.to_onnx(
       simplify(graph, images),
       inputs=[images],
@@ -53,7 +53,7 @@ def to_onnx(graph: Graph, *, opset: int = OPSET):
 
 @contextlib.contextmanager
 def _errors_only(name: str) -> Iterator[None]:
-  """Silences a logger that warns of every shape with an open axis."""
+  """Silences a logger that tells of every step."""
   logger = logging.getLogger(name)
   before = logger.level
   logger.setLevel(logging.ERROR)

@@ -22,6 +22,7 @@ MODULES = sorted(
 LEVELS = [
   {
     "cache",
+    "compiler",
     "startup",
     "stopping",
     "disk",
