@@ -148,7 +148,7 @@ def fit(
   step = map_step(
     functools.partial(
       _cut_and_step,
-      model=model,
+      model=model.clone(remat=config.train.remat),
       optimizer=optimizer,
       convention=convention,
       loss=config.loss.name,

@@ -72,6 +72,7 @@ def test_what_no_published_file_varies(name):
   assert config.optimizer.rate_batch_size == config.train.batch_size
   assert config.optimizer.rate_scaling == "none"
   assert config.train.device_batch_size == 0
+  assert not config.train.remat
   assert config.optimizer.clip_norm == 0
   assert config.optimizer.ema_decay == 0
   assert config.loss.hardest_keypoints == 0

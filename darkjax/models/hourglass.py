@@ -102,6 +102,8 @@ class Hourglass(nn.Module):
       statistics and the outputs are float32.
     bn_axis_name: mapped axis to synchronise batch norm over; None for each
       device on its own, as the authors trained.
+    remat: train with less memory in more time, see `layers.rematerialised`;
+      by residual block.
   """
 
   num_keypoints: int = 17
@@ -109,6 +111,7 @@ class Hourglass(nn.Module):
   features: int = 256
   dtype: Any = jnp.float32
   bn_axis_name: str | None = None
+  remat: bool = False
 
   @nn.compact
   def __call__(
@@ -131,7 +134,7 @@ class Hourglass(nn.Module):
     layers.check_images(images, STRIDE, minimum=STRIDE * 2**DEPTH)
     norm = layers.norm_of(self, train)
     conv = functools.partial(layers.biased_conv, train=train, dtype=self.dtype)
-    block = functools.partial(PreActivationBlock, self.features, conv, norm)
+    block = functools.partial(self._block(), self.features, conv, norm)
     x = self._stem(images.astype(self.dtype), conv, norm)
     heatmaps = []
     for i in range(self.stacks):
@@ -145,11 +148,14 @@ class Hourglass(nn.Module):
         x = x + conv(scores, self.features, 1, name=f"score__{i}")
     return tuple(heatmaps)
 
+  def _block(self):
+    return layers.rematerialised(PreActivationBlock, self.remat)
+
   def _stem(self, x, conv, norm):
     """[B, H, W, 3] -> [B, H/4, W/4, features]."""
     x = conv(x, self.features // 4, 7, strides=2, name="conv1")
     x = nn.relu(norm(name="bn1")(x))
-    block = functools.partial(PreActivationBlock, conv=conv, norm=norm)
+    block = functools.partial(self._block(), conv=conv, norm=norm)
     x = block(self.features // 2, name="layer1_0")(x)
     x = block(self.features, name="layer2_0")(layers.max_pool(x, 2, 2))
     return block(self.features, name="layer3_0")(x)

@@ -35,12 +35,14 @@ class ExchangeModule(nn.Module):
     outputs: number of branches returned, from the highest resolution down.
     conv: `layers.conv` with the network's dtype and initialiser.
     norm: batch norm with the network's settings.
+    remat: see `HRNet`.
   """
 
   blocks: int
   outputs: int
   conv: Any
   norm: Any
+  remat: bool = False
 
   @nn.compact
   def __call__(self, branches: list[jax.Array]) -> list[jax.Array]:
@@ -49,9 +51,10 @@ class ExchangeModule(nn.Module):
     return [self._fuse(branches, target) for target in range(self.outputs)]
 
   def _branch(self, x, i):
+    block = layers.rematerialised(layers.BasicBlock, self.remat)
     for n in range(self.blocks):
       name = f"branches_{i}_{n}"
-      x = layers.BasicBlock(x.shape[-1], self.conv, self.norm, name=name)(x)
+      x = block(x.shape[-1], self.conv, self.norm, name=name)(x)
     return x
 
   def _fuse(self, branches, target):
@@ -100,6 +103,8 @@ class HRNet(nn.Module):
       statistics and the output are float32.
     bn_axis_name: mapped axis to synchronise batch norm over; None for each
       device on its own, as the authors trained.
+    remat: train with less memory in more time, see `layers.rematerialised`;
+      by residual block.
   """
 
   num_keypoints: int = 17
@@ -112,6 +117,7 @@ class HRNet(nn.Module):
   conv_init: nn.initializers.Initializer = layers.NARROW_INIT
   dtype: Any = jnp.float32
   bn_axis_name: str | None = None
+  remat: bool = False
 
   @nn.compact
   def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
@@ -136,10 +142,9 @@ class HRNet(nn.Module):
     for i in (1, 2):
       x = conv(self.stem_features, 3, 2, name=f"conv{i}")(x)
       x = nn.relu(norm(name=f"bn{i}")(x))
+    block = layers.rematerialised(layers.Bottleneck, self.remat)
     for i in range(self.stage1_blocks):
-      x = layers.Bottleneck(
-        self.stage1_features, conv, norm, name=f"layer1_{i}"
-      )(x)
+      x = block(self.stage1_features, conv, norm, name=f"layer1_{i}")(x)
     x = self._stages([x], conv, norm)
     head = conv(
       self.num_keypoints,
@@ -158,8 +163,10 @@ class HRNet(nn.Module):
         final = stage == len(self.modules) + 1 and i == modules - 1
         outputs = 1 if final else stage
         name = f"stage{stage}_{i}"
-        module = ExchangeModule(self.blocks, outputs, conv, norm, name=name)
-        branches = module(branches)
+        exchange = ExchangeModule(
+          self.blocks, outputs, conv, norm, self.remat, name=name
+        )
+        branches = exchange(branches)
     return branches[0]
 
   def _transition(self, branches, stage, conv, norm):

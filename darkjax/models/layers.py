@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from darkjax.models import convolution
+from darkjax.models.batch_norm import BatchNorm
 
 # Each convolution's weights N(0, 0.001²): HRNet and the SimpleBaseline head.
 NARROW_INIT = nn.initializers.normal(stddev=0.001)
@@ -80,6 +81,15 @@ def norm_of(model: nn.Module, train: bool):
     axis_name=model.bn_axis_name,
     dtype=model.dtype,
   )
+
+
+def rematerialised(module: type[nn.Module], remat: bool) -> type[nn.Module]:
+  """A module that keeps its input alone for the gradient, if `remat`.
+
+  What is inside is computed again when the gradient needs it: less memory for
+  about one more forward pass. Names of variables stay.
+  """
+  return nn.remat(module) if remat else module
 
 
 def max_pool(x: jax.Array, window: int, strides: int, pad: int = 0):
@@ -148,97 +158,6 @@ def check_images(images: jax.Array, multiple: int, minimum: int = 1) -> None:
       f"{minimum}, got {size[0]} x {size[1]}; crop or pad the images, e.g. to "
       f"{fitting[0]} x {fitting[1]}"
     )
-
-
-class BatchNorm(nn.Module):
-  """Batch normalisation over all axes but the last, as PyTorch computes it.
-
-  It differs from `flax.linen.BatchNorm` in one point: the running variance
-  averages the unbiased estimate (divided by n - 1), while the batch itself is
-  normalised by the biased one. Statistics are float32, or float64 for inputs of
-  that type, in two passes.
-
-  Attributes:
-    use_running_average: normalise by the running statistics and keep them.
-    momentum: weight of the old running statistics; 0.9 is PyTorch's 0.1.
-    epsilon: added to the variance.
-    axis_name: mapped axis to share the statistics of the batch over; None
-      keeps them per device, which is the published recipe.
-    dtype: of the output.
-    scale_init: initialiser of the scale.
-  """
-
-  use_running_average: bool = True
-  momentum: float = 0.9
-  epsilon: float = 1e-5
-  axis_name: str | None = None
-  dtype: Any = jnp.float32
-  scale_init: nn.initializers.Initializer = nn.initializers.ones
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    """Normalises x [..., C]; updates "batch_stats" when training.
-
-    Variables of `folding.fold` have "folded" instead of the rest.
-    """
-    if self.has_variable("folded", "offset"):
-      return self._add_folded(x)
-    shape = (x.shape[-1],)
-    scale = self.param("scale", self.scale_init, shape, jnp.float32)
-    bias = self.param("bias", nn.initializers.zeros, shape, jnp.float32)
-    mean = self.variable("batch_stats", "mean", jnp.zeros, shape, jnp.float32)
-    var = self.variable("batch_stats", "var", jnp.ones, shape, jnp.float32)
-    x = _at_least_float32(x)
-    if self.use_running_average:
-      return self._normalise(x, mean.value, var.value, scale, bias)
-    batch_mean, batch_var, count = self._batch_statistics(x)
-    if not self.is_initializing():
-      unbiased = batch_var * (count / max(count - 1, 1))
-      mean.value = self._blend(mean.value, batch_mean)
-      var.value = self._blend(var.value, unbiased)
-    return self._normalise(x, batch_mean, batch_var, scale, bias)
-
-  def _batch_statistics(self, x):
-    """Mean, biased variance and sample count of the (global) batch."""
-    axes = tuple(range(x.ndim - 1))
-    count = int(np.prod(x.shape[:-1]))
-    synchronise = self.axis_name is not None and not self.is_initializing()
-    devices = jax.lax.axis_size(self.axis_name) if synchronise else 1
-    axis_name = self.axis_name if synchronise else ()
-    mean = jax.lax.pmean(x.mean(axes), axis_name)
-    squares = jnp.square(x - _last_axis(mean, x))
-    return mean, jax.lax.pmean(squares.mean(axes), axis_name), count * devices
-
-  def _blend(self, old, new):
-    return self.momentum * old + (1 - self.momentum) * new.astype(old.dtype)
-
-  def _normalise(self, x, mean, var, scale, bias):
-    """(x - mean) / sqrt(var + epsilon) · scale + bias, one multiply-add."""
-    mean, var, scale, bias = (
-      v.astype(x.dtype) for v in (mean, var, scale, bias)
-    )
-    factor = scale * jax.lax.rsqrt(var + self.epsilon)
-    offset = bias - mean * factor
-    y = x * _last_axis(factor, x) + _last_axis(offset, x)
-    return y.astype(self.dtype)
-
-  def _add_folded(self, x):
-    """What is left to do after `folding.fold`."""
-    x = _at_least_float32(x)
-    if self.has_variable("folded", "factor"):
-      factor = self.get_variable("folded", "factor").astype(x.dtype)
-      x = x * _last_axis(factor, x)
-    offset = self.get_variable("folded", "offset").astype(x.dtype)
-    return (x + _last_axis(offset, x)).astype(self.dtype)
-
-
-def _at_least_float32(x):
-  return x.astype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32)
-
-
-def _last_axis(v, x):
-  """Reshapes v [C] so that it broadcasts against x [..., C]."""
-  return v.reshape((1,) * (x.ndim - 1) + v.shape)
 
 
 class BasicBlock(nn.Module):

@@ -98,6 +98,8 @@ class SimpleBaseline(nn.Module):
       statistics and the output are float32.
     bn_axis_name: mapped axis to synchronise batch norm over; None for each
       device on its own, as the authors trained.
+    remat: train with less memory in more time, see `layers.rematerialised`;
+      by residual block.
   """
 
   num_keypoints: int = 17
@@ -108,6 +110,7 @@ class SimpleBaseline(nn.Module):
   body_init: nn.initializers.Initializer = layers.FAN_OUT_INIT
   dtype: Any = jnp.float32
   bn_axis_name: str | None = None
+  remat: bool = False
 
   @nn.compact
   def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
@@ -145,11 +148,12 @@ class SimpleBaseline(nn.Module):
     conv = functools.partial(conv, kernel_init=self.body_init)
     x = conv(self.features, 7, 2, name="conv1")(x)
     x = layers.max_pool(nn.relu(norm(name="bn1")(x)), 3, 2, pad=1)
+    block = layers.rematerialised(self.block, self.remat)
     for i, count in enumerate(self.blocks):
       for n in range(count):
         strides = 2 if n == 0 and i > 0 else 1
         name = f"layer{i + 1}_{n}"
-        x = self.block(self.features * 2**i, conv, norm, strides, name=name)(x)
+        x = block(self.features * 2**i, conv, norm, strides, name=name)(x)
     return x
 
 
