@@ -23,7 +23,8 @@ SIZES = {
   "paper": (MIDDLE, (256, 192), (384, 288)),
 }
 # By input height, sigma of the targets and kernel of the modulation, heatmap
-# px: published at 128, 256 and 384, the others between them.
+# px: published at 128, 256 and 384, the others between them. (The authors'
+# Hourglass has a kernel of 11 at 128; here all networks have the same.)
 SIGMAS = {
   64: (1.0, 3),
   128: (1.0, 3),
