@@ -138,9 +138,8 @@ def test_papers_numbers_of_other_tables_are_the_configurations():
 def test_a_cell_changes_known_fields_of_its_configuration(data, tmp_path):
   network = Network(encoding="biased", loss="dsnt", size=(192, 160))
   cell = Cell(data, "hrnet_small", network, 4, seed=2)
-  runner = runs.Runner(
-    tmp_path, {data: "/data"}, ["data.cache=/tmp"], stop=lambda: False
-  )
+  overrides = ["data.cache=/tmp", "data.source=resident"]
+  runner = runs.Runner(tmp_path, {data: "/data"}, overrides, stop=lambda: False)
   command = runner.train_command(cell)
   assert command[1:3] == ["-m", "darkjax.train"]
   values = flags.FlagValues()
@@ -157,6 +156,7 @@ def test_a_cell_changes_known_fields_of_its_configuration(data, tmp_path):
   assert config.convention.quantize == "round"
   assert (config.convention.head, config.convention.sigma) == ("softmax", 1.5)
   assert (config.data.root, config.data.cache) == ("/data", "/tmp")
+  assert config.data.source == "resident"
   assert values.workdir == str(tmp_path / cell.name)
 
 
