@@ -86,7 +86,7 @@ def torch_network(twin, size, *, compiled: bool) -> Runner:
   if compiled:
     # Folds batch norms and lays out weights ahead of time.
     torch._inductor.config.freezing = True
-    network = torch.compile(network)
+    network = torch.compile(network, dynamic=False)
   dtype = getattr(torch, flags.FLAGS.dtype)
 
   @torch.inference_mode()
