@@ -106,7 +106,8 @@ def get_config() -> ml_collections.ConfigDict:
   # People a device takes at once; 0 for all of its share. With fewer, it takes
   # several micro-batches one after the other and adds up their gradients.
   config.train.device_batch_size = 0
-  # Keep less for the gradient and compute it again, see README, Memory.
+  # Keep the residual blocks' inputs alone for the gradient, compute the rest
+  # again when it needs it.
   config.train.remat = False
   config.train.epochs = 210
   config.train.log_every_steps = 50
