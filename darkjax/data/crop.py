@@ -168,15 +168,27 @@ def _sample(
   left, weight_left, weight_right = _neighbours(x, width)
   upper, weight_upper, weight_lower = _neighbours(y, height)
   first = tf.squeeze(upper * width + left, -1)
+  corners = (
+    (first, weight_upper * weight_left),
+    (first + 1, weight_upper * weight_right),
+    (first + width, weight_lower * weight_left),
+    (first + width + 1, weight_lower * weight_right),
+  )
+  return _round(
+    sum(
+      tf.cast(tf.gather(pixels, index), tf.float32) * weight
+      for index, weight in corners
+    )
+  )
 
-  def at(index: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tf.gather(pixels, index), tf.float32)
 
-  def across(index: tf.Tensor) -> tf.Tensor:
-    return at(index) * weight_left + at(index + 1) * weight_right
+def _round(values: tf.Tensor) -> tf.Tensor:
+  """Values in 0..255 to uint8, half to even, in less time than tf.round.
 
-  crop = across(first) * weight_upper + across(first + width) * weight_lower
-  return tf.cast(tf.round(crop), tf.uint8)
+  A float32 from 2^23 to 2^24 has no bits for a fraction, so the sum is rounded
+  and its last byte is the result.
+  """
+  return tf.cast(tf.bitcast(values + 1.5 * 2**23, tf.int32), tf.uint8)
 
 
 def _neighbours(
