@@ -17,6 +17,7 @@ import numpy as np
 
 from darkjax.convention import PIXEL_MEAN, PIXEL_STD, Convention
 from darkjax.data.augment import Augmentation
+from darkjax.data.plan import Planner
 from darkjax.data.source import Source
 
 STAGES = ("decode", "colour", "augment", "warp", "targets", "normalize")
@@ -39,12 +40,12 @@ def people_of(
   listed = json.loads(source.annotations.read_text())["images"]
   names = {image["id"]: image["file_name"] for image in listed}
   table = source.people
-  center, scale, _ = convention.crop_from_box(table.bbox.astype(np.float64))
+  boxes = Planner([source], convention)  # cleaned, widened and padded
   return [
     Person(
       str(images / names[int(table.image_id[i])]),
-      center[i],
-      scale[i],
+      boxes.center[i],
+      boxes.scale[i],
       table.keypoints[i].astype(np.float64),
     )
     for i in range(len(table))
