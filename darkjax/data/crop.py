@@ -20,8 +20,8 @@ from darkjax import geometry
 _MARGIN = 2
 
 # Pixels of the buffers that the warp reads, one compilation each: COCO's images
-# need the first four. The largest holds any image that headers.py lets in.
-_BUFFERS = tuple(2**i for i in range(16, 28))
+# need the first six. The largest holds any image that headers.py lets in.
+_BUFFERS = tuple(2**i for i in range(14, 28))
 
 _JPEG_START = b"\xff\xd8\xff"
 
