@@ -30,6 +30,8 @@ def start() -> None:
     jax.config.update(
       "jax_compilation_cache_dir", str(cache.directory() / "compiled")
     )
+  # Weights are drawn by a hundred small programs.
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 class _StdErr(logging.StreamHandler):

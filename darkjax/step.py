@@ -79,9 +79,10 @@ def create_state(
     The state at step 0.
   """
   images = jax.ShapeDtypeStruct((1, *crop_size, 3), jnp.float32)
-  # Only the weights are computed, not the network's output; compiled as one
-  # program, which the compilation cache keeps.
-  variables = jax.jit(lambda key: model.lazy_init(key, images))(key)
+  # Only the weights are computed, not the network's output. Each by a small
+  # program that layers of the same shape share: one large program compiles
+  # three times as long.
+  variables = model.lazy_init(key, images)
   params = variables["params"]
   return State(
     step=jnp.zeros((), jnp.int32),

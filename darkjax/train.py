@@ -19,6 +19,7 @@ from ml_collections import config_flags
 
 from darkjax import (
   checkpoint,
+  compiler,
   disk,
   distributed,
   guards,
@@ -44,9 +45,10 @@ AXIS = "devices"  # the mapped axis of a step
 
 def map_step(step):
   """`step` over the local and remote devices: the one place with pmap."""
-  return jax.pmap(
+  mapped = jax.pmap(
     functools.partial(step, axis_name=AXIS), axis_name=AXIS, donate_argnums=0
   )
+  return compiler.tuned(mapped, "training")
 
 
 def shard(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

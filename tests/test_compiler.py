@@ -22,7 +22,7 @@ def test_convolutions_go_to_the_library(rng):
   layer = layers.conv(32, 3)
   variables = layer.init(jax.random.key(0), images)
   plain = jax.jit(layer.apply)
-  options = compiler.options()
+  options = compiler.options("inference")
   compiled = plain.lower(variables, images).compile(compiler_options=options)
   assert "ynn_fusion" in compiled.as_text()
   # float32 sums of 288 products of order 0.1, in another order.
@@ -35,15 +35,19 @@ def test_convolutions_go_to_the_library(rng):
 
 @pytest.mark.usefixtures("fresh_options")
 def test_a_choice_in_the_environment_counts(monkeypatch):
-  flag = "--xla_cpu_experimental_ynn_fusion_type="
-  monkeypatch.setenv("XLA_FLAGS", flag)
-  assert compiler.options() == {}
+  flag = "xla_cpu_experimental_ynn_fusion_type"
+  assert flag in compiler.options("inference")
+  compiler.options.cache_clear()
+  monkeypatch.setenv("XLA_FLAGS", f"--{flag}=")
+  assert flag not in compiler.options("inference")
 
 
 @pytest.mark.usefixtures("fresh_options")
 def test_unknown_options_are_left_out(monkeypatch):
-  monkeypatch.setattr(compiler, "_CPU", {"xla_cpu_no_more": "1"})
-  assert compiler.options() == {}
+  known = compiler.PURPOSES["training"]
+  wanted = {"inference": known | {"xla_cpu_no_more": "1"}}
+  monkeypatch.setattr(compiler, "PURPOSES", wanted)
+  assert compiler.options("inference") == known
 
 
 def test_one_program_for_each_shape():

@@ -156,7 +156,7 @@ def start(command, folder, devices: int, output) -> subprocess.Popen:
   environment = {
     "JAX_NUM_CPU_DEVICES": str(devices),
     "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax"),
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "DARKJAX_CACHE": str(folder.parent / "cache"),
   }
   return subprocess.Popen(
