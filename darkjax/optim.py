@@ -4,15 +4,19 @@ The official runs use Adam without weight decay: their configurations name one,
 but their code never passes it to Adam.
 """
 
+from typing import TYPE_CHECKING
+
 import jax
-import ml_collections
 import optax
+
+if TYPE_CHECKING:  # a step needs no configuration
+  import ml_collections
 
 # How the rate grows with the batch: exponents of their ratio.
 RATE_SCALINGS = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}
 
 
-def scaled_rate(config: ml_collections.ConfigDict, batch_size: int) -> float:
+def scaled_rate(config: "ml_collections.ConfigDict", batch_size: int) -> float:
   """The learning rate for a batch, from the one the configuration names.
 
   Adam divides by the gradient's root mean square, so that "sqrt" keeps the
@@ -41,7 +45,7 @@ def scaled_rate(config: ml_collections.ConfigDict, batch_size: int) -> float:
 
 
 def learning_rate_schedule(
-  config: ml_collections.ConfigDict, *, steps_per_epoch: int, batch_size: int
+  config: "ml_collections.ConfigDict", *, steps_per_epoch: int, batch_size: int
 ) -> optax.Schedule:
   """Learning rate as a function of the step, so that a resumed run continues.
 
@@ -71,7 +75,7 @@ def learning_rate_schedule(
 
 
 def create_optimizer(
-  config: ml_collections.ConfigDict, *, steps_per_epoch: int, batch_size: int
+  config: "ml_collections.ConfigDict", *, steps_per_epoch: int, batch_size: int
 ) -> optax.GradientTransformation:
   """Adam (β 0.9 and 0.999, ε 1e-8, no weight decay), clipped if asked.
 

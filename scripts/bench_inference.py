@@ -130,9 +130,12 @@ class Located(torch.nn.Module):
 
   def forward(self, crops):
     """[B, H, W, 3] uint8 -> [B, K] scores and cells of the map."""
+    return self.heatmaps(crops).flatten(2).max(-1)
+
+  def heatmaps(self, crops):
+    """[B, H, W, 3] uint8 -> [B, K, H/4, W/4]."""
     pixels = crops.permute(0, 3, 1, 2).float() / 255.0
-    heatmaps = self.twin((pixels - self.mean) / self.std)
-    return heatmaps.flatten(2).max(-1)
+    return self.twin((pixels - self.mean) / self.std)
 
 
 SIDES = {
@@ -145,35 +148,37 @@ SIDES = {
 }
 
 
-def make_twin(channels: int = 32) -> torch_twins.HRNet:
+def make_twin(name: str = "hrnet_w32") -> torch_twins.HRNet:
   """PyTorch's HRNet with random weights, those of darkjax's too."""
   torch.manual_seed(0)
-  return torch_twins.HRNet(
-    17, channels=channels, modules=(1, 4, 3), blocks=4, stage1=(4, 64)
-  ).eval()
+  return torch_twins.HRNet(17, **torch_twins.HRNETS[name]).eval()
 
 
-def make_graph(twin, size: tuple[int, int]) -> graph.Graph:
+def make_graph(
+  twin, size: tuple[int, int], name: str = "hrnet_w32"
+) -> graph.Graph:
   """The twin's network in darkjax; batch norms are folded."""
-  height, width = size
-  model = models.create_model("hrnet_w32", dtype=flags.FLAGS.dtype)
+  model = models.create_model(name, dtype=flags.FLAGS.dtype)
   return graph.Graph(
-    model,
-    _variables(twin, model),
-    convention.Convention(
-      skeleton=skeletons.COCO,
-      crop_size=size,
-      heatmap_size=(height // 4, width // 4),
-      alignment="dark",
-      padding=1.25,
-      sigma=height / 128,
-      quantize="none",
-      truncate=None,
-      blur_kernel={128: 3, 256: 11, 384: 17}[height],
-      flip_shift=0,
-      channel_order="rgb",
-    ),
-    flip_test=False,
+    model, _variables(twin, model), make_convention(size), flip_test=False
+  )
+
+
+def make_convention(size: tuple[int, int]) -> convention.Convention:
+  """How crops (height, width) and heatmaps correspond: unbiased, no shift."""
+  height, width = size
+  return convention.Convention(
+    skeleton=skeletons.COCO,
+    crop_size=size,
+    heatmap_size=(height // 4, width // 4),
+    alignment="dark",
+    padding=1.25,
+    sigma=height / 128,
+    quantize="none",
+    truncate=None,
+    blur_kernel={128: 3, 256: 11, 384: 17}[height],
+    flip_shift=0,
+    channel_order="rgb",
   )
 
 

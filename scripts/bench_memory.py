@@ -27,6 +27,7 @@ import jax
 import numpy as np
 import provenance
 from absl import app, flags
+from made_batch import make_batch
 
 from configs import coco_hrnet_w32_128x96
 from darkjax import (
@@ -111,18 +112,6 @@ def torch_steps(task: str, batch: dict[str, np.ndarray]):
     return loss.item()
 
   return run
-
-
-def make_batch(size: int) -> dict[str, np.ndarray]:
-  """What a training step needs of `size` people, 128x96."""
-  noise = np.random.default_rng(0)
-  return {
-    "image": noise.integers(0, 256, (size, 128, 96, 3), np.uint8),
-    "keypoints_heatmap": noise.uniform(2, 20, (size, 17, 2)).astype("f4"),
-    "visibility": np.ones((size, 17), np.float32),
-    "image_from_heatmap": np.tile(np.eye(2, 3, dtype="f4"), (size, 1, 1)),
-    "mask": np.ones(size, np.float32),
-  }
 
 
 def measure(task: str, side: str) -> dict[str, float]:

@@ -49,8 +49,8 @@ TWINS = {
   ),
 }
 FULL = {
-  "hrnet_w32": lambda: _official_hrnet(32),
-  "hrnet_w48": lambda: _official_hrnet(48),
+  "hrnet_w32": lambda: twins.HRNet(17, **twins.HRNETS["hrnet_w32"]),
+  "hrnet_w48": lambda: twins.HRNet(17, **twins.HRNETS["hrnet_w48"]),
   "simple_baseline_18": lambda: twins.SimpleBaseline(
     17, "BasicBlock", (2, 2, 2, 2), 256
   ),
@@ -70,12 +70,6 @@ IMAGENET = {
   "imagenet_hrnet_w32": lambda: twins.timm.create_model("hrnet_w32"),
   "imagenet_resnet50": lambda: twins.timm.create_model("resnet50"),
 }
-
-
-def _official_hrnet(channels):
-  return twins.HRNet(
-    17, channels=channels, modules=(1, 4, 3), blocks=4, stage1=(4, 64)
-  )
 
 
 def body_of(model):

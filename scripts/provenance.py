@@ -3,6 +3,7 @@
 import os
 import pathlib
 import platform
+import shutil
 import subprocess
 
 import jax
@@ -23,7 +24,12 @@ def _processor() -> str:
 
 
 def commit() -> str:
-  """Of the repository this lies in; "-dirty" where files differ from it."""
+  """Of the repository this lies in; "-dirty" where files differ from it.
+
+  "unknown" where there is no repository or no git.
+  """
+  if not shutil.which("git"):
+    return "unknown"
   described = subprocess.run(
     ["git", "describe", "--always", "--dirty"],
     cwd=pathlib.Path(__file__).parent,

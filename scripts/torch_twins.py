@@ -36,9 +36,24 @@ def import_timm():
 timm = import_timm()
 
 
-def hrnet_config(channels, modules, blocks, stage1):
+_WIDE = {"modules": (1, 4, 3), "blocks": 4, "stage1": (4, 64)}
+# Arguments of `HRNet` for the networks of darkjax.models.
+HRNETS = {
+  "hrnet_w32": {"channels": 32, **_WIDE},
+  "hrnet_w48": {"channels": 48, **_WIDE},
+  "hrnet_small": {
+    "channels": 16,
+    "modules": (1, 1, 1),
+    "blocks": 2,
+    "stage1": (1, 32),
+    "stem": 32,
+  },
+}
+
+
+def hrnet_config(channels, modules, blocks, stage1, stem=64):
   """Timm's configuration of an HRNet; stage1 is (blocks, features)."""
-  config = {"stem_width": 64, "stage1": _stage(1, stage1[0], [stage1[1]])}
+  config = {"stem_width": stem, "stage1": _stage(1, stage1[0], [stage1[1]])}
   config["stage1"]["block_type"] = "BOTTLENECK"
   for i, count in enumerate(modules):
     widths = [channels * 2**n for n in range(i + 2)]
@@ -67,6 +82,8 @@ class HRNet(nn.Module):
       delattr(body, name)
     width = config["channels"]
     body.final_layer = nn.Conv2d(width, keypoints, 1)
+    if config.get("stem", 64) != 64:
+      _narrow_stem(body, config["stem"], *config["stage1"])
     # A pose network's last module fuses at the highest resolution alone.
     del body.stage4[-1].fuse_layers[1:]
     self.body = body
@@ -77,6 +94,14 @@ class HRNet(nn.Module):
     x = body.act1(body.bn1(body.conv1(x)))
     x = body.act2(body.bn2(body.conv2(x)))
     return body.final_layer(body.stages(x)[0])
+
+
+def _narrow_stem(body, stem, blocks, features):
+  """Timm's second convolution has 64 channels whatever the stem's width."""
+  body.conv2 = nn.Conv2d(stem, stem, 3, 2, 1, bias=False)
+  body.bn2 = nn.BatchNorm2d(stem)
+  block = timm.models.hrnet.Bottleneck
+  body.layer1 = body._make_layer(block, stem, features, blocks)
 
 
 class SimpleBaseline(nn.Module):
