@@ -4,12 +4,12 @@
   python scripts/bench_decode.py --network  # share of HRNet-W32's inference
 
 Prints one line of json per measurement, with machine and commit. All sides of
-a measurement take turns in one process; a figure is the median over the turns,
-a ratio the median of the ratios within a turn. Peers (decode_peers.py): the
-authors' loop, one OpenCV call for all maps, NumPy and torch.compile on windows
-around the maxima. `maximum` is no decoder but one bare jnp.max over each map:
-how long it takes to read the memory. Agreement is the largest distance in px to
-decode_heatmaps(border="official") over all keypoints.
+a measurement take turns of ten calls in one process; a figure is the median
+over the turns, a ratio the median of the ratios within a turn. Peers
+(decode_peers.py): the authors' loop, one OpenCV call for all maps, NumPy and
+torch.compile on windows around the maxima. `maximum` is no decoder but one bare
+jnp.max over each map: how long it takes to read the memory. `distance` is the
+largest in px to decode_heatmaps(border="official") over all keypoints.
 
 The network is measured with random weights, which take as long as trained ones.
 """
@@ -45,6 +45,7 @@ SHAPES = (
   ((8, 133, 96, 72), 3.0, 17),
 )
 SLOW = {"authors' loop"}  # take part in every tenth turn
+CALLS = 10  # in a row
 
 
 def main(argv) -> None:
@@ -54,7 +55,7 @@ def main(argv) -> None:
   flag = flags.FLAGS
   if flag.network:
     for batch_size in (8, 32):
-      measure_network(batch_size, flag.turns // 5)
+      measure_network(batch_size, max(flag.turns // 20, 1))
     return
   for shape, sigma, blur_kernel in SHAPES:
     measure_decoders(shape, sigma, blur_kernel, flag.turns)
@@ -146,18 +147,27 @@ def points(decoded) -> np.ndarray:
 def take_turns(
   sides: dict[str, Callable[[], object]], turns: int
 ) -> dict[str, np.ndarray]:
-  """Seconds [turns] of every side; nan in the turns it sat out."""
+  """Seconds [turns] of a call of every side; nan in the turns it sat out.
+
+  In a turn each side is called in a row, as in an evaluation, and the median
+  of the later calls counts, when the threads and caches of the last side are
+  gone.
+  """
   for side in sides.values():
     side()  # compiles
   times = {name: np.full(turns, np.nan) for name in sides}
   for turn in range(turns):
     for name, side in sides.items():
       if name not in SLOW or turn % 10 == 0:
-        side()  # so that the caches and threads of the last side are gone
-        start = time.perf_counter()
-        side()
-        times[name][turn] = time.perf_counter() - start
+        row = [_seconds(side) for _ in range(CALLS)]
+        times[name][turn] = np.median(row[CALLS // 2 :])
   return times
+
+
+def _seconds(side) -> float:
+  start = time.perf_counter()
+  side()
+  return time.perf_counter() - start
 
 
 def ratio(one: np.ndarray, other: np.ndarray) -> float:

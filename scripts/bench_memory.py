@@ -54,17 +54,19 @@ def darkjax_steps(task: str, batch: dict[str, np.ndarray], *, remat: bool):
   config = coco_hrnet_w32_128x96.get_config()
   used = convention.from_config(config.convention, skeleton=skeletons.COCO)
   model = models.create_model("hrnet_w32", remat=remat)
+  if task == "inference":
+    images = jax.ShapeDtypeStruct((1, *used.crop_size, 3), np.float32)
+    variables = jax.device_get(model.lazy_init(jax.random.key(0), images))
+    network = graph.Graph(model, variables, used, flip_test=False)
+    find = backends.JaxBackend(network)
+    arrays = batch["image"], batch["image_from_heatmap"]
+    return lambda: jax.block_until_ready(find(*arrays, rest=False))
   optimizer = optim.create_optimizer(
     config.optimizer, steps_per_epoch=1, batch_size=len(batch["image"])
   )
   state = step_lib.create_state(
     jax.random.key(0), model, optimizer, crop_size=used.crop_size
   )
-  if task == "inference":
-    network = graph.Graph(model, state.variables, used, flip_test=False)
-    find = backends.JaxBackend(network)
-    arrays = batch["image"], batch["image_from_heatmap"]
-    return lambda: jax.block_until_ready(find(*arrays, rest=False))
   one = functools.partial(
     step_lib.train_step, model=model, optimizer=optimizer, convention=used
   )

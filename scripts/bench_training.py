@@ -43,8 +43,6 @@ def measure_steps() -> None:
 
   from darkjax import startup
 
-  # Idle threads of PyTorch would spin on the cores that darkjax needs next.
-  os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
   startup.start()
   flag = flags.FLAGS
   batch = bench_memory.make_batch(flag.batch)
