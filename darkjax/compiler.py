@@ -40,10 +40,11 @@ def options(purpose: str) -> dict[str, str]:
     purpose: a key of `PURPOSES`.
 
   Returns:
-    What the default backend's compiler knows; {} on accelerators. An option
+    What the default backend's compiler knows; {} on accelerators, and where
+    several processes run, whose programs take no options (jax 0.10). An option
     that XLA_FLAGS has is left to it.
   """
-  if jax.default_backend() != "cpu":
+  if jax.default_backend() != "cpu" or jax.process_count() > 1:
     return {}
   flags = os.environ.get("XLA_FLAGS", "")
   wanted = PURPOSES[purpose].items()

@@ -14,7 +14,7 @@ import time
 import numpy as np
 import pytest
 
-from darkjax import checkpoint, distributed
+from darkjax import checkpoint, compiler, distributed
 from darkjax.data import synthetic
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -154,6 +154,11 @@ class Job:
 
 def start(command, folder, devices: int, output) -> subprocess.Popen:
   environment = {
+    # Left to XLA_FLAGS, since several processes take no options (compiler.py).
+    "XLA_FLAGS": " ".join(
+      f"--{name}={value}"
+      for name, value in compiler.PURPOSES["inference"].items()
+    ),
     "JAX_NUM_CPU_DEVICES": str(devices),
     "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax"),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",

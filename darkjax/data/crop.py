@@ -9,6 +9,9 @@ of the time of TensorFlow's own op for it. XLA compiles for fixed shapes, so the
 pixels are first copied into a buffer of one of a few sizes.
 """
 
+import functools
+import os
+
 import numpy as np
 import tensorflow as tf
 
@@ -139,6 +142,7 @@ def warp_inverse(
   image: tf.Tensor, image_from_crop: tf.Tensor, crop_size: tuple[int, int]
 ) -> tf.Tensor:
   """`warp` by the inverse matrix [2, 3] float32."""
+  _start_compiler()
   return _sample(_buffer(image), tf.shape(image), image_from_crop, crop_size)
 
 
@@ -148,6 +152,23 @@ def _buffer(image: tf.Tensor) -> tf.Tensor:
   count = tf.shape(pixels)[0]
   size = tf.gather(_BUFFERS, tf.searchsorted(_BUFFERS, [count]))[0]
   return tf.concat([pixels, tf.zeros([size - count, 3], tf.uint8)], 0)
+
+
+@functools.cache
+@tf.autograph.experimental.do_not_convert
+def _start_compiler() -> None:
+  """Starts TensorFlow's XLA without XLA_FLAGS.
+
+  They are meant for JAX, and a flag that only one of the two knows would end
+  the process.
+  """
+  flags = os.environ.pop("XLA_FLAGS", None)
+  try:
+    with tf.init_scope():
+      tf.function(tf.identity, jit_compile=True)(tf.zeros(()))
+  finally:
+    if flags is not None:
+      os.environ["XLA_FLAGS"] = flags
 
 
 @tf.function(jit_compile=True)
