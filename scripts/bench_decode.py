@@ -24,15 +24,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import provenance
+import unbiased
 from absl import app, flags
 
 from darkjax import (
-  convention,
   decode_heatmaps,
   inference,
   models,
   render_heatmaps,
-  skeletons,
   startup,
 )
 
@@ -178,19 +177,7 @@ def ratio(one: np.ndarray, other: np.ndarray) -> float:
 def measure_network(batch_size: int, turns: int) -> None:
   """Times HRNet-W32 at 128×96 from crops to keypoints, by decoder."""
   model = models.create_model("hrnet_w32")
-  settings = convention.Convention(
-    skeleton=skeletons.COCO,
-    crop_size=(128, 96),
-    heatmap_size=(32, 24),
-    alignment="hrnet",
-    padding=1.25,
-    sigma=1.0,
-    quantize="none",
-    truncate=None,
-    blur_kernel=3,
-    flip_shift=1,
-    channel_order="rgb",
-  )
+  settings = unbiased.make_convention()
   crops = np.zeros((batch_size, 128, 96, 3), np.uint8)
   variables = jax.jit(model.lazy_init)(
     jax.random.key(0), jax.ShapeDtypeStruct(crops.shape, jnp.float32)

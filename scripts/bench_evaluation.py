@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import provenance
+import unbiased
 from absl import app, flags
 
 from darkjax import (
@@ -169,7 +170,7 @@ def measure(
 ) -> dict[str, Any]:
   """The line to print, see the module's docstring."""
   skeleton = skeletons.COCO
-  used = convention_of(skeleton)
+  used = unbiased.make_convention(skeleton=skeleton)
   boxes = make_boxes(annotations, count, seed)
   stages = Stages()
   people = decode(boxes, used, batch_size, stages)
@@ -194,23 +195,6 @@ def measure(
     "machine": provenance.machine(),
     "commit": provenance.commit(),
   }
-
-
-def convention_of(skeleton: skeletons.Skeleton) -> convention.Convention:
-  """As in configs/coco_hrnet_w32_128x96.py."""
-  return convention.Convention(
-    skeleton=skeleton,
-    crop_size=(128, 96),
-    heatmap_size=(32, 24),
-    alignment="dark",
-    padding=1.25,
-    sigma=1.0,
-    quantize="none",
-    truncate=None,
-    blur_kernel=3,
-    flip_shift=0,
-    channel_order="rgb",
-  )
 
 
 def _peak_rss() -> int:

@@ -21,9 +21,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import provenance
+import unbiased
 from absl import app, flags
 
-from darkjax import convention, export, image, models, skeletons
+from darkjax import export, image, models
 from darkjax.graph import Graph
 
 Runner = Callable[[np.ndarray], np.ndarray]
@@ -85,19 +86,7 @@ def fresh(name: str, size: tuple[int, int], *, flip_test: bool) -> Graph:
   return Graph(
     model,
     jax.tree.map(np.asarray, variables),
-    convention.Convention(
-      skeleton=skeletons.COCO,
-      crop_size=size,
-      heatmap_size=(height // 4, width // 4),
-      alignment="dark",
-      padding=1.25,
-      sigma=height / 128,
-      quantize="none",
-      truncate=None,
-      blur_kernel={128: 3, 256: 11, 384: 17}[height],
-      flip_shift=0,
-      channel_order="rgb",
-    ),
+    unbiased.make_convention(size),
     flip_test=flip_test,
   )
 

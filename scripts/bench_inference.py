@@ -33,6 +33,7 @@ import numpy as np
 import provenance
 import torch
 import torch_twins
+import unbiased
 from absl import app, flags
 
 from darkjax import (
@@ -41,7 +42,6 @@ from darkjax import (
   graph,
   inference,
   models,
-  skeletons,
   startup,
 )
 from darkjax.models import weights
@@ -160,25 +160,10 @@ def make_graph(
   """The twin's network in darkjax; batch norms are folded."""
   model = models.create_model(name, dtype=flags.FLAGS.dtype)
   return graph.Graph(
-    model, _variables(twin, model), make_convention(size), flip_test=False
-  )
-
-
-def make_convention(size: tuple[int, int]) -> convention.Convention:
-  """How crops (height, width) and heatmaps correspond: unbiased, no shift."""
-  height, width = size
-  return convention.Convention(
-    skeleton=skeletons.COCO,
-    crop_size=size,
-    heatmap_size=(height // 4, width // 4),
-    alignment="dark",
-    padding=1.25,
-    sigma=height / 128,
-    quantize="none",
-    truncate=None,
-    blur_kernel={128: 3, 256: 11, 384: 17}[height],
-    flip_shift=0,
-    channel_order="rgb",
+    model,
+    _variables(twin, model),
+    unbiased.make_convention(size),
+    flip_test=False,
   )
 
 

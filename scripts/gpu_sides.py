@@ -13,6 +13,7 @@ import jax
 import numpy as np
 import optax
 import torch
+import unbiased
 from absl import flags
 from made_batch import make_batch
 
@@ -70,7 +71,7 @@ def darkjax_training(model, size, batch) -> Runner:
       step_lib.train_step,
       model=network,
       optimizer=optimizer,
-      convention=bench_inference.make_convention(size),
+      convention=unbiased.make_convention(size),
     ),
     donate_argnums=0,
   )
@@ -103,9 +104,7 @@ def torch_training(model, size, batch) -> Runner:
   twin = bench_inference.make_twin(model)
   network = _on_device(bench_inference.Located(twin).train())
   crops = torch.tensor(batch["image"], device=DEVICE)
-  target, _ = step_lib.draw_targets(
-    batch, bench_inference.make_convention(size)
-  )
+  target, _ = step_lib.draw_targets(batch, unbiased.make_convention(size))
   target = torch.tensor(np.asarray(target), device=DEVICE).permute(0, 3, 1, 2)
   optimizer = torch.optim.Adam(network.parameters(), RATE, fused=True)
   compute = _compiled(
