@@ -4,6 +4,8 @@ One folder holds steps; each step has three items: `variables` (parameters and
 batch statistics, all that inference needs), `training` (optimiser, average,
 step; absent in imported weights) and `metadata` (json: convention, model,
 version). Nothing in them is executed when they are read.
+
+`load` also takes a single file of weights, see weight_file.py.
 """
 
 import contextlib
@@ -20,6 +22,7 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
 from darkjax import convention as convention_lib
+from darkjax import weight_file
 
 _LOG = logging.getLogger(__name__)
 
@@ -128,6 +131,27 @@ def save_variables(
     save(checkpoints, 0, variables=variables, training=None, metadata=metadata)
 
 
+def save_file(
+  path: str | pathlib.Path,
+  variables: Any,
+  convention: convention_lib.Convention,
+  model: dict[str, Any],
+) -> None:
+  """Writes weights in half precision into one file, see weight_file.py.
+
+  Args:
+    path: of the new file; it ends with .npz.
+    variables: {"params": ..., "batch_stats": ...}.
+    convention: the one the weights were trained with.
+    model: {"name": ..., overrides} for `create_model`.
+
+  Raises:
+    ValueError: see `weight_file.write`.
+  """
+  metadata = Metadata(convention, model, {})
+  weight_file.write(path, variables, _metadata_to_json(metadata))
+
+
 def restore(
   checkpoints: ocp.CheckpointManager, *, variables: Any, training: Any
 ) -> Restored | None:
@@ -202,8 +226,8 @@ def load(
 
   Args:
     directory: the folder given to training (its `checkpoints` folder is found)
-      or to `save_variables`.
-    step: which step; the latest that can be read by default.
+      or to `save_variables`, or the file given to `save_file`.
+    step: which step; the latest that can be read by default. A file has none.
 
   Returns:
     ({"params": ..., "batch_stats": ...} of NumPy arrays, metadata).
@@ -211,7 +235,11 @@ def load(
   Raises:
     FileNotFoundError: no checkpoint there.
     RuntimeError: there is one and it cannot be read.
+    ValueError: a file that is none of weights.
   """
+  if pathlib.Path(directory).is_file():
+    variables, fields = weight_file.read(directory)
+    return variables, _metadata_from_json(fields, directory)
   folder = _find(directory)
   steps = sorted(_steps(folder), reverse=True)
   if step is not None and step not in steps:
@@ -261,7 +289,8 @@ def _find(directory) -> pathlib.Path:
       return candidate
   raise FileNotFoundError(
     f"no checkpoint in {directory}: expected a folder with numbered steps, as "
-    "training (workdir) or darkjax.models.weights write it"
+    "training (workdir) or darkjax.models.weights write it, or a file of "
+    "darkjax.release"
   )
 
 
@@ -279,7 +308,7 @@ def _metadata_to_json(metadata: Metadata) -> dict[str, Any]:
   }
 
 
-def _metadata_from_json(fields: Any, folder: pathlib.Path) -> Metadata:
+def _metadata_from_json(fields: Any, place: str | pathlib.Path) -> Metadata:
   try:
     return Metadata(
       convention_lib.from_json(fields["convention"]),
@@ -288,7 +317,7 @@ def _metadata_from_json(fields: Any, folder: pathlib.Path) -> Metadata:
     )
   except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise ValueError(
-      f"the metadata of the checkpoint in {folder} is not what darkjax writes: "
+      f"the metadata of the checkpoint in {place} is not what darkjax writes: "
       f"{type(error).__name__}: {error}"
     ) from error
 

@@ -34,6 +34,7 @@ LEVELS = [
     "convention",
     "image",
     "flat_gather",
+    "weight_file",
   },
   {"heatmaps", "losses", "metrics", "models", "data", "optim", "checkpoint"},
   {"inference", "viz", "tiles", "figures", "boxes", "smoothing", "people"},
@@ -51,6 +52,7 @@ LEVELS = [
     "tf_sources",
     "resident_sources",
     "export",
+    "release",
   },
   {"train"},
 ]
