@@ -123,6 +123,21 @@ class Graph:
       Keypoints in image pixels.
 
     Raises:
+      ValueError: see `heatmaps`.
+    """
+    return self.read(self.heatmaps(variables, images), image_from_heatmap)
+
+  def heatmaps(self, variables: Any, images: jax.Array) -> jax.Array:
+    """Runs the network and the flip test.
+
+    Args:
+      variables: those of the graph, maybe moved elsewhere.
+      images: [B, H, W, 3] uint8 RGB crops.
+
+    Returns:
+      [B, H', W', K] float32, see `inference.predict_heatmaps`.
+
+    Raises:
       ValueError: the network's heatmaps are not those of the convention.
     """
     heatmaps = inference.predict_heatmaps(
@@ -139,6 +154,20 @@ class Graph:
         f"the convention expects heatmaps [H, W, K] of {expected}, the model "
         f"gives {heatmaps.shape[1:]}; they do not belong together"
       )
+    return heatmaps
+
+  def read(
+    self, heatmaps: jax.Array, image_from_heatmap: jax.Array
+  ) -> inference.Keypoints:
+    """Decodes heatmaps and goes back to the image.
+
+    Args:
+      heatmaps: [B, H', W', K], from `heatmaps`.
+      image_from_heatmap: [B, 2, 3], px, made with the crops.
+
+    Returns:
+      Keypoints in image pixels.
+    """
     return inference.locate(
       heatmaps,
       image_from_heatmap,

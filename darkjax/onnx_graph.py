@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import logging
 from collections.abc import Iterator
 
@@ -14,7 +15,7 @@ from darkjax.simplify import simplify
 OPSET = 21
 
 
-def to_onnx(graph: Graph, *, opset: int = OPSET):
+def to_onnx(graph: Graph, *, output: str = "keypoints", opset: int = OPSET):
   """Converts a graph through jax2onnx.
 
   ONNX Runtime has no bfloat16 convolution on CPUs, so that a network that
@@ -22,10 +23,12 @@ def to_onnx(graph: Graph, *, opset: int = OPSET):
 
   Args:
     graph: what is exported.
+    output: "keypoints" for all of it, see `Graph.__call__`, or "heatmaps" for
+      what comes before the decoder.
     opset: version of ONNX's operators.
 
   Returns:
-    An `onnx.ModelProto` with input "images" and output "keypoints".
+    An `onnx.ModelProto` with input "images" and that output.
 
   Raises:
     ImportError: jax2onnx is not installed.
@@ -39,15 +42,19 @@ def to_onnx(graph: Graph, *, opset: int = OPSET):
   if getattr(graph.model, "dtype", None) == jnp.bfloat16:
     model = graph.model.clone(dtype=jnp.dtype("float32"))
     graph = dataclasses.replace(graph, model=model)
+  functions = {
+    "keypoints": graph,
+    "heatmaps": functools.partial(graph.heatmaps, graph.variables),
+  }
   images = graph.images  # once: each has a symbol of its own
   with _errors_only("jax2onnx"), _errors_only("onnx_ir"):
     return jax2onnx.to_onnx(
-      simplify(graph, images),
+      simplify(functions[output], images),
       inputs=[images],
       model_name="darkjax",
       opset=opset,
       input_names=["images"],
-      output_names=["keypoints"],
+      output_names=[output],
     )
 
 

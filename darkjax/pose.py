@@ -1,6 +1,6 @@
 """`Pose`: photographs in, people with keypoints in image pixels out.
 
-    pose = Pose.from_checkpoint("runs/quickstart")
+    pose = Pose.pretrained()  # or Pose.from_checkpoint("runs/NAME")
     people = pose("photo.jpg", boxes=[[30, 40, 120, 300]])
     people[0].keypoints_image, people[0].scores, people[0].names
     people.plot().save("found.png")
@@ -13,6 +13,7 @@ sizes have been seen.
 """
 
 import os
+import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -28,6 +29,9 @@ from darkjax.convention import Convention
 from darkjax.graph import Graph
 from darkjax.heatmaps import blur
 from darkjax.people import People, Person
+
+# The weights that come with darkjax; assets/README.md says what they can do.
+PRETRAINED = pathlib.Path(__file__).parent / "assets" / "lsp_hrnet_small.npz"
 
 
 class Pose:
@@ -83,11 +87,11 @@ class Pose:
   def from_checkpoint(
     cls, path: str | os.PathLike, *, step: int | None = None, **options: Any
   ) -> "Pose":
-    """Reads a model from the folder of a run or of converted weights.
+    """Reads a model from a run, converted weights or a file of weights.
 
     Args:
-      path: the folder.
-      step: which step of it; the latest by default.
+      path: the folder, or the file of darkjax.release.
+      step: which step of a folder; the latest by default.
       **options: method, flip_test, border, batch_size, backend, see `Pose`.
 
     Returns:
@@ -95,10 +99,26 @@ class Pose:
 
     Raises:
       FileNotFoundError: no checkpoint there.
+      ValueError: a file that holds no weights.
     """
     variables, metadata = checkpoint.load(path, step=step)
     model = models.create_model(**metadata.model)
     return cls(model, variables, metadata.convention, **options)
+
+  @classmethod
+  def pretrained(cls, **options: Any) -> "Pose":
+    """The small HRNet that comes with darkjax: 14 keypoints of whole people.
+
+    It was trained on 3,000 photographs of people at sport and is no match for
+    networks of COCO; assets/README.md has its accuracy and its licence.
+
+    Args:
+      **options: method, flip_test, border, batch_size, backend, see `Pose`.
+
+    Returns:
+      A `Pose`.
+    """
+    return cls.from_checkpoint(PRETRAINED, **options)
 
   def __call__(
     self,

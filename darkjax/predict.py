@@ -1,8 +1,10 @@
 """Prediction: `python -m darkjax.predict --checkpoint=DIR photo.jpg`.
 
-Photographs, folders of them, one video, or a webcam by its number. `--out`
-receives the pictures with the people drawn (photographs under their own names,
-a video as an .mp4), results.json in COCO's format and results.csv.
+Without --checkpoint it uses the small network that comes with darkjax, see
+`Pose.pretrained`. Photographs, folders of them, one video, or a webcam by its
+number. `--out` receives the pictures with the people drawn (photographs under
+their own names, a video as an .mp4), results.json in COCO's format and
+results.csv.
 """
 
 import collections
@@ -24,7 +26,7 @@ from darkjax import results, smoothing, startup
 from darkjax.heatmaps import decode
 from darkjax.metrics import coco, nms
 from darkjax.people import SHOWN_SCORE
-from darkjax.pose import Pose
+from darkjax.pose import PRETRAINED, Pose
 from darkjax.skeletons import Skeleton
 
 _LOG = logging.getLogger(__name__)
@@ -241,7 +243,9 @@ def _draw(found: results.Found) -> PIL.Image.Image:
 
 
 if __name__ == "__main__":
-  flags.DEFINE_string("checkpoint", None, "Folder of a run or of weights.")
+  flags.DEFINE_string(
+    "checkpoint", str(PRETRAINED), "Folder of a run, or weights."
+  )
   flags.DEFINE_string("out", "predictions", "Folder of what is written.")
   flags.DEFINE_string(
     "boxes",
@@ -267,5 +271,4 @@ if __name__ == "__main__":
   flags.DEFINE_float("min_cutoff", 1.0, "Of the filter, Hz; lower is steadier.")
   flags.DEFINE_float("beta", 1.0, "Of the filter; higher lags less.")
   flags.DEFINE_integer("max_frames", None, "Stop after so many pictures.")
-  flags.mark_flag_as_required("checkpoint")
   app.run(main)

@@ -8,7 +8,7 @@ makes them. Drawn people (--data=lsp,synthetic) are drawn first if --synthetic
 is not there. Started again, it goes on where it was; --minutes=9 ends it in
 time for a machine lent for ten.
 
-  --scale=small   small networks at 64x64, 128x96, 192x160: for CPUs
+  --scale=small   small networks at 64x64, 128x96, 192x128: for CPUs
   --scale=paper   HRNet-W32, SimpleBaseline-50, Hourglass-4: for a GPU
 
 --jobs=2 runs two networks at a time, each on its share of the cores: an epoch

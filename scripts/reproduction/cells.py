@@ -19,7 +19,7 @@ FAMILIES = {
 # that 64×48 and 192×144 are not to be had: these are the nearest.
 MIDDLE = (128, 96)
 SIZES = {
-  "small": ((64, 64), MIDDLE, (192, 160)),
+  "small": ((64, 64), MIDDLE, (192, 128)),
   "paper": (MIDDLE, (256, 192), (384, 288)),
 }
 # By input height, sigma of the targets and kernel of the modulation, heatmap

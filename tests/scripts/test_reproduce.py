@@ -74,7 +74,7 @@ def test_the_plan_trains_every_network_once_and_the_pair_first():
     "hourglass",
     "simple_baseline",
   }
-  assert {c.network.size for c in cells[36:]} == {(192, 160)}
+  assert {c.network.size for c in cells[36:]} == {(192, 128)}
 
 
 def test_tables_share_networks():
@@ -136,7 +136,7 @@ def test_papers_numbers_of_other_tables_are_the_configurations():
 @pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
 @pytest.mark.parametrize("data", runs.CONFIGS)
 def test_a_cell_changes_known_fields_of_its_configuration(data, tmp_path):
-  network = Network(encoding="biased", loss="dsnt", size=(192, 160))
+  network = Network(encoding="biased", loss="dsnt", size=(192, 128))
   cell = Cell(data, "hrnet_small", network, 4, seed=2)
   overrides = ["data.cache=/tmp", "data.source=resident"]
   runner = runs.Runner(tmp_path, {data: "/data"}, overrides, stop=lambda: False)
