@@ -3,13 +3,14 @@ r"""Draws every picture of the README and of the pages in docs/ again.
     python scripts/make_figures.py --checkpoint=runs/quickstart \
         --learnt=runs/learnt
 
-Without --checkpoint and --learnt, only the drawings that need no network. The
+Without --checkpoint and --learnt, only those that need no training. The
 first is the quickstart's run, the second a network that learnt 60 synthetic
 people by heart, so that what is left of its error is the decoder's. To make
 both and the pictures: bash scripts/figures.sh.
 
 The pictures show synthetic people and heatmaps of them, the people that a run
-was evaluated on. Needs `pip install darkjax[figures]`.
+was evaluated on, and one photograph that is in the public domain. Needs
+`pip install darkjax[figures]`.
 """
 
 import json
@@ -23,15 +24,26 @@ import page_figures
 import PIL.Image
 from absl import app, flags
 
-from darkjax import figures, inference, startup, tiles
+from darkjax import Pose, boxes, figures, inference, startup, tiles
 from darkjax.heatmaps import decode_heatmaps
 
 JPEG_QUALITY = 78
 TILE = (330, 222)  # height, width, px
 SURE = 0.3  # score
+VERY_SURE = 0.5
+PHOTOGRAPHS = pathlib.Path(__file__).parents[1] / "docs" / "photographs"
 WHOLE = 14  # labelled keypoints of a person who is seen whole, or nearly
 
+
+def photograph() -> PIL.Image.Image:
+  """What the weights that come with darkjax are sure of in a photograph."""
+  path = PHOTOGRAPHS / "astronaut.jpg"
+  wanted, _ = boxes.read(PHOTOGRAPHS / "boxes.json").of(path.name, 0)
+  return Pose.pretrained()(path, wanted).plot(min_score=VERY_SURE)
+
+
 DRAWINGS: dict[str, Callable[[], PIL.Image.Image]] = {
+  "astronaut.jpg": photograph,
   "quantization.png": lambda: figures.quantization((3.7, 2.6)),
   "taylor.png": page_figures.taylor,
   "kernels.png": page_figures.kernels,

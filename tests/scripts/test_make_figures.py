@@ -100,7 +100,9 @@ def test_every_picture_is_rebuilt(script):
   assert drawn == stored - plots  # plots are reproduce.py's, from its runs
   named = set()
   for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
-    named |= set(re.findall(r"([\w-]+\.(?:png|jpg))\)", page.read_text()))
+    text = page.read_text()
+    named |= set(re.findall(r"([\w-]+\.(?:png|jpg))\)", text))
+    named |= set(re.findall(r'<img src="docs/([\w-]+\.\w+)"', text))
   assert stored == named
 
 
