@@ -7,7 +7,8 @@ Prints one line of json per measurement, with machine and commit. All sides of
 a measurement take turns of ten calls in one process; a figure is the median
 over the turns, a ratio the median of the ratios within a turn. Peers
 (decode_peers.py): the authors' loop, one OpenCV call for all maps, NumPy and
-torch.compile on windows around the maxima. `maximum` is no decoder but one bare
+torch.compile on windows around the maxima, and, where it runs (with PyTorch
+2.10), PyPI's heatmaps-to-keypoints 0.0.4. `maximum` is no decoder but one bare
 jnp.max over each map: how long it takes to read the memory. `distance` is the
 largest in px to decode_heatmaps(border="official") over all keypoints.
 
@@ -43,7 +44,10 @@ SHAPES = (
   ((32, 17, 32, 24), 2.0, 11),
   ((8, 133, 96, 72), 3.0, 17),
 )
-SLOW = {"authors' loop"}  # take part in every tenth turn
+SLOW = {
+  "authors' loop",
+  "heatmaps-to-keypoints",
+}  # take part in every tenth turn
 CALLS = 10  # in a row
 
 
@@ -67,6 +71,7 @@ def measure_decoders(shape, sigma: float, blur_kernel: int, turns: int) -> None:
   os.environ.setdefault("OPENCV_THREAD_POOL_ACTIVE_WAIT_WORKER", "0")
   os.environ.setdefault("OPENCV_THREAD_POOL_ACTIVE_WAIT_MAIN", "0")
   import decode_peers  # needs torch and OpenCV, which --network does not
+  import torch
 
   maps = draw(shape, sigma)
   images = jnp.asarray(maps.transpose(0, 2, 3, 1))
@@ -83,8 +88,13 @@ def measure_decoders(shape, sigma: float, blur_kernel: int, turns: int) -> None:
     "authors' loop": lambda: decode_peers.authors_loop(maps, blur_kernel),
     "OpenCV batch": lambda: decode_peers.opencv_batch(maps, blur_kernel),
     "NumPy windows": lambda: decode_peers.numpy_windows(maps, blur_kernel),
-    "torch.compile": _torch(decode_peers, maps, blur_kernel),
+    "torch.compile": _torch(
+      torch.compile(decode_peers.torch_windows(blur_kernel)), maps
+    ),
   }
+  package = decode_peers.heatmaps_to_keypoints(blur_kernel)
+  if package:
+    sides["heatmaps-to-keypoints"] = _torch(package, maps)
   truth = np.asarray(sides["dark, official border"]().keypoints)
   distances = {
     name: float(np.abs(points(side()) - truth).max())
@@ -113,11 +123,10 @@ def _maximum(images):
   return jax.block_until_ready(_max_of_maps(images))
 
 
-def _torch(decode_peers, maps, blur_kernel):
+def _torch(decode, maps):
   import torch
 
   tensor = torch.from_numpy(maps)
-  decode = torch.compile(decode_peers.torch_windows(blur_kernel))
 
   def run():
     with torch.inference_mode():

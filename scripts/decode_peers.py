@@ -114,6 +114,33 @@ def torch_windows(
   return decode
 
 
+def heatmaps_to_keypoints(
+  blur_kernel: int,
+) -> Callable[[torch.Tensor], torch.Tensor] | None:
+  """PyPI's package of that name, or None where it is not or does not run.
+
+  It is compiled for PyTorch 2.10: it cannot be imported beside 2.9, and takes
+  no tensor of 2.13.
+  """
+  try:
+    import heatmaps_to_keypoints as package
+  except ImportError:
+    return None
+
+  def decode(heatmaps: torch.Tensor) -> torch.Tensor:
+    # A box as large as the map, so that the way back to it changes nothing.
+    size = torch.tensor(heatmaps.shape[:1:-1], dtype=torch.float32)
+    center, scale = (
+      part.repeat(len(heatmaps), 1) for part in (size / 2, size / 200)
+    )
+    points, _ = package.keypoints_from_heatmaps(
+      heatmaps, center, scale, True, "unbiased", blur_kernel
+    )
+    return points
+
+  return decode
+
+
 def _maxima(heatmaps):
   """[..., 2] integer (x, y) of the first maxima."""
   *leading, height, width = heatmaps.shape
