@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import jax.numpy as jnp
 
+from darkjax import onnx_upsample
 from darkjax.graph import Graph
 from darkjax.simplify import simplify
 
@@ -48,7 +49,7 @@ def to_onnx(graph: Graph, *, output: str = "keypoints", opset: int = OPSET):
   }
   images = graph.images  # once: each has a symbol of its own
   with _errors_only("jax2onnx"), _errors_only("onnx_ir"):
-    return jax2onnx.to_onnx(
+    model = jax2onnx.to_onnx(
       simplify(functions[output], images),
       inputs=[images],
       model_name="darkjax",
@@ -56,6 +57,8 @@ def to_onnx(graph: Graph, *, output: str = "keypoints", opset: int = OPSET):
       input_names=["images"],
       output_names=[output],
     )
+  onnx_upsample.use_resize(model)
+  return model
 
 
 @contextlib.contextmanager

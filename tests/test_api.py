@@ -39,7 +39,15 @@ LEVELS = [
   {"heatmaps", "losses", "metrics", "models", "data", "optim", "checkpoint"},
   {"inference", "viz", "tiles", "figures", "boxes", "smoothing", "people"},
   {"step", "guards", "scoring", "results", "frames", "pose", "ensemble"}
-  | {"graph", "simplify", "onnx_graph", "backends", "warp", "placement"},
+  | {
+    "graph",
+    "simplify",
+    "onnx_graph",
+    "onnx_upsample",
+    "backends",
+    "warp",
+    "placement",
+  },
   {"curves", "trace", "overlays", "sidecar", "resume"},
   {
     "collect",
