@@ -25,18 +25,16 @@ import time
 
 import jax
 import numpy as np
+import optax
 import provenance
+import unbiased
 from absl import app, flags
 from made_batch import make_batch
 
-from configs import coco_hrnet_w32_128x96
 from darkjax import (
   backends,
-  convention,
   graph,
   models,
-  optim,
-  skeletons,
   startup,
   train,
 )
@@ -51,8 +49,7 @@ SIDES = {
 
 def darkjax_steps(task: str, batch: dict[str, np.ndarray], *, remat: bool):
   """A function that runs once."""
-  config = coco_hrnet_w32_128x96.get_config()
-  used = convention.from_config(config.convention, skeleton=skeletons.COCO)
+  used = unbiased.make_convention()
   model = models.create_model("hrnet_w32", remat=remat)
   if task == "inference":
     images = jax.ShapeDtypeStruct((1, *used.crop_size, 3), np.float32)
@@ -61,9 +58,7 @@ def darkjax_steps(task: str, batch: dict[str, np.ndarray], *, remat: bool):
     find = backends.JaxBackend(network)
     arrays = batch["image"], batch["image_from_heatmap"]
     return lambda: jax.block_until_ready(find(*arrays, rest=False))
-  optimizer = optim.create_optimizer(
-    config.optimizer, steps_per_epoch=1, batch_size=len(batch["image"])
-  )
+  optimizer = optax.adam(1e-3)
   state = step_lib.create_state(
     jax.random.key(0), model, optimizer, crop_size=used.crop_size
   )

@@ -21,15 +21,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import psutil
+import unbiased
 from absl import app, flags
 
-from configs import coco_hrnet_w32_128x96
-from darkjax import collect, convention, scoring, skeletons, startup
+from darkjax import collect, scoring, skeletons, startup
 
 SKELETON = skeletons.COCO
-CONVENTION = convention.from_config(
-  coco_hrnet_w32_128x96.get_config().convention, skeleton=SKELETON
-)
+CONVENTION = unbiased.make_convention(skeleton=SKELETON)
 BATCH_SIZE = 100
 PEOPLE_PER_IMAGE = 4
 BOX = (50.0, 20.0, 96.0, 128.0)  # x, y, w, h, image px
