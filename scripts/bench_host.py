@@ -12,6 +12,7 @@ import pathlib
 import tempfile
 import time
 
+import config_path  # noqa: F401 so that --config finds configs/
 import jax
 import numpy as np
 from absl import app, flags

@@ -19,6 +19,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 
+import config_path  # noqa: F401 so that --config finds configs/
 import cv2
 import numpy as np
 import official_loader

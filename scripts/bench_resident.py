@@ -23,6 +23,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 
+import config_path  # noqa: F401 so that --config finds configs/
 import jax
 import numpy as np
 import provenance
