@@ -28,7 +28,7 @@ import ml_collections
 def get_config() -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict()
   config.seed = 0
-  # Folder of a checkpoint whose variables training starts from; "" for none.
+  # Run or file of weights whose variables training starts from; "" for none.
   config.pretrained = ""
 
   config.model = ml_collections.ConfigDict()

@@ -80,7 +80,9 @@ class OnnxBackend:
 
     Raises:
       ImportError: the extra "onnx" is not installed.
+      RuntimeError: JAX was told to do without the CPU.
     """
+    self._cpu = _cpu()
     try:
       import onnxruntime
     except ImportError as error:
@@ -96,7 +98,6 @@ class OnnxBackend:
       providers=["CPUExecutionProvider"],
     )
     self._read = jax.jit(graph.read)
-    self._cpu = jax.local_devices(backend="cpu")[0]
     self._sizes = _Sizes()
 
   def __call__(
@@ -109,6 +110,15 @@ class OnnxBackend:
     return self._read(
       *jax.device_put([_pad_rows(array, rows) for array in arrays], self._cpu)
     )
+
+
+def _cpu() -> jax.Device:
+  try:
+    return jax.local_devices(backend="cpu")[0]
+  except RuntimeError as error:
+    raise RuntimeError(
+      "backend='onnxruntime' decodes on the CPU; add cpu to JAX_PLATFORMS"
+    ) from error
 
 
 BACKENDS = {"jax": JaxBackend, "onnxruntime": OnnxBackend}

@@ -235,9 +235,11 @@ def load(
   Raises:
     FileNotFoundError: no checkpoint there.
     RuntimeError: there is one and it cannot be read.
-    ValueError: a file that is none of weights.
+    ValueError: a file that is none of weights, or a step of it.
   """
   if pathlib.Path(directory).is_file():
+    if step is not None:
+      raise ValueError(f"{directory} is one file, without steps; got {step}")
     variables, fields = weight_file.read(directory)
     return variables, _metadata_from_json(fields, directory)
   folder = _find(directory)

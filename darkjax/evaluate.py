@@ -158,6 +158,12 @@ def _data_paths(config) -> tuple[str, str]:
   flag = flags.FLAGS
   if flag.annotations:
     return flag.annotations, flag.images
+  if "data" not in config:
+    raise ValueError(
+      f"{flag.checkpoint[0]} does not say on which data it was validated "
+      "(imported weights and files of darkjax.release do not); name some with "
+      "--annotations and --images"
+    )
   root = pathlib.Path(flag.root or config["data"]["root"])
   annotations, images = config["data"]["val"]
   return str(root / annotations), str(root / images)

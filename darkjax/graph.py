@@ -50,15 +50,16 @@ class Graph:
   def from_checkpoint(
     cls, path: str | os.PathLike, *, step: int | None = None, **options: Any
   ) -> "Graph":
-    """Reads the folder of a run or of converted weights.
+    """Reads a run, converted weights or a file of weights.
 
     Args:
-      path: the folder.
-      step: which step of it; the latest by default.
+      path: the folder, or the file of darkjax.release.
+      step: which step of a folder; the latest by default.
       **options: method, border, flip_test, covariances.
 
     Raises:
       FileNotFoundError: no checkpoint there.
+      ValueError: a file that holds no weights.
     """
     variables, metadata = checkpoint.load(path, step=step)
     model = models.create_model(**metadata.model)

@@ -62,6 +62,13 @@ class _Names:
     for node in graph.node:
       for name in _taken(node):
         self._taking.setdefault(name, []).append(node)
+    self._shapes = {
+      value.name: [
+        side.dim_value if side.HasField("dim_value") else None
+        for side in value.type.tensor_type.shape.dim
+      ]
+      for value in (*graph.value_info, *graph.input)
+    }
     self._constants = {
       one.name: numpy_helper.to_array(one)
       for one in graph.initializer
@@ -85,16 +92,18 @@ class _Names:
       return None
     before, after = self._sides(thin.input[1]), self._sides(expand.input[1])
     result = self._sides(results[0].input[1])
-    match before, after, result:
-      case [_, h, 1, w, 1, c], [_, *wide], [_, *image]:
-        factors = wide[1], wide[3]
-        known = None not in (h, w, c, *factors)
+    source = self._shapes.get(thin.input[0], [])
+    match source, before, after, result:
+      case [_, h, w, c], [b, *narrow], [b_after, *wide], [_, *image]:
+        f, g = (wide[i] if len(wide) == 5 else None for i in (1, 3))
         if (
-          known
-          and wide == [h, factors[0], w, factors[1], c]
-          and image == [h * factors[0], w * factors[1], c]
+          None not in (h, w, c, f, g)
+          and b == b_after  # None: both are the open number of people
+          and narrow == [h, 1, w, 1, c]
+          and wide == [h, f, w, g, c]
+          and image == [h * f, w * g, c]
         ):
-          return _Upsampling(thin.input[0], results[0], factors)
+          return _Upsampling(thin.input[0], results[0], (f, g))
     return None
 
   def _sides(self, name) -> list[int | None]:

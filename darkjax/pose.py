@@ -110,7 +110,8 @@ class Pose:
     """The small HRNet that comes with darkjax: 14 keypoints of whole people.
 
     It was trained on 3,000 photographs of people at sport and is no match for
-    networks of COCO; assets/README.md has its accuracy and its licence.
+    networks of COCO; assets/README.md has its accuracy and its licence (the
+    weights are for research).
 
     Args:
       **options: method, flip_test, border, batch_size, backend, see `Pose`.

@@ -26,7 +26,7 @@ from darkjax import results, smoothing, startup
 from darkjax.heatmaps import decode
 from darkjax.metrics import coco, nms
 from darkjax.people import SHOWN_SCORE
-from darkjax.pose import PRETRAINED, Pose
+from darkjax.pose import Pose
 from darkjax.skeletons import Skeleton
 
 _LOG = logging.getLogger(__name__)
@@ -224,13 +224,17 @@ def main(argv: Sequence[str]) -> None:
 
 def _pose(*, batch_size: int) -> Pose:
   flag = flags.FLAGS
-  pose = Pose.from_checkpoint(
-    flag.checkpoint,
+  options = dict(
     method=flag.method,
     flip_test=flag.flip_test,
     border=flag.border,
     batch_size=batch_size,
   )
+  if flag.checkpoint:
+    pose = Pose.from_checkpoint(flag.checkpoint, **options)
+  else:
+    _LOG.warning("no --checkpoint: the small LSP network of Pose.pretrained()")
+    pose = Pose.pretrained(**options)
   _LOG.info("convention: %s", pose.convention.describe())
   return pose
 
@@ -244,7 +248,9 @@ def _draw(found: results.Found) -> PIL.Image.Image:
 
 if __name__ == "__main__":
   flags.DEFINE_string(
-    "checkpoint", str(PRETRAINED), "Folder of a run, or weights."
+    "checkpoint",
+    None,
+    "Folder of a run, or weights; without it those that come with darkjax.",
   )
   flags.DEFINE_string("out", "predictions", "Folder of what is written.")
   flags.DEFINE_string(

@@ -5,7 +5,8 @@
 The file holds the parameters in half precision, the convention they were
 trained with and the model's name, and goes wherever a checkpoint's folder goes:
 `--checkpoint=NAME.npz`, `Pose.from_checkpoint`, `--config.pretrained`. The
-configuration of the training, which names folders of the machine, stays behind.
+configuration of the training, which names folders of the machine, stays behind,
+so that an evaluation must be told its data (--annotations, --images).
 """
 
 import logging
@@ -24,6 +25,7 @@ def main(argv: Sequence[str]) -> None:
   del argv
   startup.start()
   path = pathlib.Path(flags.FLAGS.out)
+  path.parent.mkdir(parents=True, exist_ok=True)
   variables, metadata = checkpoint.load(flags.FLAGS.checkpoint)
   checkpoint.save_file(path, variables, metadata.convention, metadata.model)
   _LOG.info("%s: %.2f MB", path, path.stat().st_size / 1e6)

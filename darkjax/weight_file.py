@@ -8,6 +8,7 @@ what the weights mean. Nothing in it is executed when it is read.
 import json
 import pathlib
 import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +20,10 @@ _METADATA = "metadata"
 _COLLECTIONS = {"params": np.float16, "batch_stats": np.float32}
 
 # What reading anything else raises.
-_FOREIGN = (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile)
+_FOREIGN = (
+  *(KeyError, IndexError, ValueError, TypeError, EOFError),
+  *(zipfile.BadZipFile, zlib.error),
+)
 
 
 def write(
@@ -77,9 +81,9 @@ def read(path: str | pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
       tuple(name.split("/")): array.astype(np.float32)
       for name, array in content.items()
     }
+    return flax.traverse_util.unflatten_dict(leaves), fields
   except _FOREIGN as error:
     raise ValueError(
       f"{path} is no file of weights that darkjax.release wrote, or it is "
       f"damaged ({type(error).__name__})"
     ) from error
-  return flax.traverse_util.unflatten_dict(leaves), fields

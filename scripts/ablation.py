@@ -136,7 +136,8 @@ def data_paths(folder: str) -> tuple[pathlib.Path, pathlib.Path]:
   if data is None:
     raise ValueError(
       f"{folder} does not say on which data it was validated (imported "
-      "weights do not); name some with --annotations and --images"
+      "weights and released files do not); name some with --annotations and "
+      "--images"
     )
   root = pathlib.Path(FLAGS.root or data["root"])
   annotations, images = data["val"]

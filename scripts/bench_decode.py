@@ -8,7 +8,9 @@ a measurement take turns of ten calls in one process; a figure is the median
 over the turns, a ratio the median of the ratios within a turn. Peers
 (decode_peers.py): the authors' loop, one OpenCV call for all maps, NumPy and
 torch.compile on windows around the maxima, and, where it runs (with PyTorch
-2.10), PyPI's heatmaps-to-keypoints 0.0.4. `maximum` is no decoder but one bare
+2.10), PyPI's heatmaps-to-keypoints 0.0.4:
+pip install "torch==2.10.*" heatmaps-to-keypoints==0.0.4, best in an environment
+of its own. `maximum` is no decoder but one bare
 jnp.max over each map: how long it takes to read the memory. `distance` is the
 largest in px to decode_heatmaps(border="official") over all keypoints.
 

@@ -119,12 +119,14 @@ def heatmaps_to_keypoints(
 ) -> Callable[[torch.Tensor], torch.Tensor] | None:
   """PyPI's package of that name, or None where it is not or does not run.
 
-  It is compiled for PyTorch 2.10: it cannot be imported beside 2.9, and takes
-  no tensor of 2.13.
+  It is compiled for PyTorch 2.10: beside 2.9 it cannot be imported, and of 2.13
+  and 2.15 it takes no tensor.
   """
   try:
     import heatmaps_to_keypoints as package
   except ImportError:
+    return None
+  if not torch.__version__.startswith("2.10."):
     return None
 
   def decode(heatmaps: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,10 @@
 """The weights that come with darkjax: there, small, and of some use."""
 
 import json
+import os
 import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -35,6 +38,26 @@ def test_finds_the_head_of_the_astronaut(pose):
   assert min(scores["head_top"], scores["neck"]) > 0.5
   # Her legs are not to be seen.
   assert max(scores["left_ankle"], scores["right_ankle"]) < 0.3
+
+
+def test_predict_takes_it_where_no_checkpoint_is_named(pose, tmp_path):
+  command = [sys.executable, "-m", "darkjax.predict", str(PHOTOGRAPH)]
+  boxes = PHOTOGRAPH.with_name("boxes.json")
+  done = subprocess.run(
+    [*command, f"--boxes={boxes}", f"--out={tmp_path}"],
+    env=os.environ,
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  assert "no --checkpoint" in done.stderr
+  (found,) = json.loads((tmp_path / "results.json").read_text())
+  (person,) = pose(PHOTOGRAPH, [[0, 0, 400, 900]])
+  expected = person.keypoints_image
+  # px: the command writes two digits and may run another XLA program.
+  np.testing.assert_allclose(
+    np.reshape(found["keypoints"], (-1, 3))[:, :2], expected, atol=0.05
+  )
 
 
 def test_finds_people_it_was_not_trained_on(pose, test_data):

@@ -52,6 +52,8 @@ def test_a_run_becomes_a_file_that_goes_where_its_folder_goes(
     check=True,
   )
   kept, metadata = checkpoint.load(path)
+  with pytest.raises(ValueError, match="one file, without steps"):
+    checkpoint.load(path, step=0)
   assert metadata == checkpoint.Metadata(convention, MODEL, {})
   exact = checkpoint.load(folder)[0]
   jax.tree.map(
@@ -81,6 +83,18 @@ def damaged(path):
   path.write_bytes(path.read_bytes()[:200])
 
 
+def damaged_inside(path):
+  noise = np.random.default_rng(0).normal(size=20_000)
+  weight_file.write(path, {"params": {"a": noise}}, {})
+  content = bytearray(path.read_bytes())
+  content[4_000:8_000] = bytes(4_000)
+  path.write_bytes(content)
+
+
+def names_that_clash(path):
+  np.savez(path, metadata="{}", params=np.ones(3), **{"params/a": np.ones(3)})
+
+
 def array_alone(path):
   with path.open("wb") as file:
     np.save(file, np.ones(3))
@@ -99,6 +113,8 @@ def of_objects(path):
     lambda path: path.write_text("not an archive"),
     lambda path: path.write_bytes(b""),
     array_alone,
+    damaged_inside,
+    names_that_clash,
   ],
 )
 def test_other_files_are_said_to_be_none(write, tmp_path):

@@ -16,7 +16,8 @@ FAMILIES = {
   },
 }
 # Height and width of inputs, px. The networks halve an input five times, so
-# that 64×48 and 192×144 are not to be had: these are the nearest.
+# that 64×48 and 192×144 are not to be had: 64×64 is the nearest, and 192×128 as
+# near as 192×160 and cheaper.
 MIDDLE = (128, 96)
 SIZES = {
   "small": ((64, 64), MIDDLE, (192, 128)),
