@@ -19,6 +19,9 @@ from darkjax.data import synthetic
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PEER_TIMEOUT = 10  # seconds
+# What a process says whose peer is dead: our words, and the JAX service's.
+GONE = "process 0 of 2 ends: another process is gone"
+SILENT = "stopped sending heartbeats"
 
 
 def who(address=None, processes=None, process=None):
@@ -286,16 +289,17 @@ def test_a_process_without_people_evaluates_with_the_others(
 
 
 @pytest.mark.parametrize(
-  ("kind", "message"),
+  ("kind", "messages"),
   [
-    # Its connections are cut, and the next sum over processes fails.
-    (signal.SIGKILL, "process 0 of 2 ends: another process is gone"),
+    # Its connections are cut, and the next sum over processes fails; on a busy
+    # machine the silence may be noticed before that.
+    (signal.SIGKILL, (GONE, SILENT)),
     # It only stops to answer.
-    (signal.SIGSTOP, "stopped sending heartbeats"),
+    (signal.SIGSTOP, (SILENT,)),
   ],
 )
 def test_a_dead_peer_ends_the_run_with_a_message(
-  together, root, tmp_path, kind, message
+  together, root, tmp_path, kind, messages
 ):
   job = Job(
     tmp_path,
@@ -315,7 +319,8 @@ def test_a_dead_peer_ends_the_run_with_a_message(
   finally:
     job.end()
   assert code != 0
-  assert message in job.logs[0].read_text()
+  said = job.logs[0].read_text()
+  assert any(message in said for message in messages)
 
 
 def test_one_process_asked_to_stop_stops_all_after_one_step(
