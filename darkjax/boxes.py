@@ -1,5 +1,6 @@
 """Where people are: boxes (x, y, w, h) in image px, checked and from files."""
 
+import itertools
 import json
 import logging
 import pathlib
@@ -56,17 +57,52 @@ class BoxFile(NamedTuple):
   """Boxes read from a json file.
 
   Attributes:
-    people: by file name or image id, (boxes [N, 4] in image px, scores [N]).
-    image_ids: image id by file name, where the file tells it.
+    people: (boxes [N, 4] in image px, scores [N]) by image id or, where the
+      file tells none, by file name.
+    names: the images of each file name without folders, as pairs of the whole
+      file name and the key in `people`.
+    category: the one that the boxes are of.
   """
 
   people: dict[str | int, tuple[np.ndarray, np.ndarray]]
-  image_ids: dict[str, int]
+  names: dict[str, set[tuple[str, str | int]]]
+  category: int = 1
 
-  def of(self, name: str, image_id: int) -> tuple[np.ndarray, np.ndarray]:
+  def of(self, key: str | int | None) -> tuple[np.ndarray, np.ndarray]:
     """Boxes [N, 4] and scores [N] of an image; none where it is not listed."""
-    nobody = np.zeros((0, 4)), np.zeros(0)
-    return self.people.get(name, self.people.get(image_id, nobody))
+    return self.people.get(key, (np.zeros((0, 4)), np.zeros(0)))
+
+  def key(self, path: pathlib.Path) -> str | int | None:
+    """What the file knows a photograph by; None for one it does not know.
+
+    That is the image of the same file name, of several the one that shares
+    most folders with the path. Only where the file tells no names is it the
+    number that the photograph is named by, as in 000000000139.jpg.
+
+    Raises:
+      ValueError: several images could be meant.
+    """
+    if not self.names:
+      return int(path.stem) if path.stem.isdecimal() else None
+    shared = {
+      image: _shared_parts(path, image[0])
+      for image in self.names.get(path.name, ())
+    }
+    best = [i for i in shared if shared[i] == max(shared.values())]
+    if len(best) > 1:
+      raise ValueError(
+        f"{path} may be any of {sorted(name for name, _ in best)[:3]} in the "
+        "json of boxes; give it under that folder"
+      )
+    return best[0][1] if best else None
+
+
+def _shared_parts(path: pathlib.Path, name: str) -> int:
+  """How many parts, from the last one on, a path and a name have in common."""
+  ours = reversed(path.resolve().parts)
+  theirs = reversed(pathlib.PurePosixPath(name).parts)
+  same = (mine == other for mine, other in zip(ours, theirs, strict=False))
+  return sum(1 for _ in itertools.takewhile(bool, same))
 
 
 def read(
@@ -80,9 +116,8 @@ def read(
   Detections are a list of {"image_id" or "file_name", "bbox": [x, y, w, h]}
   with optional "score" (else 1) and "category_id". Annotations are
   {"images": [{"id", "file_name"}], "annotations": [{"image_id", "bbox"}]}, of
-  which crowds are left out. Files are known by their name without folders; a
-  video's frames by image_id, from 0. Boxes without a positive size are left
-  out, with a warning.
+  which crowds are left out. A video's frames are known by image_id, from 0.
+  Boxes without a positive size are left out, with a warning.
 
   Args:
     path: of the json.
@@ -96,33 +131,56 @@ def read(
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: neither of the two formats; the message says where.
+    ValueError: neither of the two formats, the message says where; or a file
+      of boxes that are all left out.
   """
   path = pathlib.Path(path)
   if not path.is_file():
     raise FileNotFoundError(f"no file of boxes {path}; check --boxes")
   content = _parse(path)
-  records, names = content, {}
+  records, images = content, {}
   if isinstance(content, Mapping):
     records = content["annotations"]
-    names = {
-      image["id"]: _base(image["file_name"]) for image in content["images"]
-    }
+    images = dict(_read_image(i, path) for i in content["images"])
+  records = [_read_record(r, path, n) for n, r in enumerate(records)]
   if category is None:
     category = _category(content, records)
   chosen = [
     record
     for record in records
-    if record.get("category_id", category) == category
-    and record.get("score", 1.0) >= min_score
-    and not record.get("iscrowd", 0)
+    if record.category in (None, category)
+    and record.score >= min_score
+    and not record.crowd
   ]
-  people = _by_image(chosen, names, path)
-  return BoxFile(people, {name: n for n, name in names.items()})
+  if records and not chosen:
+    listed = sorted({r.category for r in records if r.category is not None})
+    raise ValueError(
+      f"{path}: none of its {len(records)} boxes is of category {category} "
+      f"with a score of {min_score:g} or more; their categories are {listed}"
+    )
+  names = {}
+  told = {(r.file_name, r.key) for r in records if r.file_name is not None}
+  for name, key in told | {(name, n) for n, name in images.items()}:
+    base = pathlib.PurePosixPath(name).name
+    names.setdefault(base, set()).add((name, key))
+  return BoxFile(_by_key(chosen, path), names, category)
+
+
+class _Record(NamedTuple):
+  """A box of the file."""
+
+  key: str | int  # the image id or, without one, the file name
+  file_name: str | None
+  bbox: np.ndarray  # [4]
+  score: float
+  category: int | None
+  crowd: bool
 
 
 def _category(content, records) -> int:
-  ids = {record.get("category_id", 1) for record in records}
+  ids = {
+    1 if record.category is None else record.category for record in records
+  }
   listed = content["categories"] if "categories" in content else []
   listed = [c["id"] for c in listed if c.get("keypoints")]
   if 1 in ids:
@@ -150,15 +208,15 @@ def _parse(path: pathlib.Path) -> Any:
   return content
 
 
-def _by_image(records, names, path):
-  """(boxes [N, 4], scores [N]) by file name where known, else image id."""
+def _by_key(records, path):
+  """(boxes [N, 4], scores [N]) by the key of each image."""
   grouped, unusable = {}, 0
-  for n, record in enumerate(records):
-    bbox, key = _read_record(record, names, path, n)
-    if not (np.isfinite(bbox).all() and (bbox[2:] > 0).all()):
+  for record in records:
+    if not (np.isfinite(record.bbox).all() and (record.bbox[2:] > 0).all()):
       unusable += 1
       continue
-    grouped.setdefault(key, []).append((bbox, record.get("score", 1.0)))
+    found = grouped.setdefault(record.key, [])
+    found.append((record.bbox, record.score))
   if unusable:
     _LOG.warning("%s: %d boxes without a size are left out", path, unusable)
   return {
@@ -169,18 +227,39 @@ def _by_image(records, names, path):
   }
 
 
-def _read_record(record, names, path, n):
+def _read_image(image, path) -> tuple[int, str]:
   try:
-    bbox = np.array(record["bbox"], np.float64).reshape(4)
-    if "file_name" in record:
-      return bbox, _base(record["file_name"])
-    return bbox, names.get(record["image_id"], record["image_id"])
-  except (KeyError, TypeError, ValueError) as error:
+    return int(image["id"]), _slashes(image["file_name"])
+  except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise ValueError(
-      f"{path}: a record has bbox [x, y, w, h] and image_id or file_name, got "
-      f"{str(record)[:120]} as person {n}"
+      f"{path}: an image has a number as id and a file_name, got "
+      f"{str(image)[:120]}"
     ) from error
 
 
-def _base(file_name: str) -> str:
-  return pathlib.PurePosixPath(file_name).name
+def _read_record(record, path, n) -> _Record:
+  try:
+    name = _slashes(record["file_name"]) if "file_name" in record else None
+    number = record.get("image_id")
+    if name is None and number is None:
+      raise KeyError("image_id")
+    key = name if number is None else int(number)
+    return _Record(
+      key,
+      name,
+      np.array(record["bbox"], np.float64).reshape(4),
+      float(record.get("score", 1.0)),
+      record.get("category_id"),
+      bool(record.get("iscrowd", 0)),
+    )
+  except (AttributeError, KeyError, TypeError, ValueError) as error:
+    raise ValueError(
+      f"{path}: a record has bbox [x, y, w, h], image_id (a number) or "
+      f"file_name, and perhaps score (a number), got {str(record)[:120]} as "
+      f"person {n}"
+    ) from error
+
+
+def _slashes(file_name: str) -> str:
+  """The name with "/" between folders, also where Windows wrote it."""
+  return file_name.replace("\\", "/")

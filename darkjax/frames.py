@@ -6,17 +6,17 @@ Videos go through OpenCV, an extra: `pip install "darkjax[video]"`.
 import contextlib
 import logging
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from darkjax import image as image_lib
+from darkjax import photographs
 from darkjax.boxes import BoxFile
 
 _LOG = logging.getLogger(__name__)
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg")
 
 # Frames per second where a video or a camera does not tell.
@@ -28,8 +28,8 @@ class Frame(NamedTuple):
 
   Attributes:
     name: of the file, without its folder.
-    image_id: the number it has in results, see `photo_ids`; in a video the
-      index of the frame.
+    image_id: the number it has in results, see `photographs.image_ids`; in a
+      video the index of the frame.
     seconds: from the start of the video; nan for photographs.
     pixels: [H, W, 3] uint8 RGB.
   """
@@ -49,6 +49,9 @@ class Source(NamedTuple):
     rate: frames per second of a video; None for photographs.
     name: of the video without suffix; "" for photographs.
     live: frames come from a camera.
+    boxes: by image id, (boxes [N, 4] in image px, scores [N]); None without a
+      file of them.
+    unreadable: grows by each photograph that cannot be read, which is left out.
   """
 
   frames: Iterator[Frame]
@@ -56,6 +59,8 @@ class Source(NamedTuple):
   rate: float | None
   name: str
   live: bool = False
+  boxes: Mapping[int, tuple[np.ndarray, np.ndarray]] | None = None
+  unreadable: Sequence[str] = ()
 
 
 def choose(
@@ -70,7 +75,7 @@ def choose(
 
   Args:
     inputs: photographs and folders, or one video, or one webcam's number.
-    boxes: must know one of the photographs.
+    boxes: must know one of the pictures; a video's frames by their index.
     out: folder of the overlays; not the inputs' own.
     upright: turn photographs by their EXIF tag. None is only without boxes, as
       labels count the pixels as stored (COCO's tools do).
@@ -96,26 +101,32 @@ def choose(
       "video a run and an --out of its own"
     )
   _check_apart(out, pathlib.Path(videos[0]))
-  return video(videos[0], max_frames=max_frames)
+  return video(videos[0], boxes, max_frames=max_frames)
 
 
 def _photos(inputs, boxes, out, upright, max_frames) -> Source:
-  paths = photo_paths(inputs)[:max_frames]
+  paths = photographs.find(inputs)[:max_frames]
   for path in paths:
     _check_apart(out, path)
-  ids = photo_ids(paths, boxes.image_ids if boxes else {})
-  known = boxes is None or [
-    path
-    for path, n in zip(paths, ids, strict=True)
-    if len(boxes.of(path.name, n)[0])
-  ]
+  keys = [boxes.key(path) if boxes else None for path in paths]
+  ids = photographs.image_ids(
+    paths, [key if isinstance(key, int) else None for key in keys]
+  )
+  found = photos(paths, ids, upright=upright)
+  if boxes is None:
+    return found
+  known = {
+    image_id: boxes.of(key)
+    for image_id, key in zip(ids, keys, strict=True)
+    if len(boxes.of(key)[0])
+  }
   if not known:
     raise ValueError(
       f"no box belongs to any of the {len(paths)} photographs: the json knows "
-      f"{list(boxes.people)[:3]}, the first photograph is {paths[0].name} "
-      f"(image_id {ids[0]}); give file_name in the json"
+      f"{list(boxes.people)[:3]}, the first photograph is {paths[0].name}; "
+      "give file_name in the json, or name photographs by their image_id"
     )
-  return photos(paths, ids, upright=upright)
+  return found._replace(boxes=known)
 
 
 def _check_apart(out: pathlib.Path, given: pathlib.Path) -> None:
@@ -128,78 +139,46 @@ def _check_apart(out: pathlib.Path, given: pathlib.Path) -> None:
 
 def _is_video(path: str) -> bool:
   """Whether a command's argument names a video or the number of a webcam."""
-  return path.isdigit() or pathlib.Path(path).suffix.lower() in VIDEO_SUFFIXES
-
-
-def photo_paths(inputs: Sequence[str]) -> list[pathlib.Path]:
-  """The files that are named, and the photographs of folders, sorted.
-
-  Raises:
-    FileNotFoundError: a path that is not there, or a folder without any.
-    ValueError: two files of the same name, which results could not tell apart.
-  """
-  paths = [path for given in inputs for path in _expand(pathlib.Path(given))]
-  names = [path.name for path in paths]
-  twice = sorted({name for name in names if names.count(name) > 1})
-  if twice:
-    raise ValueError(
-      f"results and overlays know photographs by their file names, got twice: "
-      f"{', '.join(twice[:3])}; predict each folder in a run of its own"
-    )
-  return paths
-
-
-def _expand(path: pathlib.Path) -> list[pathlib.Path]:
-  if path.is_file():
-    return [path]
-  if not path.is_dir():
-    raise FileNotFoundError(f"no photograph, folder or video {path}")
-  found = sorted(
-    p for p in path.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES
+  return _is_camera(path) or (
+    pathlib.Path(path).suffix.lower() in VIDEO_SUFFIXES
   )
-  if not found:
-    raise FileNotFoundError(
-      f"folder {path} holds no photographs ({', '.join(PHOTO_SUFFIXES)})"
-    )
-  return found
 
 
-def photo_ids(
-  paths: Sequence[pathlib.Path], known: dict[str, int]
-) -> list[int]:
-  """COCO's image id of each photograph.
-
-  Those a json file told; else, if all names are numbers as in
-  000000000139.jpg, these numbers; else their positions, from 0.
-
-  Args:
-    paths: the photographs.
-    known: id by file name; used if it knows all.
-  """
-  if known and all(path.name in known for path in paths):
-    return [known[path.name] for path in paths]
-  if all(path.stem.isdecimal() for path in paths):
-    return [int(path.stem) for path in paths]
-  return list(range(len(paths)))
+def _is_camera(given: str) -> bool:
+  return given.isdecimal() and not pathlib.Path(given).exists()
 
 
 def photos(
   paths: Sequence[pathlib.Path], ids: Sequence[int], *, upright: bool
 ) -> Source:
   """Photographs from files; see `image.read` for `upright`."""
-  frames = (
-    Frame(path.name, n, float("nan"), image_lib.read(path, upright=upright))
-    for path, n in zip(paths, ids, strict=True)
-  )
-  return Source(frames, len(paths), None, "")
+  unreadable = []
+
+  def frames():
+    for path, n in zip(paths, ids, strict=True):
+      try:
+        pixels = image_lib.read(path, upright=upright)
+      except (OSError, ValueError) as error:
+        _LOG.error("left out: %s", error)
+        unreadable.append(path.name)
+        continue
+      yield Frame(path.name, n, float("nan"), pixels)
+
+  return Source(frames(), len(paths), None, "", unreadable=unreadable)
 
 
 @contextlib.contextmanager
-def video(given: str, *, max_frames: int | None = None) -> Iterator[Source]:
+def video(
+  given: str,
+  boxes: BoxFile | None = None,
+  *,
+  max_frames: int | None = None,
+) -> Iterator[Source]:
   """Frames of a video file or, for a number, of that webcam.
 
   Args:
     given: path, or the webcam's number as text.
+    boxes: must know one of the frames, by its index as image_id.
     max_frames: stop after so many; a webcam never ends by itself.
 
   Yields:
@@ -208,9 +187,10 @@ def video(given: str, *, max_frames: int | None = None) -> Iterator[Source]:
   Raises:
     FileNotFoundError: no such file or webcam.
     ImportError: OpenCV is not installed.
-    ValueError: not a video, or of frames larger than `image.MAX_PIXELS`.
+    ValueError: not a video, of frames larger than `image.MAX_PIXELS`, or boxes
+      of other pictures.
   """
-  cv2, camera = _opencv(), given.isdigit()
+  cv2, camera = _opencv(), _is_camera(given)
   if not camera and not pathlib.Path(given).is_file():
     raise FileNotFoundError(f"no video {given}")
   capture = cv2.VideoCapture(int(given) if camera else given)
@@ -226,7 +206,9 @@ def video(given: str, *, max_frames: int | None = None) -> Iterator[Source]:
     limit = min(limits, default=None)
     name = f"webcam{given}" if camera else pathlib.Path(given).name
     frames = _read_frames(capture, name, rate, max_frames, count)
-    yield Source(frames, limit, rate, pathlib.Path(name).stem, camera)
+    known = None if boxes is None else _frame_boxes(boxes, name, limit)
+    stem = pathlib.Path(name).stem
+    yield Source(frames, limit, rate, stem, camera, known)
   finally:
     capture.release()
 
@@ -241,6 +223,22 @@ def _rate(rate: float, given: str) -> float:
     return rate
   _LOG.warning("%s tells no frame rate; taken as %g", given, _DEFAULT_RATE)
   return _DEFAULT_RATE
+
+
+def _frame_boxes(boxes, name, limit):
+  """The boxes of a video by the index of the frame."""
+  last = np.inf if limit is None else limit - 1
+  known = {
+    key: found
+    for key, found in boxes.people.items()
+    if isinstance(key, int) and 0 <= key <= last
+  }
+  if not known:
+    raise ValueError(
+      f"no box belongs to any frame of {name}: the json knows "
+      f"{list(boxes.people)[:3]}; frames are known by image_id, counted from 0"
+    )
+  return known
 
 
 def _read_frames(capture, name, rate, max_frames, count) -> Iterator[Frame]:

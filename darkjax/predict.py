@@ -4,30 +4,31 @@ Without --checkpoint it uses the small network that comes with darkjax, see
 `Pose.pretrained`. Photographs, folders of them, one video, or a webcam by its
 number. `--out` receives the pictures with the people drawn (photographs under
 their own names, a video as an .mp4), results.json in COCO's format and
-results.csv.
+results.csv. A photograph that cannot be read is named and left out; the status
+is then 1, and 130 after Ctrl-C or SIGTERM.
 """
 
 import collections
-import contextlib
 import dataclasses
 import logging
 import pathlib
+import signal
+import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import PIL.Image
 from absl import app, flags
-from tqdm import tqdm
 
 from darkjax import boxes as boxes_lib
 from darkjax import frames as frames_lib
 from darkjax import results, smoothing, startup
 from darkjax.heatmaps import decode
-from darkjax.metrics import coco, nms
+from darkjax.metrics import coco
+from darkjax.metrics import nms as nms_lib
 from darkjax.people import SHOWN_SCORE
 from darkjax.pose import Pose
-from darkjax.skeletons import Skeleton
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,14 +36,18 @@ _LOG = logging.getLogger(__name__)
 def predict(
   pose: Pose,
   frames: Iterator[frames_lib.Frame],
-  boxes: boxes_lib.BoxFile | None = None,
+  boxes: Mapping[int, tuple[np.ndarray, np.ndarray]] | None = None,
+  *,
+  nms: str = "hard",
 ) -> Iterator[results.Found]:
   """Finds the people of each frame; duplicates are removed by OKS-NMS.
 
   Args:
     pose: finds them, in batches of its size, however many share a frame.
     frames: read as they are needed, about two batches ahead.
-    boxes: where people are; None for one person per frame, all of it.
+    boxes: where people are, by image id: (boxes [N, 4] in image px, scores
+      [N]); None for one person per frame, all of it.
+    nms: one of `coco.NMS`.
 
   Yields:
     The people of each frame, best first.
@@ -58,17 +63,19 @@ def predict(
   for people in pose.stream(searched()):
     frame, scores = waiting.popleft()
     areas = [_padded_area(pose, person.bbox) for person in people]
+    numbers = np.arange(len(people))
     found = results.Found(
-      frame, people, scores, np.array(areas), np.arange(len(people))
+      frame, people, scores, np.array(areas), numbers, len(people)
     )
-    yield _without_duplicates(found, pose.convention.skeleton)
+    yield _without_duplicates(found, pose.convention.skeleton, nms)
 
 
 def _boxes_of(frame, boxes) -> tuple[np.ndarray, np.ndarray]:
   size = frame.pixels.shape[:2]
   if boxes is None:
     return boxes_lib.check(None, size, frame.name), np.ones(1)
-  wanted, scores = boxes.of(frame.name, frame.image_id)
+  nobody = np.zeros((0, 4)), np.zeros(0)
+  wanted, scores = boxes.get(frame.image_id, nobody)
   return boxes_lib.check(wanted, size, frame.name), scores
 
 
@@ -77,14 +84,17 @@ def _padded_area(pose: Pose, bbox) -> float:
   return float(scale.prod())
 
 
-def _without_duplicates(found, skeleton) -> results.Found:
+def _without_duplicates(found, skeleton, nms) -> results.Found:
   if not found.people:
     return found
   scores = coco.rescore(found.box_scores, found.keypoint_scores())
-  kept = found.take(
-    nms.oks_nms(found.keypoints(), scores, found.box_areas, skeleton.sigmas)
-  )
-  return kept._replace(numbers=np.arange(len(kept.people)))
+  if nms == "none":
+    kept = np.argsort(-scores, kind="stable")
+  else:
+    kept = nms_lib.METHODS[nms](
+      found.keypoints(), scores, found.box_areas, skeleton.sigmas
+    )
+  return found.take(kept)._replace(numbers=np.arange(len(kept)))
 
 
 def smooth(
@@ -130,96 +140,45 @@ def smooth(
     yield frame._replace(people=people, numbers=numbers)
 
 
-def write_all(
-  found: Iterable[results.Found],
-  out: pathlib.Path,
-  skeleton: Skeleton,
-  *,
-  video: tuple[str, float] | None = None,
-  draw: Callable[[results.Found], PIL.Image.Image] | None = None,
-  total: int | None = None,
-) -> int:
-  """Writes what is found as it comes, with a progress bar of people/s.
-
-  Args:
-    found: the people of each picture; an interrupt (Ctrl-C) ends it.
-    out: folder of results.json, results.csv and the overlays.
-    skeleton: the people's.
-    video: name without suffix and frames/s of the overlay video; None writes a
-      picture per frame.
-    draw: makes an overlay; None writes none.
-    total: number of people, if known.
-
-  Returns:
-    How many people were written.
-  """
-  with (
-    _writers(out, skeleton, video, draw) as write,
-    tqdm(total=total, unit="people", disable=None, dynamic_ncols=True) as bar,
-    contextlib.suppress(KeyboardInterrupt),  # how a webcam ends
-  ):
-    count = 0
-    for frame in found:
-      write(frame)
-      count += len(frame.people)
-      bar.update(len(frame.people))
-  return count
-
-
-@contextlib.contextmanager
-def _writers(out, skeleton, video, draw):
-  """Yields a function that writes one picture's people to all outputs."""
-  out.mkdir(parents=True, exist_ok=True)
-  with contextlib.ExitStack() as stack:
-    append = stack.enter_context(results.json_writer(out / "results.json"))
-    add_lines = stack.enter_context(results.csv_writer(out / "results.csv"))
-    add_frame = None
-    if draw and video:
-      name, rate = video
-      add_frame = stack.enter_context(
-        frames_lib.video_writer(out / f"{name}.mp4", rate)
-      )
-
-    def write(found: results.Found) -> None:
-      append(results.to_coco(found, skeleton))
-      add_lines(found)
-      if add_frame:
-        add_frame(np.asarray(draw(found)))
-      elif draw:
-        path = results.overlay_path(out, found.frame.name)
-        draw(found).save(path, quality=92)
-
-    yield write
-
-
 def main(argv: Sequence[str]) -> None:
   """Predicts on what the arguments name; see the flags."""
   startup.start()
+  signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
   flag, out = flags.FLAGS, pathlib.Path(flags.FLAGS.out)
   boxes = None
   if flag.boxes:
-    boxes = boxes_lib.read(flag.boxes, min_score=flag.min_box_score)
+    boxes = boxes_lib.read(
+      flag.boxes, min_score=flag.min_box_score, category=flag.category
+    )
   source_context = frames_lib.choose(
     argv[1:], boxes, out=out, upright=flag.upright, max_frames=flag.max_frames
   )
   with source_context as source:
     # A camera's frames are wanted as they come.
     pose = _pose(batch_size=1 if source.live else flag.batch_size)
-    found = predict(pose, source.frames, boxes)
+    found = predict(pose, source.frames, source.boxes, nms=flag.nms)
     if flag.smooth:
       settings = smoothing.OneEuro(min_cutoff=flag.min_cutoff, beta=flag.beta)
       found = smooth(pose, found, settings)
     start = time.monotonic()
-    count = write_all(
+    written = results.write_all(
       found,
       out,
       pose.convention.skeleton,
+      category_id=boxes.category if boxes else 1,
       video=(source.name, source.rate) if source.rate else None,
       draw=_draw if flag.pictures else None,
       total=source.count if boxes is None else None,
     )
   seconds = time.monotonic() - start
-  _LOG.info("%s: %d people, %.1f s with compiling", out, count, seconds)
+  _LOG.info("%s: %s; %.1f s with compiling", out, written.describe(), seconds)
+  if source.unreadable:
+    _LOG.error("%d photographs could not be read", len(source.unreadable))
+    sys.exit(1)
+  if written.interrupted and not source.live:
+    of = f" of {source.count}" if source.count else ""
+    _LOG.error("interrupted after %d%s pictures", written.pictures, of)
+    sys.exit(130)
 
 
 def _pose(*, batch_size: int) -> Pose:
@@ -260,6 +219,12 @@ if __name__ == "__main__":
     "person's box.",
   )
   flags.DEFINE_float("min_box_score", 0.0, "Leave out lower detections.")
+  flags.DEFINE_integer(
+    "category",
+    None,
+    "Of the boxes; default: COCO's person, 1, if there is one.",
+  )
+  flags.DEFINE_enum("nms", "hard", coco.NMS, "How duplicates leave, by OKS.")
   flags.DEFINE_bool(
     "upright",
     None,
@@ -276,5 +241,7 @@ if __name__ == "__main__":
   flags.DEFINE_bool("smooth", False, "One-Euro filter for videos.")
   flags.DEFINE_float("min_cutoff", 1.0, "Of the filter, Hz; lower is steadier.")
   flags.DEFINE_float("beta", 1.0, "Of the filter; higher lags less.")
-  flags.DEFINE_integer("max_frames", None, "Stop after so many pictures.")
+  flags.DEFINE_integer(
+    "max_frames", None, "Stop after so many pictures.", lower_bound=1
+  )
   app.run(main)

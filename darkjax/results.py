@@ -4,11 +4,12 @@ import contextlib
 import csv
 import json
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import PIL.Image
+from tqdm import tqdm
 
 from darkjax import frames as frames_lib
 from darkjax.metrics import coco
@@ -31,7 +32,7 @@ CSV_COLUMNS = (
 
 
 class Found(NamedTuple):
-  """The N people of one picture.
+  """The N people of one picture, duplicates removed.
 
   Attributes:
     frame: the picture.
@@ -40,6 +41,7 @@ class Found(NamedTuple):
     box_areas: [N] of the padded boxes, px².
     numbers: [N] what tells people apart: the index in the picture, or the
       number of the track in a smoothed video.
+    num_boxes: how many boxes were searched, duplicates included.
   """
 
   frame: frames_lib.Frame
@@ -47,6 +49,7 @@ class Found(NamedTuple):
   box_scores: np.ndarray
   box_areas: np.ndarray
   numbers: np.ndarray
+  num_boxes: int
 
   def keypoints(self) -> np.ndarray:
     """[N, K, 2], image px."""
@@ -63,17 +66,18 @@ class Found(NamedTuple):
   def take(self, indices: Sequence[int]) -> "Found":
     """Those people only, in that order."""
     indices = np.asarray(indices, int)
-    return Found(
-      self.frame,
-      [self.people[i] for i in indices],
-      self.box_scores[indices],
-      self.box_areas[indices],
-      self.numbers[indices],
+    return self._replace(
+      people=[self.people[i] for i in indices],
+      box_scores=self.box_scores[indices],
+      box_areas=self.box_areas[indices],
+      numbers=self.numbers[indices],
     )
 
 
-def to_coco(found: Found, skeleton: Skeleton) -> list[dict[str, Any]]:
-  """COCO results of one picture, best first; duplicates stay.
+def to_coco(
+  found: Found, skeleton: Skeleton, category_id: int = 1
+) -> list[dict[str, Any]]:
+  """COCO results of one picture, best first.
 
   The format of COCO's server, and `file_name` besides.
   """
@@ -87,9 +91,18 @@ def to_coco(found: Found, skeleton: Skeleton) -> list[dict[str, Any]]:
     box_areas=found.box_areas,
   )
   records = coco.to_results(
-    predictions, category_id=1, sigmas=skeleton.sigmas, nms="none"
+    predictions, category_id, sigmas=skeleton.sigmas, nms="none"
   )
   return [record | {"file_name": found.frame.name} for record in records]
+
+
+@contextlib.contextmanager
+def _whole_file(path: pathlib.Path, **options) -> Iterator[IO[str]]:
+  """A file to write that is called PATH.part until it is whole."""
+  part = path.with_name(f"{path.name}.part")
+  with part.open("w", **options) as file:
+    yield file
+  part.replace(path)
 
 
 @contextlib.contextmanager
@@ -102,10 +115,10 @@ def json_writer(
     path: of the file.
 
   Yields:
-    A function that appends records; the list is closed on leaving, after an
-    error too.
+    A function that appends records. After an error the list is closed too, but
+    lies in PATH.part, and an older file stays.
   """
-  with path.open("w") as file:
+  with _whole_file(path) as file:
     separator = "[\n"
 
     def append(records: Sequence[Any]) -> None:
@@ -130,9 +143,10 @@ def csv_writer(path: pathlib.Path) -> Iterator[Callable[[Found], None]]:
     path: of the file.
 
   Yields:
-    A function that appends the people of a picture.
+    A function that appends the people of a picture. After an error they lie in
+    PATH.part, and an older file stays.
   """
-  with path.open("w", newline="") as file:
+  with _whole_file(path, newline="") as file:
     writer = csv.writer(file)
     writer.writerow(CSV_COLUMNS)
     yield lambda found: writer.writerows(_lines(found))
@@ -164,3 +178,106 @@ def overlay_path(out: pathlib.Path, name: str) -> pathlib.Path:
   """JPEG and PNG keep their name; .png is added to that of other files."""
   kept = pathlib.Path(name).suffix.lower() in (".jpg", ".jpeg", ".png")
   return out / (name if kept else f"{name}.png")
+
+
+class Written(NamedTuple):
+  """What a run wrote.
+
+  Attributes:
+    pictures: how many.
+    without_box: how many of them had none, so that nobody was searched.
+    boxes: how many were searched.
+    people: how many are left without the duplicates.
+    interrupted: Ctrl-C ended it.
+  """
+
+  pictures: int = 0
+  without_box: int = 0
+  boxes: int = 0
+  people: int = 0
+  interrupted: bool = False
+
+  def plus(self, found: Found) -> "Written":
+    """With one picture more."""
+    return Written(
+      self.pictures + 1,
+      self.without_box + (found.num_boxes == 0),
+      self.boxes + found.num_boxes,
+      self.people + len(found.people),
+    )
+
+  def describe(self) -> str:
+    """One line for the log."""
+    return (
+      f"{self.people} people in {self.pictures} pictures "
+      f"({self.without_box} without a box); of {self.boxes} boxes "
+      f"{self.boxes - self.people} were duplicates"
+    )
+
+
+def write_all(
+  found: Iterable[Found],
+  out: pathlib.Path,
+  skeleton: Skeleton,
+  *,
+  category_id: int = 1,
+  video: tuple[str, float] | None = None,
+  draw: Callable[[Found], PIL.Image.Image] | None = None,
+  total: int | None = None,
+) -> Written:
+  """Writes what is found as it comes, with a progress bar of people/s.
+
+  Args:
+    found: the people of each picture; an interrupt (Ctrl-C) ends it.
+    out: folder of results.json, results.csv and the overlays. Both files are
+      called .part until they are whole: after an error older ones stay.
+    skeleton: the people's.
+    category_id: of the people in results.json.
+    video: name without suffix and frames/s of the overlay video; None writes a
+      picture per frame.
+    draw: makes an overlay; None writes none.
+    total: number of people, if known.
+
+  Returns:
+    How much was written.
+  """
+  written = Written()
+  with (
+    _writers(out, skeleton, category_id, video, draw) as write,
+    tqdm(total=total, unit="people", disable=None, dynamic_ncols=True) as bar,
+  ):
+    try:
+      for frame in found:
+        write(frame)
+        written = written.plus(frame)
+        bar.update(len(frame.people))
+    except KeyboardInterrupt:  # how a webcam ends
+      written = written._replace(interrupted=True)
+  return written
+
+
+@contextlib.contextmanager
+def _writers(out, skeleton, category_id, video, draw):
+  """Yields a function that writes one picture's people to all outputs."""
+  out.mkdir(parents=True, exist_ok=True)
+  with contextlib.ExitStack() as stack:
+    append = stack.enter_context(json_writer(out / "results.json"))
+    add_lines = stack.enter_context(csv_writer(out / "results.csv"))
+    add_frame = None
+    if draw and video:
+      name, rate = video
+      add_frame = stack.enter_context(
+        frames_lib.video_writer(out / f"{name}.mp4", rate)
+      )
+
+    def write(found: Found) -> None:
+      # The slow part first: an interrupt then leaves no half-counted picture.
+      if add_frame:
+        add_frame(np.asarray(draw(found)))
+      elif draw:
+        path = overlay_path(out, found.frame.name)
+        draw(found).save(path, quality=92)
+      add_lines(found)
+      append(to_coco(found, skeleton, category_id))
+
+    yield write

@@ -37,7 +37,8 @@ LEVELS = [
     "weight_file",
   },
   {"heatmaps", "losses", "metrics", "models", "data", "optim", "checkpoint"},
-  {"inference", "viz", "tiles", "figures", "boxes", "smoothing", "people"},
+  {"inference", "viz", "tiles", "figures", "boxes", "smoothing", "people"}
+  | {"photographs"},
   {"step", "guards", "scoring", "results", "frames", "pose", "ensemble"}
   | {
     "graph",

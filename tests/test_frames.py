@@ -46,24 +46,20 @@ def test_max_frames_is_kept(folder, tmp_path):
 
 
 def test_photographs_are_read_as_they_are_asked_for(folder, tmp_path):
-  (folder / "b.png").write_bytes(b"broken")
   with frames.choose([str(folder)], out=tmp_path) as source:
     assert next(source.frames).name == "a.JPG"
-    with pytest.raises(ValueError, match=r"b\.png cannot be read"):
-      next(source.frames)
+    (folder / "b.png").unlink()
+    (folder / "c.bmp").unlink()
+    assert not list(source.frames)
+  assert source.unreadable == ["b.png", "c.bmp"]
 
 
-@pytest.mark.parametrize(
-  ("names", "known", "expected"),
-  [
-    (("007.jpg", "12.jpg"), {}, [7, 12]),
-    (("007.jpg", "im12.jpg"), {}, [0, 1]),
-    (("007.jpg", "12.jpg"), {"007.jpg": 1, "12.jpg": 5}, [1, 5]),
-    (("007.jpg", "12.jpg"), {"007.jpg": 1}, [7, 12]),
-  ],
-)
-def test_image_ids(names, known, expected):
-  assert frames.photo_ids([pathlib.Path(n) for n in names], known) == expected
+def test_a_photograph_that_cannot_be_read_is_left_out(folder, tmp_path, caplog):
+  (folder / "b.png").write_bytes(b"broken")
+  with frames.choose([str(folder)], out=tmp_path) as source:
+    assert _names(source) == [("a.JPG", 0), ("c.bmp", 2)]
+  assert source.unreadable == ["b.png"]
+  assert "b.png cannot be read" in caplog.text
 
 
 def test_upright_unless_there_are_boxes(tmp_path):
@@ -72,7 +68,7 @@ def test_upright_unless_there_are_boxes(tmp_path):
   path = tmp_path / "turned.png"
   PIL.Image.new("RGB", (8, 6)).save(path, exif=exif)
   out, given = tmp_path / "out", [str(path)]
-  file = boxes.BoxFile({"turned.png": SOMEBODY}, {})
+  file = _file({"turned.png": SOMEBODY}, [("turned.png", "turned.png")])
   for box_file, upright, expected in (
     (None, None, (8, 6, 3)),
     (file, None, (6, 8, 3)),
@@ -114,10 +110,33 @@ def test_inputs_that_do_not_go_together_are_refused(folder, tmp_path):
       frames.choose(inputs, out=where)
 
 
+def _file(people, names=()):
+  """A `BoxFile`: boxes by key, and the keys of file names."""
+  grouped = {}
+  for name, key in names:
+    base = pathlib.PurePosixPath(name).name
+    grouped.setdefault(base, set()).add((name, key))
+  return boxes.BoxFile(people, grouped)
+
+
 def test_boxes_of_other_photographs_are_refused(folder, tmp_path):
-  file = boxes.BoxFile({77: SOMEBODY, "b.png": NOBODY}, {})
-  with pytest.raises(ValueError, match=r"knows \[77, 'b\.png'\]"):
-    frames.choose([str(folder)], file, out=tmp_path)
+  # The folder's files have places in it, 0 to 2, which are nobody's ids.
+  for file in (
+    _file({77: SOMEBODY}, [("other.png", 77)]),
+    _file({"b.png": NOBODY}, [("b.png", "b.png")]),
+    _file({0: SOMEBODY, 1: SOMEBODY}),
+  ):
+    with pytest.raises(ValueError, match="no box belongs to any of the 3"):
+      frames.choose([str(folder)], file, out=tmp_path)
+
+
+def test_ids_and_boxes_are_those_of_the_names(folder, tmp_path):
+  file = _file(
+    {1: SOMEBODY, 0: SOMEBODY}, [("x/c.bmp", 0), ("b.png", 1), ("d.png", 2)]
+  )
+  with frames.choose([str(folder)], file, out=tmp_path) as source:
+    assert _names(source) == [("a.JPG", 2), ("b.png", 1), ("c.bmp", 0)]
+  assert sorted(source.boxes) == [0, 1]
 
 
 def _clip(path, count):
@@ -146,6 +165,27 @@ def test_videos_stop_after_max_frames(tmp_path):
   with frames.video(str(tmp_path / "clip.avi"), max_frames=2) as source:
     assert source.count == 2
     assert len(list(source.frames)) == 2
+
+
+def test_frames_of_a_video_are_known_by_their_index(tmp_path):
+  _clip(tmp_path / "clip.avi", 6)
+  given = [str(tmp_path / "clip.avi")]
+  file = _file({2: SOMEBODY, 9: SOMEBODY, "clip.avi": SOMEBODY})
+  with frames.choose(given, file, out=tmp_path / "out") as source:
+    assert list(source.boxes) == [2]
+  for people in ({6: SOMEBODY}, {-1: SOMEBODY}, {"clip.avi": SOMEBODY}):
+    with (
+      pytest.raises(ValueError, match="no box belongs to any frame of clip"),
+      frames.choose(given, _file(people), out=tmp_path / "out"),
+    ):
+      pass
+
+
+def test_a_folder_named_by_a_number_is_no_webcam(folder, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  folder.rename(tmp_path / "2019")
+  with frames.choose(["2019"], out=tmp_path / "out") as source:
+    assert source.count == 3
 
 
 def test_a_file_that_is_no_video_is_refused(tmp_path, capfd):

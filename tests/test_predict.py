@@ -14,7 +14,6 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from darkjax import boxes as boxes_lib
 from darkjax import checkpoint, frames, models, predict, results, smoothing
 from darkjax.pose import Pose
 
@@ -45,15 +44,15 @@ def _frame(photo, *, name="a.png", image_id=3, seconds=float("nan")):
   return frames.Frame(name, image_id, seconds, photo)
 
 
-def _box_file(*records):
+def _boxes(*records):
+  """(boxes, scores) by image id."""
   grouped = {}
   for key, bbox, score in records:
     grouped.setdefault(key, []).append((bbox, score))
-  people = {
+  return {
     key: (np.array([r[0] for r in rows]), np.array([r[1] for r in rows]))
     for key, rows in grouped.items()
   }
-  return boxes_lib.BoxFile(people, {})
 
 
 def _read_csv(path):
@@ -81,6 +80,7 @@ def test_command_predicts_photographs_without_tensorflow(
     pixels = rng.integers(0, 256, (90, 70, 3), np.uint8)
     PIL.Image.fromarray(pixels).save(photos / name)
   (photos / "notes.txt").write_text("not a photograph")
+  (photos / "000000000009.jpg").write_text("not a photograph either")
   detections = [
     {"image_id": 11, "bbox": [5, 5, 30, 60], "score": 0.5},
     {"image_id": 11, "bbox": [30, 20, 35, 60], "score": 0.9},
@@ -107,8 +107,10 @@ def test_command_predicts_photographs_without_tensorflow(
     text=True,
     check=False,
   )
-  assert done.returncode == 0, done.stderr
-  assert "2 people" in done.stderr
+  assert done.returncode == 1, done.stderr
+  assert "000000000009.jpg cannot be read" in done.stderr
+  assert "1 photographs could not be read" in done.stderr
+  assert "2 people in 2 pictures (1 without a box); of 2" in done.stderr
   assert sorted(path.name for path in out.iterdir()) == [
     "000000000007.jpg",
     "000000000011.png",
@@ -132,7 +134,7 @@ def test_command_predicts_photographs_without_tensorflow(
 
 def test_finds_scores_and_orders_people(pose):
   photo = colours.paint(SIZE, LEFT, RIGHT)
-  boxes = _box_file(("a.png", BOXES[0], 0.4), ("a.png", BOXES[1], 0.8))
+  boxes = _boxes((3, BOXES[0], 0.4), (3, BOXES[1], 0.8))
   (found,) = predict.predict(pose, iter([_frame(photo)]), boxes)
   # Best first: box score × mean keypoint score.
   np.testing.assert_array_equal(found.box_scores, [0.8, 0.4])
@@ -145,22 +147,27 @@ def test_finds_scores_and_orders_people(pose):
 def test_duplicates_are_removed(pose):
   photo = colours.paint(SIZE, LEFT, RIGHT)
   twice = [15.5, 10.0, 50.0, 100.5]
-  boxes = _box_file((3, BOXES[0], 0.4), (3, twice, 0.8), (3, BOXES[1], 0.1))
+  boxes = _boxes((3, BOXES[0], 0.4), (3, twice, 0.8), (3, BOXES[1], 0.2))
   (found,) = predict.predict(pose, iter([_frame(photo)]), boxes)
-  np.testing.assert_array_equal(found.box_scores, [0.8, 0.1])
+  np.testing.assert_array_equal(found.box_scores, [0.8, 0.2])
+  assert found.num_boxes == 3
+  for nms, scores in (("none", [0.8, 0.4, 0.2]), ("soft", [0.8, 0.2, 0.4])):
+    (kept,) = predict.predict(pose, iter([_frame(photo)]), boxes, nms=nms)
+    np.testing.assert_array_equal(kept.box_scores, scores)
+    np.testing.assert_array_equal(kept.numbers, [0, 1, 2])
 
 
 def test_pictures_without_boxes_have_nobody(pose):
   photo = colours.paint(SIZE, LEFT)
   pictures = [_frame(photo, image_id=n) for n in range(6)]
-  boxes = _box_file((1, BOXES[0], 1.0), (4, BOXES[0], 1.0))
+  boxes = _boxes((1, BOXES[0], 1.0), (4, BOXES[0], 1.0))
   found = list(predict.predict(pose, iter(pictures), boxes))
   assert [len(f.people) for f in found] == [0, 1, 0, 0, 1, 0]
   assert [f.frame.image_id for f in found] == list(range(6))
 
 
 def test_boxes_outside_name_the_file(pose):
-  boxes = _box_file((3, [500.0, 0.0, 5.0, 5.0], 1.0))
+  boxes = _boxes((3, [500.0, 0.0, 5.0, 5.0], 1.0))
   with pytest.raises(ValueError, match=r"a\.png: a box"):
     list(
       predict.predict(
@@ -171,11 +178,13 @@ def test_boxes_outside_name_the_file(pose):
 
 def test_json_and_csv_hold_what_was_found(pose, tmp_path):
   photo = colours.paint(SIZE, LEFT, RIGHT)
-  boxes = _box_file((3, BOXES[0], 0.9), (3, BOXES[1], 0.8))
+  boxes = _boxes((3, BOXES[0], 0.9), (3, BOXES[1], 0.8))
   pictures = [_frame(photo), _frame(photo, name="b.png", image_id=9)]
   found = list(predict.predict(pose, iter(pictures), boxes))
-  count = predict.write_all(iter(found), tmp_path, colours.SKELETON)
-  assert count == 2
+  written = results.write_all(
+    iter(found), tmp_path, colours.SKELETON, category_id=4
+  )
+  assert written == (2, 1, 2, 2, False)
   assert not list(tmp_path.glob("*.png"))
   records = json.loads((tmp_path / "results.json").read_text())
   assert [r["file_name"] for r in records] == ["a.png", "a.png"]
@@ -183,7 +192,7 @@ def test_json_and_csv_hold_what_was_found(pose, tmp_path):
     triples = np.reshape(record["keypoints"], (3, 3))
     np.testing.assert_allclose(triples[:, :2], truth, atol=0.05)
     assert record["image_id"] == 3
-    assert record["category_id"] == 1
+    assert record["category_id"] == 4
   lines = _read_csv(tmp_path / "results.csv")
   assert len(lines) == 6
   assert tuple(lines[0]) == results.CSV_COLUMNS
@@ -203,7 +212,8 @@ def test_json_and_csv_hold_what_was_found(pose, tmp_path):
 
 
 def test_results_of_nobody_are_valid_json(tmp_path):
-  assert predict.write_all(iter([]), tmp_path, colours.SKELETON) == 0
+  written = results.write_all(iter([]), tmp_path, colours.SKELETON)
+  assert written == results.Written()
   assert json.loads((tmp_path / "results.json").read_text()) == []
 
 
@@ -216,11 +226,28 @@ def test_an_interrupt_leaves_complete_files(pose, tmp_path):
     raise KeyboardInterrupt
 
   found = predict.predict(pose, pictures())
-  count = predict.write_all(found, tmp_path, colours.SKELETON)
+  written = results.write_all(found, tmp_path, colours.SKELETON)
+  assert written.interrupted
   records = json.loads((tmp_path / "results.json").read_text())
-  assert len(records) == count
+  assert len(records) == written.people
   # The last two batches of four may be lost.
-  assert 4 <= count <= 12
+  assert 4 <= written.people <= 12
+
+
+def test_an_error_leaves_older_results_and_whole_new_ones_apart(pose, tmp_path):
+  photo = colours.paint((115, 90), LEFT)
+
+  def pictures():
+    for n in range(12):
+      yield _frame(photo, image_id=n)
+    raise OSError("the disk went away")
+
+  (tmp_path / "results.json").write_text("[1]")
+  found = predict.predict(pose, pictures())
+  with pytest.raises(OSError, match="went away"):
+    results.write_all(found, tmp_path, colours.SKELETON)
+  assert (tmp_path / "results.json").read_text() == "[1]"
+  assert len(json.loads((tmp_path / "results.json.part").read_text())) >= 4
 
 
 def _clip(path, photos, rate=20.0):
@@ -241,13 +268,13 @@ def test_video_gives_results_and_an_overlay(pose, tmp_path):
   truth = _walk(10)
   photos = [colours.paint(SIZE, keypoints) for keypoints in truth]
   _clip(tmp_path / "walk.avi", photos)
-  boxes = _box_file(
+  boxes = _boxes(
     *((t, [15.0 + 2 * t, 10.0, 50.0, 100.0], 1.0) for t in range(10))
   )
   out = tmp_path / "out"
-  with frames.choose([str(tmp_path / "walk.avi")], boxes, out=out) as source:
+  with frames.choose([str(tmp_path / "walk.avi")], out=out) as source:
     assert (source.count, source.rate, source.name) == (10, 20.0, "walk")
-    predict.write_all(
+    results.write_all(
       predict.predict(pose, source.frames, boxes),
       out,
       colours.SKELETON,
@@ -281,7 +308,7 @@ def test_smoothing_steadies_a_person_at_rest(pose, rng):
   clip = [
     _frame(photo, image_id=t, seconds=t / 20) for t, photo in enumerate(photos)
   ]
-  boxes = _box_file(*((t, BOXES[0], 1.0) for t in range(24)))
+  boxes = _boxes(*((t, BOXES[0], 1.0) for t in range(24)))
   raw = list(predict.predict(pose, iter(clip), boxes))
   smooth = list(predict.smooth(pose, iter(raw), smoothing.OneEuro()))
   spread = [

@@ -37,10 +37,7 @@ __all__ = (
   "write_results",
 )
 
-# How duplicates leave: "hard" drops them, "soft" keeps the 20 best people of an
-# image by lowered scores.
-_NMS = {"hard": nms_lib.oks_nms, "soft": nms_lib.soft_oks_nms}
-NMS = (*_NMS, "none")
+NMS = (*nms_lib.METHODS, "none")  # how duplicates leave
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,7 +152,7 @@ def _without_duplicates(predictions, scores, people, sigmas, nms, threshold):
   people = people[np.argsort(-scores[people], kind="stable")]
   if nms == "none":
     return people
-  kept = _NMS[nms](
+  kept = nms_lib.METHODS[nms](
     predictions.keypoints[people],
     scores[people],
     predictions.box_areas[people],

@@ -96,6 +96,11 @@ def soft_oks_nms(
   return np.asarray(kept, np.int64)
 
 
+# How duplicates leave: "hard" drops them, "soft" keeps the 20 best people of an
+# image by lowered scores.
+METHODS = {"hard": oks_nms, "soft": soft_oks_nms}
+
+
 def _check_scores(keypoints, scores) -> None:
   if np.shape(scores) != (len(keypoints),):
     raise ValueError(
