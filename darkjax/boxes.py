@@ -29,7 +29,12 @@ def check(boxes: Any, image_size: tuple[int, int], name: str) -> np.ndarray:
   height, width = image_size
   if boxes is None:
     return np.array([[0, 0, width, height]], np.float64)
-  boxes = np.asarray(boxes, np.float64)
+  try:
+    boxes = np.asarray(boxes, np.float64)
+  except (TypeError, ValueError) as error:
+    raise ValueError(
+      f"{name}: boxes are numbers [N, 4] (x, y, w, h), got {str(boxes)[:120]}"
+    ) from error
   if boxes.size == 0:
     return boxes.reshape(0, 4)
   if boxes.ndim != 2 or boxes.shape[1] != 4:

@@ -76,7 +76,7 @@ def to_savedmodel(graph: Graph, folder: str | os.PathLike) -> None:
     import tensorflow as tf
   except ImportError as error:
     raise ImportError(
-      "export to SavedModel needs TensorFlow: pip install tensorflow-cpu"
+      "export to SavedModel needs TensorFlow: pip install tensorflow"
     ) from error
   from jax.experimental import jax2tf  # loads TensorFlow
 

@@ -48,6 +48,11 @@ def read(image: ImageLike, *, upright: bool = True) -> np.ndarray:
     return _read_file(pathlib.Path(image), upright)
   if isinstance(image, PIL.Image.Image):
     return _pixels(image, upright, getattr(image, "filename", "") or "image")
+  if not hasattr(image, "__array__"):
+    raise ValueError(
+      "an image is a path, a PIL image or a uint8 array, got "
+      f"{type(image).__name__}; open files and bytes with PIL.Image.open"
+    )
   return _check_array(np.asarray(image))
 
 
@@ -70,6 +75,8 @@ def check_size(size: tuple[int, int], name: str | os.PathLike) -> None:
 
 
 def _read_file(path: pathlib.Path, upright: bool) -> np.ndarray:
+  if path.is_dir():
+    raise FileNotFoundError(f"{path} is a folder; list its image files")
   if not path.is_file():
     raise FileNotFoundError(f"no image file {path}; check the path")
   with _decoding(path):
@@ -105,8 +112,10 @@ def _pixels(
   with _decoding(name):
     image.load()
     image = PIL.ImageOps.exif_transpose(image) if upright else image
-  if image.mode.startswith("I"):  # 16-bit grey: keep the upper 8 bits
-    grey = np.asarray(image).astype(np.int64) >> 8
+  if image.mode.startswith("I"):
+    grey = np.asarray(image).astype(np.int64)
+    if image.mode != "I" or grey.max() > 255:  # of 16 bits keep the upper 8
+      grey >>= 8
     return _check_array(np.clip(grey, 0, 255).astype(np.uint8))
   if image.mode == "F":
     raise ValueError(

@@ -53,6 +53,9 @@ class Person:
 class People(list[Person]):
   """The people of one photograph, a list in the order of their boxes.
 
+  Slices and copies are `People` too; of other choices make them with
+  `People(chosen, people.image)`.
+
   Attributes:
     image: what the photograph was given as.
   """
@@ -60,6 +63,14 @@ class People(list[Person]):
   def __init__(self, people: Iterable[Person], image: image_lib.ImageLike):
     super().__init__(people)
     self.image = image
+
+  def __getitem__(self, index):
+    chosen = super().__getitem__(index)
+    return People(chosen, self.image) if isinstance(index, slice) else chosen
+
+  def copy(self) -> "People":
+    """A shallow copy."""
+    return self[:]
 
   def plot(
     self, *, min_score: float = SHOWN_SCORE, uncertainty: bool = False

@@ -28,6 +28,7 @@ from darkjax.backends import BACKENDS
 from darkjax.convention import Convention
 from darkjax.graph import Graph
 from darkjax.heatmaps import blur
+from darkjax.heatmaps.decode import BORDERS
 from darkjax.people import People, Person
 
 # The weights that come with darkjax; assets/README.md says what they can do.
@@ -59,7 +60,7 @@ class Pose:
       model: a Linen module of darkjax.models.
       variables: its "params" and "batch_stats".
       convention: the one the weights were trained with.
-      method: decoder, see `decode_heatmaps`.
+      method: decoder, one of `inference.METHODS`.
       flip_test: average with the mirrored crop, which costs twice the time.
       border: of the dark decoder, see `decode_heatmaps`.
       batch_size: crops at once at the most, a power of two.
@@ -68,15 +69,21 @@ class Pose:
         `pip install "darkjax[onnx]"`.
 
     Raises:
-      ValueError: a batch size that is no power of two, or an unknown backend.
+      ValueError: a batch size that is no power of two, or an unknown method,
+        border or backend.
       ImportError: the backend's packages are missing.
     """
     if batch_size < 1 or batch_size & (batch_size - 1):
       raise ValueError(
         f"batch_size is a power of two such as 32, got {batch_size}"
       )
-    if backend not in BACKENDS:
-      raise ValueError(f"backend is one of {list(BACKENDS)}, got {backend!r}")
+    for name, value, known in (
+      ("method", method, inference.METHODS),
+      ("border", border, BORDERS),
+      ("backend", backend, tuple(BACKENDS)),
+    ):
+      if value not in known:
+        raise ValueError(f"{name} is one of {list(known)}, got {value!r}")
     self.convention = convention
     self._batch_size = batch_size
     self._find = BACKENDS[backend](
@@ -149,6 +156,11 @@ class Pose:
     """
     if _is_photograph(images):
       return next(self.stream([(images, boxes)]))
+    if not isinstance(images, Iterable) or isinstance(images, bytes):
+      raise ValueError(
+        "images are a path, a PIL image, a uint8 array, or a list of them, got "
+        f"{type(images).__name__}"
+      )
     images = list(images)
     boxes = [None] * len(images) if boxes is None else list(boxes)
     if len(boxes) != len(images):

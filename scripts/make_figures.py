@@ -1,4 +1,4 @@
-r"""Draws every picture of the README and of the pages in docs/ again.
+r"""Draws every picture of the README and of docs/ again, but plots of results.
 
     python scripts/make_figures.py --checkpoint=runs/quickstart \
         --learnt=runs/learnt

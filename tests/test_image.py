@@ -90,6 +90,8 @@ def test_files_pil_images_and_arrays_agree(rng, tmp_path):
     ("L", 100, (100, 100, 100)),
     ("RGBA", (10, 20, 30, 0), (10, 20, 30)),  # dropped, not blended
     ("I;16", 0x12FF, (0x12, 0x12, 0x12)),  # the upper 8 bits
+    ("I", 0x12FF, (0x12, 0x12, 0x12)),
+    ("I", 0xFF, (0xFF, 0xFF, 0xFF)),  # 8 bits in 32
     ("CMYK", (0, 255, 255, 0), (255, 0, 0)),
     ("1", 1, (255, 255, 255)),
   ],
@@ -141,6 +143,11 @@ def test_files_are_turned_upright(rng, tmp_path):
 def test_missing_file_is_named():
   with pytest.raises(FileNotFoundError, match=r"nowhere/photo\.jpg"):
     image.read("nowhere/photo.jpg")
+
+
+def test_a_folder_is_named(tmp_path):
+  with pytest.raises(FileNotFoundError, match="is a folder"):
+    image.read(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image", b"\xff\xd8\xff\xe0"])

@@ -65,8 +65,29 @@ def test_the_first_code_cell_installs_the_package_and_no_other(path):
     "".join(cell["source"]) for cell in cells(path) if "outputs" in cell
   ]
   magics = [re.findall(r"^[%!].*$", source, re.M) for source in sources]
-  assert magics[0] == ['%pip install --quiet ".[figures]"']
+  (install,) = magics[0]
+  extras = re.fullmatch(
+    r'%pip install --quiet "\.\[([a-z,]+)\]" \{accelerator\}', install
+  )[1].split(",")
+  assert "figures" in extras
+  assert ("torch" in extras) == any("import torch" in s for s in sources)
   assert not any(magics[1:])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_install_cell_finds_or_asks_for_a_repository(
+  path, tmp_path, monkeypatch
+):
+  first = next(cell for cell in cells(path) if "outputs" in cell)
+  source = "".join(s for s in first["source"] if not s.startswith("%"))
+  monkeypatch.chdir(ROOT / "colab")
+  for _ in range(2):  # run again, it stays
+    exec(source, {})
+    assert pathlib.Path.cwd() == ROOT
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.delenv("DARKJAX_REPOSITORY", raising=False)
+  with pytest.raises(AssertionError, match="set REPOSITORY"):
+    exec(source, {})
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -213,6 +213,8 @@ def test_plot_of_nobody_is_the_photograph(pose, photo):
     ),
     ([[-9, -9, 9, 9]], "overlaps"),
     ([1, 2, 3, 4], "wrap a single box in a list"),
+    ([[1, 2, 3, 4], [5]], r"image 0: boxes are numbers .* \[5\]"),
+    ([["a", 2, 3, 4]], "boxes are numbers"),
     ([[1, 2, 3, 4, 5]], r"got shape \(1, 5\)"),
   ],
 )
@@ -236,6 +238,12 @@ def test_errors_name_the_image(pose, photo, tmp_path):
   PIL.Image.fromarray(photo).save(path)
   with pytest.raises(ValueError, match=r"one\.png: "):
     pose(path, [[500, 0, 9, 9]])
+
+
+@pytest.mark.parametrize("given", [None, 5, b"bytes", [b"bytes"], [None]])
+def test_other_things_are_no_images(pose, given):
+  with pytest.raises(ValueError, match=r"PIL image.* got (NoneType|int|bytes)"):
+    pose(given)
 
 
 def test_lists_need_as_many_boxes(pose, photo):
@@ -266,9 +274,25 @@ def test_a_missing_extra_is_named(package, monkeypatch):
     _make(backend="onnxruntime")
 
 
-def test_an_unknown_backend_lists_the_known_ones():
-  with pytest.raises(ValueError, match=r"'jax', 'onnxruntime'.* got 'torch'"):
-    _make(backend="torch")
+@pytest.mark.parametrize(
+  ("option", "known"),
+  [
+    ("method", "'argmax', 'standard', 'dark'"),
+    ("border", "'refine', 'official'"),
+    ("backend", "'jax', 'onnxruntime'"),
+  ],
+)
+def test_an_unknown_option_lists_the_known_ones(option, known):
+  with pytest.raises(ValueError, match=f"{option} .*{known}.* got 'other'"):
+    _make(**{option: "other"})
+
+
+def test_slices_and_copies_can_be_drawn(pose, photo):
+  people = pose(photo, BOXES)
+  left = np.asarray(people[0].plot())
+  np.testing.assert_array_equal(np.asarray(people[:1].plot()), left)
+  everybody = np.asarray(people.plot())
+  np.testing.assert_array_equal(np.asarray(people.copy().plot()), everybody)
 
 
 @pytest.mark.parametrize("batch_size", [0, 3])

@@ -16,6 +16,7 @@ from darkjax.heatmaps.blur import blur_kernel_for_sigma
 from darkjax.heatmaps.official import decode_official
 from darkjax.heatmaps.peak import first_maximum, second_maximum
 from darkjax.heatmaps.refine import refine_maximum
+from darkjax.heatmaps.static import as_number
 
 METHODS = ("argmax", "standard", "dark")
 BORDERS = ("refine", "official")
@@ -88,12 +89,13 @@ def decode_heatmaps(
     Decoded. The covariance is the negative inverse Hessian of the log of the
     blurred map. For a Gaussian of variance s^2 that is s^2 plus the kernel's
     `blur_variance`, or up to 6 % more, as the kernel's cut tails count less at
-    the top; nan where the blurred map has no peak.
+    the top; nan where the blurred map has no peak (which jax_debug_nans takes
+    for an error).
 
   Raises:
     ValueError: for a rank below 3, an empty or too small map, an unknown
       method, border or standard, an even or too large blur_kernel, or a sigma
-      that is not positive.
+      that is not positive, or either traced by JAX.
 
   Example:
     >>> heatmaps = jnp.zeros((5, 6, 1)).at[2, 3, 0].set(1.0)
@@ -188,12 +190,14 @@ def _resolve_kernel(blur_kernel, sigma, size):
   if blur_kernel is None:
     if sigma is None:
       return min(DEFAULT_BLUR_KERNEL, largest)
+    sigma = as_number("sigma", sigma)
     if not 0 < sigma < math.inf:
       raise ValueError(f"sigma is a positive number of pixels, got {sigma!r}")
     return min(blur_kernel_for_sigma(sigma), largest)
+  blur_kernel = as_number("blur_kernel", blur_kernel)
   if blur_kernel % 2 != 1 or not 1 <= blur_kernel <= largest:
     raise ValueError(
       f"blur_kernel is odd, from 1 (no blur) to {largest} for maps of"
-      f" {size[0]} x {size[1]} pixels, got {blur_kernel}"
+      f" {size[0]} x {size[1]} pixels, got {blur_kernel:g}"
     )
   return int(blur_kernel)

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from darkjax.heatmaps.static import as_number
+
 QUANTIZERS = {
   "none": lambda keypoints: keypoints,
   "floor": jnp.floor,
@@ -69,12 +71,14 @@ def render_heatmaps(
   lib/dataset/JointsDataset.py.
   """
   keypoints = _checked_keypoints(keypoints)
-  _check_gaussian(size, sigma, quantize)
-  if truncate is not None and not truncate > 0:
-    raise ValueError(
-      f"truncate is a positive number of sigmas or None, got {truncate}"
-    )
-  return _render(keypoints, tuple(size), float(sigma), quantize, truncate)
+  sigma = _check_gaussian(size, sigma, quantize)
+  if truncate is not None:
+    truncate = as_number("truncate", truncate)
+    if not truncate > 0:
+      raise ValueError(
+        f"truncate is a positive number of sigmas or None, got {truncate}"
+      )
+  return _render(keypoints, tuple(size), sigma, quantize, truncate)
 
 
 def keypoint_weights(
@@ -118,7 +122,7 @@ def keypoint_weights(
   Reference: ilovepose/DarkPose, lib/dataset/JointsDataset.py.
   """
   keypoints = _checked_keypoints(keypoints)
-  _check_gaussian(size, sigma, quantize)
+  sigma = _check_gaussian(size, sigma, quantize)
   visibility = jnp.asarray(visibility)
   if visibility.shape != keypoints.shape[:-1]:
     raise ValueError(
@@ -128,8 +132,8 @@ def keypoint_weights(
   centers = QUANTIZERS[quantize](keypoints)
   extent = jnp.asarray(tuple(size)[::-1], jnp.float32)
   extent = extent.reshape((1,) * (centers.ndim - 1) + (2,))
-  first = jnp.trunc(centers - WINDOW_SIGMAS * float(sigma))
-  end = jnp.trunc(centers + WINDOW_SIGMAS * float(sigma) + 1.0)
+  first = jnp.trunc(centers - WINDOW_SIGMAS * sigma)
+  end = jnp.trunc(centers + WINDOW_SIGMAS * sigma + 1.0)
   in_reach = jnp.all((first < extent) & (end > 0.0), axis=-1)
   is_finite = jnp.all(jnp.isfinite(keypoints), axis=-1)
   return ((visibility > 0) & in_reach & is_finite).astype(jnp.float32)
@@ -167,15 +171,17 @@ def _checked_keypoints(keypoints) -> jax.Array:
   return keypoints.astype(jnp.float32)
 
 
-def _check_gaussian(size, sigma, quantize):
+def _check_gaussian(size, sigma, quantize) -> float:
   is_pair = np.ndim(size) == 1 and len(size) == 2
   if not is_pair or not all(int(n) == n and n > 0 for n in size):
     raise ValueError(
       f"size is (height, width) in pixels, two positive integers, got {size!r}"
     )
+  sigma = as_number("sigma", sigma)
   if not sigma > 0:
     raise ValueError(f"sigma is a positive number of pixels, got {sigma!r}")
   if quantize not in QUANTIZERS:
     raise ValueError(
       f"quantize is one of {sorted(QUANTIZERS)}, got {quantize!r}"
     )
+  return sigma

@@ -160,6 +160,17 @@ def test_smallest_maps_and_maps_smaller_than_the_kernel():
   assert decode_heatmaps(jnp.ones((1, 1, 2)), method="argmax").scores.sum() == 2
 
 
+def test_numbers_may_be_concrete_arrays_but_not_traced(rng):
+  maps = rng.random((20, 17, 2), np.float32)
+  expected = decode_heatmaps(maps, sigma=2.0).keypoints
+  for options in ({"sigma": jnp.float32(2)}, {"blur_kernel": jnp.int32(11)}):
+    found = decode_heatmaps(maps, **options).keypoints
+    np.testing.assert_array_equal(found, expected)
+    (name,) = options
+    with pytest.raises(ValueError, match=f"{name} .* static_argnames"):
+      jax.jit(decode_heatmaps, static_argnames=())(maps, **options)
+
+
 @pytest.mark.parametrize(
   ("sigma", "blur_kernel"), [(None, 11), (1.0, 3), (2.0, 11), (3.0, 17)]
 )
@@ -181,6 +192,8 @@ def test_kernel_follows_from_sigma(rng, sigma, blur_kernel):
     ({"blur_kernel": -3}, "got -3"),
     ({"blur_kernel": 43}, "to 41 for maps of 20 x 17"),  # 2 * 20 + 1
     ({"sigma": -1.0}, "sigma"),
+    ({"sigma": "wide"}, "sigma is a number known when .* got 'wide'"),
+    ({"blur_kernel": [3, 3]}, "blur_kernel is a number known"),
   ],
 )
 def test_bad_options_are_named(options, message):

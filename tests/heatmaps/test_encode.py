@@ -166,8 +166,10 @@ def test_weight_is_zero_when_the_window_misses_the_map(point, quantize, weight):
     ({"size": (9.5, 7)}, "height, width"),
     ({"sigma": 0.0}, "sigma"),
     ({"sigma": float("nan")}, "sigma"),
+    ({"sigma": "wide"}, "sigma is a number known when .* got 'wide'"),
     ({"quantize": "half"}, "ceil.*floor.*none.*round"),
     ({"truncate": -1.0}, "truncate"),
+    ({"truncate": []}, "truncate is a number"),
   ],
 )
 def test_bad_options_are_named(change, message):
