@@ -65,8 +65,11 @@ def average_precision(
   Raises:
     FileNotFoundError: no such file.
     ValueError: not a COCO json; an annotation without area or bbox, or with
-      another K; images or categories that the file does not have.
+      another K; images or categories that the file does not have; a result or
+      sigma that is no number.
   """
+  if not _is_numbers(sigmas, (len(sigmas),)) or min(sigmas, default=1) <= 0:
+    raise ValueError(f"sigmas are K positive numbers, got {sigmas}")
   truth = _load_truth(annotations, len(sigmas))
   predicted = _load_results(truth, results, len(sigmas))
   evaluation = COCOeval(truth, predicted, "keypoints")
@@ -125,15 +128,16 @@ def _people(annotations, categories, num_keypoints: int, source: str):
 
 def _with_defaults(person, num_keypoints: int) -> dict[str, Any]:
   """A copy; people are no crowds, and crowds need no keypoints, by default."""
-  crowd = person.get("iscrowd", 0)
+  crowd = person.get("iscrowd") or 0
   keypoints = {"keypoints": [0] * 3 * num_keypoints} if crowd else {}
-  return {"iscrowd": 0, **keypoints, **person}
+  return {**keypoints, **person, "iscrowd": crowd}
 
 
 def _labelled(person) -> int:
   """The annotation's num_keypoints; counted where the file leaves it out."""
+  told = person.get("num_keypoints")
   flags = person["keypoints"][2::3]
-  return person.get("num_keypoints", sum(flag > 0 for flag in flags))
+  return sum(flag > 0 for flag in flags) if told is None else told
 
 
 def _load_results(truth: COCO, results, num_keypoints: int) -> COCO:
@@ -183,25 +187,62 @@ def _check_annotation(person, num_keypoints: int, source: str) -> None:
         f"{source}: annotation {person.get('id')} has no {field!r}, which AP "
         f"needs; {fix}"
       )
-  if len(person["keypoints"]) != 3 * num_keypoints:
+  if not _is_numbers(person["keypoints"], (3 * num_keypoints,)):
     raise ValueError(
       f"{source}: annotation {person.get('id')} expected 3·K numbers for "
-      f"K={num_keypoints} sigmas, got {len(person['keypoints'])}; use the "
-      "skeleton of this file"
+      f"K={num_keypoints} sigmas, got {np.size(person['keypoints'])}: "
+      f"{_shown(person['keypoints'])}; use the skeleton of this file"
     )
+  for field, shape in (("area", ()), ("bbox", (4,))):
+    if not _is_numbers(person[field], shape):
+      raise ValueError(
+        f"{source}: {field!r} of annotation {person.get('id')} is not made of "
+        f"finite numbers, got {_shown(person[field])}; {_NEEDED[field]}"
+      )
+
+
+def _is_numbers(value, shape: tuple[int, ...]) -> bool:
+  """Whether a value of json is finite numbers of a shape."""
+  try:
+    numbers = np.asarray(value)
+  except ValueError:  # lists of several lengths
+    return False
+  right = numbers.shape == shape and numbers.dtype.kind in "iuf"
+  return right and bool(np.isfinite(numbers).all())
+
+
+def _shown(value) -> str:
+  return str(value)[:80]
 
 
 def _check_results(truth: COCO, results, num_keypoints: int) -> None:
   for result in results:
-    if len(result["keypoints"]) != 3 * num_keypoints:
-      raise ValueError(
-        f"a result in image {result['image_id']} expected 3·K numbers for "
-        f"K={num_keypoints} sigmas, got {len(result['keypoints'])}"
-      )
+    _check_result(result, num_keypoints)
   images = {result["image_id"] for result in results}
   categories = {result["category_id"] for result in results}
   _check_known("results of images", images, truth.imgs)
   _check_known("results of categories", categories, truth.cats)
+
+
+def _check_result(result, num_keypoints: int) -> None:
+  missing = [
+    field
+    for field in ("image_id", "category_id", "keypoints", "score")
+    if result.get(field) is None
+  ]
+  if missing:
+    raise ValueError(f"a result has no {missing}, got {_shown(result)}")
+  if not _is_numbers(result["keypoints"], (3 * num_keypoints,)):
+    raise ValueError(
+      f"a result in image {result['image_id']} expected 3·K finite numbers for "
+      f"K={num_keypoints} sigmas, got {np.size(result['keypoints'])}: "
+      f"{_shown(result['keypoints'])}"
+    )
+  if not _is_numbers(result["score"], ()):
+    raise ValueError(
+      f"the score of a result in image {result['image_id']} is a finite "
+      f"number, got {_shown(result['score'])}"
+    )
 
 
 def _check_known(what: str, got: set[int], known) -> None:

@@ -288,6 +288,15 @@ def test_num_keypoints_is_counted_where_it_is_missing():
   assert metrics["AR/gt_boxes"] == FULL
 
 
+def test_null_is_a_missing_field():
+  people = [*_two_people(), _person(2)]
+  people[2]["keypoints"] = [0] * 3 * K
+  for person in people:
+    person |= {"num_keypoints": None, "iscrowd": None}
+  metrics = _score(people, [_result(person) for person in people[:2]])
+  assert metrics["AR/gt_boxes"] == FULL
+
+
 def test_image_ids_choose_the_images():
   people = _two_people()
   metrics = _score(people, [_result(people[1])], image_ids=[2])
@@ -334,6 +343,39 @@ def test_an_annotation_without_a_field_is_named(field):
   del people[1][field]
   with pytest.raises(ValueError, match=f"annotation 2 has no '{field}'"):
     _score(people, [])
+
+
+@pytest.mark.parametrize(
+  ("field", "value"),
+  [("area", "5"), ("area", np.nan), ("bbox", []), ("keypoints", [None] * 15)],
+)
+def test_an_annotation_without_numbers_is_named(field, value):
+  people = _two_people()
+  people[1][field] = value
+  with pytest.raises(ValueError, match=r"annotation 2 .*got (5|nan|\[\]|15)"):
+    _score(people, [])
+
+
+@pytest.mark.parametrize(
+  ("fields", "match"),
+  [
+    ({"keypoints": [np.nan] * 3 * K}, r"image 1 expected .*: \[nan"),
+    ({"keypoints": None}, r"has no \['keypoints'\]"),
+    ({"score": np.nan}, "score of a result in image 1 .* got nan"),
+    ({"score": None}, r"has no \['score'\]"),
+  ],
+)
+def test_results_without_numbers_are_refused(fields, match):
+  people = _two_people()
+  with pytest.raises(ValueError, match=match):
+    _score(people, [_result(people[1]), _result(people[0]) | fields])
+
+
+@pytest.mark.parametrize("sigma", [np.nan, np.inf, 0.0, -0.1])
+def test_sigmas_are_positive_numbers(sigma):
+  people = _two_people()
+  with pytest.raises(ValueError, match="sigmas are K positive numbers"):
+    _score(people, [], sigmas=[*SIGMAS[1:], sigma])
 
 
 def test_sigmas_of_another_skeleton_are_refused():
