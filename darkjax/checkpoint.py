@@ -3,13 +3,13 @@
 One folder holds steps; each step has three items: `variables` (parameters and
 batch statistics, all that inference needs), `training` (optimiser, average,
 step; absent in imported weights) and `metadata` (json: convention, model,
-version). Nothing in them is executed when they are read.
+version, checksums of the other two). Nothing in them is executed when they are
+read, and numbers that are not those that were written are not used.
 
 `load` also takes a single file of weights, see weight_file.py.
 """
 
 import contextlib
-import importlib.metadata
 import json
 import logging
 import pathlib
@@ -21,24 +21,13 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
+from darkjax import checksum, weight_file
 from darkjax import convention as convention_lib
-from darkjax import weight_file
+from darkjax.metadata import Metadata
 
 _LOG = logging.getLogger(__name__)
 
-
-class Metadata(NamedTuple):
-  """What a checkpoint says of itself.
-
-  Attributes:
-    convention: the convention it was trained with.
-    model: name of the model and its overrides, for `create_model`.
-    config: the whole configuration it was trained with, or {}.
-  """
-
-  convention: convention_lib.Convention
-  model: dict[str, Any]
-  config: dict[str, Any]
+_CHECKSUMS = "checksums"  # by item, in the metadata
 
 
 class Restored(NamedTuple):
@@ -96,12 +85,13 @@ def save(
   """
   if step in checkpoints.all_steps():
     return
-  items = {
-    "variables": ocp.args.StandardSave(variables),
-    "metadata": ocp.args.JsonSave(_metadata_to_json(metadata)),
-  }
+  trees = {"variables": variables}
   if training is not None:
-    items["training"] = ocp.args.StandardSave(training)
+    trees["training"] = training
+  sums = {name: checksum.of(tree) for name, tree in trees.items()}
+  items = {name: ocp.args.StandardSave(tree) for name, tree in trees.items()}
+  fields = metadata.to_json() | {_CHECKSUMS: sums}
+  items["metadata"] = ocp.args.JsonSave(fields)
   checkpoints.save(step, args=ocp.args.Composite(**items), force=True)
 
 
@@ -149,7 +139,7 @@ def save_file(
     ValueError: see `weight_file.write`.
   """
   metadata = Metadata(convention, model, {})
-  weight_file.write(path, variables, _metadata_to_json(metadata))
+  weight_file.write(path, variables, metadata.to_json())
 
 
 def restore(
@@ -157,9 +147,9 @@ def restore(
 ) -> Restored | None:
   """The latest step that can be read, to continue a run.
 
-  A step that is damaged (truncated or missing files) is reported, the one
-  before it taken, and the damaged one renamed to `<step>.damaged`, so that it
-  neither counts nor stands in the way when the run comes to it again.
+  A step that is damaged (files missing, truncated or changed) is reported, the
+  one before it taken, and the damaged one renamed to `<step>.damaged`, so that
+  it neither counts nor stands in the way when the run comes to it again.
 
   Args:
     checkpoints: from `manager`.
@@ -181,11 +171,13 @@ def restore(
   for index, step in enumerate(steps):
     try:
       items = checkpoints.restore(step, args=ocp.args.Composite(**wanted))
+      for name in ("variables", "training"):
+        _check_sum(items["metadata"], name, items[name])
     except Exception as error:
       _warn(step, error)
       continue
     _set_aside(checkpoints, steps[:index])
-    metadata = _metadata_from_json(items["metadata"], checkpoints.directory)
+    metadata = Metadata.from_json(items["metadata"], checkpoints.directory)
     return Restored(step, items["variables"], items["training"], metadata)
   if steps:
     raise RuntimeError(
@@ -241,7 +233,7 @@ def load(
     if step is not None:
       raise ValueError(f"{directory} is one file, without steps; got {step}")
     variables, fields = weight_file.read(directory)
-    return variables, _metadata_from_json(fields, directory)
+    return variables, Metadata.from_json(fields, directory)
   folder = _find(directory)
   steps = sorted(_steps(folder), reverse=True)
   if step is not None and step not in steps:
@@ -255,7 +247,7 @@ def load(
     except Exception as error:
       _warn(one, error)
       continue
-    return variables, _metadata_from_json(fields, folder)
+    return variables, Metadata.from_json(fields, folder)
   raise RuntimeError(
     f"checkpoint {wanted} in {folder} cannot be read: a file is damaged or "
     "missing; copy the folder again or name another step"
@@ -275,7 +267,15 @@ def _read(path: pathlib.Path) -> tuple[Any, Any]:
       path / "variables", args=ocp.args.PyTreeRestore(restore_args=as_numpy)
     )
   fields = json.loads((path / "metadata" / "metadata").read_text())
+  _check_sum(fields, "variables", variables)
   return variables, fields
+
+
+def _check_sum(fields, name: str, tree) -> None:
+  """Compares what was read with what was written, where that is known."""
+  known = fields.get(_CHECKSUMS, {}).get(name)  # older ones have none
+  if known is not None and known != checksum.of(tree):
+    raise ValueError(f"the numbers of {name} are not those that were written")
 
 
 def _steps(folder: pathlib.Path) -> list[int]:
@@ -299,33 +299,3 @@ def _find(directory) -> pathlib.Path:
 def _abstract(tree):
   """Shapes and dtypes alone: read as NumPy arrays, whatever the devices."""
   return jax.tree.map(ocp.utils.to_shape_dtype_struct, jax.device_get(tree))
-
-
-def _metadata_to_json(metadata: Metadata) -> dict[str, Any]:
-  return {
-    "darkjax": importlib.metadata.version("darkjax"),
-    "convention": metadata.convention.to_json(),
-    "model": metadata.model,
-    "config": metadata.config,
-  }
-
-
-def _metadata_from_json(fields: Any, place: str | pathlib.Path) -> Metadata:
-  try:
-    return Metadata(
-      convention_lib.from_json(fields["convention"]),
-      {name: _hashable(value) for name, value in fields["model"].items()},
-      dict(fields["config"]),
-    )
-  except (AttributeError, KeyError, TypeError, ValueError) as error:
-    raise ValueError(
-      f"the metadata of the checkpoint in {place} is not what darkjax writes: "
-      f"{type(error).__name__}: {error}"
-    ) from error
-
-
-def _hashable(value):
-  """Json's lists were tuples; a Linen module must be hashable."""
-  if isinstance(value, list):
-    return tuple(_hashable(item) for item in value)
-  return value

@@ -35,6 +35,8 @@ LEVELS = [
     "image",
     "flat_gather",
     "weight_file",
+    "metadata",
+    "checksum",
   },
   {"heatmaps", "losses", "metrics", "models", "data", "optim", "checkpoint"},
   {"inference", "viz", "tiles", "figures", "boxes", "smoothing", "people"}

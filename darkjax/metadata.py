@@ -1,0 +1,60 @@
+"""What a checkpoint or a file of weights says of itself."""
+
+import importlib.metadata
+import pathlib
+from typing import Any, NamedTuple
+
+from darkjax import convention as convention_lib
+
+
+class Metadata(NamedTuple):
+  """What a checkpoint says of itself.
+
+  Attributes:
+    convention: the convention it was trained with.
+    model: name of the model and its overrides, for `create_model`.
+    config: the whole configuration it was trained with, or {}.
+  """
+
+  convention: convention_lib.Convention
+  model: dict[str, Any]
+  config: dict[str, Any]
+
+  def to_json(self) -> dict[str, Any]:
+    """What json can hold, with the version that wrote it."""
+    return {
+      "darkjax": importlib.metadata.version("darkjax"),
+      "convention": self.convention.to_json(),
+      "model": self.model,
+      "config": self.config,
+    }
+
+  @classmethod
+  def from_json(cls, fields: Any, place: str | pathlib.Path) -> "Metadata":
+    """The inverse of `to_json`.
+
+    Args:
+      fields: what was read.
+      place: where, for the message.
+
+    Raises:
+      ValueError: not what `to_json` gives.
+    """
+    try:
+      return cls(
+        convention_lib.from_json(fields["convention"]),
+        {name: _hashable(value) for name, value in fields["model"].items()},
+        dict(fields["config"]),
+      )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+      raise ValueError(
+        f"the metadata of the checkpoint in {place} is not what darkjax "
+        f"writes: {type(error).__name__}: {error}"
+      ) from error
+
+
+def _hashable(value):
+  """Json's lists were tuples; a Linen module must be hashable."""
+  if isinstance(value, list):
+    return tuple(_hashable(item) for item in value)
+  return value
