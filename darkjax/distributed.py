@@ -6,13 +6,16 @@ runs on; a plain machine is asked nothing. Process 0 alone writes logs, metrics
 and pictures; checkpoints are written by all of them into one shared folder.
 """
 
+import collections
 import contextlib
 import importlib.util
+import json
 import logging
 import os
 import pathlib
 import sys
 import traceback
+import zlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -62,6 +65,13 @@ def start() -> None:
   who = _who({name: flag[name].value for name in _WHO})
   if who is None:
     return
+  _LOG.info(
+    "waiting up to %d s for the other processes%s",
+    flag.start_timeout,
+    " ({process_id} of {num_processes} at {coordinator_address})".format(**who)
+    if who
+    else "",
+  )
   jax.distributed.initialize(
     **who,
     heartbeat_timeout_seconds=flag.peer_timeout,
@@ -152,6 +162,36 @@ def _last_words(error: BaseException) -> str:
   return f"{here} ends by the error above, and the others with it."
 
 
+def check_same(facts: dict[str, Any]) -> None:
+  """Ends a run whose processes were not told the same, before they wait.
+
+  Args:
+    facts: what must be equal, by name, as json can hold it; the same names on
+      every process.
+
+  Raises:
+    ValueError: names what differs, on every process.
+  """
+  if jax.process_count() == 1:
+    return
+  mine = [_crc(facts[name]) for name in sorted(facts)]
+  everyone = multihost_utils.process_allgather(np.array(mine, np.uint32))
+  differs = (everyone != everyone[0]).any(0)
+  if differs.any():
+    names = [
+      n for n, other in zip(sorted(facts), differs, strict=True) if other
+    ]
+    here = {name: facts[name] for name in names}
+    raise ValueError(
+      f"the processes were not given the same: process {jax.process_index()} "
+      f"has {here}; start all of them with the same configuration and data"
+    )
+
+
+def _crc(value: Any) -> int:
+  return zlib.crc32(json.dumps(value, sort_keys=True).encode())
+
+
 def gather_rows(tree: Any) -> Any:
   """The rows of all processes, one process after the other, bit for bit.
 
@@ -222,9 +262,15 @@ def split(people: int, field: str, *, at_once: int = 0) -> Split:
     at_once: people that a device takes at once; 0 for all of its share.
 
   Raises:
-    ValueError: they cannot be shared out equally.
+    ValueError: they cannot be shared out equally, or the devices are not.
   """
   devices = jax.device_count()
+  counts = collections.Counter(d.process_index for d in jax.devices())
+  if len({*counts.values()}) > 1:
+    raise ValueError(
+      f"every process needs the same number of devices, got {dict(counts)} by "
+      "process"
+    )
   if people < 1 or people % devices:
     below = people // devices * devices
     near = [n for n in (below, below + devices) if n > 0]

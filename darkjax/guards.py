@@ -4,6 +4,7 @@ import json
 import pathlib
 from collections.abc import Sequence
 
+import ml_collections
 import numpy as np
 
 _LABELS_FILE = "labels.json"
@@ -12,6 +13,22 @@ _LABELS_FILE = "labels.json"
 def first_device(replicated) -> dict[str, float]:
   """The first device's values; they are the same on all."""
   return {name: float(value[0]) for name, value in replicated.items()}
+
+
+def check_settings(settings: ml_collections.ConfigDict) -> None:
+  """Refuses counts that make no run, before data is prepared.
+
+  Args:
+    settings: the `train` part of a configuration.
+
+  Raises:
+    ValueError: one of them is below 1; names all of these.
+  """
+  counted = ("epochs", "batch_size", "keep_checkpoints")
+  counted += tuple(name for name in settings if "_every_" in name)
+  low = {name: settings[name] for name in counted if settings[name] < 1}
+  if low:
+    raise ValueError(f"fields of train are counts from 1 on, got {low}")
 
 
 def check_labels(step: int, batch: dict[str, np.ndarray]) -> None:

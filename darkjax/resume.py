@@ -1,5 +1,8 @@
 """Where a run begins, and what it leaves to begin there again."""
 
+import json
+import logging
+from collections.abc import Mapping
 from typing import Any
 
 import flax.jax_utils
@@ -11,6 +14,11 @@ import orbax.checkpoint as ocp
 from darkjax import checkpoint
 from darkjax.convention import Convention
 from darkjax.step import State, create_state
+
+_LOG = logging.getLogger(__name__)
+
+# Fields that a run cannot change: they say which people a step is made of.
+_FIXED = ("seed", "train.batch_size")
 
 
 def first_state(
@@ -33,7 +41,7 @@ def first_state(
     The state, on no devices or on the first.
 
   Raises:
-    ValueError: the run was begun with another convention.
+    ValueError: the run was begun with another convention, seed or batch size.
     RuntimeError: checkpoints exist and none can be read.
   """
   state = create_state(
@@ -49,6 +57,7 @@ def first_state(
   )
   if found is not None:
     _check_same(found.metadata.convention, convention)
+    _compare(found.metadata.config, config)
     return state.restored(found.variables, found.training)
   if config.pretrained:
     variables, _ = checkpoint.load(config.pretrained)
@@ -66,6 +75,49 @@ def _check_same(stored, wanted) -> None:
       "the checkpoint in this workdir was trained with another convention "
       f"({'; '.join(stored.differences(wanted))}); use a new --workdir"
     )
+
+
+def _compare(stored, config) -> None:
+  """Says what differs from the run so far; refuses what would be no resume."""
+  before, now = _flat(stored), _flat(json.loads(json.dumps(config.to_dict())))
+  changed = [n for n in sorted(before.keys() & now) if before[n] != now[n]]
+  for name in changed:
+    _LOG.warning(
+      "going on with %s %s, before it was %s", name, now[name], before[name]
+    )
+  fixed = [name for name in changed if name in _FIXED]
+  if fixed:
+    raise ValueError(
+      f"a run keeps its {' and '.join(fixed)}, by which its steps are counted "
+      f"and its people chosen (before: {[before[n] for n in fixed]}, now: "
+      f"{[now[n] for n in fixed]}); use a new --workdir, and `pretrained` to "
+      "begin there with this run's weights"
+    )
+
+
+def shared_fields(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  """What all processes of a run must be told alike, by dotted name.
+
+  Left out is where a machine has its files.
+  """
+  own = ("data.root", "data.cache", "data.pack")
+  fields = _flat(config.to_dict())
+  return {name: value for name, value in fields.items() if name not in own}
+
+
+def _flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+  """A configuration's values by their dotted names.
+
+  >>> _flat({"seed": 0, "train": {"epochs": 2}})
+  {'seed': 0, 'train.epochs': 2}
+  """
+  values = {}
+  for name, value in fields.items():
+    if isinstance(value, Mapping):
+      values |= _flat(value, f"{prefix}{name}.")
+    else:
+      values[prefix + name] = value
+  return values
 
 
 def on_host(replicated: State) -> State:

@@ -19,7 +19,7 @@ from ml_collections import config_flags
 
 from darkjax import (
   checkpoint,
-  compiler,
+  devices,
   disk,
   distributed,
   guards,
@@ -32,7 +32,6 @@ from darkjax import (
   warp,
 )
 from darkjax import convention as convention_lib
-from darkjax.data import schema
 from darkjax.overlays import targets_sheet
 from darkjax.report import Report, describe
 from darkjax.scoring import Evaluation, table
@@ -40,24 +39,6 @@ from darkjax.step import train_step
 from darkjax.trace import Trace
 
 _LOG = logging.getLogger(__name__)
-AXIS = "devices"  # the mapped axis of a step
-
-
-def map_step(step):
-  """`step` over the local and remote devices: the one place with pmap."""
-  mapped = jax.pmap(
-    functools.partial(step, axis_name=AXIS), axis_name=AXIS, donate_argnums=0
-  )
-  return compiler.tuned(mapped, "training")
-
-
-def shard(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """Splits the batch axis over this process's devices: [D, B/D, ...]."""
-  devices = jax.local_device_count()
-  return {
-    name: array.reshape(devices, -1, *array.shape[1:])
-    for name, array in schema.to_device_fields(batch).items()
-  }
 
 
 def _cut_and_step(state, batch, pages, *, convention, **settings):
@@ -84,7 +65,9 @@ def train(
   Returns:
     The metrics of the evaluation after the last step.
   """
+  guards.check_settings(config.train)
   named = sources.from_config(config)
+  distributed.check_same({"label files": named.labels_digests})
   guards.check_same_labels(
     workdir, named.labels_digests, writes=jax.process_index() == 0
   )
@@ -133,21 +116,25 @@ def fit(
 
   Raises:
     FloatingPointError: the loss is not finite; names step and batch.
-    ValueError: a label is not finite; names the annotation.
+    ValueError: a label is not finite, names the annotation; or the settings
+      make no run, or differ between processes or from the run's so far.
     OSError: the disk of the run is full.
     Stopped: `stop` asked for it; the run is saved.
     Where several processes run, they end instead: see `distributed`.
   """
+  guards.check_settings(config.train)
+  share = distributed.split_training(config.train)
+  facts = {"steps of an epoch": steps_per_epoch}
+  distributed.check_same(facts | resume.shared_fields(config))
   model_fields = _model_fields(config, convention)
   model = models.create_model(**model_fields)
-  share = distributed.split_training(config.train)
   sizes = {
     "steps_per_epoch": steps_per_epoch,
     "batch_size": config.train.batch_size,
   }
   optimizer = optim.create_optimizer(config.optimizer, **sizes)
   metadata = checkpoint.Metadata(convention, model_fields, config.to_dict())
-  step = map_step(
+  step = devices.map_step(
     functools.partial(
       _cut_and_step,
       model=model.clone(remat=config.train.remat),
@@ -174,7 +161,7 @@ def fit(
       config,
       workdir,
       state,
-      lambda state, batch: step(state, shard(batch), pages),
+      lambda state, batch: step(state, devices.shard(batch), pages),
       batches,
       schedule=optim.learning_rate_schedule(config.optimizer, **sizes),
       steps_per_epoch=steps_per_epoch,
@@ -190,7 +177,7 @@ def fit(
 
 def _model_fields(config, convention) -> dict[str, Any]:
   """What `create_model` needs, and the checkpoint remembers."""
-  synchronised = {"none": None, "global": AXIS}
+  synchronised = {"none": None, "global": devices.AXIS}
   return {
     "name": config.model.name,
     "num_keypoints": convention.skeleton.num_keypoints,

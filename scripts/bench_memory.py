@@ -31,13 +31,7 @@ import unbiased
 from absl import app, flags
 from made_batch import make_batch
 
-from darkjax import (
-  backends,
-  graph,
-  models,
-  startup,
-  train,
-)
+from darkjax import backends, devices, graph, models, startup
 from darkjax import step as step_lib
 
 MIB = 2**20
@@ -65,7 +59,7 @@ def darkjax_steps(task: str, batch: dict[str, np.ndarray], *, remat: bool):
   one = functools.partial(
     step_lib.train_step, model=model, optimizer=optimizer, convention=used
   )
-  step = train.map_step(one)
+  step = devices.map_step(one)
   sharded = {name: array[None] for name, array in batch.items()}
   states = [jax.tree.map(lambda leaf: leaf[None], state)]
   del state

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from small_network import GAUSSIAN, SmallNetwork, start
 
-from darkjax import convention, inference, train
+from darkjax import convention, devices, inference
 from darkjax import step as step_lib
 
 PEOPLE, STEPS = 16, 3
@@ -38,12 +38,12 @@ def batch(step: int) -> dict[str, np.ndarray]:
 def trained(*, normalised=True, synchronised=False, **options):
   """State and losses after some steps of Adam, as NumPy arrays."""
   model = SmallNetwork(
-    normalised=normalised, bn_axis_name=train.AXIS if synchronised else None
+    normalised=normalised, bn_axis_name=devices.AXIS if synchronised else None
   )
   optimizer = optax.adam(1e-2)
   state = start(SmallNetwork(normalised=normalised), optimizer)
   state = jax.tree.map(_float64, state)
-  step = train.map_step(
+  step = devices.map_step(
     functools.partial(
       step_lib.train_step,
       model=model,
@@ -54,7 +54,7 @@ def trained(*, normalised=True, synchronised=False, **options):
   )
   state, losses = flax.jax_utils.replicate(state), []
   for i in range(STEPS):
-    state, values = step(state, train.shard(batch(i)))
+    state, values = step(state, devices.shard(batch(i)))
     losses.append(values["loss"][0])
   state = jax.device_get(flax.jax_utils.unreplicate(state))
   return state.params, state.batch_stats, np.array(losses)

@@ -50,6 +50,7 @@ LEVELS = [
     "backends",
     "warp",
     "placement",
+    "devices",
   },
   {"curves", "trace", "overlays", "sidecar", "resume"},
   {

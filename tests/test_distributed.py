@@ -5,11 +5,13 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -119,22 +121,31 @@ def test_one_process_raises_as_usual():
 
 
 class Job:
-  """Processes of one run on this machine, each with one CPU device."""
+  """Processes of one run on this machine, each with one CPU device.
 
-  def __init__(self, folder: pathlib.Path, *command: str, processes: int = 2):
+  They take the flags of `command` and each one's `own`.
+  """
+
+  def __init__(
+    self,
+    folder: pathlib.Path,
+    *command: str,
+    own: Sequence[Sequence[str]] = ((), ()),
+  ):
     self.folder, self.command = folder, command
-    self.logs = [folder / f"process{i}.log" for i in range(processes)]
+    self.logs = [folder / f"process{i}.log" for i in range(len(own))]
     with socket.create_server(("127.0.0.1", 0)) as free:
       port = free.getsockname()[1]
     self.running = [
       self._start(
         log,
         f"--coordinator-address=127.0.0.1:{port}",
-        f"--num-processes={processes}",
+        f"--num-processes={len(own)}",
         f"--process-id={i}",
         f"--peer-timeout={PEER_TIMEOUT}",
+        *flags,
       )
-      for i, log in enumerate(self.logs)
+      for i, (log, flags) in enumerate(zip(self.logs, own, strict=True))
     ]
 
   def _start(self, log: pathlib.Path, *flags: str) -> subprocess.Popen:
@@ -285,7 +296,36 @@ def test_a_process_without_people_evaluates_with_the_others(
   assert row == expected
   assert "dark" not in second
   found = json.loads((tmp_path / "results.json").read_text())
-  assert len({person["image_id"] for person in found}) >= 1
+  labels = root / "annotations" / "person_keypoints_val.json"
+  people = json.loads(labels.read_text())["annotations"]
+  expected = sorted(person["image_id"] for person in people)
+  assert sorted(person["image_id"] for person in found) == expected
+
+
+@pytest.mark.parametrize("other", ["data", "settings"])
+def test_processes_that_are_told_different_things_end_at_once(
+  root, tmp_path, other
+):
+  flags = "--config.seed=7"
+  if other == "data":
+    synthetic.write_dataset(tmp_path, num_people=8, seed=3, split="train")
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True, ignore=is_training)
+    flags = f"--config.data.root={tmp_path}"
+  job = Job(tmp_path, *training(root, tmp_path / "run"), own=((), (flags,)))
+  try:
+    codes = [process.wait(timeout=200) for process in job.running]
+  finally:
+    job.end()
+  assert all(codes)
+  for i, log in enumerate(job.logs):
+    said = log.read_text()
+    assert f"not given the same: process {i} has" in said, said
+    assert ("'label files'" if other == "data" else "'seed'") in said
+
+
+def is_training(folder: str, names: list[str]) -> list[str]:
+  """For `copytree`: the labels of the training set, to be left out."""
+  return [name for name in names if name.endswith("_train.json")]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from configs import coco_hrnet_w32_128x96
 from darkjax import guards
 
 
@@ -23,6 +24,19 @@ def test_a_label_that_is_no_number_is_named(field, bad):
   wrong[field][1].flat[0] = bad
   with pytest.raises(ValueError, match=r"step 7: .* annotations \[102\]"):
     guards.check_labels(7, wrong)
+
+
+@pytest.mark.parametrize(
+  "field",
+  ["epochs", "batch_size", "keep_checkpoints", "log_every_steps"]
+  + [f"{what}_every_epochs" for what in ("evaluate", "checkpoint")],
+)
+def test_counts_of_nothing_are_refused(field):
+  settings = coco_hrnet_w32_128x96.get_config().train
+  guards.check_settings(settings)
+  settings[field] = 0
+  with pytest.raises(ValueError, match=rf"from 1 on, got {{'{field}': 0}}"):
+    guards.check_settings(settings)
 
 
 def test_places_of_unlabelled_keypoints_do_not_matter():

@@ -108,3 +108,21 @@ def test_devices_may_come_and_go(tmp_path):
       )
     state = fresh.restored(found.variables, found.training)
     tiny_run.assert_same_bits(state, before)
+
+
+def test_what_changed_since_the_run_began_is_said(tmp_path, caplog):
+  fit_until_stopped(tmp_path, asking_before(3))
+  for field, value in (("seed", 1), ("train.batch_size", 8)):
+    config = tiny_run.tiny_config()
+    config.update_from_flattened_dict({field: value})
+    with pytest.raises(
+      ValueError, match=f"a run keeps its {field}, .*: \\[{value}"
+    ):
+      tiny_run.fit(config, tmp_path)
+  config = tiny_run.tiny_config(learning_rate=0.5)
+  config.train.epochs = 4
+  caplog.clear()
+  tiny_run.fit(config, tmp_path)
+  assert "with optimizer.learning_rate 0.5, before it was 0.002" in caplog.text
+  assert "with train.epochs 4, before it was 3" in caplog.text
+  assert caplog.text.count("going on with") == 2
