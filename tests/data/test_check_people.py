@@ -47,3 +47,17 @@ def test_people_left_out_of_training_count_as_missed(
   # 79 of 80 people: recall 0.9875, so that the last of COCO's 101 points of
   # recall, 0.99 and 1, have no precision.
   assert without_first(what) == pytest.approx(100 * 99 / 101, abs=1e-9)
+
+
+def test_no_number_of_labels_is_like_no_field(tmp_path):
+  what = check_folder.content()
+  for person in what["annotations"]:
+    person["num_keypoints"] = None
+  assert findings(tmp_path, what) == {}
+
+
+@pytest.mark.parametrize("number", [[1], {}, "x", 10**20, 1.5])
+def test_odd_numbers_of_labels_are_found(tmp_path, number):
+  what = check_folder.content()
+  what["annotations"][0]["num_keypoints"] = number
+  assert findings(tmp_path, what)["num-keypoints"].ids == (101,)
