@@ -213,9 +213,9 @@ def from_coco_category(
   """The skeleton that a category of a COCO json file describes.
 
   What the file does not say is read from the names: `left_x` pairs with
-  `right_x` (also `x_left`, `l_x`, `x.L`...), names of hips and below are the
-  lower body, and sigmas are those of the same name in COCO, MPII or LSP, else
-  `DEFAULT_SIGMA`.
+  `right_x` (also `x_left`, `l_x`, `x.L`, `LX`...), names of hips and below are
+  the lower body, and sigmas are those of the same name in COCO, MPII or LSP,
+  else `DEFAULT_SIGMA`.
 
   Args:
     category: with `name`, `keypoints` (K names) and optionally `skeleton`

@@ -236,7 +236,19 @@ FLAWS = {
   "no sides": (
     category(keypoints=list("abcde")),
     "no-flip-pairs",
-    NOTE,
+    WARNING,
+    (),
+  ),
+  "no sides, null": (
+    category(keypoints=list("abcde"), flip_pairs=None),
+    "no-flip-pairs",
+    WARNING,
+    (),
+  ),
+  "a side alone": (
+    category(keypoints=["nose", "LAnkle", "RKnee", "left_hip", "right_hip"]),
+    "side-without-partner",
+    WARNING,
     (),
   ),
   "pairs": (
@@ -298,6 +310,12 @@ def test_each_flaw_gives_its_finding(tmp_path, name):
   assert rules[rule][0] == severity
   assert ids is None or rules[rule][1] == ids
   assert set(rules) - {rule} == ALSO.get(name, set())
+
+
+def test_an_empty_list_of_pairs_says_that_there_are_none(tmp_path):
+  what = check_folder.content()
+  category(keypoints=list("abcde"), flip_pairs=[])(what)
+  assert found(tmp_path, what) == {}
 
 
 def test_errors_and_warnings_set_the_exit_status(tmp_path):
