@@ -26,6 +26,22 @@ _CASE_CHANGE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SHORTEST_REST = 3
 
 
+def check(names: Sequence[str]) -> None:
+  """Refuses what cannot name keypoints.
+
+  Raises:
+    ValueError: no names, names that are no text, or one name twice.
+  """
+  wrong = [name for name in names if not isinstance(name, str)]
+  texts = [name for name in names if isinstance(name, str)]
+  repeated = {name for name in texts if texts.count(name) > 1}
+  if wrong or repeated or not names:
+    raise ValueError(
+      "keypoint names must be unique texts, at least one, got "
+      f"{len(names)} names, no texts: {wrong}, repeated: {sorted(repeated)}"
+    )
+
+
 def guess_flip_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
   """(left, right) index pairs of names that differ only in their side.
 

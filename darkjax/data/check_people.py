@@ -54,7 +54,7 @@ def _categories(labels: Labels) -> Iterator[Finding]:
       NOTE,
       "several-categories",
       f"{len(names)} categories with the same keypoints are trained and scored "
-      f"as one (ids {sorted(names)[:5]})",
+      f"as one (ids {sorted(names, key=str)[:5]})",
       "name one with --category to look at it alone",
     )
 

@@ -1,19 +1,15 @@
 """`check`: a clean data set gives nothing, and each flaw its own finding."""
 
 import json
-import pathlib
-import subprocess
-import sys
 
 import check_folder
 import numpy as np
 import PIL.Image
 import pytest
+from check_command import run
 
 from darkjax.data import check
 from darkjax.data.findings import ERROR, NOTE, WARNING
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def found(folder, what, **options) -> dict[str, tuple]:
@@ -416,23 +412,6 @@ def test_limbs_and_pairs_are_suggested_and_written(tmp_path):
   assert content["categories"] == [category]
   assert content["annotations"] == what["annotations"]
   assert check.check(completed).findings == ()
-
-
-def run(*arguments) -> subprocess.CompletedProcess:
-  code = (
-    "import runpy, sys, atexit\n"
-    "atexit.register(lambda: print({'jax', 'tensorflow'} & set(sys.modules),"
-    " file=sys.stderr))\n"
-    "sys.argv[0] = 'check'\n"
-    "runpy.run_module('darkjax.data.check', run_name='__main__')"
-  )
-  return subprocess.run(
-    [sys.executable, "-c", code, *map(str, arguments)],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    check=False,
-  )
 
 
 def test_the_command_tells_people_and_machines(tmp_path):
