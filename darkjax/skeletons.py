@@ -6,6 +6,7 @@ person's left.
 
 import dataclasses
 import functools
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,7 +40,7 @@ class Skeleton:
   sigmas: tuple[float, ...]
 
   def __post_init__(self):
-    _check_names(self)
+    keypoint_names.check(self.keypoint_names)
     _check_flip_pairs(self)
     _check_indices(self, "limbs", [i for limb in self.limbs for i in limb])
     _check_indices(self, "upper_body", self.upper_body)
@@ -75,31 +76,26 @@ def _tuples(value):
   return tuple(_tuples(item) for item in value)
 
 
-def _check_names(skeleton: Skeleton) -> None:
-  names = skeleton.keypoint_names
-  repeated = sorted({name for name in names if names.count(name) > 1})
-  if not names or repeated:
-    raise ValueError(
-      f"skeleton {skeleton.name!r}: keypoint names must be unique and at least "
-      f"one, got {len(names)} names, repeated: {repeated}"
-    )
-
-
 def _check_flip_pairs(skeleton: Skeleton) -> None:
-  flat = [i for pair in skeleton.flip_pairs for i in pair]
+  pairs = skeleton.flip_pairs
+  twos = [p for p in pairs if isinstance(p, Sequence) and len(p) == 2]
+  flat = [i for pair in twos for i in pair]
   _check_indices(skeleton, "flip_pairs", flat)
-  if len(set(flat)) != len(flat):
+  if len(twos) != len(pairs) or len(set(flat)) != len(flat):
     raise ValueError(
       f"skeleton {skeleton.name!r}: a keypoint belongs to at most one flip "
-      f"pair and never to itself, got {skeleton.flip_pairs}"
+      f"pair (left, right) and never to itself, got {pairs}"
     )
 
 
 def _check_indices(skeleton: Skeleton, field: str, indices) -> None:
-  wrong = [i for i in indices if not 0 <= i < skeleton.num_keypoints]
+  known = range(skeleton.num_keypoints)
+  wrong = [
+    i for i in indices if not isinstance(i, numbers.Integral) or i not in known
+  ]
   if wrong:
     raise ValueError(
-      f"skeleton {skeleton.name!r}: {field} must lie in 0..K-1 with "
+      f"skeleton {skeleton.name!r}: {field} must lie in 0..K-1 (integers) with "
       f"K={skeleton.num_keypoints}, got {wrong} (COCO files count from 1)"
     )
 
@@ -213,9 +209,9 @@ def from_coco_category(
   """The skeleton that a category of a COCO json file describes.
 
   What the file does not say is read from the names: `left_x` pairs with
-  `right_x` (also `x_left`, `l_x`, `x.L`...), names of hips and below are the
-  lower body, and sigmas are those of the same name in COCO, MPII or LSP, else
-  `DEFAULT_SIGMA`.
+  `right_x` (also `x_left`, `l_x`, `x.L`, `LX`...), names of hips and below are
+  the lower body, and sigmas are those of the same name in COCO, MPII or LSP,
+  else `DEFAULT_SIGMA`.
 
   Args:
     category: with `name`, `keypoints` (K names) and optionally `skeleton`
@@ -237,6 +233,7 @@ def from_coco_category(
   """
   names = tuple(category.get("keypoints") or ())
   _check_category(category, names, num_keypoints)
+  keypoint_names.check(names)
   everything = range(len(names))
   guessed = [i for i in everything if keypoint_names.is_lower_body(names[i])]
   lower = _first(category.get("lower_body"), guessed)

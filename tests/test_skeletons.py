@@ -70,15 +70,65 @@ def test_category_of_coco_gives_the_built_in_skeleton():
     ["l_tip", "r_tip"],
     ["tip.L", "tip.R"],
     ["Left Tip", "Right Tip"],
+    ["Lefttip", "Righttip"],
+    ["LTip", "RTip"],
+    ["lTip", "rTip"],
+    ["tipL", "tipR"],
+    ["tip1L", "tip1R"],
+    ["tip (l)", "tip (r)"],
+    ["[L] tip", "[R] tip"],
+    ["LBigTip", "RBigTip"],
+    ["lthumb", "rthumb"],
+    ["LTHUMB", "RTHUMB"],
   ],
 )
 def test_flip_pairs_are_guessed_from_names(names):
   assert keypoint_names.guess_flip_pairs(["palm", *names]) == ((1, 2),)
 
 
-def test_names_that_only_look_sided_are_not_paired():
-  # "lip" becomes "rip" when l is read as a side.
-  assert keypoint_names.guess_flip_pairs(["lip", "rip", "tail"]) == ()
+@pytest.mark.parametrize(
+  "names",
+  [
+    ["lip", "rip", "tail"],  # "lip" becomes "rip" when l is read as a side
+    ["lower", "rower", "tail"],  # one pair, and "ower" is no part of a body
+    ["lip", "rip", "lid", "rid"],
+    ["LIP", "RIP"],
+    ["leye", "tail"],
+    ["L5", "R5"],
+  ],
+)
+def test_names_that_only_look_sided_are_not_paired(names):
+  assert keypoint_names.guess_flip_pairs(names) == ()
+
+
+@pytest.mark.parametrize(
+  "spell",
+  [
+    lambda side, part: side[0].upper() + part.capitalize(),  # OpenPose: LEye
+    lambda side, part: side[0] + part,
+    lambda side, part: (side[0] + part).upper(),
+    lambda side, part: part + side[0].upper(),
+    lambda side, part: f"{part} ({side[0]})",
+  ],
+)
+def test_other_spellings_of_coco_have_its_pairs(spell):
+  names = [
+    spell(*name.split("_")) if "_" in name else name
+    for name in skeletons.COCO.keypoint_names
+  ]
+  assert keypoint_names.guess_flip_pairs(names) == skeletons.COCO.flip_pairs, (
+    names
+  )
+
+
+def test_two_pairs_of_unknown_words_are_believed():
+  names = ["lfhd", "rfhd", "c7x", "lbhd", "rbhd"]  # heads of motion capture
+  assert keypoint_names.guess_flip_pairs(names) == ((0, 1), (3, 4))
+
+
+def test_a_keypoint_is_in_one_guessed_pair():
+  names = ["l_left_tip", "l_right_tip", "r_right_tip"]
+  assert keypoint_names.guess_flip_pairs(names) == ((0, 1),)
 
 
 @pytest.mark.parametrize(

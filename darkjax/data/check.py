@@ -14,7 +14,9 @@ and sigmas filled into its category, `--json` prints all for machines.
 """
 
 import json
+import math
 import pathlib
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -81,7 +83,7 @@ class Report(NamedTuple):
     return category
 
   def to_json(self) -> dict[str, Any]:
-    """What `--json` prints."""
+    """What `--json` prints; None for numbers that are not finite."""
     content = {
       "annotations": str(self.path),
       "exit_status": self.exit_status,
@@ -94,7 +96,7 @@ class Report(NamedTuple):
         name: np.round(column, 5).tolist()
         for name, column in self.estimate._asdict().items()
       }
-    return content
+    return _finite(content)
 
   def text(self) -> str:
     """What the command prints."""
@@ -104,6 +106,16 @@ class Report(NamedTuple):
     if self.estimate is not None:
       parts.append("\n" + check_text.estimate(self.labels, self.estimate))
     return "\n".join([*parts, check_text.findings(self.findings)])
+
+
+def _finite(value: Any) -> Any:
+  """The same with None for NaN and infinity, which json does not know."""
+  if isinstance(value, Mapping):
+    return {name: _finite(item) for name, item in value.items()}
+  if isinstance(value, list | tuple):
+    return [_finite(item) for item in value]
+  odd = isinstance(value, float) and not math.isfinite(value)
+  return None if odd else value
 
 
 def check(
@@ -132,8 +144,10 @@ def check(
 
   Raises:
     FileNotFoundError: no such json or folder.
-    ValueError: `repeated` does not fit `annotations`.
+    ValueError: `repeated` does not fit `annotations`; a size or a padding that
+      is not above 0.
   """
+  _check_crop(crop_size, padding)
   path = pathlib.Path(annotations)
   folder = None if images is None else pathlib.Path(images)
   try:
@@ -158,6 +172,18 @@ def check(
     findings += _default_sigmas(labels)
   facts = check_facts.collect(labels, **crop)
   return Report(path, tuple(findings), labels, facts, estimate)
+
+
+def _check_crop(crop_size: tuple[int, int], padding: float) -> None:
+  if len(crop_size) != 2 or min(crop_size) <= 0:
+    raise ValueError(
+      f"crop_size is (height, width) above 0 px, got {crop_size}; such as "
+      f"{CROP_SIZE}"
+    )
+  if not 0 < padding < math.inf:
+    raise ValueError(
+      f"padding is a factor above 0, got {padding}; such as {PADDING}"
+    )
 
 
 def _unreadable(error: ValueError, path: pathlib.Path) -> Finding:
@@ -216,6 +242,14 @@ if __name__ == "__main__":
   _PADDING = flags.DEFINE_float("padding", PADDING, "Factor on the box.")
   _WRITE = flags.DEFINE_string("write", None, "Completed json to write.")
   _JSON = flags.DEFINE_bool("json", False, "Print all for machines.")
+  flags.register_validator(
+    "crop",
+    lambda text: re.fullmatch("[1-9][0-9]*x[1-9][0-9]*", text),
+    "height x width in px, such as 256x192",
+  )
+  flags.register_validator(
+    "padding", lambda factor: 0 < factor < math.inf, "a factor above 0"
+  )
 
   def _main(argv):
     if len(argv) != 2:
@@ -228,7 +262,10 @@ if __name__ == "__main__":
       crop_size=tuple(int(n) for n in _CROP.value.split("x")),
       padding=_PADDING.value,
     )
-    print(json.dumps(report.to_json()) if _JSON.value else report.text())
+    if _JSON.value:
+      print(json.dumps(report.to_json(), allow_nan=False))
+    else:
+      print(report.text())
     if _WRITE.value and report.labels is not None:
       write_completed(report, _WRITE.value)
     sys.exit(report.exit_status)

@@ -20,6 +20,10 @@ from darkjax.data.table import People, clean_boxes
 MEDIUM = (32.0**2, 96.0**2)
 # COCO's evaluation looks at so many people of an image.
 MOST_PEOPLE = 20
+# What becomes of labelled people whose box or area is empty.
+_LEFT_OUT = (
+  "left out of training; AP counts them as missed, PCK leaves them out"
+)
 # COCO's own share of labels outside the crop is 0.9 to 1.4 %.
 _FEW_OUTSIDE = 0.05
 
@@ -82,7 +86,7 @@ def _without_extent(people: People) -> Iterator[Finding]:
       WARNING,
       "box-without-size",
       f"boxes of {share(wrong.sum(), len(people))} labelled people have no "
-      "width or no height: these people are left out of training and scoring",
+      f"width or no height: these people are {_LEFT_OUT}",
       "write (x, y, w, h) with w and h above 0; the extent of the keypoints "
       "and a tenth more on each side will do",
       tuple(people.annotation_id[wrong].tolist()),
@@ -101,7 +105,7 @@ def _outside(people: People) -> Iterator[Finding]:
       WARNING,
       "box-outside-image",
       f"boxes of {share(wholly.sum(), len(people))} labelled people lie beside "
-      "their image: these people are left out of training and scoring",
+      f"their image: these people are {_LEFT_OUT}",
       "correct the boxes; (x, y) is the upper left corner in px of the image",
       tuple(people.annotation_id[wholly].tolist()),
     )
@@ -167,7 +171,7 @@ def _areas(people: People) -> Iterator[Finding]:
       WARNING,
       "area-zero",
       f"areas of {share(none.sum(), len(people))} labelled people are 0: these "
-      "people are left out of training and scoring",
+      f"people are {_LEFT_OUT}",
       "write the area of the mask in px², or 0.53 * w * h of the box",
       tuple(people.annotation_id[none].tolist()),
     )

@@ -3,12 +3,18 @@
 import itertools
 import pathlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from concurrent import futures
 from typing import NamedTuple
 
 from darkjax.data import coco_json, headers
-from darkjax.data.findings import ERROR, NOTE, WARNING, Finding
+from darkjax.data.findings import (
+  ERROR,
+  NOTE,
+  WARNING,
+  Finding,
+  is_possible_size,
+)
 
 
 class Files(NamedTuple):
@@ -41,7 +47,7 @@ def read_files(images: Mapping[int, Mapping], folder: pathlib.Path) -> Files:
       "file_name entries are relative to"
     )
   files = Files({}, {}, {})
-  paths = [folder / image["file_name"] for image in images.values()]
+  paths = [folder / str(image["file_name"]) for image in images.values()]
   with futures.ThreadPoolExecutor() as pool:
     for image, path, read in zip(
       images.values(), paths, pool.map(_read, paths), strict=True
@@ -76,6 +82,7 @@ def findings(
   """
   yield from _repeated_names(content)
   yield from _without_size(content, files)
+  yield from _impossible_size(content)
   if files is not None:
     yield from _missing(content, folder, files)
     yield from _unreadable(files)
@@ -116,8 +123,25 @@ def _without_size(content, files) -> Iterator[Finding]:
     )
 
 
+def _impossible_size(content) -> Iterator[Finding]:
+  told = {i: coco_json.image_size(m) for i, m in content.images.items()}
+  wrong = [i for i, size in told.items() if size and not is_possible_size(size)]
+  if wrong:
+    height, width = told[wrong[0]]
+    yield Finding(
+      ERROR,
+      "image-size-refused",
+      f"{len(wrong)} images have a 'width' or 'height' in the json that no "
+      f"image has (image ids below); the first: {width}x{height} px",
+      "write the size of the file in px, or drop both fields, and it is read "
+      "from the file",
+      tuple(wrong),
+    )
+
+
 def _missing(content, folder, files) -> Iterator[Finding]:
-  used = {annotation.get("image_id") for annotation in content.annotations}
+  used = [annotation.get("image_id") for annotation in content.annotations]
+  used = {i for i in used if isinstance(i, Hashable)}
   needed = {i: name for i, name in files.missing.items() if i in used}
   if not files.missing:
     return
@@ -164,7 +188,8 @@ def _other_size(content, files) -> Iterator[Finding]:
   problems = {}
   for image_id, size in files.sizes.items():
     expected = coco_json.image_size(content.images[image_id])
-    problem = headers.size_problem(expected, size)
+    possible = expected is None or is_possible_size(expected)
+    problem = possible and headers.size_problem(expected, size)
     if problem:
       problems[image_id] = problem
   if problems:

@@ -31,6 +31,7 @@ _FIXES = {
   "where a keypoint is not labelled",
   "visibility": "write 0 for not labelled, 1 for labelled but hidden, 2 for "
   "visible",
+  "score": "drop the field, or write a number",
 }
 
 

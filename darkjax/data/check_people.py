@@ -54,21 +54,22 @@ def _categories(labels: Labels) -> Iterator[Finding]:
       NOTE,
       "several-categories",
       f"{len(names)} categories with the same keypoints are trained and scored "
-      f"as one (ids {sorted(names)[:5]})",
+      f"as one (ids {sorted(names, key=str)[:5]})",
       "name one with --category to look at it alone",
     )
 
 
 def _labelled_counts(labels: Labels) -> Iterator[Finding]:
-  """`num_keypoints` as the file says it, which COCO's evaluation reads."""
+  """`num_keypoints` as the file says it, which COCO's evaluation reads.
+
+  None says as little as a missing field.
+  """
   people = labels.people.rows(~labels.people.iscrowd)
   counted = (people.keypoints[..., 2] > 0).sum(-1)
-  said = [
-    annotation.get("num_keypoints", n)
-    for annotation, n in zip(labels.annotations(people), counted, strict=True)
-  ]
-  wrong = np.array([s != n for s, n in zip(said, counted, strict=True)], bool)
-  hidden = wrong & np.array([not s for s in said], bool) & (counted > 0)
+  said = [a.get("num_keypoints") for a in labels.annotations(people)]
+  pairs = list(zip(said, counted.tolist(), strict=True))
+  wrong = np.array([s is not None and s != n for s, n in pairs], bool)
+  hidden = np.array([s == 0 for s in said], bool) & (counted > 0)
   if wrong.any():
     yield Finding(
       WARNING if hidden.any() else by_share(wrong.sum(), len(people)),

@@ -74,15 +74,18 @@ def _names(labels: Labels) -> Iterator[Finding]:
       "the category (index pairs from 0), or set augmentation.flip_probability "
       "to 0 and evaluate.flip_test to False",
     )
-  told = "flip_pairs" in labels.content.category
+  told = labels.content.category.get("flip_pairs") is not None
   if not pairs and len(names) > 1 and not alone and not told:
     yield Finding(
-      NOTE,
+      WARNING,
       "no-flip-pairs",
       "no two keypoints trade places in a mirrored image: no names say left "
-      "and right, and the category has no 'flip_pairs'",
+      "and right, and the category has no 'flip_pairs'. Half of the training "
+      "images are mirrored by default, and teach left and right keypoints in "
+      "each other's place",
       "give 'flip_pairs' in the category, index pairs from 0; an empty list "
-      "where that is so (a hand: a mirrored left hand is a right one)",
+      "where no keypoint has a twin (a hand: a mirrored left hand is a right "
+      "one)",
     )
   guessed = {frozenset(p) for p in keypoint_names.guess_flip_pairs(names)}
   differing = guessed - {frozenset(p) for p in pairs}

@@ -87,7 +87,8 @@ def _skeleton(labels, facts) -> Iterator[tuple[str, str]]:
   known = f"built-in skeleton {skeleton.name!r}"
   builtin = skeleton.name != category.get("name") and skeleton.name
   pairs = len(skeleton.flip_pairs)
-  source = "the category" if "flip_pairs" in category else "the names"
+  told = category.get("flip_pairs") is not None
+  source = "the category" if told else "the names"
   yield (
     "left, right",
     f"{pairs} pairs, from " + (known if builtin else source),

@@ -5,13 +5,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+_LARGEST_ID = 2**63 - 1  # of the tables, which hold int64
+_LARGEST = float(np.finfo(np.float32).max)  # and float32
+
 
 class Problem(NamedTuple):
   """What is wrong with one annotation.
 
   Attributes:
     rule: its name, one of "id", "image", "box", "area", "keypoints",
-      "visibility".
+      "visibility", "score".
     text: what was expected and what came, and the fix.
   """
 
@@ -29,22 +32,35 @@ def problems(
     num_keypoints: K of its category.
     images: the file's images by id.
   """
-  if not isinstance(annotation.get("id"), int):
-    yield Problem("id", "needs an integer 'id'")
-  if annotation.get("image_id") not in images:
-    yield Problem(
-      "image",
-      f"image_id {annotation.get('image_id')!r} is not among 'images'; add the "
-      "image or drop the annotation",
-    )
+  yield from _id_problems(annotation.get("id"))
+  yield from _image_problems(annotation.get("image_id"), images)
   yield from _box_problems(annotation.get("bbox"))
   yield from _area_problems(annotation.get("area"))
   yield from _keypoints_problems(annotation, num_keypoints)
+  yield from _score_problems(annotation)
+
+
+def _id_problems(value) -> Iterator[Problem]:
+  if not isinstance(value, int) or abs(value) > _LARGEST_ID:
+    yield Problem("id", f"needs an integer 'id' of 64 bits, got {value!r}")
+
+
+def _image_problems(value, images) -> Iterator[Problem]:
+  if not isinstance(value, int | float) or value not in images:
+    yield Problem(
+      "image",
+      f"image_id {value!r} is not among 'images'; add the image or drop the "
+      "annotation",
+    )
+  elif abs(value) > _LARGEST_ID:
+    yield Problem(
+      "image", f"image_id {value} exceeds 64 bits; number the images anew"
+    )
 
 
 def _box_problems(bbox) -> Iterator[Problem]:
   numbers = _numbers(bbox)
-  if numbers is None or numbers.shape != (4,) or not np.isfinite(numbers).all():
+  if numbers is None or numbers.shape != (4,) or not _finite(numbers):
     yield Problem(
       "box", f"'bbox' must be four finite numbers (x, y, w, h), got {bbox}"
     )
@@ -52,7 +68,7 @@ def _box_problems(bbox) -> Iterator[Problem]:
 
 def _area_problems(area) -> Iterator[Problem]:
   numbers = _numbers(area)
-  if numbers is None or numbers.shape != () or not 0 <= numbers < np.inf:
+  if numbers is None or numbers.shape != () or not 0 <= numbers <= _LARGEST:
     yield Problem(
       "area",
       f"'area' (of the body, px²) must be a finite number, got {area}; OKS "
@@ -73,7 +89,7 @@ def _keypoints_problems(annotation, num_keypoints: int) -> Iterator[Problem]:
       f"'keypoints' must hold x, y, visibility of the category's K="
       f"{num_keypoints} keypoints ({3 * num_keypoints} numbers), got {got}",
     )
-  elif not np.isfinite(numbers).all():
+  elif not _finite(numbers):
     yield Problem(
       "keypoints",
       "'keypoints' holds NaN or infinity; give a point that is not labelled "
@@ -84,9 +100,23 @@ def _keypoints_problems(annotation, num_keypoints: int) -> Iterator[Problem]:
     yield Problem("visibility", f"visibility must be 0, 1 or 2, got {flags}")
 
 
+def _score_problems(annotation) -> Iterator[Problem]:
+  numbers = _numbers(annotation.get("score", 1.0))
+  if numbers is None or numbers.shape != () or not _finite(numbers):
+    yield Problem(
+      "score",
+      f"'score' (of the box) must be a finite number, got "
+      f"{annotation['score']!r}; drop the field, and it is 1",
+    )
+
+
+def _finite(numbers: np.ndarray) -> bool:
+  return bool((np.abs(numbers) <= _LARGEST).all())
+
+
 def _numbers(value) -> np.ndarray | None:
   """A float64 array, or None where the value is not made of numbers."""
   try:
     return None if value is None else np.asarray(value, np.float64)
-  except (TypeError, ValueError):
+  except (OverflowError, TypeError, ValueError):
     return None

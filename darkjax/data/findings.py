@@ -20,6 +20,11 @@ FEW = 0.01
 UNKNOWN_SIZE = np.iinfo(np.int32).max
 
 
+def is_possible_size(size: tuple[int, int]) -> bool:
+  """Whether an image may be of a (height, width), px."""
+  return all(0 < n < UNKNOWN_SIZE for n in size)
+
+
 class Finding(NamedTuple):
   """One thing that is wrong or odd.
 
@@ -84,11 +89,12 @@ def read_labels(
   Args:
     content: the json.
     file_sizes: (height, width), px, by image id, of the image files, for
-      images whose size the json does not say.
+      images whose size the json does not say or says wrong.
   """
   count = content.skeleton.num_keypoints
   told = {i: coco_json.image_size(m) for i, m in content.images.items()}
-  sizes = {**(file_sizes or {}), **{i: s for i, s in told.items() if s}}
+  told = {i: s for i, s in told.items() if s and is_possible_size(s)}
+  sizes = {**(file_sizes or {}), **told}
   broken, usable = [], {}
   for position, annotation in enumerate(content.annotations):
     problems = list(coco_rules.problems(annotation, count, content.images))

@@ -9,6 +9,11 @@ from darkjax import image as image_lib
 
 FORMATS = ("JPEG", "PNG")
 
+# Pillow's own limit, for which it tells no size.
+_BOMBS = (
+  PIL.Image.DecompressionBombError,
+  PIL.Image.DecompressionBombWarning,
+)
 _ABSENT = (
   FileNotFoundError,
   IsADirectoryError,
@@ -36,6 +41,11 @@ def read_header(
       kind, (width, height) = image.format, image.size
   except _ABSENT as error:
     raise unreadable(path, error) from error
+  except _BOMBS:
+    raise ValueError(
+      f"{path} claims more pixels than the limit of {image_lib.MAX_PIXELS}; "
+      "shrink it, and its coordinates with it"
+    ) from None
   except Exception as error:  # decoders raise whatever they stumble on
     raise ValueError(
       f"{path} is not an image that can be read ({error}); known formats: "

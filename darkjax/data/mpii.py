@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from darkjax import skeletons
-from darkjax.data import mpii_mat
+from darkjax.data import mpii_json, mpii_mat
 
 ONE_BASED = 1.0
 PERSON_PX = 200.0
@@ -39,8 +39,6 @@ CENTER_DOWN = 15.0
 # not MPII's metrics.
 _AREA_SHARE = 0.53
 _AREA_MARGIN = 0.05
-
-_HRNET_FIELDS = ("image", "center", "scale", "joints", "joints_vis")
 
 
 def to_coco(
@@ -68,15 +66,22 @@ def to_coco(
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: a file of another structure.
+    ValueError: a file of another structure, a person with numbers that are
+      not finite or keypoints that MPII has not, or nobody with a center.
     ImportError: a .mat without SciPy.
   """
   path = _existing(annotations)
   if path.suffix == ".mat":
     people = mpii_mat.read_people(path)
   else:
-    people = _with_headboxes(_from_json(path), headboxes)
+    people = _with_headboxes(mpii_json.read_people(path), headboxes)
   placed = [person for person in people if _has_place(person)]
+  if not placed:
+    raise ValueError(
+      f"{path}: expected labelled people with a center and a scale, got none "
+      f"among {len(people)}; use train.json, valid.json or "
+      "mpii_human_pose_v1_u12_1.mat"
+    )
   names = list(dict.fromkeys(person["image"] for person in placed))
   image_ids = {name: number for number, name in enumerate(names, start=1)}
   return {
@@ -135,45 +140,6 @@ def crop_square(center: np.ndarray, scale: float) -> list[float]:
   x = float(center[0]) - ONE_BASED
   y = float(center[1]) + CENTER_DOWN * float(scale) - ONE_BASED
   return [x - side / 2, y - side / 2, side, side]
-
-
-def _from_json(path: pathlib.Path) -> list[dict[str, Any]]:
-  """People with image, center, scale, and keypoints [16, 3], all from 1."""
-  people = _read_list(path)
-  for number, person in enumerate(people):
-    missing = [field for field in _HRNET_FIELDS if field not in person]
-    if missing or np.shape(person["joints"]) != (16, 2):
-      raise ValueError(
-        f"{path}: person {number} expected {_HRNET_FIELDS} with 16 joints of "
-        f"(x, y), missing: {missing}, got {sorted(person)}; test.json has no "
-        "labels: use train.json or valid.json"
-      )
-  return [
-    {
-      "image": person["image"],
-      "center": np.asarray(person["center"], np.float64),
-      "scale": float(person["scale"]),
-      "keypoints": np.column_stack(
-        [person["joints"], 2.0 * np.asarray(person["joints_vis"], np.float64)]
-      ),
-    }
-    for person in people
-  ]
-
-
-def _read_list(path: pathlib.Path) -> list[dict[str, Any]]:
-  try:
-    people = json.loads(path.read_bytes())
-  except ValueError as error:  # JSONDecodeError, UnicodeDecodeError
-    raise ValueError(
-      f"{path} is not json ({error}); the official labels end in .mat"
-    ) from error
-  if not isinstance(people, list):
-    raise ValueError(
-      f"{path}: expected HRNet's list of people, got {type(people).__name__}; "
-      "a COCO-format file needs no conversion"
-    )
-  return people
 
 
 def _with_headboxes(people, path) -> list[dict[str, Any]]:

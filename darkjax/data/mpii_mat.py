@@ -18,10 +18,11 @@ def read_people(path: pathlib.Path) -> list[dict[str, Any]]:
   Returns:
     Dictionaries of image (file name), center [2] and scale (-1 where unknown),
     keypoints [16, 3] (x, y, visibility: 2 seen, 1 hidden, 0 without a label)
-    and headbox [4] (x1, y1, x2, y2).
+    and, where the file has it, headbox [4] (x1, y1, x2, y2).
 
   Raises:
-    ValueError: another structure.
+    ValueError: another structure, a point of no keypoint, or numbers that are
+      not finite; the person is named by its position in the result, from 0.
     ImportError: SciPy is missing.
   """
   content = _load(path)
@@ -30,11 +31,15 @@ def read_people(path: pathlib.Path) -> list[dict[str, Any]]:
       f"{path}: expected MPII's RELEASE structure, got {_names(content)}; the "
       "file is mpii_human_pose_v1_u12_1.mat"
     )
-  return [
-    _person(image, rect)
+  labelled = [
+    (image, rect)
     for image, rect in _rects(content["RELEASE"])
     # People of the test images, and some others, have no points.
     if hasattr(getattr(rect, "annopoints", None), "point")
+  ]
+  return [
+    _person(image, rect, f"{path}: person {number} (in {image})")
+    for number, (image, rect) in enumerate(labelled)
   ]
 
 
@@ -66,30 +71,55 @@ def _rects(release) -> Iterator[tuple[str, Any]]:
         yield str(image.image.name), rect
 
 
-def _person(image: str, rect) -> dict[str, Any]:
+def _person(image: str, rect, name: str) -> dict[str, Any]:
   place = getattr(rect, "objpos", None)
-  return {
-    "image": image,
-    "center": np.array([_number(place, "x"), _number(place, "y")]),
-    "scale": _number(rect, "scale"),
-    "keypoints": _keypoints(np.atleast_1d(rect.annopoints.point)),
-    "headbox": np.array([_number(rect, f) for f in ("x1", "y1", "x2", "y2")]),
-  }
+  points = np.atleast_1d(rect.annopoints.point)
+  try:
+    person = {
+      "center": np.array([_number(place, "x"), _number(place, "y")]),
+      "scale": _number(rect, "scale"),
+      "keypoints": _keypoints(points),
+      **_headbox(rect),
+    }
+  except (AttributeError, TypeError, ValueError) as error:
+    raise ValueError(f"{name}: {error}") from error
+  for field, numbers in person.items():
+    if not np.isfinite(numbers).all():
+      raise ValueError(
+        f"{name} expected {field} of finite numbers, got "
+        f"{str(np.asarray(numbers).tolist())[:80]}; leave out what is unknown"
+      )
+  return {"image": image, **person}
 
 
 def _keypoints(points) -> np.ndarray:
   keypoints = np.zeros((_NUM_KEYPOINTS, 3))
   for point in points:
+    number = _number(point, "id")
+    if number not in range(_NUM_KEYPOINTS):
+      raise ValueError(f"expected ids of points in 0..15, got {number:g}")
     # Only a written 0 means hidden: head top and neck come without a flag.
     visibility = 1.0 if _number(point, "is_visible") == 0 else 2.0
-    keypoints[int(point.id)] = point.x, point.y, visibility
+    keypoints[int(number)] = point.x, point.y, visibility
   return keypoints
 
 
+def _headbox(rect) -> dict[str, np.ndarray]:
+  """The head rectangle under its name; nothing where a corner is absent."""
+  corners = [_value(rect, field) for field in ("x1", "y1", "x2", "y2")]
+  return {} if None in corners else {"headbox": np.array(corners)}
+
+
 def _number(struct, field: str) -> float:
-  """A field as a number, some are written as text; -1 if absent or empty."""
+  """A field as a number; -1 if absent or empty."""
+  value = _value(struct, field)
+  return -1.0 if value is None else value
+
+
+def _value(struct, field: str) -> float | None:
+  """A field as a number, some are written as text; None if absent or empty."""
   value = getattr(struct, field, None)
-  return -1.0 if value is None or np.size(value) == 0 else float(value)
+  return None if value is None or np.size(value) == 0 else float(value)
 
 
 def _names(content) -> list[str]:
@@ -103,4 +133,10 @@ def _load(path: pathlib.Path) -> dict[str, Any]:
     raise ImportError(
       f"{path} is a Matlab file, which SciPy reads: pip install scipy"
     ) from error
-  return io.loadmat(path, struct_as_record=False, squeeze_me=True)
+  try:
+    return io.loadmat(path, struct_as_record=False, squeeze_me=True)
+  except Exception as error:  # SciPy raises whatever it stumbles on
+    raise ValueError(
+      f"{path} is not a Matlab file that can be read ({error}); it may be cut "
+      "short: download it again"
+    ) from error

@@ -1,19 +1,15 @@
 """`check`: a clean data set gives nothing, and each flaw its own finding."""
 
 import json
-import pathlib
-import subprocess
-import sys
 
 import check_folder
 import numpy as np
 import PIL.Image
 import pytest
+from check_command import run
 
 from darkjax.data import check
 from darkjax.data.findings import ERROR, NOTE, WARNING
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def found(folder, what, **options) -> dict[str, tuple]:
@@ -236,7 +232,19 @@ FLAWS = {
   "no sides": (
     category(keypoints=list("abcde")),
     "no-flip-pairs",
-    NOTE,
+    WARNING,
+    (),
+  ),
+  "no sides, null": (
+    category(keypoints=list("abcde"), flip_pairs=None),
+    "no-flip-pairs",
+    WARNING,
+    (),
+  ),
+  "a side alone": (
+    category(keypoints=["nose", "LAnkle", "RKnee", "left_hip", "right_hip"]),
+    "side-without-partner",
+    WARNING,
     (),
   ),
   "pairs": (
@@ -298,6 +306,12 @@ def test_each_flaw_gives_its_finding(tmp_path, name):
   assert rules[rule][0] == severity
   assert ids is None or rules[rule][1] == ids
   assert set(rules) - {rule} == ALSO.get(name, set())
+
+
+def test_an_empty_list_of_pairs_says_that_there_are_none(tmp_path):
+  what = check_folder.content()
+  category(keypoints=list("abcde"), flip_pairs=[])(what)
+  assert found(tmp_path, what) == {}
 
 
 def test_errors_and_warnings_set_the_exit_status(tmp_path):
@@ -398,23 +412,6 @@ def test_limbs_and_pairs_are_suggested_and_written(tmp_path):
   assert content["categories"] == [category]
   assert content["annotations"] == what["annotations"]
   assert check.check(completed).findings == ()
-
-
-def run(*arguments) -> subprocess.CompletedProcess:
-  code = (
-    "import runpy, sys, atexit\n"
-    "atexit.register(lambda: print({'jax', 'tensorflow'} & set(sys.modules),"
-    " file=sys.stderr))\n"
-    "sys.argv[0] = 'check'\n"
-    "runpy.run_module('darkjax.data.check', run_name='__main__')"
-  )
-  return subprocess.run(
-    [sys.executable, "-c", code, *map(str, arguments)],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    check=False,
-  )
 
 
 def test_the_command_tells_people_and_machines(tmp_path):

@@ -53,31 +53,50 @@ def _structs(rows):
   return array
 
 
-def _official_mat(path):
-  """Two training images and a test image, as in MPII's release."""
-  points = _structs(
-    [
-      {"x": 11.0, "y": 21.0, "id": 0, "is_visible": 1},
-      {"x": 31.0, "y": 41.0, "id": 15, "is_visible": "0"},
-      {"x": 51.0, "y": 61.0, "id": 9, "is_visible": []},
-    ]
-  )
-  head = {"x1": 41.0, "y1": 51.0, "x2": 71.0, "y2": 91.0}
-  place = {"scale": 2.0, "objpos": _struct(x=101.0, y=201.0)}
-  labelled = {**head, "annopoints": _struct(point=points), **place}
-  lost = {**labelled, "scale": [], "objpos": []}
-  rects = _structs([labelled, {**labelled, "annopoints": []}, lost])
-  images = [
-    {"image": _struct(name=name), "annorect": rect}
-    for name, rect in (
-      ("a.jpg", rects),
-      ("test.jpg", _structs([labelled])),
-      ("b.jpg", _structs([labelled])),
-    )
+HEAD = {"x1": 41.0, "y1": 51.0, "x2": 71.0, "y2": 91.0}
+POINTS = (
+  {"x": 11.0, "y": 21.0, "id": 0, "is_visible": 1},
+  {"x": 31.0, "y": 41.0, "id": 15, "is_visible": "0"},
+  {"x": 51.0, "y": 61.0, "id": 9, "is_visible": []},
+)
+
+
+def _rect(*points, place=(101.0, 201.0), **fields):
+  """A labelled person of the .mat; keyword arguments replace its fields."""
+  x, y = place
+  rect = {
+    **HEAD,
+    "annopoints": _struct(point=_structs(points or POINTS)),
+    "scale": 2.0,
+    "objpos": _struct(x=x, y=y),
+  }
+  return {**rect, **fields}
+
+
+def _release(path, images):
+  """A .mat of images (name, people, whether of the training set)."""
+  rows = [
+    {"image": _struct(name=name), "annorect": _structs(rects)}
+    for name, rects, _ in images
   ]
-  release = _struct(annolist=_structs(images), img_train=[[1.0, 0.0, 1.0]])
+  train = [[float(train) for *_, train in images]]
+  release = _struct(annolist=_structs(rows), img_train=train)
   scipy_io.savemat(path, {"RELEASE": release})
   return path
+
+
+def _official_mat(path):
+  """Two training images and a test image, as in MPII's release."""
+  labelled = _rect()
+  rects = [labelled, _rect(annopoints=[]), _rect(scale=[], objpos=[])]
+  return _release(
+    path,
+    [
+      ("a.jpg", rects, True),
+      ("test.jpg", [labelled], False),
+      ("b.jpg", [labelled], True),
+    ],
+  )
 
 
 def test_coordinates_count_from_0(tmp_path):
@@ -210,6 +229,88 @@ def test_other_files_are_refused(tmp_path):
   people = _write(tmp_path / "valid.json", [_person()])
   with pytest.raises(ValueError, match=r"headboxes_src of shape \(2, 2, N\)"):
     mpii.to_coco(people, headboxes=tmp_path / "other.mat")
+
+
+@pytest.mark.parametrize(
+  ("change", "message"),
+  [
+    ({"center": None}, r"null: \['center'\]"),
+    ({"center": [float("nan")] * 2}, "'center' of finite numbers"),
+    ({"center": [1, 2, 3]}, r"'center' .* shape \(2,\)"),
+    ({"scale": None}, r"null: \['scale'\]"),
+    ({"scale": float("nan")}, "'scale' of finite numbers"),
+    ({"scale": "x"}, "'scale' of finite numbers .* got x"),
+    ({"scale": 10**400}, "'scale' of finite numbers"),
+    ({"joints": [[1, 2]] * 15 + [[1]]}, "'joints' of finite numbers"),
+    ({"joints": [[float("nan"), 2]] * 16}, "'joints' of finite numbers"),
+    ({"joints_vis": [1] * 15}, r"'joints_vis' .* shape \(16,\)"),
+    ({"joints_vis": [2] + [1] * 15}, r"0 \(not labelled\) or 1, got \[1.0, 2"),
+    ({"image": None}, r"null: \['image'\]"),
+  ],
+)
+def test_bad_people_of_the_json_are_named(tmp_path, change, message):
+  people = [_person(), _person(**change)]
+  path = _write(tmp_path / "valid.json", people)
+  with pytest.raises(ValueError, match=rf"valid\.json: person 1 .*{message}"):
+    mpii.to_coco(path)
+
+
+@pytest.mark.parametrize("person", [1, None, "x", [1]])
+def test_people_of_the_json_are_dictionaries(tmp_path, person):
+  path = _write(tmp_path / "valid.json", [_person(), person])
+  with pytest.raises(ValueError, match="person 1 expected a dictionary"):
+    mpii.to_coco(path)
+
+
+@pytest.mark.parametrize(
+  "people", [[], [_person(center=[-1.0, -1.0])], [_person(scale=-1.0)]]
+)
+def test_files_of_nobody_are_refused(tmp_path, people):
+  path = _write(tmp_path / "valid.json", people)
+  message = rf"valid\.json: .* got none among {len(people)}"
+  with pytest.raises(ValueError, match=message):
+    mpii.to_coco(path)
+
+
+@pytest.mark.parametrize("absent", [HEAD, ("y2",)])
+def test_people_of_the_mat_may_lack_the_head_rectangle(tmp_path, absent):
+  rects = [_rect(**{name: [] for name in absent}), _rect()]
+  path = _release(tmp_path / "r.mat", [("a.jpg", rects, True)] * 2)
+  boxes = [p.get("headbox") for p in mpii.to_coco(path)["annotations"]]
+  assert boxes == [None, [40.0, 50.0, 70.0, 90.0]] * 2
+
+
+@pytest.mark.parametrize(
+  ("rect", "message"),
+  [
+    (_rect({**POINTS[0], "id": 16}), r"points in 0\.\.15, got 16"),
+    (_rect({**POINTS[0], "id": -1}), r"points in 0\.\.15, got -1"),
+    (_rect({**POINTS[0], "id": []}), r"points in 0\.\.15, got -1"),
+    (_rect({**POINTS[0], "x": float("nan")}), "keypoints of finite numbers"),
+    (_rect({**POINTS[0], "x": "left"}), "left"),
+    (_rect(place=(float("nan"), 1.0)), "center of finite numbers"),
+    (_rect(scale=float("inf")), "scale of finite numbers"),
+    (_rect(scale="big"), "big"),
+  ],
+)
+def test_bad_people_of_the_mat_are_named(tmp_path, rect, message):
+  images = [("a.jpg", [_rect()], True), ("b.jpg", [rect], True)]
+  path = _release(tmp_path / "r.mat", images)
+  with pytest.raises(
+    ValueError, match=rf"r\.mat: person 1 \(in b\.jpg\).*{message}"
+  ):
+    mpii.to_coco(path)
+
+
+def test_unreadable_mat_files_are_named(tmp_path):
+  people = _write(tmp_path / "valid.json", [_person()])
+  whole = _official_mat(tmp_path / "whole.mat").read_bytes()
+  path = tmp_path / "bad.mat"
+  for data in (b"", b"garbage" * 50, whole[: len(whole) // 2]):
+    path.write_bytes(data)
+    for options in ({}, {"headboxes": path}):
+      with pytest.raises(ValueError, match=r"bad\.mat is not a Matlab file"):
+        mpii.to_coco(people if options else path, **options)
 
 
 def test_missing_headboxes_are_named(tmp_path):

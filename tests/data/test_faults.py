@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import struct
+import warnings
 import zlib
 
 import coco_folder
@@ -258,6 +259,19 @@ def test_bombs_are_refused_before_their_pixels_take_memory(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2**20  # bytes; its pixels would be 271 MB and 4.8 GB
+
+
+@pytest.mark.parametrize("width", [9_500, 60_000])
+@pytest.mark.parametrize("filters", ["ignore", "error"])
+def test_the_limit_named_is_our_own(tmp_path, width, filters):
+  # Pillow warns above 89 million pixels and refuses twice as many.
+  path = tmp_path / "bomb.png"
+  path.write_bytes(png_claiming(width, width))
+  message = r"limit of 89478485; shrink it, and its coordinates with it$"
+  with warnings.catch_warnings():
+    warnings.simplefilter(filters, PIL.Image.DecompressionBombWarning)
+    with pytest.raises(ValueError, match=message):
+      headers.read_header(path, path)
 
 
 def test_images_of_the_largest_size_pass():

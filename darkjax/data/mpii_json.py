@@ -1,0 +1,87 @@
+"""MPII's labels as HRNet's json lists (train.json, valid.json) have them.
+
+Everything is as in the files, coordinates from 1; `mpii` converts it.
+"""
+
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+# Shapes of the numbers of a person.
+_SHAPES = {"center": (2,), "scale": (), "joints": (16, 2), "joints_vis": (16,)}
+
+
+def read_people(path: pathlib.Path) -> list[dict[str, Any]]:
+  """The people of a json list, in its order.
+
+  Returns:
+    Dictionaries of image (file name), center [2] and scale (-1 where unknown)
+    and keypoints [16, 3] (x, y, visibility: 2 or 0).
+
+  Raises:
+    ValueError: no json list, or a person of another structure; it is named by
+      its position in the list, from 0.
+  """
+  return [
+    _person(person, f"{path}: person {number}")
+    for number, person in enumerate(_read_list(path))
+  ]
+
+
+def _read_list(path: pathlib.Path) -> list[Any]:
+  try:
+    people = json.loads(path.read_bytes())
+  except ValueError as error:  # JSONDecodeError, UnicodeDecodeError
+    raise ValueError(
+      f"{path} is not json ({error}); the official labels end in .mat"
+    ) from error
+  if not isinstance(people, list):
+    raise ValueError(
+      f"{path}: expected HRNet's list of people, got {type(people).__name__}; "
+      "a COCO-format file needs no conversion"
+    )
+  return people
+
+
+def _person(person: Any, name: str) -> dict[str, Any]:
+  fields = ("image", *_SHAPES)
+  if not isinstance(person, Mapping):
+    raise ValueError(
+      f"{name} expected a dictionary of {fields}, got {type(person).__name__}"
+    )
+  missing = [field for field in fields if person.get(field) is None]
+  if missing:
+    raise ValueError(
+      f"{name} expected {fields}, missing or null: {missing}, got "
+      f"{sorted(person)}; test.json has no labels: use train.json or valid.json"
+    )
+  numbers = {f: _numbers(person[f], f, name) for f in _SHAPES}
+  labelled = numbers["joints_vis"]
+  if not np.isin(labelled, (0, 1)).all():
+    raise ValueError(
+      f"{name} expected joints_vis of 0 (not labelled) or 1, got "
+      f"{sorted({*labelled.tolist()})}"
+    )
+  return {
+    "image": str(person["image"]),
+    "center": numbers["center"],
+    "scale": float(numbers["scale"]),
+    "keypoints": np.column_stack([numbers["joints"], 2.0 * labelled]),
+  }
+
+
+def _numbers(value, field: str, name: str) -> np.ndarray:
+  """A float64 array of the field's shape."""
+  try:
+    numbers = np.asarray(value, np.float64)
+  except (OverflowError, TypeError, ValueError):
+    numbers = np.array(np.nan)
+  if numbers.shape != _SHAPES[field] or not np.isfinite(numbers).all():
+    raise ValueError(
+      f"{name} expected {field!r} of finite numbers in the shape "
+      f"{_SHAPES[field]}, got {str(value)[:80]}"
+    )
+  return numbers
