@@ -156,6 +156,11 @@ def _override(convention: Convention) -> Convention:
 
 def _data_paths(config) -> tuple[str, str]:
   flag = flags.FLAGS
+  if bool(flag.annotations) != bool(flag.images):
+    raise ValueError(
+      "--annotations and --images go together, got "
+      f"--annotations={flag.annotations} and --images={flag.images}"
+    )
   if flag.annotations:
     return flag.annotations, flag.images
   if "data" not in config:

@@ -130,6 +130,8 @@ def measure(
 
 def data_paths(folder: str) -> tuple[pathlib.Path, pathlib.Path]:
   """The json and the image folder: of the flags, else of the run's config."""
+  if bool(FLAGS.annotations) != bool(FLAGS.images):
+    raise ValueError("--annotations and --images go together")
   if FLAGS.annotations:
     return pathlib.Path(FLAGS.annotations), pathlib.Path(FLAGS.images)
   data = checkpoint.load(folder)[1].config.get("data")
@@ -208,7 +210,9 @@ if __name__ == "__main__":
   flags.DEFINE_float("box_threshold", 0.0, "Lowest score of a detection.")
   flags.DEFINE_string("cache", "", "Folder for prepared records.")
   flags.DEFINE_integer("batch_size", 64, "People in all devices together.")
-  flags.DEFINE_integer("limit", 0, "Only the first so many people; 0: all.")
+  flags.DEFINE_integer(
+    "limit", 0, "Only the first so many people; 0: all.", lower_bound=0
+  )
   flags.DEFINE_list("metrics", "AP,error_px", "Of which the grid is printed.")
   flags.DEFINE_multi_string("out", [], "Write here: *.json, or *.md.")
   app.run(main)

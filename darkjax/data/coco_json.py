@@ -86,6 +86,7 @@ class Content:
     path: of the json.
     category: the category that has keypoints, as it stands in the file; the
       first of several with the same keypoints.
+    category_ids: of all of these, which count as one.
     skeleton: what it describes.
     images: by id, as they stand in the file.
     annotations: of the category (or categories), as they stand in the file.
@@ -93,6 +94,7 @@ class Content:
 
   path: pathlib.Path
   category: Mapping[str, Any]
+  category_ids: Sequence[int]
   skeleton: skeletons.Skeleton
   images: Mapping[int, Mapping[str, Any]] = dataclasses.field(repr=False)
   annotations: Sequence[Mapping[str, Any]] = dataclasses.field(repr=False)
@@ -114,11 +116,14 @@ def read_content(
   """
   path = pathlib.Path(path)
   content = _load(path)
+  _raise([*coco_rules.category_problems(content["categories"])], path)
+  _raise([*coco_rules.membership_problems(content["annotations"])], path)
   chosen = _choose_category(content["categories"], category, path)
   first = next(iter(chosen.values()))
   return Content(
     path=path,
     category=first,
+    category_ids=list(chosen),
     skeleton=_skeleton(first, path),
     images={image["id"]: image for image in _images(content["images"], path)},
     annotations=[
@@ -182,7 +187,7 @@ def _choose_category(
       "file has none: use the person_keypoints file, or list the names of the "
       "keypoints under the category's 'keypoints'"
     )
-  if len({tuple(c["keypoints"]) for c in candidates}) > 1:
+  if any(c["keypoints"] != candidates[0]["keypoints"] for c in candidates):
     raise ValueError(
       f"{path}: several categories with different keypoints: {known}; say "
       "which one with category="
@@ -195,9 +200,10 @@ def _skeleton(
 ) -> skeletons.Skeleton:
   """The built-in skeleton of the same names, else what the category says."""
   names = tuple(category["keypoints"])
+  own = ("sigmas", "flip_pairs", "upper_body", "lower_body")
   for known in (skeletons.COCO, skeletons.LSP, skeletons.MPII):
-    own = category.get("sigmas") or category.get("flip_pairs")
-    if known.keypoint_names == names and not own:
+    says = any(category.get(field) is not None for field in own)
+    if known.keypoint_names == names and not says:
       return known
   try:
     return skeletons.from_coco_category(category)

@@ -1,6 +1,6 @@
 """What an annotation must hold to be used; each rule has a name and a fix."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,35 @@ class Problem(NamedTuple):
 
   rule: str
   text: str
+
+
+def category_problems(categories: Sequence[Mapping]) -> Iterator[str]:
+  """What is wrong with the outline of categories that have keypoints."""
+  for category in categories:
+    keypoints = category.get("keypoints")
+    listed = isinstance(keypoints, list) and _is_id(category.get("id"))
+    if keypoints and not listed:
+      yield (
+        f"category {category.get('name')!r} needs an 'id' (an integer) and a "
+        f"list of names as its 'keypoints', got {category.get('id')!r} and "
+        f"{keypoints!r}"
+      )
+
+
+def membership_problems(annotations: Sequence[Mapping]) -> Iterator[str]:
+  """Annotations of which nobody can say what category they are of."""
+  for annotation in annotations:
+    value = annotation.get("category_id")
+    if value is not None and not _is_id(value):
+      yield (
+        f"annotation {annotation.get('id')!r}: 'category_id' must be an "
+        f"integer, got {value!r}"
+      )
+
+
+def _is_id(value) -> bool:
+  # Some files write numbers as text or with a point.
+  return isinstance(value, int | float | str)
 
 
 def problems(

@@ -99,8 +99,8 @@ def load(
       annotations, images, cache_dir=cache_dir, tolerance=tolerance
     )
   # Before records are prepared, which takes longer.
-  category = coco_json.read_content(annotations).category["id"]
-  detected = read(boxes, category=category)
+  categories = coco_json.read_content(annotations).category_ids
+  detected = read(boxes, categories=categories)
   source = coco.load(
     annotations,
     images,
@@ -111,8 +111,10 @@ def load(
   return with_boxes(source, detected, boxes, score_threshold=score_threshold)
 
 
-def read(path: str | os.PathLike[str], *, category: int = 1) -> Boxes:
-  """Reads a file of detections and takes the boxes of one category.
+def read(
+  path: str | os.PathLike[str], *, categories: Sequence[int] = (1,)
+) -> Boxes:
+  """Reads a file of detections and takes the boxes of some categories.
 
   Boxes without an area cannot be cropped; they are left out and counted in
   the log.
@@ -125,7 +127,9 @@ def read(path: str | os.PathLike[str], *, category: int = 1) -> Boxes:
   path = pathlib.Path(path)
   found = _load(path)
   _check_fields(found, path)
-  people = [i for i, box in enumerate(found) if box["category_id"] == category]
+  people = [
+    i for i, box in enumerate(found) if box["category_id"] in categories
+  ]
   boxes = Boxes(
     position=np.array(people, np.int64),
     image_id=_column(found, people, "image_id", path).astype(np.int64),
@@ -134,11 +138,11 @@ def read(path: str | os.PathLike[str], *, category: int = 1) -> Boxes:
   )
   full = (boxes.bbox[:, 2:] > 0).all(-1)
   _LOG.info(
-    "%s: %d detections, %d of category %d%s",
+    "%s: %d detections, %d of category %s%s",
     path,
     len(found),
     len(boxes),
-    category,
+    " or ".join(map(str, categories)),
     "" if full.all() else f", {(~full).sum()} of them without an area left out",
   )
   return boxes.rows(full)

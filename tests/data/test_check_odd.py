@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from check_command import run
 
-from darkjax.data import check
+from darkjax import skeletons
+from darkjax.data import check, coco_json
 from darkjax.data.findings import ERROR
 
 
@@ -95,6 +96,35 @@ def test_odd_categories_are_refused(tmp_path, values, message):
   assert message in findings(tmp_path, what)["json-refused"].text
 
 
+@pytest.mark.parametrize("value", [[], [1], {}, None])
+def test_odd_ids_of_categories_are_refused(tmp_path, value):
+  what = check_folder.content(2)
+  what["categories"][0]["id"] = value
+  assert "needs an 'id'" in findings(tmp_path, what)["json-refused"].text
+
+
+@pytest.mark.parametrize("value", [[1], {}])
+def test_odd_categories_of_annotations_are_refused(tmp_path, value):
+  what = check_folder.content(2)
+  what["annotations"][0]["category_id"] = value
+  text = findings(tmp_path, what)["json-refused"].text
+  assert "annotation 101: 'category_id' must be an integer" in text
+
+
+@pytest.mark.parametrize(
+  ("value", "message"),
+  [
+    (1.5, "needs an 'id' (an integer) and a list"),
+    ("nose", "needs an 'id' (an integer) and a list"),
+    ([[1], [2]], "no texts: [[1], [2]]"),
+  ],
+)
+def test_odd_keypoints_of_categories_are_refused(tmp_path, value, message):
+  what = check_folder.content(2)
+  what["categories"][0]["keypoints"] = value
+  assert message in findings(tmp_path, what)["json-refused"].text
+
+
 def test_ids_of_categories_may_be_of_two_kinds(tmp_path):
   what = check_folder.content()
   what["categories"].append({**what["categories"][0], "id": "two"})
@@ -158,3 +188,20 @@ def test_json_has_null_for_sigmas_that_are_not_known(tmp_path):
   nose, *others = content["estimated_sigmas"]["sigmas"]
   assert nose is None
   assert all(sigma > 0 for sigma in others)
+
+
+@pytest.mark.parametrize(
+  ("field", "attribute"),
+  [("flip_pairs", "flip_pairs"), ("lower_body", "lower_body")],
+)
+def test_an_empty_list_counts_where_the_names_are_known(
+  tmp_path, field, attribute
+):
+  content = check_folder.content(2)
+  category = content["categories"][0]
+  category["keypoints"] = list(skeletons.LSP.keypoint_names)
+  category[field] = []
+  content["annotations"] = []
+  path = tmp_path / "labels.json"
+  path.write_text(json.dumps(content))
+  assert getattr(coco_json.read_content(path).skeleton, attribute) == ()

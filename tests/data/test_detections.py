@@ -313,3 +313,9 @@ def test_boxes_on_unreadable_images_are_left_out_and_counted(tmp_path, caplog):
     )
   assert source.people.image_id.tolist() == [3]
   assert "2 boxes on images that cannot be read are left out" in caplog.text
+
+
+def test_boxes_of_all_the_categories_are_taken(tmp_path):
+  found = [detection(category_id=n) for n in (1, 2, 3)]
+  boxes = detections.read(write(tmp_path, found), categories=[1, 3])
+  np.testing.assert_array_equal(boxes.position, [0, 2])
