@@ -198,9 +198,9 @@ def test_an_empty_list_counts_where_the_names_are_known(
   tmp_path, field, attribute
 ):
   content = check_folder.content(2)
-  category = content["categories"][0]
-  category["keypoints"] = list(skeletons.LSP.keypoint_names)
-  category[field] = []
+  names = list(skeletons.LSP.keypoint_names)
+  category = {"id": 1, "name": "person", "keypoints": names, field: []}
+  content["categories"] = [category]
   content["annotations"] = []
   path = tmp_path / "labels.json"
   path.write_text(json.dumps(content))
