@@ -8,6 +8,15 @@ import ml_collections
 import numpy as np
 
 _LABELS_FILE = "labels.json"
+# Fields of `train` that are counts of something there must be.
+_COUNTS = (
+  "epochs",
+  "batch_size",
+  "keep_checkpoints",
+  "log_every_steps",
+  "checkpoint_every_epochs",
+  "evaluate_every_epochs",
+)
 
 
 def first_device(replicated) -> dict[str, float]:
@@ -24,9 +33,8 @@ def check_settings(settings: ml_collections.ConfigDict) -> None:
   Raises:
     ValueError: one of them is below 1; names all of these.
   """
-  counted = ("epochs", "batch_size", "keep_checkpoints")
-  counted += tuple(name for name in settings if "_every_" in name)
-  low = {name: settings[name] for name in counted if settings[name] < 1}
+  counts = {name: getattr(settings, name) for name in _COUNTS}
+  low = {name: count for name, count in counts.items() if count < 1}
   if low:
     raise ValueError(f"fields of train are counts from 1 on, got {low}")
 

@@ -26,4 +26,5 @@ def test_the_constraints_are_the_lower_bounds():
   tested = versions([n for n in lines if not n.startswith("#")], "==")
   assert tested.pop("jaxlib") == tested["jax"]
   tested.pop("pyparsing")  # no dependency of ours, see oldest.txt
-  assert tested == versions(allowed, ">=")
+  # Without what says on which machines.
+  assert tested == versions([n.split(";")[0] for n in allowed], ">=")
