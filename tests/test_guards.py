@@ -42,8 +42,10 @@ def test_counts_of_nothing_are_refused(field):
 def test_places_of_unlabelled_keypoints_do_not_matter():
   unlabelled = batch()
   unlabelled["keypoints_heatmap"][1, 0] = np.nan
+  with pytest.raises(ValueError, match=r"annotations \[102\]"):
+    guards.check_labels(7, unlabelled)
   unlabelled["visibility"][1, 0] = 0.0
-  guards.check_labels(7, unlabelled)
+  guards.check_labels(7, unlabelled)  # raises no more
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.uint16])
