@@ -84,6 +84,9 @@ def grid_lines(measured: dict[str, Measured], metric: str) -> Iterator[str]:
     )
   )
   yield f"\n### {metric}, by encoder, alignment, flip shift and decoder\n"
+  if not decoders:
+    yield f"Not measured; there are: {', '.join(_metrics(measured))}"
+    return
   yield _row("encoder", "alignment", "flip shift", *decoders)
   yield _row(*["---"] * (3 + len(decoders)))
   for encoder in ENCODERS:
@@ -96,6 +99,16 @@ def grid_lines(measured: dict[str, Measured], metric: str) -> Iterator[str]:
       names = (f"{decoder}/{metric}/{one.boxes}" for decoder in decoders)
       numbers = (_number(metrics, name) + mark for name in names)
       yield _row(encoder, *cell, *numbers)
+
+
+def _metrics(measured) -> list[str]:
+  """Names of all metrics of the grid, without the boxes."""
+  names = (
+    name.split("/", 1)[1].rsplit("/", 1)[0]
+    for one in measured.values()
+    for name in one.cells[one.trained]
+  )
+  return list(dict.fromkeys(names))
 
 
 def _number(cell, name) -> str:

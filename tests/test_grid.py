@@ -112,6 +112,13 @@ def test_people_of_no_such_size_have_a_dash():
   assert "| unbiased | dark | here | 50.40 | 50.40 | 50.40 | - |" in lines
 
 
+def test_a_metric_nobody_measured_is_named_with_those_there_are():
+  lines = grid_report.grid_lines({"unbiased": measured(GAUSSIAN, 40.0)}, "PCK")
+  assert list(lines)[1:] == [
+    "Not measured; there are: AP, AP50, AP75, APM, APL, AR"
+  ]
+
+
 def test_json_holds_every_number():
   content = json.loads(
     grid_report.as_json({"unbiased": measured(GAUSSIAN, 40.0)}, {"people": 6})

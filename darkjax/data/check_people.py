@@ -14,6 +14,7 @@ from darkjax.data.findings import (
   by_share,
   share,
 )
+from darkjax.metrics.coco import people_by_image
 from darkjax.metrics.similarity import oks
 
 # Two annotations are one person from this OKS of their labels on: where
@@ -86,7 +87,7 @@ def _labelled_counts(labels: Labels) -> Iterator[Finding]:
 def _twice(labels: Labels) -> Iterator[Finding]:
   people = labels.people.rows(~labels.people.iscrowd & labels.people.labelled)
   second = []
-  for rows in _by_image(people.image_id):
+  for rows in people_by_image(people.image_id):
     if len(rows) > 1:
       second += _second(people.rows(rows), labels.content.skeleton.sigmas)
   if second:
@@ -100,12 +101,6 @@ def _twice(labels: Labels) -> Iterator[Finding]:
       "drop one of the two annotations",
       tuple(second),
     )
-
-
-def _by_image(image_ids: np.ndarray) -> list[np.ndarray]:
-  order = np.argsort(image_ids, kind="stable")
-  starts = np.flatnonzero(np.diff(image_ids[order])) + 1
-  return np.split(order, starts)
 
 
 def _second(people, sigmas) -> list[int]:

@@ -30,11 +30,12 @@ _LOG = logging.getLogger(__name__)
 DETECTIONS = "detections"
 
 _FIELDS = ("image_id", "category_id", "bbox", "score")
-# What a field holds: shape, kinds of NumPy's dtypes, words.
+# What a field holds: shape, kinds of NumPy's dtypes, bound, words. An area of
+# sides up to 1e9 px is still a float32.
 _MEANING = {
-  "image_id": ((), "i", "an integer"),
-  "bbox": ((4,), "if", "four finite numbers (x, y, w, h)"),
-  "score": ((), "if", "a finite number"),
+  "image_id": ((), "i", np.inf, "an integer"),
+  "bbox": ((4,), "if", 1e9, "four numbers (x, y, w, h) of up to 1e9 px"),
+  "score": ((), "if", np.finfo(np.float32).max, "a finite number"),
 }
 _EXAMPLE = (
   '[{"image_id": 139, "category_id": 1, "bbox": [x, y, w, h], "score": 0.9}]'
@@ -264,8 +265,8 @@ def _check_fields(found: Sequence[Any], path: pathlib.Path) -> None:
 def _column(found, people, field: str, path: pathlib.Path) -> np.ndarray:
   """A field of the people's boxes; the first with other content is named."""
   values = [found[i][field] for i in people]
-  shape, kinds, meaning = _MEANING[field]
-  wrong = [not _fits(value, shape, kinds) for value in values]
+  shape, kinds, bound, meaning = _MEANING[field]
+  wrong = [not _fits(value, shape, kinds, bound) for value in values]
   if any(wrong):
     first = wrong.index(True)
     raise ValueError(
@@ -275,10 +276,10 @@ def _column(found, people, field: str, path: pathlib.Path) -> np.ndarray:
   return np.array(values).reshape(len(people), *shape)
 
 
-def _fits(value, shape: tuple[int, ...], kinds: str) -> bool:
+def _fits(value, shape: tuple[int, ...], kinds: str, bound: float) -> bool:
   try:
     numbers = np.array(value)
   except ValueError:  # lists of several lengths
     return False
   right = numbers.shape == shape and numbers.dtype.kind in kinds
-  return right and bool(np.isfinite(numbers).all())
+  return right and bool((np.abs(numbers) <= bound).all())  # NaN is not

@@ -32,6 +32,7 @@ __all__ = (
   "Predictions",
   "average_precision",
   "oks",
+  "people_by_image",
   "rescore",
   "to_results",
   "write_results",
@@ -122,7 +123,7 @@ def to_results(
     predictions.box_scores, predictions.keypoint_scores, score_threshold
   )
   results = []
-  for people in _people_by_image(predictions.image_ids):
+  for people in people_by_image(predictions.image_ids):
     kept = _without_duplicates(
       predictions, scores, people, sigmas, nms, nms_threshold
     )
@@ -139,8 +140,12 @@ def write_results(
   path.write_text(json.dumps(list(results)))
 
 
-def _people_by_image(image_ids) -> list[np.ndarray]:
-  """Indices of the people of each image, images in the order of their ids."""
+def people_by_image(image_ids: np.ndarray) -> list[np.ndarray]:
+  """Indices of the people of each image, images in the order of their ids.
+
+  >>> people_by_image([7, 3, 7])
+  [array([1]), array([0, 2])]
+  """
   image_ids = np.asarray(image_ids)
   order = np.argsort(image_ids, kind="stable")
   starts = np.flatnonzero(np.diff(image_ids[order])) + 1

@@ -153,6 +153,8 @@ def test_a_missing_file_says_what_it_is_and_how_to_do_without(folder):
       r"'bbox' of 1 detections is not four .* of detection 1: \[1, 2, nan",
     ),
     ([detection(), detection(bbox=[1, 2, 3])], "first of detection 1"),
+    ([detection(bbox=[0, 0, 1e30, 1e30])], r"up to 1e9 px, first of detection"),
+    ([detection(score=1e300)], "'score' of 1 .* not a finite number"),
     ([detection(bbox="wide")], "first of detection 0: 'wide'"),
     ([detection(score=float("inf"))], "'score' of 1 .* not a finite number"),
     ([detection(score=[1.0])], "'score' of 1 .* first of detection 0"),
