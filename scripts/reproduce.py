@@ -18,7 +18,7 @@ of LSP on one CPU core took 0.65 of the CPU seconds that it took on two.
         --report=docs/results.md
 
 trains nothing; it writes what there is between comments of the page that name
-data and scale, and plots beside it.
+data and scale (and --named, for runs of another kind), and plots beside it.
 """
 
 import pathlib
@@ -40,17 +40,17 @@ EPOCHS = {"lsp": 10, "synthetic": 5}
 SYNTHETIC_PEOPLE = {"train": 4000, "val": 1000}
 
 
+def numbers() -> dict[str, Sequence[int]]:
+  """Of the tables the flags ask for, by data set."""
+  chosen = sorted(map(int, flags.FLAGS.tables))
+  return {name: chosen or DATA_TABLES[name] for name in flags.FLAGS.data}
+
+
 def cells():
   """The plan the flags ask for."""
   flag = flags.FLAGS
   epochs = {name: flag.epochs or EPOCHS[name] for name in flag.data}
-  return plan(
-    [int(number) for number in flag.tables],
-    data=flag.data,
-    scale=flag.scale,
-    epochs=epochs,
-    seeds=flag.seeds,
-  )
+  return plan(numbers(), scale=flag.scale, epochs=epochs, seeds=flag.seeds)
 
 
 def draw_people(folder: str) -> None:
@@ -76,20 +76,23 @@ def stopper(minutes: float) -> threading.Event:
 
 def write_report(workdir: pathlib.Path, page: pathlib.Path) -> None:
   """Tables into the page, and a plot of each beside it."""
-  scale, planned = flags.FLAGS.scale, cells()
-  for data in flags.FLAGS.data:
+  flag, planned = flags.FLAGS, cells()
+  for data, chosen in numbers().items():
     results = verdicts.read(workdir, report.of_data(planned, data))
+    chosen = {number: tables(flag.scale)[number] for number in chosen}
+    name = " ".join(filter(None, (data, flag.scale, flag.named)))
+    title = ", ".join(filter(None, (data, flag.named)))
     pictures = {}
-    for number in DATA_TABLES[data]:
-      table = tables(scale)[number]
-      title = f"Table {number}, {table.title}: {data}, {scale} networks"
-      picture = plots.plot(results, table, title)
+    for number, table in chosen.items():
+      heading = f"Table {number}, {table.title}: {title}, {flag.scale} networks"
+      picture = plots.plot(results, table, heading)
       if picture is not None:
-        pictures[number] = f"reproduce_{data}_{scale}_{number}.png"
-        picture.quantize(64).save(page.parent / pictures[number])
-    text = "\n".join(report.lines(results, data, scale, pictures))
-    report.write(page, f"{data} {scale}", text)
-    print(f"{data}, {scale}: {len(results)} networks")
+        file = f"reproduce_{name.replace(' ', '_')}_{number}.png"
+        picture.quantize(64).save(page.parent / file)
+        pictures[number] = file
+    text = "\n".join(report.lines(results, chosen, title, pictures))
+    report.write(page, name, text)
+    print(f"{name}: {len(results)} networks")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -129,12 +132,20 @@ if __name__ == "__main__":
     "synthetic", "data/synthetic_4000", "Folder of the drawn people."
   )
   flags.DEFINE_list("data", "lsp", "lsp, synthetic or both; first comes first.")
-  flags.DEFINE_list("tables", "1,2,3,4,5,6,8", "Of the paper.")
+  flags.register_validator(
+    "data", set(DATA_TABLES).issuperset, f"is of {sorted(DATA_TABLES)}"
+  )
+  flags.DEFINE_list(
+    "tables", "", "Of the paper; default: LSP all, drawn people 1,2,3,8."
+  )
   flags.DEFINE_enum("scale", "small", FAMILIES, "Which networks and sizes.")
   flags.DEFINE_integer("seeds", 3, "Runs of each network.", 1)
   flags.DEFINE_integer("epochs", 0, "Of every run; 0: 10 LSP, 5 drawn.", 0)
   flags.DEFINE_float("minutes", 0, "Stop and save after; 0: never.", 0)
   flags.DEFINE_string("report", "", "Train nothing; write into this page.")
+  flags.DEFINE_string(
+    "named", "", "What makes these runs differ, in the report's headings."
+  )
   flags.DEFINE_integer("jobs", 1, "Networks trained at a time.", 1)
   flags.DEFINE_multi_string(
     "set", [], "Further fields of the configuration, as data.cache=/tmp."

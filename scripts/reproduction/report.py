@@ -3,11 +3,11 @@
 import pathlib
 import re
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from reproduction import verdicts
 from reproduction.cells import Cell
-from reproduction.tables import DATA_TABLES, Claim, Table, Trend, tables
+from reproduction.tables import Claim, Table, Trend
 from reproduction.verdicts import Results, Spread
 
 SHOWN = {
@@ -37,26 +37,28 @@ def write(page: pathlib.Path, name: str, text: str) -> None:
 
 
 def lines(
-  results: Results, data: str, scale: str, pictures: dict[int, str]
+  results: Results,
+  tables: Mapping[int, Table],
+  title: str,
+  pictures: Mapping[int, str],
 ) -> Iterator[str]:
   """The tables of one data set.
 
   Args:
     results: from `verdicts.read`.
-    data: lsp | synthetic.
-    scale: a key of `cells.FAMILIES`.
+    tables: by number.
+    title: ends every heading, as in "lsp".
     pictures: file names of the plots that there are, by table.
   """
-  for number, table in tables(scale).items():
-    if number in DATA_TABLES[data]:
-      yield f"#### Table {number}, {table.title}: {data}\n"
-      yield from _rows(results, table)
-      yield ""
-      yield from _claims(results, table)
-      yield ""
-      if number in pictures:
-        yield f"![Table {number} on {data}]({pictures[number]})\n"
-  yield f"#### What was run: {data}\n"
+  for number, table in tables.items():
+    yield f"#### Table {number}, {table.title}: {title}\n"
+    yield from _rows(results, table)
+    yield ""
+    yield from _claims(results, table)
+    yield ""
+    if number in pictures:
+      yield f"![Table {number}, {title}]({pictures[number]})\n"
+  yield f"#### What was run: {title}\n"
   yield from _runs(results)
 
 

@@ -7,14 +7,14 @@ Reference: arXiv:1910.06278, Tables 1-6 and 8.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from reproduction.cells import FAMILIES, SIZES, Cell, Network
 
 BIASED, UNBIASED = Network(encoding="biased"), Network()
-# Labels of photographs are to a few pixels; those of drawn people are exact and
-# show what the representation alone does.
+# Where nobody chooses. Labels of photographs are to a few pixels; those of
+# drawn people are exact and show what the representation alone does.
 DATA_TABLES = {"lsp": (1, 2, 3, 4, 5, 6, 8), "synthetic": (1, 2, 3, 8)}
 
 
@@ -178,9 +178,8 @@ def _strict_threshold() -> Table:
 
 
 def plan(
-  numbers: list[int],
+  numbers: Mapping[str, Sequence[int]],
   *,
-  data: list[str],
   scale: str,
   epochs: Mapping[str, int],
   seeds: int,
@@ -188,8 +187,8 @@ def plan(
   """The runs that tables need, those that say most first.
 
   Args:
-    numbers: of the tables; see `DATA_TABLES` for which a data set serves.
-    data: lsp, synthetic, or both.
+    numbers: of the tables, by data set, as in `DATA_TABLES`; of two data sets
+      the first comes first.
     scale: a key of `cells.FAMILIES`.
     epochs: of a run, by data set.
     seeds: of each network, counted from 0.
@@ -201,15 +200,16 @@ def plan(
   Raises:
     ValueError: an unknown table or data set.
   """
-  known = tables(scale)
-  if not set(numbers) <= set(known):
-    raise ValueError(f"tables are {sorted(known)}, got {numbers}")
+  known, data = tables(scale), list(numbers)
+  asked = {number for several in numbers.values() for number in several}
+  if not asked <= set(known):
+    raise ValueError(f"tables are {sorted(known)}, got {sorted(asked)}")
   if not set(data) <= set(DATA_TABLES):
     raise ValueError(f"data is of {sorted(DATA_TABLES)}, got {data}")
   wanted = {
     (_priority(row.network), data.index(name), seed, row.network)
     for name in data
-    for number in set(numbers).intersection(DATA_TABLES[name])
+    for number in numbers[name]
     for row in known[number].rows.values()
     for seed in range(seeds)
   }
