@@ -135,6 +135,21 @@ def test_papers_numbers_of_other_tables_are_the_configurations():
     assert f"AP {tables('paper')[number].rows[row].paper['AP']}" in text
 
 
+def test_rates_stand_to_each_other_as_in_the_paper():
+  rates = {}
+  for family, config in (
+    ("hrnet", "coco_hrnet_w32_128x96"),
+    ("simple_baseline", "coco_simple_baseline_50_128x96"),
+    ("hourglass", "coco_hourglass_4_128x96"),
+  ):
+    network = Network(family=family)
+    cell = Cell("lsp", FAMILIES["paper"][family], network, 10, seed=0)
+    published = importlib.import_module(f"configs.{config}").get_config()
+    ours = config_fields(cell)["optimizer.learning_rate"]
+    rates[family] = ours / published.optimizer.learning_rate
+  assert set(rates.values()) == {2.0}
+
+
 # ml_collections reads files by a method that Python 3.12 drops.
 @pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
 @pytest.mark.parametrize("data", runs.CONFIGS)
