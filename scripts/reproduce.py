@@ -117,6 +117,7 @@ def run(workdir: pathlib.Path) -> None:
   runner = Runner(workdir, roots, flag.set, stop.is_set)
   planned = cells()
   with locked(workdir):
+    runner.check(planned)
     failed = runner.run_all(planned, flag.jobs)
   done = sum(runner.is_done(cell) for cell in planned)
   minutes = (time.monotonic() - start) / 60

@@ -22,10 +22,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 import provenance
 
+from reproduction import recipes
 from reproduction.cells import Cell, config_fields
 
 _LOG = logging.getLogger(__name__)
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+_PYTHON = (sys.executable, "-m")
 CONFIGS = {"lsp": "lsp_hrnet_small_128x96", "synthetic": "quickstart"}
 POLL_SECONDS = 0.2
 
@@ -58,6 +60,26 @@ class Runner:
     """Whether nothing is left to do."""
     return (self.workdir / cell.name / "cell.json").exists()
 
+  def check(self, cells: Sequence[Cell]) -> None:
+    """Looks at what is there before anything is trained.
+
+    Raises:
+      ValueError: a field that configurations do not have, or runs in the
+        folder that were made by another recipe, whose numbers would be mixed
+        with new ones.
+    """
+    for override in self.overrides:
+      if "=" not in override:
+        raise ValueError(f"--set is FIELD=VALUE, got {override!r}")
+    for cell in cells:
+      wanted = recipes.recipe(self.fields(cell))
+      changes = recipes.changes(self.workdir / cell.name, wanted)
+      if changes:
+        raise ValueError(
+          f"{self.workdir / cell.name} was made by another recipe "
+          f"({'; '.join(changes)}); take another --workdir, or remove it"
+        )
+
   def run_all(self, cells: Sequence[Cell], jobs: int) -> list[Cell]:
     """Does what is left of the cells, `jobs` at a time.
 
@@ -80,7 +102,10 @@ class Runner:
         except StopRequested:
           return
         except RunError as error:
-          _LOG.error("%s", error)
+          _LOG.error("%s: %s", cell.name, error)
+          failed.append(cell)
+        except Exception:  # of whatever kind, the others are done all the same
+          _LOG.exception("%s", cell.name)
           failed.append(cell)
 
     threads = [
@@ -103,6 +128,8 @@ class Runner:
     folder.mkdir(parents=True, exist_ok=True)
     if not is_trained(folder):
       _LOG.info("training %s", cell.name)
+      if "data.source=resident" in self.overrides:
+        self._process(self.pack_command(cell), folder, cores, "pack")
       self._process(self.train_command(cell), folder, cores, "train")
       if not is_trained(folder):
         raise StopRequested  # somebody else's signal
@@ -114,23 +141,33 @@ class Runner:
 
   def train_command(self, cell: Cell) -> list[str]:
     """The command that trains a cell, or goes on with it."""
+    workdir = f"--workdir={self.workdir / cell.name}"
+    return [*_PYTHON, "darkjax.train", *self.fields(cell), workdir]
+
+  def pack_command(self, cell: Cell) -> list[str]:
+    """The command that packs a cell's data, if it is not packed yet."""
+    return [*_PYTHON, "darkjax.data.pack", *self.fields(cell)]
+
+  def fields(self, cell: Cell) -> list[str]:
+    """A cell's configuration, as flags."""
     name = CONFIGS[cell.data]
     suffix = "_biased" if cell.network.encoding == "biased" else ""
-    fields = config_fields(cell) | {"data.root": self.roots[cell.data]}
+    # Canvases are as large as crops; where they lie depends on the alignment.
+    packs = f"{cell.data}-{cell.network.size_name}-{cell.network.encoding}"
+    fields = config_fields(cell) | {
+      "data.root": self.roots[cell.data],
+      "data.pack": self.workdir / "packs" / packs,
+    }
     fields |= dict(one.split("=", 1) for one in self.overrides)
     return [
-      sys.executable,
-      "-m",
-      "darkjax.train",
       f"--config={ROOT / 'configs' / (name + suffix)}.py",
-      f"--workdir={self.workdir / cell.name}",
       *(f"--config.{field}={value}" for field, value in fields.items()),
     ]
 
   def _process(self, command, folder, cores, kind) -> None:
     """Runs a command to its end, and notes what it took."""
     log = folder / f"{kind}.log"
-    start = time.monotonic()
+    start, commit = time.monotonic(), provenance.commit()
     with log.open("ab") as output, _started(command, cores, output) as process:
       asked = False
       while (ended := os.wait4(process.pid, os.WNOHANG))[0] == 0:
@@ -146,11 +183,12 @@ class Runner:
       "cores": len(cores),
       "host": platform.node(),
       "machine": provenance.machine(),
-      "commit": provenance.commit(),
+      "commit": commit,
       "overrides": list(self.overrides),
     }
-    with (folder / "parts.jsonl").open("a") as parts:
-      parts.write(json.dumps(part) + "\n")
+    parts = [*read_lines(folder / "parts.jsonl"), part]
+    lines = "".join(json.dumps(one) + "\n" for one in parts)
+    write_whole(folder / "parts.jsonl", lines)
     if asked:
       raise StopRequested
     if process.returncode:
@@ -213,16 +251,30 @@ def shares(jobs: int) -> list[set[int]]:
 
 
 def read_lines(path: pathlib.Path) -> list[dict]:
-  """A jsonl, or [] where there is none yet."""
-  if not path.exists():
-    return []
-  return [json.loads(line) for line in path.read_text().splitlines()]
+  """The whole lines of a jsonl, of which a kill may have cut the last.
+
+  [] where there is none yet.
+  """
+  lines = []
+  for line in path.read_text().splitlines() if path.exists() else ():
+    try:
+      lines.append(json.loads(line))
+    except json.JSONDecodeError:
+      break
+  return lines
 
 
 def is_trained(folder: pathlib.Path) -> bool:
-  """Whether the training is through: it evaluates only after the last step."""
-  lines = read_lines(folder / "metrics.jsonl")
-  return any("argmax/AP/gt_boxes" in line for line in lines)
+  """Whether the training is through, and its last step was saved.
+
+  It evaluates only after that step.
+  """
+  last = [
+    line["step"]
+    for line in read_lines(folder / "metrics.jsonl")
+    if "argmax/AP/gt_boxes" in line
+  ]
+  return bool(last) and (folder / "checkpoints" / str(last[-1])).is_dir()
 
 
 def summary(cell: Cell, folder: pathlib.Path) -> dict:

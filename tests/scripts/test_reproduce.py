@@ -1,6 +1,5 @@
-"""The reproduction: what is planned, run, skipped, resumed, and reported."""
+"""The reproduction: what is planned, claimed, scored and reported."""
 
-import contextlib
 import dataclasses
 import importlib
 import json
@@ -8,15 +7,10 @@ import os
 import re
 import subprocess
 import sys
-import threading
-import time
 
 import blobs
-import ml_collections
 import numpy as np
 import pytest
-from absl import flags
-from ml_collections import config_flags
 from reproduction import plots, report, runs, scores, verdicts
 from reproduction.cells import (
   FAMILIES,
@@ -148,126 +142,6 @@ def test_rates_stand_to_each_other_as_in_the_paper():
     ours = config_fields(cell)["optimizer.learning_rate"]
     rates[family] = ours / published.optimizer.learning_rate
   assert set(rates.values()) == {2.0}
-
-
-# ml_collections reads files by a method that Python 3.12 drops.
-@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
-@pytest.mark.parametrize("data", runs.CONFIGS)
-def test_a_cell_changes_known_fields_of_its_configuration(data, tmp_path):
-  network = Network(encoding="biased", loss="dsnt", size=(192, 128))
-  cell = Cell(data, "hrnet_small", network, 4, seed=2)
-  overrides = ["data.cache=/tmp", "data.source=resident"]
-  runner = runs.Runner(tmp_path, {data: "/data"}, overrides, stop=lambda: False)
-  command = runner.train_command(cell)
-  assert command[1:3] == ["-m", "darkjax.train"]
-  values = flags.FlagValues()
-  holder = config_flags.DEFINE_config_file(
-    "config", flag_values=values, sys_argv=command[2:]
-  )
-  flags.DEFINE_string("workdir", None, "", flag_values=values)
-  values(command[2:])
-  config = holder.value
-  assert isinstance(config, ml_collections.ConfigDict)
-  for field, value in config_fields(cell).items():
-    section, _, name = field.rpartition(".")
-    assert (config[section] if section else config)[name] == value
-  assert config.convention.quantize == "round"
-  assert (config.convention.head, config.convention.sigma) == ("softmax", 1.5)
-  assert (config.data.root, config.data.cache) == ("/data", "/tmp")
-  assert config.data.source == "resident"
-  assert values.workdir == str(tmp_path / cell.name)
-
-
-class Fake(runs.Runner):
-  """Trains and scores by small programs of its own."""
-
-  def train_command(self, cell):
-    log = {"argmax/AP/gt_boxes": 1.0, "images_per_second": 10.0 + cell.seed}
-    path = self.workdir / cell.name / "metrics.jsonl"
-    wait = "import time; time.sleep(60)\n" if "wait" in self.overrides else ""
-    fail = "raise SystemExit(3)\n" if cell.seed == 1 else ""
-    program = f"{wait}{fail}open({str(path)!r}, 'w').write({json.dumps(log)!r})"
-    return [sys.executable, "-c", program]
-
-  def _process(self, command, folder, cores, kind):
-    if kind == "evaluate":
-      scores = {"metrics": {"dark/AP": 1.0}}
-      command = [
-        sys.executable,
-        "-c",
-        f"open({str(folder / 'scores.json')!r}, 'w')"
-        f".write({json.dumps(scores)!r})",
-      ]
-    super()._process(command, folder, cores, kind)
-
-
-def test_cells_are_trained_scored_and_not_run_again(tmp_path, caplog):
-  cells = planned((1,), data=["lsp"])
-  runner = Fake(tmp_path, {"lsp": "x"}, ["a=b"], stop=lambda: False)
-  failed = runner.run_all(cells, jobs=1)
-  # The middle seed ends with status 3; the others are done all the same.
-  assert failed == [cells[1]]
-  assert "status 3, see" in caplog.text
-  done = json.loads((tmp_path / cells[2].name / "cell.json").read_text())
-  assert done["cell"] == {
-    **{"data": "lsp", "model": "hrnet_small", "epochs": 10, "seed": 2},
-    **{"family": "hrnet", "encoding": "biased", "loss": "mse"},
-    "size": [128, 96],
-  }
-  assert done["images_per_second"] == 12.0
-  assert [part["kind"] for part in done["parts"]] == ["train", "evaluate"]
-  assert done["parts"][0]["overrides"] == ["a=b"]
-  assert done["parts"][0]["cpu_seconds"] >= 0
-  # Again: only the one that failed.
-  before = (tmp_path / cells[2].name / "parts.jsonl").read_text()
-  assert runner.run_all(cells, jobs=1) == failed
-  assert (tmp_path / cells[2].name / "parts.jsonl").read_text() == before
-
-
-def test_a_stop_ends_the_process_and_keeps_its_folder(tmp_path):
-  cells = planned((1,), data=["lsp"])
-  asked = threading.Event()
-  threading.Timer(0.5, asked.set).start()
-  start = time.monotonic()
-  runner = Fake(tmp_path, {"lsp": "x"}, ["wait"], stop=asked.is_set)
-  assert runner.run_all(cells, jobs=2) == []
-  assert time.monotonic() - start < 20
-  assert not any(runner.is_done(cell) for cell in cells)
-  parts = runs.read_lines(tmp_path / cells[0].name / "parts.jsonl")
-  assert [part["kind"] for part in parts] == ["train"]
-  assert not (tmp_path / cells[2].name).exists()
-
-
-def test_a_folder_is_kept_for_a_program_and_what_it_started(tmp_path):
-  sleep = "import time; time.sleep(60)"
-  with contextlib.ExitStack() as orphans:
-    with runs.locked(tmp_path), (tmp_path / "log").open("w") as log:
-      with (
-        pytest.raises(RuntimeError, match="is in use"),
-        runs.locked(tmp_path),
-      ):
-        pass
-      command = [sys.executable, "-c", sleep]
-      cores = os.sched_getaffinity(0)
-      process = runs._started(command, cores, log)
-      process = orphans.enter_context(process)
-      orphans.callback(process.wait)
-      orphans.callback(process.kill)
-    with pytest.raises(RuntimeError, match="is in use"), runs.locked(tmp_path):
-      pass
-  with runs.locked(tmp_path):
-    pass
-
-
-def test_jobs_share_the_cores():
-  cores = os.sched_getaffinity(0)
-  assert runs.shares(1) == [cores]
-  split = runs.shares(len(cores))
-  assert set.union(*split) == cores
-  assert all(len(share) == 1 for share in split)
-  for jobs in (0, len(cores) + 1):
-    with pytest.raises(ValueError, match="the cores here"):
-      runs.shares(jobs)
 
 
 def results(*seeds):
