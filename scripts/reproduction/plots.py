@@ -1,17 +1,19 @@
-"""A plot for each table: the paper's numbers, and ours with every seed."""
+"""A plot for each table: the paper's numbers, ours of every seed, and gaps."""
 
 import PIL.Image
+from matplotlib.lines import Line2D
 
 from darkjax import figures
 from reproduction import verdicts
-from reproduction.tables import Table
+from reproduction.tables import Claim, Table
 from reproduction.verdicts import Results
 
-OURS, PAPER = "#0072B2", "#D55E00"  # Okabe and Ito
+# Okabe and Ito's blue and vermilion, and a grey.
+OURS, PAPER, SEED = "#0072B2", "#D55E00", "#777777"
 
 
 def plot(results: Results, table: Table, title: str) -> PIL.Image.Image | None:
-  """One panel for the paper and one for us, for each metric of the table.
+  """For each metric of the table the paper's rows, ours, and the gaps of both.
 
   Args:
     results: from `verdicts.read`.
@@ -24,35 +26,64 @@ def plot(results: Results, table: Table, title: str) -> PIL.Image.Image | None:
   rows = list(table.rows.values())
   if not any(verdicts.by_seed(results, row, "AP") for row in rows):
     return None
-  figure = figures.new_figure(8.4, 0.5 + 2.8 * len(table.metrics))
-  axes = figure.subplots(len(table.metrics), 2, squeeze=False)
-  for (paper, ours), (metric, published) in zip(
+  height = 1.2 + 0.35 * len(rows)
+  figure = figures.new_figure(11, 0.7 + height * len(table.metrics))
+  axes = figure.subplots(len(table.metrics), 3, squeeze=False)
+  for (paper, ours, gaps), (metric, published) in zip(
     axes, table.metrics.items(), strict=True
   ):
     _draw_paper(paper, [row.paper.get(metric) for row in rows])
-    paper.set_title(f"paper, {published}")
+    paper.set_title(f"paper, {published}, %")
     _draw_ours(ours, [verdicts.by_seed(results, r, metric) for r in rows])
-    ours.set_title(f"here, {metric}")
-    for axis in (paper, ours):
-      axis.set_xticks(range(len(rows)), table.rows, rotation=20, ha="right")
-      axis.set_xlim(-0.5, len(rows) - 0.5)
-      axis.grid(axis="y", color="#dddddd")
+    ours.set_title(f"here, {metric}, %")
+    _name(paper, list(table.rows))
+    _name(ours, [""] * len(rows))
+    _draw_gaps(gaps, results, table, metric)
+    gaps.set_title(f"gaps, {metric}, points")
   figure.suptitle(title)
+  _legend(figure)
   return figures.to_image(figure)
 
 
+def _legend(figure) -> None:
+  marks = [
+    Line2D([], [], ls="", marker="D", color=PAPER, label="paper"),
+    Line2D([], [], ls="", marker="o", color=SEED, ms=4, label="a seed"),
+    Line2D([], [], color=OURS, lw=2.5, label="mean of the seeds"),
+  ]
+  figure.legend(handles=marks, loc="outside lower center", ncols=3)
+
+
+def _name(axis, names: list[str]) -> None:
+  axis.set_yticks(range(len(names)), names)
+  axis.set_ylim(len(names) - 0.5, -0.5)
+  axis.grid(axis="x", color="#dddddd")
+
+
 def _draw_paper(axis, values) -> None:
-  known = [(x, value) for x, value in enumerate(values) if value is not None]
+  known = [(value, y) for y, value in enumerate(values) if value is not None]
   if known:
-    axis.plot(*zip(*known, strict=True), "D", color=PAPER, markersize=8)
+    axis.plot(*zip(*known, strict=True), "D", color=PAPER, ms=8)
 
 
 def _draw_ours(axis, rows) -> None:
-  """A grey line through each seed's numbers, a bar at the mean."""
-  for seed in sorted({seed for row in rows for seed in row}):
-    points = [(x, row[seed]) for x, row in enumerate(rows) if seed in row]
-    axis.plot(*zip(*points, strict=True), "o-", color="#999999", ms=3.5, lw=0.8)
-  for x, row in enumerate(rows):
+  """A dot for each seed, a bar at their mean."""
+  for y, row in enumerate(rows):
     if row:
-      mean = sum(row.values()) / len(row)
-      axis.hlines(mean, x - 0.25, x + 0.25, color=OURS, lw=2.5)
+      values = list(row.values())
+      axis.plot(values, [y] * len(values), "o", color=SEED, ms=4)
+      mean = sum(values) / len(values)
+      axis.vlines(mean, y - 0.3, y + 0.3, color=OURS, lw=2.5)
+
+
+def _draw_gaps(axis, results, table, metric) -> None:
+  """What the claims are about, seed by seed, the paper's beside it."""
+  claims = [
+    claim
+    for claim in table.claims
+    if isinstance(claim, Claim) and claim.metric == metric
+  ]
+  _draw_ours(axis, [verdicts.gaps(results, table, claim) for claim in claims])
+  _draw_paper(axis, [verdicts.paper_gap(table, claim) for claim in claims])
+  axis.axvline(0, color="black", lw=0.8)
+  _name(axis, [f"{claim.better}\n− {claim.worse}" for claim in claims])

@@ -85,7 +85,7 @@ def _rows(results, table: Table) -> Iterator[str]:
 
 def _claims(results, table: Table) -> Iterator[str]:
   yield _header(
-    "claim", "gap, paper", "gap, here", "seeds that agree", "verdict"
+    "claim", "gap, paper", "gap, here", "t", "seeds that agree", "verdict"
   )
   for claim in table.claims:
     values = tuple(verdicts.gaps(results, table, claim).values())
@@ -94,6 +94,7 @@ def _claims(results, table: Table) -> Iterator[str]:
       in_words(claim),
       "–" if paper is None else f"{paper:+.1f}",
       Spread(values).text("+"),
+      Spread(values).t_text(),
       f"{sum(value > 0 for value in values)} of {len(values)}",
       verdicts.verdict(values),
     )
@@ -113,6 +114,7 @@ def _runs(results: Results) -> Iterator[str]:
   yield _header(
     *("network", "input", "targets", "loss", "epochs", "seeds"),
     *("training, min", "CPU min", "images/s", "machine; cores a run", "commit"),
+    "set besides",
   )
   for network in dict.fromkeys(network for network, _ in results):
     found = [result for (n, _), result in results.items() if n == network]
@@ -125,6 +127,7 @@ def _runs(results: Results) -> Iterator[str]:
       f"{statistics.median(r['images_per_second'] for r in found):.0f}",
       ", ".join(sorted({f"{p['machine']}; {p['cores']}" for p in parts})),
       ", ".join(sorted({part["commit"] for part in parts})),
+      ", ".join(sorted({one for p in parts for one in p["overrides"]})) or "–",
     )
 
 

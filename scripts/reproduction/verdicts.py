@@ -45,6 +45,13 @@ class Spread(NamedTuple):
       return f"{self.mean:{sign}.2f}"
     return f"{self.mean:{sign}.2f} ± {self.deviation:.2f}"
 
+  def t_text(self) -> str:
+    """The mean in standard errors, Student's t; a dash without a spread."""
+    if not self.deviation:
+      return "–"
+    error = self.deviation / len(self.values) ** 0.5
+    return f"{self.mean / error:.1f}"
+
 
 def read(workdir: pathlib.Path, cells: Sequence[Cell]) -> Results:
   """The cell.json of each cell that has one.

@@ -158,7 +158,9 @@ def results(*seeds):
       "training_seconds": 60 * (seed + 1),
       "training_cpu_seconds": 30,
       "images_per_second": 40,
-      "parts": [{"machine": "M", "cores": 1, "commit": f"c{seed}"}],
+      "parts": [
+        {"machine": "M", "cores": 1, "commit": f"c{seed}", "overrides": ["a=b"]}
+      ],
     }
     for network in (BIASED, UNBIASED)
     for seed in range(3)
@@ -209,13 +211,17 @@ def test_the_report_sets_the_paper_beside_us():
   rows = text.splitlines()
   # The mean of 10, 12, 14 and their standard deviation.
   assert rows[4].startswith("| no shift | 61.2 | 12.00 ± 2.00 |")
-  assert "| AP: no shift < standard | +5.7 | +1.00 ± 0.00 | 3 of 3 |" in text
+  assert (
+    "| AP: no shift < standard | +5.7 | +1.00 ± 0.00 | – | 3 of 3 |" in text
+  )
+  # Gaps 1, 1, -0.5: 0.5 in standard errors of 0.87 / sqrt(3).
+  assert "| AP: standard < DARK | +1.5 | +0.50 ± 0.87 | 1.0 | 2 of 3 |" in text
   assert "holds |" in text
   assert "![Table 1, lsp](one.png)" in text
   assert "| IPR | 68.0 | not run |" in text
   assert "| 90.3 | 37.7 |" in text  # Table 8 has two columns of the paper
   # Median of one, two and three minutes; every commit.
-  assert "| 0, 1, 2 | 2.0 | 0.5 | 40 | M; 1 | c0, c1, c2 |" in rows[-1]
+  assert "| 0, 1, 2 | 2.0 | 0.5 | 40 | M; 1 | c0, c1, c2 | a=b |" in rows[-1]
   few = {number: small[number] for number in (1, 2)}
   assert "input size" not in "\n".join(report.lines(MADE_UP, few, "lsp", {}))
   # Every line of a table has as many cells as its header.
