@@ -57,7 +57,7 @@ class CocoConfig(tfds.core.BuilderConfig):
 class CocoKeypoints(tfds.core.GeneratorBasedBuilder):
   """Images with keypoints from any COCO-format file; use `load`."""
 
-  VERSION = tfds.core.Version("1.2.0")  # of what a record holds
+  VERSION = tfds.core.Version("1.3.0")  # of what a record holds
   # TFDS's own default imports importlib_resources, which it does not require.
   code_path = pathlib.Path(__file__)
 

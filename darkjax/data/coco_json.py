@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from darkjax import skeletons
-from darkjax.data import coco_rules
+from darkjax.data import categories, coco_rules
 
 _SHOWN = 5
 
@@ -198,15 +198,8 @@ def _choose_category(
 def _skeleton(
   category: Mapping[str, Any], path: pathlib.Path
 ) -> skeletons.Skeleton:
-  """The built-in skeleton of the same names, else what the category says."""
-  names = tuple(category["keypoints"])
-  own = ("sigmas", "flip_pairs", "upper_body", "lower_body")
-  for known in (skeletons.COCO, skeletons.LSP, skeletons.MPII):
-    says = any(category.get(field) is not None for field in own)
-    if known.keypoint_names == names and not says:
-      return known
   try:
-    return skeletons.from_coco_category(category)
+    return categories.skeleton_of(category)
   except (TypeError, ValueError) as error:
     raise ValueError(f"{path}: {error}") from error
 

@@ -71,7 +71,8 @@ def pack(
   with locked(folder.with_name(f".{folder.name}.lock")):
     found = _found(folder)
     if found is None or not (
-      found.labels_digest == source.labels_digest
+      found.skeleton == source.skeleton
+      and found.labels_digest == source.labels_digest
       and found.boxes_digest == boxes_digest
       and found.width == width
       and found.layout.covers(bounds, source.people.image_size).all()

@@ -120,6 +120,9 @@ def test_skeletons_are_the_built_in_ones_where_the_names_agree(tmp_path):
   own = load(tmp_path / "own", what).skeleton
   assert own.keypoint_names == skeletons.LSP.keypoint_names
   assert own.sigmas == (0.05,) * 14
+  assert own.limbs == skeletons.LSP.limbs
+  what["categories"][0]["skeleton"] = [[1, 2]]
+  assert load(tmp_path / "drawn", what).skeleton.limbs == ((0, 1),)
 
 
 def test_the_category_with_keypoints_is_read(tmp_path):
