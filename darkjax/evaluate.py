@@ -31,7 +31,7 @@ from darkjax.collect import METHODS, predict, predict_together
 from darkjax.convention import Convention
 from darkjax.ensemble import Member
 from darkjax.metrics import coco
-from darkjax.scoring import People, read_category_id, results, score, table
+from darkjax.scoring import People, results, score, table
 
 __all__ = ("METHODS", "main", "predict", "predict_together", "score", "table")
 
@@ -59,6 +59,8 @@ def _main(flag) -> None:
     annotations,
     images,
     flag.boxes,
+    category=_category(config),
+    skeleton=convention.skeleton,
     score_threshold=flag.box_threshold,
     cache_dir=flag.cache,
     tolerance=faults.Tolerance(flag.on_error, flag.max_skipped),
@@ -78,6 +80,7 @@ def _main(flag) -> None:
     people,
     annotations,
     convention.skeleton,
+    category_ids=source.category_ids,
     box_source=source.box_source,
     nms=flag.nms,
   )
@@ -87,7 +90,7 @@ def _main(flag) -> None:
       people,
       flag.methods[-1],
       convention.skeleton,
-      category_id=read_category_id(annotations),
+      category_id=source.category_ids[0],
       nms=flag.nms,
     )
     coco.write_results(flag.results, found)
@@ -174,6 +177,17 @@ def _data_paths(config) -> tuple[str, str]:
   return str(root / annotations), str(root / images)
 
 
+def _category(config) -> str:
+  """That of the flag, else the run's on its own data; "" for none named.
+
+  Checkpoints from before the field existed named none.
+  """
+  flag = flags.FLAGS
+  if flag.category or flag.annotations:
+    return flag.category
+  return config["data"].get("category", "")
+
+
 def _progress(source, members):
   """Every member's crops of the same people, batch by batch."""
   from darkjax.data import pipeline  # TensorFlow
@@ -205,6 +219,9 @@ if __name__ == "__main__":
     "annotations", None, "COCO-format json; default: the run's validation set."
   )
   flags.DEFINE_string("images", None, "Folder of its images.")
+  flags.DEFINE_string(
+    "category", "", "Which, if several differ; default: the checkpoint's."
+  )
   flags.DEFINE_string(
     "boxes", "gt", "'gt', the labels', or a json of detections."
   )

@@ -20,7 +20,10 @@ from darkjax.step import State, create_state
 _LOG = logging.getLogger(__name__)
 
 # Fields that a run cannot change: they say which people a step is made of.
-_FIXED = ("seed", "train.batch_size")
+_FIXED = ("seed", "train.batch_size", "data.category")
+
+# What runs did from before these fields existed.
+_BEFORE = {"data.category": ""}
 
 
 def first_state(
@@ -99,7 +102,8 @@ def _learnt(skeleton: Skeleton) -> tuple:
 
 def _compare(stored, config) -> None:
   """Says what differs from the run so far; refuses what would be no resume."""
-  before, now = _flat(stored), _flat(json.loads(json.dumps(config.to_dict())))
+  before = _BEFORE | _flat(stored)
+  now = _flat(json.loads(json.dumps(config.to_dict())))
   changed = [n for n in sorted(before.keys() & now) if before[n] != now[n]]
   for name in changed:
     _LOG.warning(

@@ -7,20 +7,13 @@ import pathlib
 import subprocess
 import sys
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny_weights
 
 from configs import quickstart
-from darkjax import (
-  checkpoint,
-  convention,
-  evaluate,
-  models,
-  skeletons,
-  sources,
-)
+from darkjax import convention, evaluate, skeletons, sources
 from darkjax.data import synthetic
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -28,41 +21,6 @@ BOXES = 13
 # (devices, people at a time): 13 is a multiple of no batch but one, and 7 is
 # not one of 2 devices, nor 13 of 3.
 SHARES = ((1, 1), (2, 7), (3, 13))
-
-
-def network() -> dict:
-  return {
-    "name": "hrnet_small",
-    "num_keypoints": 17,
-    "channels": 4,
-    "modules": (1,),
-    "blocks": 1,
-  }
-
-
-def save_weights(folder: pathlib.Path) -> None:
-  """Weights that give maps of all shapes; those of `init` are nearly zero."""
-  rng = np.random.default_rng(8)
-  shapes = jax.eval_shape(
-    models.create_model(**network()).init,
-    jax.eval_shape(jax.random.key, 0),
-    jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32),
-  )
-  params = jax.tree.map(
-    lambda leaf: rng.normal(0.0, 0.2, leaf.shape).astype(np.float32),
-    shapes["params"],
-  )
-  statistics = jax.tree.map(
-    lambda leaf: np.ones(leaf.shape, np.float32), shapes["batch_stats"]
-  )
-  config = quickstart.get_config().convention
-  config.crop_size = (64, 64)
-  checkpoint.save_variables(
-    folder,
-    {"params": params, "batch_stats": statistics},
-    convention.from_config(config, skeleton=skeletons.COCO),
-    network(),
-  )
 
 
 def detected(annotations: pathlib.Path) -> list[dict]:
@@ -93,7 +51,7 @@ def folder(tmp_path_factory):
   annotations = root / "people.json"
   annotations.write_text(json.dumps(content))
   (root / "detections.json").write_text(json.dumps(boxes))
-  save_weights(root / "weights")
+  tiny_weights.save(root / "weights")
   return root
 
 

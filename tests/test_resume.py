@@ -113,11 +113,12 @@ def test_devices_may_come_and_go(tmp_path):
 
 def test_what_changed_since_the_run_began_is_said(tmp_path, caplog):
   fit_until_stopped(tmp_path, asking_before(3))
-  for field, value in (("seed", 1), ("train.batch_size", 8)):
+  fixed = {"seed": 1, "train.batch_size": 8, "data.category": "dog"}
+  for field, value in fixed.items():
     config = tiny_run.tiny_config()
     config.update_from_flattened_dict({field: value})
     with pytest.raises(
-      ValueError, match=f"a run keeps its {field}, .*: \\[{value}"
+      ValueError, match=f"a run keeps its {field}, .*now: \\[{value!r}"
     ):
       tiny_run.fit(config, tmp_path)
   config = tiny_run.tiny_config(learning_rate=0.5)
@@ -145,3 +146,19 @@ def test_a_run_keeps_what_its_heatmaps_depend_on(tmp_path):
   unpaired = dataclasses.replace(skeletons.COCO, flip_pairs=())
   with pytest.raises(ValueError, match="another convention"):
     tiny_run.fit(tiny_run.tiny_config(), tmp_path, skeleton=unpaired)
+
+
+def test_runs_from_before_categories_were_named_go_on(tmp_path):
+  config = tiny_run.tiny_config()
+  with config.unlocked():
+    del config.data.category
+  with pytest.raises(KeyboardInterrupt):
+    tiny_run.fit(config, tmp_path, tiny_run.stopping_at(3))
+  assert "category" not in checkpoint.load(tmp_path)[1].config["data"]
+  config = tiny_run.tiny_config()
+  config.data.category = "dog"
+  with pytest.raises(
+    ValueError, match=r"keeps its data\.category.*before: \[''"
+  ):
+    tiny_run.fit(config, tmp_path)
+  tiny_run.fit(tiny_run.tiny_config(), tmp_path)

@@ -1,4 +1,4 @@
-"""What a category of a COCO-format json says of its keypoints."""
+"""The categories of a COCO-format json: which to read, and their keypoints."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,65 @@ _FIELDS = {
   "upper_body": "upper_body",
   "lower_body": "lower_body",
 }
+
+
+def choose(
+  listed: Sequence[Mapping[str, Any]],
+  *,
+  name: str | None = None,
+  skeleton: Skeleton | None = None,
+) -> dict[Any, Mapping[str, Any]]:
+  """The categories to read, by id; several only where their keypoints agree.
+
+  Args:
+    listed: all of a json.
+    name: of the wanted ones; None or "" for any with keypoints.
+    skeleton: of these keypoints, where categories differ; None for no choice.
+
+  Raises:
+    ValueError: there is none, or they differ; names the categories.
+  """
+  any_name = [c for c in listed if c.get("keypoints")]
+  found = [c for c in any_name if not name or c.get("name") == name]
+  if not found:
+    raise ValueError(_none_found(listed, name if any_name else None))
+  if differ(found):
+    found = [c for c in found if skeleton and _is_of(c, skeleton)]
+  if not found:
+    theirs = "; none has the checkpoint's keypoints" if skeleton else ""
+    raise ValueError(
+      f"several categories with different keypoints: {_counts(listed)}{theirs}"
+      "; name the one to read: --category, in training "
+      "--config.data.category, in Python category="
+    )
+  return {category["id"]: category for category in found}
+
+
+def differ(listed: Sequence[Mapping[str, Any]]) -> bool:
+  """Whether categories with keypoints have different ones, so to choose."""
+  keypoints = [c["keypoints"] for c in listed if c.get("keypoints")]
+  return any(names != keypoints[0] for names in keypoints)
+
+
+def _is_of(category: Mapping[str, Any], skeleton: Skeleton) -> bool:
+  return tuple(category["keypoints"]) == skeleton.keypoint_names
+
+
+def _counts(listed) -> list[tuple[Any, int]]:
+  return [(c.get("name"), len(c.get("keypoints") or ())) for c in listed]
+
+
+def _none_found(listed, name: str | None) -> str:
+  fix = (
+    "name one of those with keypoints"
+    if name
+    else "A plain instances file has none: use the person_keypoints file, or "
+    "list the names of the keypoints under the category's 'keypoints'"
+  )
+  return (
+    f"no category{f' {name!r}' if name else ''} with 'keypoints'; categories "
+    f"and their number of keypoints: {_counts(listed)}. {fix}"
+  )
 
 
 def skeleton_of(category: Mapping[str, Any]) -> Skeleton:

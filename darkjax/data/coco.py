@@ -28,7 +28,12 @@ import tensorflow_datasets as tfds
 
 from darkjax import cache, disk, skeletons
 from darkjax.data import digests, faults, source
-from darkjax.data.coco_json import Annotations, hint, read_annotations
+from darkjax.data.coco_json import (
+  Annotations,
+  hint,
+  leaves_a_choice,
+  read_annotations,
+)
 from darkjax.data.lock import locked
 from darkjax.data.source import Source
 from darkjax.data.table import People
@@ -65,7 +70,10 @@ class CocoKeypoints(tfds.core.GeneratorBasedBuilder):
     annotations = self.builder_config.annotations
     return self.dataset_info_from_configs(
       features=_features(annotations.skeleton.num_keypoints),
-      metadata=tfds.core.MetadataDict(skeleton=annotations.skeleton.to_json()),
+      metadata=tfds.core.MetadataDict(
+        skeleton=annotations.skeleton.to_json(),
+        category_ids=list(annotations.category_ids),
+      ),
       # Keys count up, so record i is image i of the json.
       disable_shuffling=True,
     )
@@ -139,6 +147,7 @@ def load(
   *,
   cache_dir: str | pathlib.Path | None = None,
   category: str | None = None,
+  skeleton: skeletons.Skeleton | None = None,
   keep_empty_images: bool = False,
   tolerance: faults.Tolerance = faults.RAISE,
 ) -> Source:
@@ -155,7 +164,9 @@ def load(
     images: folder that its file names are relative to.
     cache_dir: where the records are kept; they are as large as the images. None
       or "" is `cache.directory()`.
-    category: which category, where several have different keypoints.
+    category: which category, where several have different keypoints; None or ""
+      for those that have any.
+    skeleton: whose keypoints decide where these differ and none is named.
     keep_empty_images: also keep images nobody is annotated in, for scoring
       detections on them.
     tolerance: of images that cannot be read.
@@ -168,14 +179,18 @@ def load(
   """
   annotations, images = pathlib.Path(annotations), pathlib.Path(images)
   digest = _digest(annotations)
-  options = (category, keep_empty_images, tolerance.on_error)
+  choice = category or _choice(annotations, skeleton)
+  options = (choice, keep_empty_images, tolerance.on_error)
   name = _fingerprint(digest, images.absolute(), *options)
   folder = pathlib.Path(cache_dir or cache.directory()).absolute()
   path = folder / CocoKeypoints.name / name / str(CocoKeypoints.VERSION)
   with disk.named_if_full(folder), locked(folder / f"{name}.lock"):
     if not path.is_dir():
       parsed = read_annotations(
-        annotations, category=category, keep_empty_images=keep_empty_images
+        annotations,
+        category=category,
+        skeleton=skeleton,
+        keep_empty_images=keep_empty_images,
       )
       _check_not_empty(parsed)
       if _digest(annotations) != digest:
@@ -193,9 +208,21 @@ def load(
     builder.info.splits[source.SPLIT].num_examples,
     annotations,
   )
-  skeleton = skeletons.from_json(builder.info.metadata["skeleton"])
-  trainable = people.rows(people.trainable)
-  return Source(annotations, skeleton, builder, trainable, digest)
+  return Source(
+    annotations=annotations,
+    skeleton=skeletons.from_json(builder.info.metadata["skeleton"]),
+    category_ids=tuple(builder.info.metadata["category_ids"]),
+    builder=builder,
+    people=people.rows(people.trainable),
+    labels_digest=digest,
+  )
+
+
+def _choice(annotations, skeleton) -> tuple[str, ...] | None:
+  """The keypoints that decide which people are read, if they decide it."""
+  if skeleton is None or not leaves_a_choice(annotations):
+    return None
+  return skeleton.keypoint_names
 
 
 def _digest(annotations: pathlib.Path) -> str:

@@ -28,6 +28,7 @@ class Annotations:
   Attributes:
     path: of the json.
     skeleton: of the category that has keypoints.
+    category_ids: of the category, or of all with the same keypoints.
     images: one dictionary per image, in file order: image_id, file_name, size
       ((height, width) px or None where the json does not say), and people: a
       list of dictionaries as in the records (see coco.py), crowds and people
@@ -36,6 +37,7 @@ class Annotations:
 
   path: pathlib.Path
   skeleton: skeletons.Skeleton
+  category_ids: tuple[Any, ...]
   images: tuple[Mapping[str, Any], ...] = dataclasses.field(repr=False)
 
 
@@ -43,6 +45,7 @@ def read_annotations(
   path: str | pathlib.Path,
   *,
   category: str | None = None,
+  skeleton: skeletons.Skeleton | None = None,
   keep_empty_images: bool = False,
 ) -> Annotations:
   """Reads and checks a COCO-format keypoint json.
@@ -51,16 +54,17 @@ def read_annotations(
     path: the json.
     category: name of the category to read; needed only where several
       categories have keypoints that differ.
+    skeleton: whose keypoints decide then, where no category is named.
     keep_empty_images: whether images without an annotation of the category
       are listed too.
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: malformed json, no categories with keypoints, K mismatch, image
-      id without image, repeated ids, coordinates that are not finite, missing
-      area or box.
+    ValueError: malformed json, no categories with keypoints or several that
+      differ, K mismatch, image id without image, repeated ids, coordinates
+      that are not finite, missing area or box.
   """
-  content = read_content(path, category=category)
+  content = read_content(path, category=category, skeleton=skeleton)
   path, skeleton, images = content.path, content.skeleton, content.images
   _check_annotations(content)
   people: dict[int, list] = {image_id: [] for image_id in images}
@@ -70,6 +74,7 @@ def read_annotations(
   return Annotations(
     path=path,
     skeleton=skeleton,
+    category_ids=tuple(content.category_ids),
     images=tuple(
       _image(image, people[image_id])
       for image_id, image in images.items()
@@ -101,30 +106,41 @@ class Content:
 
 
 def read_content(
-  path: str | pathlib.Path, *, category: str | None = None
+  path: str | pathlib.Path,
+  *,
+  category: str | None = None,
+  skeleton: skeletons.Skeleton | None = None,
 ) -> Content:
   """Reads a COCO-format keypoint json and checks all but its annotations.
 
   Args:
     path: the json.
     category: see `read_annotations`.
+    skeleton: likewise.
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: malformed json, no categories with keypoints, images without
+    ValueError: malformed json, no categories with keypoints or several that
+      differ, images without
       id or file name, repeated ids of images.
   """
   path = pathlib.Path(path)
   content = _load(path)
   _raise([*coco_rules.category_problems(content["categories"])], path)
   _raise([*coco_rules.membership_problems(content["annotations"])], path)
-  chosen = _choose_category(content["categories"], category, path)
-  first = next(iter(chosen.values()))
+  try:
+    chosen = categories.choose(
+      content["categories"], name=category, skeleton=skeleton
+    )
+    first = next(iter(chosen.values()))
+    described = categories.skeleton_of(first)
+  except (TypeError, ValueError) as error:
+    raise ValueError(f"{path}: {error}") from error
   return Content(
     path=path,
     category=first,
     category_ids=list(chosen),
-    skeleton=_skeleton(first, path),
+    skeleton=described,
     images={image["id"]: image for image in _images(content["images"], path)},
     annotations=[
       item
@@ -132,6 +148,19 @@ def read_content(
       if item.get("category_id") in chosen
     ],
   )
+
+
+def leaves_a_choice(path: str | pathlib.Path) -> bool:
+  """Whether a json has categories with different keypoints.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: malformed json.
+  """
+  path = pathlib.Path(path)
+  listed = _load(path)["categories"]
+  _raise([*coco_rules.category_problems(listed)], path)
+  return categories.differ(listed)
 
 
 def hint(path: pathlib.Path) -> str:
@@ -168,40 +197,6 @@ def _check_list(value, key: str, path: pathlib.Path) -> None:
       f"{type(value).__name__}; a COCO keypoint file has 'images', "
       "'annotations' and 'categories'"
     )
-
-
-def _choose_category(
-  categories: Sequence[Mapping], name: str | None, path: pathlib.Path
-) -> dict[int, Mapping]:
-  """The categories to read by id; more than one only if the keypoints agree."""
-  candidates = [
-    c
-    for c in categories
-    if c.get("keypoints") and (name is None or c.get("name") == name)
-  ]
-  known = [(c.get("name"), len(c.get("keypoints") or ())) for c in categories]
-  if not candidates:
-    raise ValueError(
-      f"{path}: no category{f' {name!r}' if name else ''} with 'keypoints'; "
-      f"categories and their number of keypoints: {known}. A plain instances "
-      "file has none: use the person_keypoints file, or list the names of the "
-      "keypoints under the category's 'keypoints'"
-    )
-  if any(c["keypoints"] != candidates[0]["keypoints"] for c in candidates):
-    raise ValueError(
-      f"{path}: several categories with different keypoints: {known}; say "
-      "which one with category="
-    )
-  return {c["id"]: c for c in candidates}
-
-
-def _skeleton(
-  category: Mapping[str, Any], path: pathlib.Path
-) -> skeletons.Skeleton:
-  try:
-    return categories.skeleton_of(category)
-  except (TypeError, ValueError) as error:
-    raise ValueError(f"{path}: {error}") from error
 
 
 def _images(images: Sequence[Mapping], path: pathlib.Path) -> Sequence[Mapping]:

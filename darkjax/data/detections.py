@@ -10,6 +10,7 @@ A detected box has no truth: which person it shows is for the metrics to find.
 """
 
 import dataclasses
+import functools
 import json
 import logging
 import os
@@ -23,6 +24,7 @@ from darkjax.data import coco, coco_json, faults
 from darkjax.data import source as source_lib
 from darkjax.data.source import Source
 from darkjax.data.table import Images, People
+from darkjax.skeletons import Skeleton
 
 _LOG = logging.getLogger(__name__)
 
@@ -70,6 +72,8 @@ def load(
   images: str | os.PathLike[str],
   boxes: str | os.PathLike[str] = "gt",
   *,
+  category: str | None = None,
+  skeleton: Skeleton | None = None,
   score_threshold: float = 0.0,
   cache_dir: str | os.PathLike[str] | None = None,
   tolerance: faults.Tolerance = faults.RAISE,
@@ -81,6 +85,8 @@ def load(
     images: folder that its file names are relative to.
     boxes: "gt" for the labels', or a file of detections. With detections every
       image of the json counts, also those that nobody is labelled in.
+    category: see `coco.load`.
+    skeleton: likewise.
     score_threshold: detections below it are left out; the official code takes
       all, 0.
     cache_dir: see `coco.load`.
@@ -94,20 +100,21 @@ def load(
       are and how to do without.
     ValueError: see `read` and `with_boxes`.
   """
-  if str(boxes) == "gt":
-    return coco.load(
-      annotations, images, cache_dir=cache_dir, tolerance=tolerance
-    )
-  # Before records are prepared, which takes longer.
-  categories = coco_json.read_content(annotations).category_ids
-  detected = read(boxes, categories=categories)
-  source = coco.load(
+  which = {"category": category, "skeleton": skeleton}
+  prepare = functools.partial(
+    coco.load,
     annotations,
     images,
+    **which,
     cache_dir=cache_dir,
-    keep_empty_images=True,
     tolerance=tolerance,
   )
+  if str(boxes) == "gt":
+    return prepare()
+  # Before records are prepared, which takes longer.
+  categories = coco_json.read_content(annotations, **which).category_ids
+  detected = read(boxes, categories=categories)
+  source = prepare(keep_empty_images=True)
   return with_boxes(source, detected, boxes, score_threshold=score_threshold)
 
 

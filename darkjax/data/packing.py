@@ -72,6 +72,7 @@ def pack(
     found = _found(folder)
     if found is None or not (
       found.skeleton == source.skeleton
+      and found.category_ids == source.category_ids
       and found.labels_digest == source.labels_digest
       and found.boxes_digest == boxes_digest
       and found.width == width
@@ -117,6 +118,7 @@ def _write(source, folder, layout, width, boxes_digest) -> None:
     facts={
       "annotations": source.annotations.name,
       "skeleton": source.skeleton.to_json(),
+      "category_ids": source.category_ids,
       "box_source": source.box_source,
       "labels_digest": source.labels_digest,
       "boxes_digest": boxes_digest,

@@ -29,6 +29,8 @@ class Source:
   Attributes:
     annotations: the file it was made from; metrics read it.
     skeleton: the keypoints.
+    category_ids: what the people are of, in that file; the first is written
+      into results.
     builder: the TFDS builder; its only split is `SPLIT`.
     people: the trainable people (see `People.trainable`), or the detected
       boxes, without any keypoint labelled.
@@ -38,6 +40,7 @@ class Source:
 
   annotations: pathlib.Path
   skeleton: skeletons.Skeleton
+  category_ids: tuple[Any, ...]
   builder: tfds.core.DatasetBuilder
   people: People
   labels_digest: str

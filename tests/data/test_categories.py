@@ -94,6 +94,48 @@ def test_other_names_are_read_as_they_stand():
   assert categories.built_in(names) is None
 
 
+DOG, CAT = (
+  {"id": i, "name": n, "keypoints": ["nose"]}
+  for i, n in ((5, "dog"), (6, "cat"))
+)
+BALL = {"id": 7, "name": "ball", "keypoints": ["top", "bottom"]}
+BALL_SKELETON = skeletons.from_coco_category(BALL)
+BOX = {"id": 8, "name": "box"}
+
+
+@pytest.mark.parametrize(
+  ("listed", "options", "ids"),
+  [
+    ([BOX, DOG, CAT], {}, [5, 6]),
+    ([BOX, DOG, CAT], {"name": ""}, [5, 6]),
+    ([BOX, DOG, CAT], {"name": "cat"}, [6]),
+    ([DOG, CAT], {"skeleton": BALL_SKELETON}, [5, 6]),
+    ([DOG, BALL, CAT], {"name": "ball"}, [7]),
+    ([DOG, BALL, CAT], {"skeleton": BALL_SKELETON}, [7]),
+    ([DOG, BALL], {"name": "dog", "skeleton": BALL_SKELETON}, [5]),
+  ],
+)
+def test_which_categories_are_read(listed, options, ids):
+  assert list(categories.choose(listed, **options)) == ids
+
+
+@pytest.mark.parametrize(
+  ("listed", "options", "message"),
+  [
+    ([DOG, BALL], {}, r"\('dog', 1\), \('ball', 2\).*--category.*data\.cat"),
+    ([DOG, BALL], {"skeleton": skeletons.COCO}, "none has the checkpoint's"),
+    ([DOG, BALL, BOX], {"name": "box"}, r"no category 'box'.*\('dog', 1\)"),
+    ([DOG, BALL], {"name": "cow"}, "no category 'cow'.*name one of those"),
+    ([BOX], {"name": "box"}, "no category with.*plain instances file"),
+  ],
+)
+def test_choices_that_cannot_be_made_name_the_categories(
+  listed, options, message
+):
+  with pytest.raises(ValueError, match=message):
+    categories.choose(listed, **options)
+
+
 def write(folder, what):
   content = coco_folder.content(num_images=1)
   content["categories"] = [what]
