@@ -31,8 +31,8 @@ class Annotations:
     category_ids: of the category, or of all with the same keypoints.
     images: one dictionary per image, in file order: image_id, file_name, size
       ((height, width) px or None where the json does not say), and people: a
-      list of dictionaries as in the records (see coco.py), crowds and people
-      without labels included.
+      list of dictionaries as in the records (see coco_records.py), crowds and
+      people without labels included.
   """
 
   path: pathlib.Path
@@ -242,7 +242,7 @@ def _check_annotations(content: Content) -> None:
 
 
 def to_person(annotation: Mapping[str, Any], num_keypoints: int) -> dict:
-  """A person of a record, see coco.py, from an annotation without problems."""
+  """A person of a record, see coco_records.py, of a sound annotation."""
   keypoints = annotation.get("keypoints") or [0.0] * (3 * num_keypoints)
   keypoints = np.asarray(keypoints, np.float32).reshape(num_keypoints, 3)
   return {

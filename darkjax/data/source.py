@@ -77,7 +77,7 @@ class Source:
     return part.deserialize_example(serialized)["image"]
 
   def dataset(self) -> tf.data.Dataset:
-    """All records in order, as in coco.py, with `people` a dictionary."""
+    """All records in order, see coco_records.py; `people` is a dictionary."""
     features = self.builder.info.features
     return _raw_dataset(self.serialized()).map(
       features.deserialize_example, num_parallel_calls=tf.data.AUTOTUNE
