@@ -51,6 +51,46 @@ def choose(
   return {category["id"]: category for category in found}
 
 
+def of_boxes(
+  listed: Sequence[Mapping[str, Any]],
+  skeleton: Skeleton,
+  *,
+  name: str | None = None,
+) -> tuple[Any, ...]:
+  """Ids of what a json without labels wants found, first the one of results.
+
+  Its categories need not list keypoints. Those that list the skeleton's come
+  first, then the one named as the skeleton, then "person", then the only one.
+
+  Args:
+    listed: all of a json.
+    skeleton: of the people to find.
+    name: of the wanted ones, in place of these rules; None or "" for none.
+
+  Raises:
+    ValueError: none of them fits, or several could; names the categories.
+  """
+  known = [c for c in listed if c.get("id") is not None]
+  possible = [c for c in known if not c.get("keypoints") or _is_of(c, skeleton)]
+  if name:
+    groups = [[c for c in possible if c.get("name") == name]]
+  else:
+    groups = [
+      [c for c in possible if c.get("keypoints")],
+      [c for c in possible if c.get("name") == skeleton.name],
+      [c for c in possible if c.get("name") == "person"],
+      possible if len(possible) == 1 else [],
+    ]
+  for group in filter(None, groups):
+    return tuple(c["id"] for c in group)
+  raise ValueError(
+    f"no category{f' {name!r}' if name else ''} for the checkpoint's "
+    f"{skeleton.num_keypoints} keypoints; categories and their number of "
+    f"keypoints: {_counts(listed)}. Name the one of the boxes: --category, in "
+    "Python category="
+  )
+
+
 def differ(listed: Sequence[Mapping[str, Any]]) -> bool:
   """Whether categories with keypoints have different ones, so to choose."""
   keypoints = [c["keypoints"] for c in listed if c.get("keypoints")]

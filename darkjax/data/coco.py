@@ -1,8 +1,10 @@
 """COCO-format keypoint files as prepared data sets, see coco_records.py."""
 
+import dataclasses
 import hashlib
 import logging
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from darkjax.data.coco_json import (
   hint,
   leaves_a_choice,
   read_annotations,
+  read_unlabelled,
 )
 from darkjax.data.coco_records import CocoConfig, CocoKeypoints, prepare
 from darkjax.data.lock import locked
@@ -58,22 +61,97 @@ def load(
       nobody to train on, a json that changes while it is read, or records that
       are damaged.
   """
-  annotations, images = pathlib.Path(annotations), pathlib.Path(images)
-  digest = _digest(annotations)
-  choice = category or _choice(annotations, skeleton)
-  options = (choice, keep_empty_images, tolerance.on_error)
+  annotations = pathlib.Path(annotations)
+
+  def read() -> Annotations:
+    parsed = read_annotations(
+      annotations,
+      category=category,
+      skeleton=skeleton,
+      keep_empty_images=keep_empty_images,
+    )
+    _check_not_empty(parsed)
+    return parsed
+
+  everybody = _open(
+    annotations,
+    images,
+    read,
+    lambda: (category or _choice(annotations, skeleton), keep_empty_images),
+    cache_dir=cache_dir,
+    tolerance=tolerance,
+  )
+  people = everybody.people
+  _report(people, annotations)
+  skipped = np.unique(people.image_id[~people.readable])
+  tolerance.check(len(skipped), everybody.num_images, annotations)
+  return dataclasses.replace(everybody, people=people.rows(people.trainable))
+
+
+def load_unlabelled(
+  annotations: str | pathlib.Path,
+  images: str | pathlib.Path,
+  *,
+  skeleton: skeletons.Skeleton,
+  cache_dir: str | pathlib.Path | None = None,
+  category: str | None = None,
+  tolerance: faults.Tolerance = faults.RAISE,
+) -> Source:
+  """Prepares the images of a json without labels: nobody is in them.
+
+  Args:
+    annotations: COCO-format json with images and categories.
+    images: folder that its file names are relative to.
+    skeleton: of the people to find.
+    cache_dir: see `load`.
+    category: see `categories.of_boxes`.
+    tolerance: of images that cannot be read.
+
+  Raises:
+    FileNotFoundError: the json or an image is missing.
+    ValueError: as of `load`, but for labels and people.
+  """
+  annotations = pathlib.Path(annotations)
+  nobody = _open(
+    annotations,
+    images,
+    lambda: read_unlabelled(annotations, skeleton=skeleton, category=category),
+    lambda: ("no labels", category, skeleton.to_json()),
+    cache_dir=cache_dir,
+    tolerance=tolerance,
+  )
+  readable = source.read_images(nobody.builder).readable
+  tolerance.check((~readable).sum(), len(readable), annotations)
+  return nobody
+
+
+def _open(
+  annotations: pathlib.Path,
+  images: str | pathlib.Path,
+  read: Callable[[], Annotations],
+  choices: Callable[[], tuple],
+  *,
+  cache_dir: str | pathlib.Path | None,
+  tolerance: faults.Tolerance,
+) -> Source:
+  """The prepared records with all their people; prepares them if need be.
+
+  Args:
+    annotations: COCO-format json.
+    images: folder that its file names are relative to.
+    read: gives its checked content.
+    choices: gives what else decides the content.
+    cache_dir: see `load`.
+    tolerance: of images that cannot be read.
+  """
+  images, digest = pathlib.Path(images), _digest(annotations)
+  options = (*choices(), tolerance.on_error)
   name = _fingerprint(digest, images.absolute(), *options)
   folder = pathlib.Path(cache_dir or cache.directory()).absolute()
   path = folder / CocoKeypoints.name / name / str(CocoKeypoints.VERSION)
   with disk.named_if_full(folder), locked(folder / f"{name}.lock"):
     if not path.is_dir():
-      parsed = read_annotations(
-        annotations,
-        category=category,
-        skeleton=skeleton,
-        keep_empty_images=keep_empty_images,
-      )
-      _check_not_empty(parsed)
+      parsed = read()
       if _digest(annotations) != digest:
         raise ValueError(f"{annotations} changed while it was read; run again")
       prepare(
@@ -83,18 +161,12 @@ def load(
         folder,
       )
     builder, people = source.open_records(path)
-  _report(people, annotations)
-  tolerance.check(
-    len(np.unique(people.image_id[~people.readable])),
-    builder.info.splits[source.SPLIT].num_examples,
-    annotations,
-  )
   return Source(
     annotations=annotations,
     skeleton=skeletons.from_json(builder.info.metadata["skeleton"]),
     category_ids=tuple(builder.info.metadata["category_ids"]),
     builder=builder,
-    people=people.rows(people.trainable),
+    people=people,
     labels_digest=digest,
   )
 

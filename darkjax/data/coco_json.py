@@ -7,7 +7,6 @@ up to `_SHOWN` of them at once.
 
 import dataclasses
 import itertools
-import json
 import pathlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from darkjax import skeletons
-from darkjax.data import categories, coco_rules
+from darkjax.data import categories, coco_rules, coco_sections
 
 _SHOWN = 5
 
@@ -125,7 +124,7 @@ def read_content(
       id or file name, repeated ids of images.
   """
   path = pathlib.Path(path)
-  content = _load(path)
+  content = coco_sections.read(path)
   _raise([*coco_rules.category_problems(content["categories"])], path)
   _raise([*coco_rules.membership_problems(content["annotations"])], path)
   try:
@@ -150,6 +149,38 @@ def read_content(
   )
 
 
+def read_unlabelled(
+  path: str | pathlib.Path,
+  *,
+  skeleton: skeletons.Skeleton,
+  category: str | None = None,
+) -> Annotations:
+  """The images of a json without labels, such as those of COCO's test sets.
+
+  Args:
+    path: the json.
+    skeleton: of the people to find, since the json need not say it.
+    category: see `categories.of_boxes`.
+
+  Returns:
+    All images, with nobody in them.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: malformed json, no images, no category that fits.
+  """
+  path = pathlib.Path(path)
+  content = coco_sections.read(path, ("images", "categories"))
+  try:
+    ids = categories.of_boxes(content["categories"], skeleton, name=category)
+  except ValueError as error:
+    raise ValueError(f"{path}: {error}") from error
+  images = [_image(image, []) for image in _images(content["images"], path)]
+  if not images:
+    raise ValueError(f"{path} lists no images")
+  return Annotations(path, skeleton, ids, tuple(images))
+
+
 def leaves_a_choice(path: str | pathlib.Path) -> bool:
   """Whether a json has categories with different keypoints.
 
@@ -158,7 +189,7 @@ def leaves_a_choice(path: str | pathlib.Path) -> bool:
     ValueError: malformed json.
   """
   path = pathlib.Path(path)
-  listed = _load(path)["categories"]
+  listed = coco_sections.read(path)["categories"]
   _raise([*coco_rules.category_problems(listed)], path)
   return categories.differ(listed)
 
@@ -166,37 +197,6 @@ def leaves_a_choice(path: str | pathlib.Path) -> bool:
 def hint(path: pathlib.Path) -> str:
   """The sentence that ends messages about a bad file."""
   return f"`python -m darkjax.data.check {path}` lists everything and the fixes"
-
-
-def _load(path: pathlib.Path) -> dict[str, list]:
-  if not path.is_file():
-    raise FileNotFoundError(
-      f"no annotation file {path}; give the path of a COCO-format keypoint json"
-    )
-  try:
-    content = json.loads(path.read_bytes())
-  except ValueError as error:  # JSONDecodeError, UnicodeDecodeError
-    raise ValueError(
-      f"{path} is not valid json ({error}); it may be cut short: write or "
-      "download it again"
-    ) from error
-  if not isinstance(content, dict):
-    raise ValueError(
-      f"{path} must hold a dictionary with 'images', 'annotations' and "
-      f"'categories', got a {type(content).__name__}"
-    )
-  for key in ("images", "annotations", "categories"):
-    _check_list(content.get(key), key, path)
-  return content
-
-
-def _check_list(value, key: str, path: pathlib.Path) -> None:
-  if not isinstance(value, list) or not all(isinstance(v, dict) for v in value):
-    raise ValueError(
-      f"{path}: {key!r} must be a list of dictionaries, got "
-      f"{type(value).__name__}; a COCO keypoint file has 'images', "
-      "'annotations' and 'categories'"
-    )
 
 
 def _images(images: Sequence[Mapping], path: pathlib.Path) -> Sequence[Mapping]:

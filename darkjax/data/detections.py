@@ -10,7 +10,6 @@ A detected box has no truth: which person it shows is for the metrics to find.
 """
 
 import dataclasses
-import functools
 import json
 import logging
 import os
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from darkjax.data import coco, coco_json, faults
+from darkjax.data import coco, coco_json, coco_sections, faults
 from darkjax.data import source as source_lib
 from darkjax.data.source import Source
 from darkjax.data.table import Images, People
@@ -86,7 +85,8 @@ def load(
     boxes: "gt" for the labels', or a file of detections. With detections every
       image of the json counts, also those that nobody is labelled in.
     category: see `coco.load`.
-    skeleton: likewise.
+    skeleton: likewise; with it and a file of detections, the json may have no
+      labels, see `coco.load_unlabelled`.
     score_threshold: detections below it are left out; the official code takes
       all, 0.
     cache_dir: see `coco.load`.
@@ -101,20 +101,17 @@ def load(
     ValueError: see `read` and `with_boxes`.
   """
   which = {"category": category, "skeleton": skeleton}
-  prepare = functools.partial(
-    coco.load,
-    annotations,
-    images,
-    **which,
-    cache_dir=cache_dir,
-    tolerance=tolerance,
-  )
+  options = {**which, "cache_dir": cache_dir, "tolerance": tolerance}
   if str(boxes) == "gt":
-    return prepare()
+    return coco.load(annotations, images, **options)
+  labelled = skeleton is None or coco_sections.has_labels(annotations)
+  outline = coco_json.read_content if labelled else coco_json.read_unlabelled
   # Before records are prepared, which takes longer.
-  categories = coco_json.read_content(annotations, **which).category_ids
-  detected = read(boxes, categories=categories)
-  source = prepare(keep_empty_images=True)
+  detected = read(boxes, categories=outline(annotations, **which).category_ids)
+  if labelled:
+    source = coco.load(annotations, images, keep_empty_images=True, **options)
+  else:
+    source = coco.load_unlabelled(annotations, images, **options)
   return with_boxes(source, detected, boxes, score_threshold=score_threshold)
 
 

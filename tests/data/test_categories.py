@@ -136,6 +136,40 @@ def test_choices_that_cannot_be_made_name_the_categories(
     categories.choose(listed, **options)
 
 
+PERSON = {"id": 1, "name": "person"}
+
+
+@pytest.mark.parametrize(
+  ("listed", "name", "ids"),
+  [
+    ([BOX, PERSON], "", (1,)),
+    ([BOX, PERSON], "box", (8,)),
+    ([BOX], None, (8,)),
+    # As named as the checkpoint's skeleton; as listing its keypoints.
+    ([PERSON, {"id": 2, "name": "ball"}], None, (2,)),
+    ([PERSON, {**BALL, "name": "kugel"}, BALL], None, (7, 7)),
+    ([DOG, BOX], None, (8,)),
+  ],
+)
+def test_what_is_searched_without_labels(listed, name, ids):
+  assert categories.of_boxes(listed, BALL_SKELETON, name=name) == ids
+
+
+@pytest.mark.parametrize(
+  ("listed", "name"),
+  [
+    ([BOX, {"id": 9, "name": "bag"}], None),
+    ([DOG], None),
+    ([DOG, PERSON], "dog"),
+    ([], None),
+    ([{"name": "person"}], None),
+  ],
+)
+def test_without_labels_too_a_category_must_fit(listed, name):
+  with pytest.raises(ValueError, match=r"2 keypoints; categories.*--category"):
+    categories.of_boxes(listed, BALL_SKELETON, name=name)
+
+
 def write(folder, what):
   content = coco_folder.content(num_images=1)
   content["categories"] = [what]
