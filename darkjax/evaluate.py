@@ -3,7 +3,8 @@
 Several checkpoints, or several --scales of the boxes, are an ensemble. The
 network runs once over every person; all decoders read the same heatmaps.
 Metrics are named method/metric/boxes, as in dark/AP/gt_boxes or, with --boxes
-naming a file of detections, dark/AP/detections.
+naming a file of detections, dark/AP/detections. Of images without labels, as of
+a test set, the results are written and nothing is scored.
 """
 
 import dataclasses
@@ -50,11 +51,14 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _main(flag) -> None:
-  from darkjax.data import detections, faults  # TensorFlow
+  from darkjax.data import coco_sections, detections, faults  # TensorFlow
 
   members, config = _members(flag.checkpoint)
   convention = members[0].convention
   annotations, images = _data_paths(config)
+  labelled = coco_sections.has_labels(annotations)
+  if not labelled:
+    _check_unlabelled(annotations)
   source = detections.load(
     annotations,
     images,
@@ -76,15 +80,18 @@ def _main(flag) -> None:
   if jax.process_index() > 0:
     return  # every process has everybody; one scores, writes and draws
   source.check_labels()
-  metrics = score(
-    people,
-    annotations,
-    convention.skeleton,
-    category_ids=source.category_ids,
-    box_source=source.box_source,
-    nms=flag.nms,
-  )
-  print(table(metrics))
+  if labelled:
+    metrics = score(
+      people,
+      annotations,
+      convention.skeleton,
+      category_ids=source.category_ids,
+      box_source=source.box_source,
+      nms=flag.nms,
+    )
+    print(table(metrics))
+  else:
+    print(f"{annotations} has no labels: nothing is scored")
   if flag.results:
     found = results(
       people,
@@ -99,6 +106,18 @@ def _main(flag) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet = picture(people, convention, annotations, images)
     sheet.save(path)
+
+
+def _check_unlabelled(annotations) -> None:
+  """Refuses an evaluation that could give nothing."""
+  flag = flags.FLAGS
+  if flag.boxes == "gt" or not flag.results:
+    raise ValueError(
+      f"{annotations} has no labels, so neither boxes nor a score; give the "
+      "boxes of a detector (--boxes=detections.json) and --results=FILE to "
+      f"write what is found, got --boxes={flag.boxes} and "
+      f"--results={flag.results}"
+    )
 
 
 def picture(

@@ -139,6 +139,61 @@ def test_the_table_says_detections(runs, folder):
   assert (folder / "people.png").stat().st_size > 0
 
 
+def changed(folder, name: str, change):
+  """Another json of the same images."""
+  content = json.loads((folder / "people.json").read_text())
+  change(content)
+  path = folder / name
+  path.write_text(json.dumps(content))
+  return f"--annotations={path}"
+
+
+def without_labels(content):
+  del content["annotations"]
+  content["categories"] = [
+    {"id": 1, "name": "person"},
+    {"id": 2, "name": "car"},
+  ]
+
+
+def test_of_images_without_labels_the_results_are_written(runs, folder):
+  """As of COCO's test-dev: the same bytes as with labels, and no score."""
+  unlabelled = changed(folder, "image_info.json", without_labels)
+  process, path = start(folder, 1, 5, unlabelled)
+  printed, _ = finish(process)
+  assert "image_info.json has no labels: nothing is scored" in printed
+  assert "AP" not in printed
+  assert path.read_text() == runs[0][2]
+
+
+@pytest.mark.parametrize("without", ["--boxes=gt", "--results="])
+def test_without_labels_boxes_and_results_are_asked_for(folder, without):
+  unlabelled = changed(folder, "image_info.json", without_labels)
+  process, _ = start(folder, 1, 5, unlabelled, without)
+  _, log = process.communicate(timeout=300)
+  assert process.returncode != 0
+  assert "has no labels, so neither boxes nor a score; give the boxes" in log
+
+
+def with_balls(content):
+  """People are category 4; the first category has other keypoints."""
+  ball = {"id": 1, "name": "ball", "keypoints": ["top", "bottom"]}
+  content["categories"] = [ball, {**content["categories"][0], "id": 4}]
+  for person in content["annotations"]:
+    person["category_id"] = 4
+  ball = {**content["annotations"][0], "id": 9000, "category_id": 1}
+  content["annotations"].append({**ball, "keypoints": [9, 9, 2] * 2})
+
+
+def test_the_checkpoint_chooses_among_categories(folder):
+  mixed = changed(folder, "mixed.json", with_balls)
+  process, path = start(folder, 1, 6, mixed, "--boxes=gt")
+  printed, log = finish(process)
+  assert "boxes: gt_boxes" in printed
+  assert "scored 4 people" in log
+  assert {r["category_id"] for r in json.loads(path.read_text())} == {4}
+
+
 class Flat:
   """A network whose maps are flat."""
 
