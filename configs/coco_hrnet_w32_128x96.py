@@ -66,6 +66,9 @@ def get_config() -> ml_collections.ConfigDict:
     "coco/annotations/person_keypoints_val2017.json",
     "coco/val2017",
   )
+  # Name of the category to read, where a json has several with different
+  # keypoints; "" for all with the same.
+  config.data.category = ""
   # Images that cannot be read: an error, or left out and counted:
   config.data.on_error = "raise"  # raise | skip
   config.data.max_skipped = 0.01  # share of a data set's images, else an error

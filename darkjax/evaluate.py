@@ -3,7 +3,8 @@
 Several checkpoints, or several --scales of the boxes, are an ensemble. The
 network runs once over every person; all decoders read the same heatmaps.
 Metrics are named method/metric/boxes, as in dark/AP/gt_boxes or, with --boxes
-naming a file of detections, dark/AP/detections.
+naming a file of detections, dark/AP/detections. Of images without labels, as of
+a test set, the results are written and nothing is scored.
 """
 
 import dataclasses
@@ -31,7 +32,7 @@ from darkjax.collect import METHODS, predict, predict_together
 from darkjax.convention import Convention
 from darkjax.ensemble import Member
 from darkjax.metrics import coco
-from darkjax.scoring import People, read_category_id, results, score, table
+from darkjax.scoring import People, results, score, table
 
 __all__ = ("METHODS", "main", "predict", "predict_together", "score", "table")
 
@@ -50,15 +51,20 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _main(flag) -> None:
-  from darkjax.data import detections, faults  # TensorFlow
+  from darkjax.data import coco_sections, detections, faults  # TensorFlow
 
   members, config = _members(flag.checkpoint)
   convention = members[0].convention
   annotations, images = _data_paths(config)
+  labelled = coco_sections.has_labels(annotations)
+  if not labelled:
+    _check_unlabelled(annotations)
   source = detections.load(
     annotations,
     images,
     flag.boxes,
+    category=_category(config),
+    skeleton=convention.skeleton,
     score_threshold=flag.box_threshold,
     cache_dir=flag.cache,
     tolerance=faults.Tolerance(flag.on_error, flag.max_skipped),
@@ -74,20 +80,24 @@ def _main(flag) -> None:
   if jax.process_index() > 0:
     return  # every process has everybody; one scores, writes and draws
   source.check_labels()
-  metrics = score(
-    people,
-    annotations,
-    convention.skeleton,
-    box_source=source.box_source,
-    nms=flag.nms,
-  )
-  print(table(metrics))
+  if labelled:
+    metrics = score(
+      people,
+      annotations,
+      convention.skeleton,
+      category_ids=source.category_ids,
+      box_source=source.box_source,
+      nms=flag.nms,
+    )
+    print(table(metrics))
+  else:
+    print(f"{annotations} has no labels: nothing is scored")
   if flag.results:
     found = results(
       people,
       flag.methods[-1],
       convention.skeleton,
-      category_id=read_category_id(annotations),
+      category_id=source.category_ids[0],
       nms=flag.nms,
     )
     coco.write_results(flag.results, found)
@@ -96,6 +106,18 @@ def _main(flag) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet = picture(people, convention, annotations, images)
     sheet.save(path)
+
+
+def _check_unlabelled(annotations) -> None:
+  """Refuses an evaluation that could give nothing."""
+  flag = flags.FLAGS
+  if flag.boxes == "gt" or not flag.results:
+    raise ValueError(
+      f"{annotations} has no labels, so neither boxes nor a score; give the "
+      "boxes of a detector (--boxes=detections.json) and --results=FILE to "
+      f"write what is found, got --boxes={flag.boxes} and "
+      f"--results={flag.results}"
+    )
 
 
 def picture(
@@ -174,6 +196,17 @@ def _data_paths(config) -> tuple[str, str]:
   return str(root / annotations), str(root / images)
 
 
+def _category(config) -> str:
+  """That of the flag, else the run's on its own data; "" for none named.
+
+  Checkpoints from before the field existed named none.
+  """
+  flag = flags.FLAGS
+  if flag.category or flag.annotations:
+    return flag.category
+  return config["data"].get("category", "")
+
+
 def _progress(source, members):
   """Every member's crops of the same people, batch by batch."""
   from darkjax.data import pipeline  # TensorFlow
@@ -205,6 +238,9 @@ if __name__ == "__main__":
     "annotations", None, "COCO-format json; default: the run's validation set."
   )
   flags.DEFINE_string("images", None, "Folder of its images.")
+  flags.DEFINE_string(
+    "category", "", "Which, if several differ; default: the checkpoint's."
+  )
   flags.DEFINE_string(
     "boxes", "gt", "'gt', the labels', or a json of detections."
   )

@@ -9,7 +9,7 @@ their mirrors. The flip shift and the decoder read these same heatmaps.
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import flax.jax_utils
@@ -50,6 +50,7 @@ def evaluate(
   crops: Callable[[Convention], Iterable[dict[str, np.ndarray]]],
   annotations: str | pathlib.Path,
   *,
+  category_ids: Sequence[Any] | None = None,
   box_source: str = GT_BOXES,
 ) -> dict[Cell, dict[str, float]]:
   """The metrics of every cell of the grid.
@@ -60,7 +61,8 @@ def evaluate(
     crops: convention -> this process's batches of all people, such as
       `functools.partial(pipeline.eval_batches, source, batch_size=64)`.
     annotations: the COCO-format json they come from.
-    box_source: see `scoring.score`.
+    category_ids: see `scoring.score`.
+    box_source: likewise.
 
   Returns:
     By alignment and flip shift what `scoring.score` gives, with the names of
@@ -72,7 +74,11 @@ def evaluate(
     found = predict(member._replace(convention=convention), crops(convention))
     for shift, people in found.items():
       cells[alignment, shift] = score(
-        people, annotations, convention.skeleton, box_source=box_source
+        people,
+        annotations,
+        convention.skeleton,
+        category_ids=category_ids,
+        box_source=box_source,
       )
   return cells
 
@@ -82,6 +88,7 @@ def evaluate_trained(
   crops: Callable[[Convention], Iterable[dict[str, np.ndarray]]],
   annotations: str | pathlib.Path,
   *,
+  category_ids: Sequence[Any] | None = None,
   box_source: str = GT_BOXES,
 ) -> dict[str, float]:
   """The metrics of one cell, that of the convention the network learnt.
@@ -90,7 +97,13 @@ def evaluate_trained(
   """
   convention = member.convention
   people = predict(member, crops(convention))[convention.flip_shift]
-  return score(people, annotations, convention.skeleton, box_source=box_source)
+  return score(
+    people,
+    annotations,
+    convention.skeleton,
+    category_ids=category_ids,
+    box_source=box_source,
+  )
 
 
 def predict(

@@ -78,7 +78,11 @@ def _validation(config, folder) -> Pack:
 
 
 def _read(config, folder, annotations: str, boxes: str = "gt") -> Pack:
-  pack = pack_files.read(pack_files.folder_of(folder, annotations, boxes))
+  pack = pack_files.read(
+    pack_files.folder_of(
+      folder, annotations, boxes, category=config.data.category
+    )
+  )
   _check_current(config, annotations, pack.labels_digest, pack.folder)
   _LOG.info("%s: %d %s", pack.folder, len(pack.people), pack.box_source)
   return pack

@@ -1,5 +1,6 @@
 """Where a run begins, and what it leaves to begin there again."""
 
+import dataclasses
 import json
 import logging
 from collections.abc import Mapping
@@ -13,12 +14,16 @@ import orbax.checkpoint as ocp
 
 from darkjax import checkpoint
 from darkjax.convention import Convention
+from darkjax.skeletons import Skeleton
 from darkjax.step import State, create_state
 
 _LOG = logging.getLogger(__name__)
 
 # Fields that a run cannot change: they say which people a step is made of.
-_FIXED = ("seed", "train.batch_size")
+_FIXED = ("seed", "train.batch_size", "data.category")
+
+# What runs did from before these fields existed.
+_BEFORE = {"data.category": ""}
 
 
 def first_state(
@@ -69,7 +74,21 @@ def first_state(
   return state
 
 
-def _check_same(stored, wanted) -> None:
+def _check_same(stored: Convention, wanted: Convention) -> None:
+  """Refuses another convention; of the skeleton, what heatmaps depend on.
+
+  Names, limbs, sigmas and halves of the body may differ: the same labels may
+  be read with more of them than by the version that began the run.
+  """
+  before, now = stored.skeleton, wanted.skeleton
+  if _learnt(before) == _learnt(now):
+    for field in dataclasses.fields(now):
+      old, new = (getattr(skeleton, field.name) for skeleton in (before, now))
+      if old != new:
+        _LOG.warning(
+          "going on with skeleton.%s %s, before it was %s", field.name, new, old
+        )
+    stored = dataclasses.replace(stored, skeleton=now)
   if stored != wanted:
     raise ValueError(
       "the checkpoint in this workdir was trained with another convention "
@@ -77,9 +96,14 @@ def _check_same(stored, wanted) -> None:
     )
 
 
+def _learnt(skeleton: Skeleton) -> tuple:
+  return skeleton.keypoint_names, skeleton.flip_indices
+
+
 def _compare(stored, config) -> None:
   """Says what differs from the run so far; refuses what would be no resume."""
-  before, now = _flat(stored), _flat(json.loads(json.dumps(config.to_dict())))
+  before = _BEFORE | _flat(stored)
+  now = _flat(json.loads(json.dumps(config.to_dict())))
   changed = [n for n in sorted(before.keys() & now) if before[n] != now[n]]
   for name in changed:
     _LOG.warning(

@@ -7,6 +7,7 @@ import itertools
 import json
 import logging
 import pathlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,6 +68,7 @@ def score(
   annotations: str | pathlib.Path,
   skeleton: Skeleton,
   *,
+  category_ids: Sequence[Any] | None = None,
   box_source: str = GT_BOXES,
   nms: str = "hard",
 ) -> dict[str, float]:
@@ -76,6 +78,8 @@ def score(
     people: from `predict`.
     annotations: the COCO-format json they come from.
     skeleton: its keypoints.
+    category_ids: of the people in it, scored as one; None for all categories
+      with keypoints.
     box_source: "gt_boxes" or "detections"; written into the names.
     nms: see `coco.to_results`.
 
@@ -92,7 +96,7 @@ def score(
   """
   metrics, stages = {}, Stages()
   known = box_source == GT_BOXES
-  category_id = read_category_id(annotations)
+  category_id = (category_ids or [read_category_id(annotations)])[0]
   head_sizes = _head_sizes(people, annotations) if known else None
   lengths = _lengths(people, annotations, skeleton) if known else {}
   for method in people.keypoints:
@@ -102,7 +106,11 @@ def score(
       )
     with stages("COCO's AP"):
       numbers = coco.average_precision(
-        annotations, found, sigmas=skeleton.sigmas, box_source=box_source
+        annotations,
+        found,
+        sigmas=skeleton.sigmas,
+        category_ids=category_ids,
+        box_source=box_source,
       )
     if known:
       with stages("distances"):

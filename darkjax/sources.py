@@ -93,6 +93,7 @@ def _evaluate(config, convention, val, batches, model, variables):
     people,
     val.annotations,
     convention.skeleton,
+    category_ids=val.category_ids,
     box_source=val.box_source,
     nms=config.evaluate.nms,
   )

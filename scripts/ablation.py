@@ -114,6 +114,7 @@ def measure(
   folders: dict[str, str],
   crops: Callable,
   annotations: pathlib.Path,
+  category_ids: Sequence,
   box_source: str,
 ) -> dict[str, Measured]:
   """The grid of each encoder's checkpoint, see `grid.evaluate`."""
@@ -123,7 +124,13 @@ def measure(
     check_encoder(folder, encoder, metadata.convention)
     model = models.create_model(**metadata.model)
     member = Member(model, variables, metadata.convention)
-    cells = grid.evaluate(member, crops, annotations, box_source=box_source)
+    cells = grid.evaluate(
+      member,
+      crops,
+      annotations,
+      category_ids=category_ids,
+      box_source=box_source,
+    )
     measured[encoder] = Measured(folder, metadata.convention, cells, box_source)
   return measured
 
@@ -161,6 +168,7 @@ def main(argv: Sequence[str]) -> None:
     annotations,
     images,
     FLAGS.boxes,
+    category=FLAGS.category,
     score_threshold=FLAGS.box_threshold,
     cache_dir=FLAGS.cache,
   )
@@ -173,7 +181,9 @@ def main(argv: Sequence[str]) -> None:
     crops = functools.partial(
       pipeline.eval_batches, source, batch_size=FLAGS.batch_size
     )
-    measured = measure(folders, crops, annotations, source.box_source)
+    measured = measure(
+      folders, crops, annotations, source.category_ids, source.box_source
+    )
   used = {
     "data": str(source.annotations),
     "people": source.num_people,
@@ -204,6 +214,7 @@ if __name__ == "__main__":
     "annotations", None, "COCO-format json; default: the run's validation set."
   )
   flags.DEFINE_string("images", None, "Folder of its images.")
+  flags.DEFINE_string("category", "", "Which, if several differ.")
   flags.DEFINE_string(
     "boxes", "gt", "'gt', the labels', or a json of detections."
   )

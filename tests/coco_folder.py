@@ -52,6 +52,17 @@ def content(num_images: int = 3, size: tuple[int, int] = (64, 48)) -> dict:
   }
 
 
+def with_balls(what: dict) -> dict:
+  """Also balls in two images: category 7, of two keypoints."""
+  ball = {"id": 7, "name": "ball", "keypoints": ["top", "bottom"]}
+  labels = {"category_id": 7, "keypoints": [20, 10, 2, 20, 40, 2]}
+  found = [person(300 + i, i, **labels) for i in (1, 2)]
+  return what | {
+    "categories": [*what["categories"], ball],
+    "annotations": [*what["annotations"], *found],
+  }
+
+
 def write(
   folder: pathlib.Path, what: dict | None = None
 ) -> tuple[pathlib.Path, pathlib.Path]:

@@ -7,20 +7,13 @@ import pathlib
 import subprocess
 import sys
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny_weights
 
 from configs import quickstart
-from darkjax import (
-  checkpoint,
-  convention,
-  evaluate,
-  models,
-  skeletons,
-  sources,
-)
+from darkjax import convention, evaluate, skeletons, sources
 from darkjax.data import synthetic
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -28,41 +21,6 @@ BOXES = 13
 # (devices, people at a time): 13 is a multiple of no batch but one, and 7 is
 # not one of 2 devices, nor 13 of 3.
 SHARES = ((1, 1), (2, 7), (3, 13))
-
-
-def network() -> dict:
-  return {
-    "name": "hrnet_small",
-    "num_keypoints": 17,
-    "channels": 4,
-    "modules": (1,),
-    "blocks": 1,
-  }
-
-
-def save_weights(folder: pathlib.Path) -> None:
-  """Weights that give maps of all shapes; those of `init` are nearly zero."""
-  rng = np.random.default_rng(8)
-  shapes = jax.eval_shape(
-    models.create_model(**network()).init,
-    jax.eval_shape(jax.random.key, 0),
-    jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32),
-  )
-  params = jax.tree.map(
-    lambda leaf: rng.normal(0.0, 0.2, leaf.shape).astype(np.float32),
-    shapes["params"],
-  )
-  statistics = jax.tree.map(
-    lambda leaf: np.ones(leaf.shape, np.float32), shapes["batch_stats"]
-  )
-  config = quickstart.get_config().convention
-  config.crop_size = (64, 64)
-  checkpoint.save_variables(
-    folder,
-    {"params": params, "batch_stats": statistics},
-    convention.from_config(config, skeleton=skeletons.COCO),
-    network(),
-  )
 
 
 def detected(annotations: pathlib.Path) -> list[dict]:
@@ -93,7 +51,7 @@ def folder(tmp_path_factory):
   annotations = root / "people.json"
   annotations.write_text(json.dumps(content))
   (root / "detections.json").write_text(json.dumps(boxes))
-  save_weights(root / "weights")
+  tiny_weights.save(root / "weights")
   return root
 
 
@@ -179,6 +137,61 @@ def test_the_table_says_detections(runs, folder):
   for stage in ("waiting for crops", "network and decoding", "COCO's AP"):
     assert stage in logged
   assert (folder / "people.png").stat().st_size > 0
+
+
+def changed(folder, name: str, change):
+  """Another json of the same images."""
+  content = json.loads((folder / "people.json").read_text())
+  change(content)
+  path = folder / name
+  path.write_text(json.dumps(content))
+  return f"--annotations={path}"
+
+
+def without_labels(content):
+  del content["annotations"]
+  content["categories"] = [
+    {"id": 1, "name": "person"},
+    {"id": 2, "name": "car"},
+  ]
+
+
+def test_of_images_without_labels_the_results_are_written(runs, folder):
+  """As of COCO's test-dev: the same bytes as with labels, and no score."""
+  unlabelled = changed(folder, "image_info.json", without_labels)
+  process, path = start(folder, 1, 5, unlabelled)
+  printed, _ = finish(process)
+  assert "image_info.json has no labels: nothing is scored" in printed
+  assert "AP" not in printed
+  assert path.read_text() == runs[0][2]
+
+
+@pytest.mark.parametrize("without", ["--boxes=gt", "--results="])
+def test_without_labels_boxes_and_results_are_asked_for(folder, without):
+  unlabelled = changed(folder, "image_info.json", without_labels)
+  process, _ = start(folder, 1, 5, unlabelled, without)
+  _, log = process.communicate(timeout=300)
+  assert process.returncode != 0
+  assert "has no labels, so neither boxes nor a score; give the boxes" in log
+
+
+def with_balls(content):
+  """People are category 4; the first category has other keypoints."""
+  ball = {"id": 1, "name": "ball", "keypoints": ["top", "bottom"]}
+  content["categories"] = [ball, {**content["categories"][0], "id": 4}]
+  for person in content["annotations"]:
+    person["category_id"] = 4
+  ball = {**content["annotations"][0], "id": 9000, "category_id": 1}
+  content["annotations"].append({**ball, "keypoints": [9, 9, 2] * 2})
+
+
+def test_the_checkpoint_chooses_among_categories(folder):
+  mixed = changed(folder, "mixed.json", with_balls)
+  process, path = start(folder, 1, 6, mixed, "--boxes=gt")
+  printed, log = finish(process)
+  assert "boxes: gt_boxes" in printed
+  assert "scored 4 people" in log
+  assert {r["category_id"] for r in json.loads(path.read_text())} == {4}
 
 
 class Flat:

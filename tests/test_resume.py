@@ -1,5 +1,6 @@
 """Runs that are asked to stop, and devices that come and go; tiny inputs."""
 
+import dataclasses
 import os
 import signal
 
@@ -12,7 +13,7 @@ import pytest
 import small_network
 import tiny_run
 
-from darkjax import checkpoint, resume, stopping
+from darkjax import checkpoint, resume, skeletons, stopping
 
 pytestmark = pytest.mark.usefixtures("optax_promotion")
 
@@ -112,11 +113,12 @@ def test_devices_may_come_and_go(tmp_path):
 
 def test_what_changed_since_the_run_began_is_said(tmp_path, caplog):
   fit_until_stopped(tmp_path, asking_before(3))
-  for field, value in (("seed", 1), ("train.batch_size", 8)):
+  fixed = {"seed": 1, "train.batch_size": 8, "data.category": "dog"}
+  for field, value in fixed.items():
     config = tiny_run.tiny_config()
     config.update_from_flattened_dict({field: value})
     with pytest.raises(
-      ValueError, match=f"a run keeps its {field}, .*: \\[{value}"
+      ValueError, match=f"a run keeps its {field}, .*now: \\[{value!r}"
     ):
       tiny_run.fit(config, tmp_path)
   config = tiny_run.tiny_config(learning_rate=0.5)
@@ -126,3 +128,37 @@ def test_what_changed_since_the_run_began_is_said(tmp_path, caplog):
   assert "with optimizer.learning_rate 0.5, before it was 0.002" in caplog.text
   assert "with train.epochs 4, before it was 3" in caplog.text
   assert caplog.text.count("going on with") == 2
+
+
+def test_a_run_goes_on_where_its_category_is_read_with_more(tmp_path, caplog):
+  """Versions before read no limbs of a category named as COCO's."""
+  fit_until_stopped(tmp_path, asking_before(3))
+  fields = {"name": "person", "limbs": ((0, 1),), "lower_body": (15, 16)}
+  drawn = dataclasses.replace(skeletons.COCO, **fields)
+  tiny_run.fit(tiny_run.tiny_config(), tmp_path, skeleton=drawn)
+  assert "with skeleton.name person, before it was coco" in caplog.text
+  assert caplog.text.count("going on with skeleton.") == len(fields)
+  assert checkpoint.load(tmp_path)[1].convention.skeleton == drawn
+
+
+def test_a_run_keeps_what_its_heatmaps_depend_on(tmp_path):
+  fit_until_stopped(tmp_path, asking_before(3))
+  unpaired = dataclasses.replace(skeletons.COCO, flip_pairs=())
+  with pytest.raises(ValueError, match="another convention"):
+    tiny_run.fit(tiny_run.tiny_config(), tmp_path, skeleton=unpaired)
+
+
+def test_runs_from_before_categories_were_named_go_on(tmp_path):
+  config = tiny_run.tiny_config()
+  with config.unlocked():
+    del config.data.category
+  with pytest.raises(KeyboardInterrupt):
+    tiny_run.fit(config, tmp_path, tiny_run.stopping_at(3))
+  assert "category" not in checkpoint.load(tmp_path)[1].config["data"]
+  config = tiny_run.tiny_config()
+  config.data.category = "dog"
+  with pytest.raises(
+    ValueError, match=r"keeps its data\.category.*before: \[''"
+  ):
+    tiny_run.fit(config, tmp_path)
+  tiny_run.fit(tiny_run.tiny_config(), tmp_path)

@@ -76,11 +76,17 @@ def stopping_at(last: int):
   return stream
 
 
-def fit(config, workdir, stream=batches, *, before=lambda: None, stop=None):
+def fit(
+  config,
+  workdir,
+  stream=batches,
+  *,
+  before=lambda: None,
+  stop=None,
+  skeleton=skeletons.COCO,
+):
   """(metrics, variables of each evaluation); `before` runs before each."""
-  convention = convention_lib.from_config(
-    config.convention, skeleton=skeletons.COCO
-  )
+  convention = convention_lib.from_config(config.convention, skeleton=skeleton)
   scored = []
 
   def evaluate(model, variables):

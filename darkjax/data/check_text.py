@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from darkjax.data import categories
 from darkjax.data.findings import ERROR, NOTE, WARNING, Finding
 
 _WIDTH = 88
@@ -84,18 +85,17 @@ def _shapes(facts) -> Iterator[tuple[str, str]]:
 def _skeleton(labels, facts) -> Iterator[tuple[str, str]]:
   content = labels.content
   skeleton, category = content.skeleton, content.category
-  known = f"built-in skeleton {skeleton.name!r}"
-  builtin = skeleton.name != category.get("name") and skeleton.name
+  known = categories.built_in(skeleton.keypoint_names)
+
+  def source(field: str) -> str:
+    told = categories.gives(category, field) and skeleton is not known
+    builtin = known and f"built-in skeleton {known.name!r}"
+    return "the category" if told else builtin or "the names"
+
   pairs = len(skeleton.flip_pairs)
-  told = category.get("flip_pairs") is not None
-  source = "the category" if told else "the names"
-  yield (
-    "left, right",
-    f"{pairs} pairs, from " + (known if builtin else source),
-  )
+  yield "left, right", f"{pairs} pairs, from {source('flip_pairs')}"
   if skeleton.limbs:
-    limbs = known if builtin else "the category"
-    yield "limbs", f"{len(skeleton.limbs)}, from {limbs}"
+    yield "limbs", f"{len(skeleton.limbs)}, from {source('skeleton')}"
   else:
     yield (
       "limbs",

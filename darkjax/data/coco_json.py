@@ -7,7 +7,6 @@ up to `_SHOWN` of them at once.
 
 import dataclasses
 import itertools
-import json
 import pathlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from darkjax import skeletons
-from darkjax.data import coco_rules
+from darkjax.data import categories, coco_rules, coco_sections
 
 _SHOWN = 5
 
@@ -28,14 +27,16 @@ class Annotations:
   Attributes:
     path: of the json.
     skeleton: of the category that has keypoints.
+    category_ids: of the category, or of all with the same keypoints.
     images: one dictionary per image, in file order: image_id, file_name, size
       ((height, width) px or None where the json does not say), and people: a
-      list of dictionaries as in the records (see coco.py), crowds and people
-      without labels included.
+      list of dictionaries as in the records (see coco_records.py), crowds and
+      people without labels included.
   """
 
   path: pathlib.Path
   skeleton: skeletons.Skeleton
+  category_ids: tuple[Any, ...]
   images: tuple[Mapping[str, Any], ...] = dataclasses.field(repr=False)
 
 
@@ -43,6 +44,7 @@ def read_annotations(
   path: str | pathlib.Path,
   *,
   category: str | None = None,
+  skeleton: skeletons.Skeleton | None = None,
   keep_empty_images: bool = False,
 ) -> Annotations:
   """Reads and checks a COCO-format keypoint json.
@@ -51,16 +53,17 @@ def read_annotations(
     path: the json.
     category: name of the category to read; needed only where several
       categories have keypoints that differ.
+    skeleton: whose keypoints decide then, where no category is named.
     keep_empty_images: whether images without an annotation of the category
       are listed too.
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: malformed json, no categories with keypoints, K mismatch, image
-      id without image, repeated ids, coordinates that are not finite, missing
-      area or box.
+    ValueError: malformed json, no categories with keypoints or several that
+      differ, K mismatch, image id without image, repeated ids, coordinates
+      that are not finite, missing area or box.
   """
-  content = read_content(path, category=category)
+  content = read_content(path, category=category, skeleton=skeleton)
   path, skeleton, images = content.path, content.skeleton, content.images
   _check_annotations(content)
   people: dict[int, list] = {image_id: [] for image_id in images}
@@ -70,6 +73,7 @@ def read_annotations(
   return Annotations(
     path=path,
     skeleton=skeleton,
+    category_ids=tuple(content.category_ids),
     images=tuple(
       _image(image, people[image_id])
       for image_id, image in images.items()
@@ -101,30 +105,41 @@ class Content:
 
 
 def read_content(
-  path: str | pathlib.Path, *, category: str | None = None
+  path: str | pathlib.Path,
+  *,
+  category: str | None = None,
+  skeleton: skeletons.Skeleton | None = None,
 ) -> Content:
   """Reads a COCO-format keypoint json and checks all but its annotations.
 
   Args:
     path: the json.
     category: see `read_annotations`.
+    skeleton: likewise.
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: malformed json, no categories with keypoints, images without
+    ValueError: malformed json, no categories with keypoints or several that
+      differ, images without
       id or file name, repeated ids of images.
   """
   path = pathlib.Path(path)
-  content = _load(path)
+  content = coco_sections.read(path)
   _raise([*coco_rules.category_problems(content["categories"])], path)
   _raise([*coco_rules.membership_problems(content["annotations"])], path)
-  chosen = _choose_category(content["categories"], category, path)
-  first = next(iter(chosen.values()))
+  try:
+    chosen = categories.choose(
+      content["categories"], name=category, skeleton=skeleton
+    )
+    first = next(iter(chosen.values()))
+    described = categories.skeleton_of(first)
+  except (TypeError, ValueError) as error:
+    raise ValueError(f"{path}: {error}") from error
   return Content(
     path=path,
     category=first,
     category_ids=list(chosen),
-    skeleton=_skeleton(first, path),
+    skeleton=described,
     images={image["id"]: image for image in _images(content["images"], path)},
     annotations=[
       item
@@ -134,81 +149,54 @@ def read_content(
   )
 
 
+def read_unlabelled(
+  path: str | pathlib.Path,
+  *,
+  skeleton: skeletons.Skeleton,
+  category: str | None = None,
+) -> Annotations:
+  """The images of a json without labels, such as those of COCO's test sets.
+
+  Args:
+    path: the json.
+    skeleton: of the people to find, since the json need not say it.
+    category: see `categories.of_boxes`.
+
+  Returns:
+    All images, with nobody in them.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: malformed json, no images, no category that fits.
+  """
+  path = pathlib.Path(path)
+  content = coco_sections.read(path, ("images", "categories"))
+  try:
+    ids = categories.of_boxes(content["categories"], skeleton, name=category)
+  except ValueError as error:
+    raise ValueError(f"{path}: {error}") from error
+  images = [_image(image, []) for image in _images(content["images"], path)]
+  if not images:
+    raise ValueError(f"{path} lists no images")
+  return Annotations(path, skeleton, ids, tuple(images))
+
+
+def leaves_a_choice(path: str | pathlib.Path) -> bool:
+  """Whether a json has categories with different keypoints.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: malformed json.
+  """
+  path = pathlib.Path(path)
+  listed = coco_sections.read(path)["categories"]
+  _raise([*coco_rules.category_problems(listed)], path)
+  return categories.differ(listed)
+
+
 def hint(path: pathlib.Path) -> str:
   """The sentence that ends messages about a bad file."""
   return f"`python -m darkjax.data.check {path}` lists everything and the fixes"
-
-
-def _load(path: pathlib.Path) -> dict[str, list]:
-  if not path.is_file():
-    raise FileNotFoundError(
-      f"no annotation file {path}; give the path of a COCO-format keypoint json"
-    )
-  try:
-    content = json.loads(path.read_bytes())
-  except ValueError as error:  # JSONDecodeError, UnicodeDecodeError
-    raise ValueError(
-      f"{path} is not valid json ({error}); it may be cut short: write or "
-      "download it again"
-    ) from error
-  if not isinstance(content, dict):
-    raise ValueError(
-      f"{path} must hold a dictionary with 'images', 'annotations' and "
-      f"'categories', got a {type(content).__name__}"
-    )
-  for key in ("images", "annotations", "categories"):
-    _check_list(content.get(key), key, path)
-  return content
-
-
-def _check_list(value, key: str, path: pathlib.Path) -> None:
-  if not isinstance(value, list) or not all(isinstance(v, dict) for v in value):
-    raise ValueError(
-      f"{path}: {key!r} must be a list of dictionaries, got "
-      f"{type(value).__name__}; a COCO keypoint file has 'images', "
-      "'annotations' and 'categories'"
-    )
-
-
-def _choose_category(
-  categories: Sequence[Mapping], name: str | None, path: pathlib.Path
-) -> dict[int, Mapping]:
-  """The categories to read by id; more than one only if the keypoints agree."""
-  candidates = [
-    c
-    for c in categories
-    if c.get("keypoints") and (name is None or c.get("name") == name)
-  ]
-  known = [(c.get("name"), len(c.get("keypoints") or ())) for c in categories]
-  if not candidates:
-    raise ValueError(
-      f"{path}: no category{f' {name!r}' if name else ''} with 'keypoints'; "
-      f"categories and their number of keypoints: {known}. A plain instances "
-      "file has none: use the person_keypoints file, or list the names of the "
-      "keypoints under the category's 'keypoints'"
-    )
-  if any(c["keypoints"] != candidates[0]["keypoints"] for c in candidates):
-    raise ValueError(
-      f"{path}: several categories with different keypoints: {known}; say "
-      "which one with category="
-    )
-  return {c["id"]: c for c in candidates}
-
-
-def _skeleton(
-  category: Mapping[str, Any], path: pathlib.Path
-) -> skeletons.Skeleton:
-  """The built-in skeleton of the same names, else what the category says."""
-  names = tuple(category["keypoints"])
-  own = ("sigmas", "flip_pairs", "upper_body", "lower_body")
-  for known in (skeletons.COCO, skeletons.LSP, skeletons.MPII):
-    says = any(category.get(field) is not None for field in own)
-    if known.keypoint_names == names and not says:
-      return known
-  try:
-    return skeletons.from_coco_category(category)
-  except (TypeError, ValueError) as error:
-    raise ValueError(f"{path}: {error}") from error
 
 
 def _images(images: Sequence[Mapping], path: pathlib.Path) -> Sequence[Mapping]:
@@ -254,7 +242,7 @@ def _check_annotations(content: Content) -> None:
 
 
 def to_person(annotation: Mapping[str, Any], num_keypoints: int) -> dict:
-  """A person of a record, see coco.py, from an annotation without problems."""
+  """A person of a record, see coco_records.py, of a sound annotation."""
   keypoints = annotation.get("keypoints") or [0.0] * (3 * num_keypoints)
   keypoints = np.asarray(keypoints, np.float32).reshape(num_keypoints, 3)
   return {

@@ -19,10 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from darkjax.data import coco, coco_json, faults
+from darkjax.data import coco, coco_json, coco_sections, faults
 from darkjax.data import source as source_lib
 from darkjax.data.source import Source
 from darkjax.data.table import Images, People
+from darkjax.skeletons import Skeleton
 
 _LOG = logging.getLogger(__name__)
 
@@ -71,6 +72,8 @@ def load(
   images: str | os.PathLike[str],
   boxes: str | os.PathLike[str] = "gt",
   *,
+  category: str | None = None,
+  skeleton: Skeleton | None = None,
   score_threshold: float = 0.0,
   cache_dir: str | os.PathLike[str] | None = None,
   tolerance: faults.Tolerance = faults.RAISE,
@@ -82,6 +85,9 @@ def load(
     images: folder that its file names are relative to.
     boxes: "gt" for the labels', or a file of detections. With detections every
       image of the json counts, also those that nobody is labelled in.
+    category: see `coco.load`.
+    skeleton: likewise; with it and a file of detections, the json may have no
+      labels, see `coco.load_unlabelled`.
     score_threshold: detections below it are left out; the official code takes
       all, 0.
     cache_dir: see `coco.load`.
@@ -95,20 +101,18 @@ def load(
       are and how to do without.
     ValueError: see `read` and `with_boxes`.
   """
+  which = {"category": category, "skeleton": skeleton}
+  options = {**which, "cache_dir": cache_dir, "tolerance": tolerance}
   if str(boxes) == "gt":
-    return coco.load(
-      annotations, images, cache_dir=cache_dir, tolerance=tolerance
-    )
+    return coco.load(annotations, images, **options)
+  labelled = skeleton is None or coco_sections.has_labels(annotations)
+  outline = coco_json.read_content if labelled else coco_json.read_unlabelled
   # Before records are prepared, which takes longer.
-  categories = coco_json.read_content(annotations).category_ids
-  detected = read(boxes, categories=categories)
-  source = coco.load(
-    annotations,
-    images,
-    cache_dir=cache_dir,
-    keep_empty_images=True,
-    tolerance=tolerance,
-  )
+  detected = read(boxes, categories=outline(annotations, **which).category_ids)
+  if labelled:
+    source = coco.load(annotations, images, keep_empty_images=True, **options)
+  else:
+    source = coco.load_unlabelled(annotations, images, **options)
   return with_boxes(source, detected, boxes, score_threshold=score_threshold)
 
 

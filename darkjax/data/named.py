@@ -13,6 +13,7 @@ def training(config: ml_collections.ConfigDict) -> list[Source]:
   return [
     coco.load(
       *paths_of(config, pair),
+      category=config.data.category,
       cache_dir=config.data.cache,
       tolerance=_tolerance(config),
     )
@@ -33,6 +34,7 @@ def validation(
   return detections.load(
     *paths_of(config, config.data.val),
     boxes if boxes == "gt" else pathlib.Path(config.data.root) / boxes,
+    category=config.data.category,
     score_threshold=box_threshold,
     cache_dir=config.data.cache,
     tolerance=_tolerance(config),

@@ -46,12 +46,14 @@ def pack_config(
   make = functools.partial(
     packing.pack, convention=convention, resolution=resolution
   )
+  place = functools.partial(
+    pack_files.folder_of, root, category=config.data.category
+  )
   packs = [
-    make(source, pack_files.folder_of(root, pair[0]), augmentation=augmentation)
+    make(source, place(pair[0]), augmentation=augmentation)
     for source, pair in zip(train, config.data.train, strict=True)
   ]
-  boxes = config.evaluate.boxes
-  folder = pack_files.folder_of(root, config.data.val[0], boxes)
+  folder = place(config.data.val[0], config.evaluate.boxes)
   return [*packs, make(val, folder, boxes_digest=named.boxes_digest(config))]
 
 

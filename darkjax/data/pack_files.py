@@ -14,6 +14,7 @@ import dataclasses
 import json
 import pathlib
 import shutil
+import urllib.parse
 import zlib
 from collections.abc import Iterable
 from concurrent import futures
@@ -39,6 +40,8 @@ class Pack:
   Attributes:
     folder: it lies in.
     skeleton: the keypoints.
+    category_ids: of the people in the labels; None, for all with keypoints, in
+      packs from before it was written.
     people: as in the data set (`source.Source`), in its order.
     layout: of their canvases.
     pages: [M, PAGE, 3] uint8, a memory map.
@@ -50,6 +53,7 @@ class Pack:
 
   folder: pathlib.Path
   skeleton: skeletons.Skeleton
+  category_ids: tuple[Any, ...] | None
   people: People
   layout: Layout
   pages: np.ndarray
@@ -106,7 +110,11 @@ class Pack:
 
 
 def folder_of(
-  root: str | pathlib.Path, annotations: str, boxes: str = "gt"
+  root: str | pathlib.Path,
+  annotations: str,
+  boxes: str = "gt",
+  *,
+  category: str = "",
 ) -> pathlib.Path:
   """Where the pack of a data set lies.
 
@@ -114,14 +122,18 @@ def folder_of(
     root: folder of all packs of a configuration.
     annotations: json of the labels as the configuration names it.
     boxes: "gt", or the file of detections.
+    category: the one that the configuration names, or "".
 
   >>> folder_of("packs", "lsp/annotations/train.json").name
   'lsp_annotations_train'
+  >>> folder_of("packs", "train.json", category="big cat").name
+  'train@big%20cat'
   """
   named = [annotations] if boxes == "gt" else [annotations, boxes]
   paths = [pathlib.PurePath(name).with_suffix("") for name in named]
   parts = [part for path in paths for part in path.parts if part != path.anchor]
-  return pathlib.Path(root) / "_".join(parts)
+  chosen = f"@{urllib.parse.quote(category, safe='')}" if category else ""
+  return pathlib.Path(root) / ("_".join(parts) + chosen)
 
 
 def read(folder: pathlib.Path) -> Pack:
@@ -133,6 +145,7 @@ def read(folder: pathlib.Path) -> Pack:
   """
   facts = _facts(folder)
   try:
+    ids = facts.get("category_ids")
     for name in _TABLES:
       if digests.digest(folder / name) != facts["digests"][name]:
         raise ValueError(f"{name} changed")
@@ -140,6 +153,7 @@ def read(folder: pathlib.Path) -> Pack:
     pack = Pack(
       folder=folder,
       skeleton=skeletons.from_json(facts["skeleton"]),
+      category_ids=None if ids is None else tuple(ids),
       people=People(**_arrays(folder / "people.npz")),
       layout=Layout(**_arrays(folder / "canvases.npz")),
       pages=pages,
@@ -214,8 +228,8 @@ def write(
     people: of the data set.
     layout: from `canvases.lay_out`.
     annotations: the labels; they are copied.
-    facts: for pack.json: skeleton, box_source, labels_digest, boxes_digest,
-      width, and what else is worth knowing.
+    facts: for pack.json: skeleton, category_ids, box_source, labels_digest,
+      boxes_digest, width, and what else is worth knowing.
 
   Raises:
     OSError: the disk is full.

@@ -71,7 +71,9 @@ def pack(
   with locked(folder.with_name(f".{folder.name}.lock")):
     found = _found(folder)
     if found is None or not (
-      found.labels_digest == source.labels_digest
+      found.skeleton == source.skeleton
+      and found.category_ids == source.category_ids
+      and found.labels_digest == source.labels_digest
       and found.boxes_digest == boxes_digest
       and found.width == width
       and found.layout.covers(bounds, source.people.image_size).all()
@@ -116,6 +118,7 @@ def _write(source, folder, layout, width, boxes_digest) -> None:
     facts={
       "annotations": source.annotations.name,
       "skeleton": source.skeleton.to_json(),
+      "category_ids": source.category_ids,
       "box_source": source.box_source,
       "labels_digest": source.labels_digest,
       "boxes_digest": boxes_digest,

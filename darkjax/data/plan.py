@@ -10,7 +10,7 @@ comes when says steps.py.
 import functools
 import pathlib
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -29,6 +29,7 @@ class DataSet(Protocol):
 
   annotations: pathlib.Path
   skeleton: Skeleton
+  category_ids: tuple[Any, ...] | None
   people: People
   box_source: str
 

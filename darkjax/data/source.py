@@ -29,6 +29,8 @@ class Source:
   Attributes:
     annotations: the file it was made from; metrics read it.
     skeleton: the keypoints.
+    category_ids: what the people are of, in that file; the first is written
+      into results.
     builder: the TFDS builder; its only split is `SPLIT`.
     people: the trainable people (see `People.trainable`), or the detected
       boxes, without any keypoint labelled.
@@ -38,6 +40,7 @@ class Source:
 
   annotations: pathlib.Path
   skeleton: skeletons.Skeleton
+  category_ids: tuple[Any, ...]
   builder: tfds.core.DatasetBuilder
   people: People
   labels_digest: str
@@ -74,7 +77,7 @@ class Source:
     return part.deserialize_example(serialized)["image"]
 
   def dataset(self) -> tf.data.Dataset:
-    """All records in order, as in coco.py, with `people` a dictionary."""
+    """All records in order, see coco_records.py; `people` is a dictionary."""
     features = self.builder.info.features
     return _raw_dataset(self.serialized()).map(
       features.deserialize_example, num_parallel_calls=tf.data.AUTOTUNE

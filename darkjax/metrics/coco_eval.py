@@ -37,6 +37,7 @@ def average_precision(
   *,
   sigmas: Sequence[float],
   image_ids: Sequence[int] | None = None,
+  category_ids: Sequence[Any] | None = None,
   box_source: str = "gt_boxes",
 ) -> dict[str, float]:
   """COCO's ten keypoint numbers, by pycocotools.
@@ -56,6 +57,8 @@ def average_precision(
     sigmas: K OKS constants.
     image_ids: images to score; all of the file's by default. People and
       results of others are left out.
+    category_ids: categories to score, as one; all with keypoints by default,
+      which must have the same.
     box_source: written behind the names, "gt_boxes" or "detections".
 
   Returns:
@@ -70,7 +73,7 @@ def average_precision(
   """
   if not _is_numbers(sigmas, (len(sigmas),)) or min(sigmas, default=1) <= 0:
     raise ValueError(f"sigmas are K positive numbers, got {sigmas}")
-  truth = _load_truth(annotations, len(sigmas))
+  truth = _load_truth(annotations, len(sigmas), category_ids)
   predicted = _load_results(truth, results, len(sigmas))
   evaluation = COCOeval(truth, predicted, "keypoints")
   evaluation.params.kpt_oks_sigmas = np.asarray(sigmas, np.float64)
@@ -88,15 +91,13 @@ def average_precision(
   }
 
 
-def _load_truth(annotations, num_keypoints: int) -> COCO:
+def _load_truth(annotations, num_keypoints: int, category_ids) -> COCO:
   if isinstance(annotations, Mapping):
     source, content = "the annotations", annotations
   else:
     source, content = str(annotations), _read_json(annotations)
   _check_sections(content, source)
-  # A full COCO file has categories without keypoints; they are not scored.
-  categories = [c for c in content["categories"] if c.get("keypoints")]
-  categories = categories or list(content["categories"])
+  categories = _scored(content["categories"], category_ids)
   people = _people(content["annotations"], categories, num_keypoints, source)
   return _index(
     {
@@ -106,6 +107,15 @@ def _load_truth(annotations, num_keypoints: int) -> COCO:
       "annotations": people,
     }
   )
+
+
+def _scored(categories, category_ids) -> list[Mapping[str, Any]]:
+  """The wanted ones, else those with keypoints: a full COCO file has others."""
+  if category_ids is not None:
+    known = {category["id"] for category in categories}
+    _check_known("categories", set(category_ids), known)
+    return [c for c in categories if c["id"] in category_ids]
+  return [c for c in categories if c.get("keypoints")] or list(categories)
 
 
 def _people(annotations, categories, num_keypoints: int, source: str):

@@ -120,6 +120,9 @@ def test_skeletons_are_the_built_in_ones_where_the_names_agree(tmp_path):
   own = load(tmp_path / "own", what).skeleton
   assert own.keypoint_names == skeletons.LSP.keypoint_names
   assert own.sigmas == (0.05,) * 14
+  assert own.limbs == skeletons.LSP.limbs
+  what["categories"][0]["skeleton"] = [[1, 2]]
+  assert load(tmp_path / "drawn", what).skeleton.limbs == ((0, 1),)
 
 
 def test_the_category_with_keypoints_is_read(tmp_path):
@@ -132,6 +135,29 @@ def test_the_category_with_keypoints_is_read(tmp_path):
   with pytest.raises(ValueError, match=r"several categories.*category="):
     load(tmp_path, what)
   assert load(tmp_path, what, category="doll").skeleton.num_keypoints == 3
+
+
+def test_categories_of_other_keypoints_are_a_choice(tmp_path):
+  what = coco_folder.with_balls(coco_folder.content())
+  ball = load(tmp_path, what, category="ball")
+  assert (ball.category_ids, ball.num_people) == ((7,), 2)
+  assert ball.people.annotation_id.tolist() == [301, 302]
+  doll = load(tmp_path, what, category="doll")
+  assert (doll.category_ids, doll.num_people) == ((1,), 3)
+  # A checkpoint's keypoints decide where nothing is said, and only there.
+  assert load(tmp_path, what, skeleton=ball.skeleton).category_ids == (7,)
+  assert load(tmp_path, what, skeleton=doll.skeleton).category_ids == (1,)
+  named = load(tmp_path, what, category="doll", skeleton=ball.skeleton)
+  assert named.category_ids == (1,)
+  with pytest.raises(ValueError, match=r"'doll', 3.*'ball', 2.*checkpoint"):
+    load(tmp_path, what, skeleton=skeletons.COCO)
+
+
+def test_a_skeleton_without_a_choice_finds_the_same_records(tmp_path):
+  doll = load(tmp_path).skeleton
+  load(tmp_path, skeleton=doll)
+  load(tmp_path, category="", skeleton=skeletons.COCO)
+  assert len(list((tmp_path / "cache" / "coco_keypoints").iterdir())) == 1
 
 
 def encoded(kind: str, mode: str) -> bytes:

@@ -321,3 +321,94 @@ def test_boxes_of_all_the_categories_are_taken(tmp_path):
   found = [detection(category_id=n) for n in (1, 2, 3)]
   boxes = detections.read(write(tmp_path, found), categories=[1, 3])
   np.testing.assert_array_equal(boxes.position, [0, 2])
+
+
+def without_labels(folder, **changes):
+  """A json as of a test set: images, and categories without keypoints."""
+  content = json.loads((folder / "annotations.json").read_text())
+  del content["annotations"]
+  content["categories"] = [
+    {"id": 1, "name": "person"},
+    {"id": 2, "name": "car"},
+  ]
+  path = folder / "image_info.json"
+  path.write_text(json.dumps(content | changes))
+  return path
+
+
+DOLL = skeletons.from_coco_category(
+  {"name": "doll", "keypoints": list(coco_folder.NAMES)}
+)
+
+
+@pytest.mark.parametrize("changes", [{}, {"annotations": []}])
+def test_boxes_are_read_on_images_without_labels(folder, changes):
+  found = [detection(2), detection(3), detection(1, category_id=2)]
+  source = detections.load(
+    without_labels(folder, **changes),
+    folder / "images",
+    write(folder, found),
+    skeleton=DOLL,
+    cache_dir=folder / "cache",
+  )
+  assert source.people.image_id.tolist() == [2, 3]
+  assert source.people.annotation_id.tolist() == [0, 1]
+  assert source.category_ids == (1,)
+  assert (source.skeleton, source.num_images) == (DOLL, 4)
+  (batch,) = pipeline.eval_batches(source, convention_of(DOLL), batch_size=2)
+  assert batch["image"].std() > 20  # no black squares
+
+
+def test_a_named_category_is_searched_without_labels(folder):
+  source = detections.load(
+    without_labels(folder),
+    folder / "images",
+    write(folder, [detection(1), detection(4, category_id=2)]),
+    skeleton=DOLL,
+    category="car",
+    cache_dir=folder / "cache",
+  )
+  assert source.people.image_id.tolist() == [4]
+  assert source.category_ids == (2,)
+
+
+def test_labels_are_asked_for_where_they_are_needed(folder):
+  where = (without_labels(folder), folder / "images")
+  boxes = write(folder, [detection()])
+  message = r"image_info.json has no 'annotations'.*--boxes.*--results"
+  with pytest.raises(ValueError, match=message):
+    detections.load(*where, "gt", skeleton=DOLL)
+  with pytest.raises(ValueError, match=message):  # in training, which scores
+    detections.load(*where, boxes)
+
+
+def test_a_plain_instances_file_is_no_file_without_labels(folder):
+  content = json.loads((folder / "annotations.json").read_text())
+  people = [{**p, "keypoints": None} for p in content["annotations"]]
+  path = without_labels(folder, annotations=people)
+  for boxes in ("gt", write(folder, [detection()])):
+    with pytest.raises(ValueError, match="plain instances file"):
+      detections.load(path, folder / "images", boxes, skeleton=DOLL)
+
+
+def test_images_of_a_file_without_labels_may_be_skipped_up_to_a_share(tmp_path):
+  coco_folder.write(tmp_path, coco_folder.content(num_images=4))
+  (tmp_path / "images" / "2.jpg").write_bytes(b"<html>404</html>")
+  options = {"skeleton": DOLL, "cache_dir": tmp_path / "cache"}
+  where = (without_labels(tmp_path), tmp_path / "images")
+  boxes = write(tmp_path, [detection(2), detection(3)])
+  with pytest.raises(ValueError, match=r"2\.jpg"):
+    detections.load(*where, boxes, **options)
+  enough = faults.Tolerance("skip", max_skipped=0.25)
+  source = detections.load(*where, boxes, tolerance=enough, **options)
+  assert source.people.image_id.tolist() == [3]
+  fewer = faults.Tolerance("skip", max_skipped=0.1)
+  with pytest.raises(ValueError, match="1 of 4 images"):
+    detections.load(*where, boxes, tolerance=fewer, **options)
+
+
+def test_a_file_without_images_is_refused(folder):
+  path = without_labels(folder, images=[])
+  boxes = write(folder, [detection()])
+  with pytest.raises(ValueError, match=r"image_info.json lists no images"):
+    detections.load(path, folder / "images", boxes, skeleton=DOLL)

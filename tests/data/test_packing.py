@@ -1,5 +1,6 @@
 """Packs on disk: what they hold, and which are refused."""
 
+import dataclasses
 import json
 import os
 
@@ -94,6 +95,13 @@ def test_a_pack_that_fits_is_left_alone_and_another_replaced(source, pack):
     "dolls",
     ".dolls.lock",
   }
+
+
+def test_a_pack_of_other_limbs_is_replaced(source, pack):
+  drawn = dataclasses.replace(DOLL, limbs=((0, 1),))
+  other = dataclasses.replace(source, skeleton=drawn)
+  again = packing.pack(other, pack.folder, CONVENTION)
+  assert (pack.skeleton, again.skeleton) == (DOLL, drawn)
 
 
 def test_packing_stops_before_it_writes(source, tmp_path, monkeypatch):

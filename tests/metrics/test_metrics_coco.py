@@ -328,6 +328,19 @@ def test_categories_of_the_same_keypoints_are_scored_as_one():
   assert scores["AR/gt_boxes"] == pytest.approx(50.0)
 
 
+def test_of_categories_that_differ_the_named_ones_are_scored():
+  people = _two_people()
+  content = _file([*people, _person(1, category_id=7, keypoints=[5, 5, 2])])
+  content["categories"].append({"id": 7, "name": "ball", "keypoints": ["top"]})
+  found = [_result(person) for person in people]
+  scores = coco.average_precision(
+    content, found, sigmas=SIGMAS, category_ids=[1]
+  )
+  assert scores["AP/gt_boxes"] == FULL
+  with pytest.raises(ValueError, match=r"categories \[8\]"):
+    coco.average_precision(content, found, sigmas=SIGMAS, category_ids=[8])
+
+
 def test_inputs_stay_as_they_were_and_nothing_is_printed(capsys):
   file = _file(_two_people())
   results = [_result(p) for p in file["annotations"]]
