@@ -1,11 +1,26 @@
-"""A full disk, said by its name rather than in a library's words."""
+"""Disks that cannot be written: full ones by their name, others at once."""
 
 import contextlib
 import errno
 import os
 import pathlib
 import shutil
+import tempfile
 from collections.abc import Iterator
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+  """Makes the folder of a file to be written, and tries to write there.
+
+  Raises:
+    OSError: the path is a folder, or a file cannot be made beside it.
+  """
+  path = pathlib.Path(path)
+  if path.is_dir():
+    raise IsADirectoryError(errno.EISDIR, "a folder, not a file", str(path))
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with tempfile.TemporaryFile(dir=path.parent):
+    pass
 
 
 @contextlib.contextmanager

@@ -21,12 +21,15 @@ from tqdm import tqdm
 
 from darkjax import (
   checkpoint,
+  disk,
   distributed,
   ensemble,
   geometry,
+  inference,
   models,
   startup,
   tiles,
+  validation,
 )
 from darkjax.collect import METHODS, predict, predict_together
 from darkjax.convention import Convention
@@ -53,9 +56,16 @@ def main(argv: Sequence[str]) -> None:
 def _main(flag) -> None:
   from darkjax.data import coco_sections, detections, faults  # TensorFlow
 
+  _check_outputs(flag.results, flag.picture)
   members, config = _members(flag.checkpoint)
   convention = members[0].convention
-  annotations, images = _data_paths(config)
+  annotations, images = validation.paths(
+    flag.checkpoint[0],
+    config,
+    annotations=flag.annotations,
+    images=flag.images,
+    root=flag.root,
+  )
   labelled = coco_sections.has_labels(annotations)
   if not labelled:
     _check_unlabelled(annotations)
@@ -106,6 +116,25 @@ def _main(flag) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet = picture(people, convention, annotations, images)
     sheet.save(path)
+
+
+def _check_outputs(results_path: str | None, picture_path: str | None) -> None:
+  """Finds out before the evaluation what could not be written after it."""
+  for path in filter(None, (results_path, picture_path)):
+    disk.check_writable(path)
+  suffix = pathlib.Path(picture_path).suffix if picture_path else ".png"
+  if suffix.lower() not in Image.registered_extensions():
+    raise ValueError(
+      f"--picture={picture_path}: {suffix!r} is no format of pictures; end "
+      "the name in .png or .jpg"
+    )
+
+
+def _are_factors(scales: Sequence[str]) -> bool:
+  try:
+    return bool(scales) and all(0 < float(scale) < np.inf for scale in scales)
+  except ValueError:
+    return False
 
 
 def _check_unlabelled(annotations) -> None:
@@ -176,26 +205,6 @@ def _override(convention: Convention) -> Convention:
   return used
 
 
-def _data_paths(config) -> tuple[str, str]:
-  flag = flags.FLAGS
-  if bool(flag.annotations) != bool(flag.images):
-    raise ValueError(
-      "--annotations and --images go together, got "
-      f"--annotations={flag.annotations} and --images={flag.images}"
-    )
-  if flag.annotations:
-    return flag.annotations, flag.images
-  if "data" not in config:
-    raise ValueError(
-      f"{flag.checkpoint[0]} does not say on which data it was validated "
-      "(imported weights and files of darkjax.release do not); name some with "
-      "--annotations and --images"
-    )
-  root = pathlib.Path(flag.root or config["data"]["root"])
-  annotations, images = config["data"]["val"]
-  return str(root / annotations), str(root / images)
-
-
 def _category(config) -> str:
   """That of the flag, else the run's on its own data; "" for none named.
 
@@ -234,6 +243,7 @@ if __name__ == "__main__":
     "checkpoint", None, "Folder of a run or of weights; several: an ensemble."
   )
   flags.DEFINE_list("scales", "1", "Factors on the boxes, averaged over.")
+  flags.register_validator("scales", _are_factors, "are numbers above 0")
   flags.DEFINE_string(
     "annotations", None, "COCO-format json; default: the run's validation set."
   )
@@ -256,6 +266,11 @@ if __name__ == "__main__":
   )
   flags.DEFINE_list(
     "methods", ",".join(METHODS), "Decoders; the last is written and drawn."
+  )
+  flags.register_validator(
+    "methods",
+    lambda names: bool(names) and set(names) <= set(inference.METHODS),
+    f"are some of {', '.join(inference.METHODS)}",
   )
   flags.DEFINE_enum(
     "border", "refine", ("refine", "official"), "Of the dark decoder."

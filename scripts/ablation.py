@@ -30,7 +30,14 @@ from typing import TYPE_CHECKING
 import jax
 from absl import app, flags
 
-from darkjax import checkpoint, grid, grid_report, models, startup
+from darkjax import (
+  checkpoint,
+  grid,
+  grid_report,
+  models,
+  startup,
+  validation,
+)
 from darkjax.convention import Convention
 from darkjax.data.table import GT_BOXES
 from darkjax.ensemble import Member
@@ -135,24 +142,6 @@ def measure(
   return measured
 
 
-def data_paths(folder: str) -> tuple[pathlib.Path, pathlib.Path]:
-  """The json and the image folder: of the flags, else of the run's config."""
-  if bool(FLAGS.annotations) != bool(FLAGS.images):
-    raise ValueError("--annotations and --images go together")
-  if FLAGS.annotations:
-    return pathlib.Path(FLAGS.annotations), pathlib.Path(FLAGS.images)
-  data = checkpoint.load(folder)[1].config.get("data")
-  if data is None:
-    raise ValueError(
-      f"{folder} does not say on which data it was validated (imported "
-      "weights and released files do not); name some with --annotations and "
-      "--images"
-    )
-  root = pathlib.Path(FLAGS.root or data["root"])
-  annotations, images = data["val"]
-  return root / annotations, root / images
-
-
 def main(argv: Sequence[str]) -> None:
   """Measures, prints and writes; see the flags."""
   del argv
@@ -163,7 +152,14 @@ def main(argv: Sequence[str]) -> None:
   startup.start()
   from darkjax.data import detections, pipeline  # TensorFlow
 
-  annotations, images = data_paths(next(iter(folders.values())))
+  first = next(iter(folders.values()))
+  annotations, images = validation.paths(
+    first,
+    checkpoint.load(first)[1].config,
+    annotations=FLAGS.annotations,
+    images=FLAGS.images,
+    root=FLAGS.root,
+  )
   source = detections.load(
     annotations,
     images,

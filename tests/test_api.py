@@ -37,6 +37,7 @@ LEVELS = [
     "weight_file",
     "metadata",
     "checksum",
+    "validation",
   },
   {"heatmaps", "losses", "metrics", "models", "data", "optim", "checkpoint"},
   {"inference", "viz", "tiles", "figures", "boxes", "smoothing", "people"}

@@ -84,3 +84,17 @@ def test_causes_are_searched_and_other_errors_are_left_alone(tmp_path):
     disk.named_if_full(tmp_path),
   ):
     raise FileNotFoundError("nothing there")
+
+
+def test_what_cannot_be_written_is_found_out_at_once(tmp_path):
+  path = tmp_path / "new" / "results.json"
+  disk.check_writable(path)
+  assert list(path.parent.iterdir()) == []
+  with pytest.raises(IsADirectoryError, match="a folder, not a file"):
+    disk.check_writable(path.parent)
+  file = tmp_path / "file"
+  file.write_text("kept")
+  disk.check_writable(file)
+  assert file.read_text() == "kept"
+  with pytest.raises(OSError, match="file"):
+    disk.check_writable(file / "results.json")

@@ -175,6 +175,24 @@ def test_without_labels_boxes_and_results_are_asked_for(folder, without):
   assert "has no labels, so neither boxes nor a score; give the boxes" in log
 
 
+@pytest.mark.parametrize(
+  ("wrong", "message"),
+  [
+    ("--scales=1,big", "--scales=['1', 'big']: are numbers above 0"),
+    ("--methods=", "--methods=[]: are some of argmax, "),
+    ("--methods=dark,none", "are some of argmax, "),
+    ("--picture=people.txt", "'.txt' is no format of pictures"),
+    ("--results=.", "a folder, not a file"),
+  ],
+)
+def test_what_could_not_be_done_is_said_at_once(folder, wrong, message):
+  process, _ = start(folder, 1, 5, wrong)
+  printed, log = process.communicate(timeout=300)
+  assert process.returncode != 0
+  assert message in printed + log
+  assert "detections" not in log  # nothing was read
+
+
 def with_balls(content):
   """People are category 4; the first category has other keypoints."""
   ball = {"id": 1, "name": "ball", "keypoints": ["top", "bottom"]}
