@@ -73,7 +73,9 @@ def _main(flag) -> None:
     annotations,
     images,
     flag.boxes,
-    category=_category(config),
+    category=validation.category(
+      config, named=flag.category, annotations=flag.annotations
+    ),
     skeleton=convention.skeleton,
     score_threshold=flag.box_threshold,
     cache_dir=flag.cache,
@@ -203,17 +205,6 @@ def _override(convention: Convention) -> Convention:
     _LOG.warning("not as trained: %s (checkpoint)", difference)
   _LOG.info("convention: %s", used.describe())
   return used
-
-
-def _category(config) -> str:
-  """That of the flag, else the run's on its own data; "" for none named.
-
-  Checkpoints from before the field existed named none.
-  """
-  flag = flags.FLAGS
-  if flag.category or flag.annotations:
-    return flag.category
-  return config["data"].get("category", "")
 
 
 def _progress(source, members):

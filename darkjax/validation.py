@@ -1,4 +1,4 @@
-"""Where the people lie that a checkpoint is evaluated on."""
+"""Which people a checkpoint is evaluated on."""
 
 import pathlib
 from collections.abc import Mapping
@@ -45,3 +45,24 @@ def paths(
   folder = pathlib.Path(root or config["data"]["root"])
   labels, pictures = config["data"]["val"]
   return folder / labels, folder / pictures
+
+
+def category(
+  config: Mapping[str, Any], *, named: str = "", annotations: str | None = None
+) -> str:
+  """The category of the people: the one named, else the run's on its data.
+
+  Args:
+    config: of the checkpoint's run, {} for weights that come without one.
+    named: of the category, "" for none.
+    annotations: a json in place of the run's.
+
+  Returns:
+    The name; "" where none was named, as by runs from before it could be.
+
+  >>> category({"data": {"category": "hand"}})
+  'hand'
+  """
+  if named or annotations:
+    return named
+  return config["data"].get("category", "")

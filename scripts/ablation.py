@@ -153,9 +153,10 @@ def main(argv: Sequence[str]) -> None:
   from darkjax.data import detections, pipeline  # TensorFlow
 
   first = next(iter(folders.values()))
+  metadata = checkpoint.load(first)[1]
   annotations, images = validation.paths(
     first,
-    checkpoint.load(first)[1].config,
+    metadata.config,
     annotations=FLAGS.annotations,
     images=FLAGS.images,
     root=FLAGS.root,
@@ -164,7 +165,10 @@ def main(argv: Sequence[str]) -> None:
     annotations,
     images,
     FLAGS.boxes,
-    category=FLAGS.category,
+    category=validation.category(
+      metadata.config, named=FLAGS.category, annotations=FLAGS.annotations
+    ),
+    skeleton=metadata.convention.skeleton,
     score_threshold=FLAGS.box_threshold,
     cache_dir=FLAGS.cache,
   )

@@ -27,3 +27,11 @@ def test_flags_come_before_the_run_and_data_may_move():
 def test_half_a_choice_and_none_are_refused(config, named, message):
   with pytest.raises(ValueError, match=message):
     validation.paths("runs/x", config, **named)
+
+
+def test_the_category_is_the_named_one_or_that_of_the_runs_own_data():
+  run = {"data": {"category": "hand"}}
+  assert validation.category(run) == "hand"
+  assert validation.category(run, named="foot") == "foot"
+  assert validation.category(run, annotations="a.json") == ""
+  assert validation.category({"data": {}}) == ""
