@@ -117,7 +117,7 @@ class Report:
 
   def evaluation(self, step: int) -> dict[str, float]:
     """The metrics that the log has of the evaluation at a step, or {}."""
-    for line in _lines(self._path):
+    for line in whole_lines(self._path):
       # The lines of training, and they alone, count epochs.
       if line["step"] == step and "epoch" not in line:
         return {name: v for name, v in line.items() if name != "step"}
@@ -131,8 +131,11 @@ class Report:
       self._bar.set_postfix_str(line[:60], refresh=False)
 
 
-def _lines(path: pathlib.Path) -> list[dict[str, float]]:
-  """The whole lines of a log; a kill may have cut the last."""
+def whole_lines(path: pathlib.Path) -> list[dict[str, Any]]:
+  """The whole lines of a jsonl, of which a kill may have cut the last.
+
+  [] where there is no file yet.
+  """
   lines = []
   for line in path.read_text().splitlines() if path.exists() else ():
     try:
@@ -144,7 +147,7 @@ def _lines(path: pathlib.Path) -> list[dict[str, float]]:
 
 def _drop_after(path: pathlib.Path, step: int) -> None:
   """Keeps the whole lines up to a step; a kill leaves the old or the new."""
-  kept = [line for line in _lines(path) if line["step"] <= step]
+  kept = [line for line in whole_lines(path) if line["step"] <= step]
   new = path.with_name(f"{path.name}.new")
   new.write_text("".join(json.dumps(line) + "\n" for line in kept))
   new.replace(path)

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import provenance
 
+from darkjax.report import whole_lines
 from reproduction import recipes
 from reproduction.cells import Cell, config_fields
 
@@ -186,7 +187,7 @@ class Runner:
       "commit": commit,
       "overrides": list(self.overrides),
     }
-    parts = [*read_lines(folder / "parts.jsonl"), part]
+    parts = [*whole_lines(folder / "parts.jsonl"), part]
     lines = "".join(json.dumps(one) + "\n" for one in parts)
     write_whole(folder / "parts.jsonl", lines)
     if asked:
@@ -250,20 +251,6 @@ def shares(jobs: int) -> list[set[int]]:
   return [set(cores[i::jobs]) for i in range(jobs)]
 
 
-def read_lines(path: pathlib.Path) -> list[dict]:
-  """The whole lines of a jsonl, of which a kill may have cut the last.
-
-  [] where there is none yet.
-  """
-  lines = []
-  for line in path.read_text().splitlines() if path.exists() else ():
-    try:
-      lines.append(json.loads(line))
-    except json.JSONDecodeError:
-      break
-  return lines
-
-
 def is_trained(folder: pathlib.Path) -> bool:
   """Whether the training is through, and its last step was saved.
 
@@ -271,7 +258,7 @@ def is_trained(folder: pathlib.Path) -> bool:
   """
   last = [
     line["step"]
-    for line in read_lines(folder / "metrics.jsonl")
+    for line in whole_lines(folder / "metrics.jsonl")
     if "argmax/AP/gt_boxes" in line
   ]
   return bool(last) and (folder / "checkpoints" / str(last[-1])).is_dir()
@@ -279,11 +266,11 @@ def is_trained(folder: pathlib.Path) -> bool:
 
 def summary(cell: Cell, folder: pathlib.Path) -> dict:
   """What cell.json holds: the cell, its scores, and what it took."""
-  parts = read_lines(folder / "parts.jsonl")
+  parts = whole_lines(folder / "parts.jsonl")
   training = [part for part in parts if part["kind"] == "train"]
   rates = [
     line["images_per_second"]
-    for line in read_lines(folder / "metrics.jsonl")
+    for line in whole_lines(folder / "metrics.jsonl")
     if "images_per_second" in line
   ]
   return {

@@ -15,6 +15,8 @@ from reproduction import recipes, runs
 from reproduction.cells import Cell, Network, config_fields
 from reproduction.tables import plan
 
+from darkjax import report
+
 
 def cells_of(*numbers, seeds=3):
   """The cells of tables on LSP."""
@@ -123,7 +125,7 @@ def test_data_kept_on_the_device_are_packed_first(tmp_path):
     folder = tmp_path / str(len(overrides))
     runner = Fake(folder, {"lsp": "x"}, overrides, stop=lambda: False)
     assert runner.run_all([cell], jobs=1) == []
-    parts = runs.read_lines(folder / cell.name / "parts.jsonl")
+    parts = report.whole_lines(folder / cell.name / "parts.jsonl")
     assert [part["kind"] for part in parts] == kinds
     assert (folder / cell.name / "packed").exists() == (len(kinds) == 3)
 
@@ -184,7 +186,7 @@ def test_a_stop_ends_the_process_and_keeps_its_folder(tmp_path):
   assert runner.run_all(cells, jobs=2) == []
   assert time.monotonic() - start < 20
   assert not any(runner.is_done(cell) for cell in cells)
-  parts = runs.read_lines(tmp_path / cells[0].name / "parts.jsonl")
+  parts = report.whole_lines(tmp_path / cells[0].name / "parts.jsonl")
   assert [part["kind"] for part in parts] == ["train"]
   assert not (tmp_path / cells[2].name).exists()
 
