@@ -139,6 +139,9 @@ if __name__ == "__main__":
   flags.DEFINE_list(
     "tables", "", "Of the paper; default: LSP all, drawn people 1,2,3,8."
   )
+  flags.register_validator(
+    "tables", lambda names: all(n.isdigit() for n in names), "are numbers"
+  )
   flags.DEFINE_enum("scale", "small", FAMILIES, "Which networks and sizes.")
   flags.DEFINE_integer("seeds", 3, "Runs of each network.", 1)
   flags.DEFINE_integer("epochs", 0, "Of every run; 0: 10 LSP, 5 drawn.", 0)

@@ -26,13 +26,7 @@ def read(
     raise FileNotFoundError(
       f"no annotation file {path}; give the path of a COCO-format keypoint json"
     )
-  try:
-    content = json.loads(path.read_bytes())
-  except ValueError as error:  # JSONDecodeError, UnicodeDecodeError
-    raise ValueError(
-      f"{path} is not valid json ({error}); it may be cut short: write or "
-      "download it again"
-    ) from error
+  content = parse(path)
   if not isinstance(content, dict):
     raise ValueError(
       f"{path} must hold a dictionary with 'images', 'annotations' and "
@@ -41,6 +35,22 @@ def read(
   for key in sections:
     _check_list(content.get(key), key, path)
   return content
+
+
+def parse(path: pathlib.Path) -> Any:
+  """The content of a json file.
+
+  Raises:
+    OSError: it cannot be read.
+    ValueError: malformed json; says what may have happened.
+  """
+  try:
+    return json.loads(path.read_bytes())
+  except ValueError as error:  # JSONDecodeError, UnicodeDecodeError
+    raise ValueError(
+      f"{path} is not valid json ({error}); it may be cut short: write or "
+      "download it again"
+    ) from error
 
 
 def has_labels(path: str | pathlib.Path) -> bool:

@@ -10,7 +10,6 @@ A detected box has no truth: which person it shows is for the metrics to find.
 """
 
 import dataclasses
-import json
 import logging
 import os
 import pathlib
@@ -231,13 +230,7 @@ def _load(path: pathlib.Path) -> list[Mapping[str, Any]]:
       'boxes in this form will do. boxes="gt" evaluates with the labels\' '
       "boxes instead, which gives about 2 AP more"
     )
-  try:
-    found = json.loads(path.read_bytes())
-  except ValueError as error:  # JSONDecodeError, UnicodeDecodeError
-    raise ValueError(
-      f"{path} is not valid json ({error}); it may be cut short: write or "
-      "download it again"
-    ) from error
+  found = coco_sections.parse(path)
   if not isinstance(found, list):
     raise ValueError(
       f"{path}: detections are a list {_EXAMPLE}, got a "
