@@ -18,9 +18,9 @@ _HOMES = {
   "create_model": "darkjax.models",
   "load_torch_weights": "darkjax.models.weights",
   # People in photographs.
-  "People": "darkjax.people",
-  "Person": "darkjax.people",
-  "Pose": "darkjax.pose",
+  "People": "darkjax.inference.people",
+  "Person": "darkjax.inference.people",
+  "Pose": "darkjax.inference.pose",
 }
 
 __all__ = list(_HOMES)

@@ -7,7 +7,7 @@ pixel.
 import jax
 import jax.numpy as jnp
 
-from darkjax.heatmaps import integral
+from darkjax.heatmaps import soft_argmax
 
 
 def heatmap_mse(
@@ -90,7 +90,7 @@ def ipr_loss(
     Sun et al., arXiv 1711.08229, section 2.2 (integral regression with L1).
   """
   keypoints = _labelled(logits, keypoints, weights)
-  offset = integral.soft_argmax(logits).keypoints - keypoints
+  offset = soft_argmax.soft_argmax(logits).keypoints - keypoints
   return jnp.abs(offset).sum(-1) * weights
 
 
@@ -129,7 +129,7 @@ def dsnt_loss(
   """
   keypoints = _labelled(logits, keypoints, weights)
   height, width = logits.shape[-3:-1]
-  offset = integral.soft_argmax(logits).keypoints - keypoints
+  offset = soft_argmax.soft_argmax(logits).keypoints - keypoints
   x, y = offset[..., 0] * (2.0 / width), offset[..., 1] * (2.0 / height)
   log_p = jax.nn.log_softmax(logits.astype(jnp.float32), axis=(-3, -2))
   log_q = _log_gaussian(keypoints, (height, width), sigma)

@@ -11,29 +11,30 @@ so that an evaluation must be told its data (--annotations, --images).
 
 import logging
 import pathlib
-from collections.abc import Sequence
 
-from absl import app, flags
-
-from darkjax import checkpoint, startup
+from darkjax import checkpoint
+from darkjax.runtime import command, startup
 
 _LOG = logging.getLogger(__name__)
 
 
-def main(argv: Sequence[str]) -> None:
+def main(flags: command.Flags, arguments) -> None:
   """Writes the file."""
-  del argv
+  del arguments
   startup.start()
-  path = pathlib.Path(flags.FLAGS.out)
+  path = pathlib.Path(flags.out)
   path.parent.mkdir(parents=True, exist_ok=True)
-  variables, metadata = checkpoint.load(flags.FLAGS.checkpoint)
+  variables, metadata = checkpoint.load(flags.checkpoint)
   checkpoint.save_file(path, variables, metadata.convention, metadata.model)
   _LOG.info("%s: %.2f MB", path, path.stat().st_size / 1e6)
 
 
+def define_flags(define: command.Define) -> None:
+  """Adds the flags of `main`."""
+  define.string("checkpoint", None, "Folder of a run or of weights.")
+  define.string("out", None, "File to write, .npz.")
+  define.required(["checkpoint", "out"])
+
+
 if __name__ == "__main__":
-  flags.DEFINE_string(
-    "checkpoint", None, "Folder of a run or of weights.", required=True
-  )
-  flags.DEFINE_string("out", None, "File to write, .npz.", required=True)
-  app.run(main)
+  command.run(main, define_flags)

@@ -27,24 +27,21 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import ablation_grid
+import ablation_report
 import jax
+from ablation_report import ENCODERS, Measured
 from absl import app, flags
 
-from darkjax import (
-  checkpoint,
-  grid,
-  grid_report,
-  models,
-  startup,
-  validation,
-)
+from darkjax import checkpoint, models
 from darkjax.convention import Convention
-from darkjax.data.table import GT_BOXES
-from darkjax.ensemble import Member
-from darkjax.grid_report import ENCODERS, Measured
+from darkjax.data import from_config
+from darkjax.data.people_table import GT_BOXES
+from darkjax.inference.ensemble import Member
+from darkjax.runtime import startup
 
 if TYPE_CHECKING:
-  from darkjax.data.source import Source
+  from darkjax.data.prepared import Source
 
 HELP = """\
 No checkpoint given. The grid compares weights trained on biased targets with
@@ -131,7 +128,7 @@ def measure(
     check_encoder(folder, encoder, metadata.convention)
     model = models.create_model(**metadata.model)
     member = Member(model, variables, metadata.convention)
-    cells = grid.evaluate(
+    cells = ablation_grid.evaluate(
       member,
       crops,
       annotations,
@@ -150,11 +147,12 @@ def main(argv: Sequence[str]) -> None:
   if not folders:
     sys.exit(help_text())
   startup.start()
-  from darkjax.data import detections, pipeline  # TensorFlow
+  from darkjax.data.coco import detections  # TensorFlow
+  from darkjax.data.pipeline import batches
 
   first = next(iter(folders.values()))
   metadata = checkpoint.load(first)[1]
-  annotations, images = validation.paths(
+  annotations, images = from_config.validation_paths(
     first,
     metadata.config,
     annotations=FLAGS.annotations,
@@ -165,7 +163,7 @@ def main(argv: Sequence[str]) -> None:
     annotations,
     images,
     FLAGS.boxes,
-    category=validation.category(
+    category=from_config.validation_category(
       metadata.config, named=FLAGS.category, annotations=FLAGS.annotations
     ),
     skeleton=metadata.convention.skeleton,
@@ -179,7 +177,7 @@ def main(argv: Sequence[str]) -> None:
         source, FLAGS.limit, pathlib.Path(folder)
       )
     crops = functools.partial(
-      pipeline.eval_batches, source, batch_size=FLAGS.batch_size
+      batches.eval_batches, source, batch_size=FLAGS.batch_size
     )
     measured = measure(
       folders, crops, annotations, source.category_ids, source.box_source
@@ -192,13 +190,13 @@ def main(argv: Sequence[str]) -> None:
     "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
     "seconds": round(time.monotonic() - start),
   }
-  text = grid_report.report(measured, used, FLAGS.metrics)
+  text = ablation_report.report(measured, used, FLAGS.metrics)
   print(text)
   for path in map(pathlib.Path, FLAGS.out):
     path.parent.mkdir(parents=True, exist_ok=True)
     as_json = path.suffix == ".json"
     path.write_text(
-      grid_report.as_json(measured, used) if as_json else text + "\n"
+      ablation_report.as_json(measured, used) if as_json else text + "\n"
     )
 
 

@@ -30,13 +30,8 @@ import provenance
 import unbiased
 from absl import app, flags
 
-from darkjax import (
-  decode_heatmaps,
-  inference,
-  models,
-  render_heatmaps,
-  startup,
-)
+from darkjax import decode_heatmaps, inference, models, render_heatmaps
+from darkjax.runtime import startup
 
 # (people, keypoints, height, width), σ of the Gaussians and the kernel to it.
 SHAPES = (

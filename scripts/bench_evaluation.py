@@ -28,17 +28,11 @@ import provenance
 import unbiased
 from absl import app, flags
 
-from darkjax import (
-  convention,
-  geometry,
-  inference,
-  render_heatmaps,
-  scoring,
-  skeletons,
-  startup,
-)
+from darkjax import convention, geometry, inference, render_heatmaps, skeletons
+from darkjax.evaluate import scores as scoring
 from darkjax.metrics import coco
-from darkjax.stages import Stages
+from darkjax.runtime import startup
+from darkjax.runtime.timer import Stages
 
 FLAGS = flags.FLAGS
 DRAWING = "drawing heatmaps"

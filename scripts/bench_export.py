@@ -24,8 +24,10 @@ import provenance
 import unbiased
 from absl import app, flags
 
-from darkjax import export, image, models
-from darkjax.graph import Graph
+from darkjax import models
+from darkjax.data.images import photo
+from darkjax.export import formats
+from darkjax.inference.predictor import Graph
 
 Runner = Callable[[np.ndarray], np.ndarray]
 
@@ -99,11 +101,11 @@ def make_crops(graph: Graph, folder: str | None, count: int) -> np.ndarray:
     return noise.integers(0, 256, (count, *size, 3), np.uint8)
   crops = []
   for path in sorted(pathlib.Path(folder).rglob("*.jpg"))[:count]:
-    pixels = image.read(path)
+    pixels = photo.read(path)
     height, width = pixels.shape[:2]
     box = np.array([0.0, 0.0, width, height])
     matrix = graph.convention.crop_from_box(box)[2]
-    crops.append(image.warp(pixels, matrix, size))
+    crops.append(photo.warp(pixels, matrix, size))
   return np.stack(crops)
 
 
@@ -150,7 +152,7 @@ def main(argv: list[str]) -> None:
 
 def _prepare(graph, format, folder) -> tuple[Runner, dict[str, float]]:
   start = time.perf_counter()
-  path = export.write(graph, pathlib.Path(folder) / format, format=format)
+  path = formats.write(graph, pathlib.Path(folder) / format, format=format)
   seconds = time.perf_counter() - start
   files = [file for file in [path, *path.rglob("*")] if file.is_file()]
   facts = {

@@ -37,8 +37,9 @@ import numpy as np
 import provenance
 from absl import app, flags
 
-from darkjax import models, startup
+from darkjax import models
 from darkjax.models import cost
+from darkjax.runtime import startup
 
 # FLOP/s in dense bfloat16 by JAX's name of the card: NVIDIA's data sheets of
 # the H100 SXM and the H200 SXM.

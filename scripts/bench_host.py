@@ -18,9 +18,13 @@ import numpy as np
 from absl import app, flags
 from ml_collections import config_flags
 
-from darkjax import checkpoint, models, optim, startup, step
+from darkjax import checkpoint, models
 from darkjax import convention as convention_lib
-from darkjax.data import augment, coco, pipeline
+from darkjax.data.coco import prepare
+from darkjax.data.pipeline import augment
+from darkjax.data.pipeline import batches as pipeline
+from darkjax.runtime import startup
+from darkjax.train import optim, step
 
 
 def main(argv) -> None:
@@ -28,7 +32,7 @@ def main(argv) -> None:
   del argv
   startup.start()
   flag = flags.FLAGS
-  source = coco.load(flag.annotations, flag.images, cache_dir=flag.cache)
+  source = prepare.load(flag.annotations, flag.images, cache_dir=flag.cache)
   convention = convention_lib.from_config(
     flag.config.convention, skeleton=source.skeleton
   )

@@ -36,15 +36,10 @@ import torch_twins
 import unbiased
 from absl import app, flags
 
-from darkjax import (
-  backends,
-  convention,
-  graph,
-  inference,
-  models,
-  startup,
-)
+from darkjax import convention, inference, models
+from darkjax.inference import backends, predictor
 from darkjax.models import weights
+from darkjax.runtime import startup
 
 Runner = Callable[[np.ndarray], np.ndarray]
 
@@ -156,10 +151,10 @@ def make_twin(name: str = "hrnet_w32") -> torch_twins.HRNet:
 
 def make_graph(
   twin, size: tuple[int, int], name: str = "hrnet_w32"
-) -> graph.Graph:
+) -> predictor.Graph:
   """The twin's network in darkjax; batch norms are folded."""
   model = models.create_model(name, dtype=flags.FLAGS.dtype)
-  return graph.Graph(
+  return predictor.Graph(
     model,
     _variables(twin, model),
     unbiased.make_convention(size),

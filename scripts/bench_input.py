@@ -29,13 +29,15 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from darkjax import convention as convention_lib
-from darkjax import startup
 from darkjax.convention import Convention
-from darkjax.data import augment, coco, crop, pipeline, steps
-from darkjax.data.augment import Augmentation
-from darkjax.data.plan import Planner
-from darkjax.data.source import Source
-from darkjax.data.stored import StoredImages
+from darkjax.data.coco import prepare
+from darkjax.data.pipeline import augment, sampler, tf_crop
+from darkjax.data.pipeline import batches as pipeline
+from darkjax.data.pipeline.augment import Augmentation
+from darkjax.data.pipeline.crop_plan import Planner
+from darkjax.data.pipeline.record_reader import StoredImages
+from darkjax.data.prepared import Source
+from darkjax.runtime import startup
 
 Times = dict[str, float]  # processor ms per image
 _BATCH = 32
@@ -71,7 +73,7 @@ class Ours:
   ):
     self._source, self._convention = source, convention
     self._batches, self._images = batches, batches * _BATCH
-    self._plan = steps.training(
+    self._plan = sampler.training(
       Planner([source], convention),
       augmentation,
       batch_size=_BATCH,
@@ -99,11 +101,11 @@ class Ours:
 
     def decode(planned):
       image = source.image_bytes(planned["record"])
-      part = crop.decode_window(image, planned["window"])
+      part = tf_crop.decode_window(image, planned["window"])
       return part, planned["window_from_crop"]
 
     def warp(part, window_from_crop):
-      return crop.warp_inverse(part, window_from_crop, size)
+      return tf_crop.warp_inverse(part, window_from_crop, size)
 
     decoded = data.repeat().map(decode).map(lambda part, _: part)
     warped = data.map(decode).cache().repeat().map(warp)
@@ -223,7 +225,7 @@ def main(argv: list[str]) -> None:
   del argv
   startup.start()
   flag = flags.FLAGS
-  source = coco.load(flag.annotations, flag.images, cache_dir=flag.cache)
+  source = prepare.load(flag.annotations, flag.images, cache_dir=flag.cache)
   convention = convention_lib.from_config(
     flag.config.convention, skeleton=source.skeleton
   )

@@ -31,8 +31,10 @@ import unbiased
 from absl import app, flags
 from made_batch import make_batch
 
-from darkjax import backends, devices, graph, models, startup
-from darkjax import step as step_lib
+from darkjax import models
+from darkjax.inference import backends, predictor
+from darkjax.runtime import devices, startup
+from darkjax.train import step as step_lib
 
 MIB = 2**20
 SIDES = {
@@ -48,7 +50,7 @@ def darkjax_steps(task: str, batch: dict[str, np.ndarray], *, remat: bool):
   if task == "inference":
     images = jax.ShapeDtypeStruct((1, *used.crop_size, 3), np.float32)
     variables = jax.device_get(model.lazy_init(jax.random.key(0), images))
-    network = graph.Graph(model, variables, used, flip_test=False)
+    network = predictor.Graph(model, variables, used, flip_test=False)
     find = backends.JaxBackend(network)
     arrays = batch["image"], batch["image_from_heatmap"]
     return lambda: jax.block_until_ready(find(*arrays, rest=False))

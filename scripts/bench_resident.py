@@ -31,9 +31,14 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from darkjax import convention as convention_lib
-from darkjax import models, optim, placement, startup, warp
-from darkjax.data import augment, pack_files, resident, schema
-from darkjax.step import create_state, train_step
+from darkjax import models
+from darkjax.data import batch as schema
+from darkjax.data.pack import batches as resident
+from darkjax.data.pack import files
+from darkjax.data.pipeline import augment
+from darkjax.runtime import startup
+from darkjax.train import device_crop, device_pack, optim
+from darkjax.train.step import create_state, train_step
 
 _READY = 8  # batches that tf.data may have finished or begun in others' turns
 
@@ -64,7 +69,7 @@ def main(argv) -> None:
 def make_sides(config, count: int) -> dict[str, Callable[[], float]]:
   """Every side: seconds that `count` batches take."""
   packs = [
-    pack_files.read(pack_files.folder_of(config.data.pack, pair[0]))
+    files.read(files.folder_of(config.data.pack, pair[0]))
     for pair in config.data.train
   ]
   convention = convention_lib.from_config(
@@ -76,8 +81,8 @@ def make_sides(config, count: int) -> dict[str, Callable[[], float]]:
     "batch_size": config.train.batch_size,
     "seed": config.seed,
   }
-  first_pages = placement.first_pages(packs)
-  pages = placement.place(packs).addressable_data(0)
+  first_pages = files.first_pages(packs)
+  pages = device_pack.place(packs).addressable_data(0)
   planned = functools.partial(
     resident.train_batches, packs, first_pages=first_pages, **options
   )
@@ -96,9 +101,10 @@ def make_sides(config, count: int) -> dict[str, Callable[[], float]]:
 
 def tf_batches(config, options) -> Iterator[dict[str, np.ndarray]]:
   """The same batches from image files."""
-  from darkjax.data import named, pipeline
+  from darkjax.data import from_config
+  from darkjax.data.pipeline import batches as pipeline
 
-  return pipeline.train_batches(named.training(config), **options)
+  return pipeline.train_batches(from_config.training(config), **options)
 
 
 def drawn(batches: Iterator, count: int) -> float:
@@ -134,7 +140,7 @@ def on_device(planned: Iterator, count: int) -> list[dict[str, jax.Array]]:
 
 def cut_crops(pages, batch, *, crop_size):
   """The batch with images, from pages [1, M, P, 3]."""
-  return warp.with_images(batch, pages[0], crop_size=crop_size)
+  return device_crop.with_images(batch, pages[0], crop_size=crop_size)
 
 
 def step_sides(config, convention, cut, pages, batches):

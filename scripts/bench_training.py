@@ -41,7 +41,7 @@ def measure_steps() -> None:
   """Times the steps of both sides in turns."""
   import bench_memory
 
-  from darkjax import startup
+  from darkjax.runtime import startup
 
   startup.start()
   flag = flags.FLAGS
@@ -84,7 +84,7 @@ def measure_first_step() -> None:
   start = time.perf_counter()
   import bench_memory
 
-  from darkjax import startup
+  from darkjax.runtime import startup
 
   startup.start()
   batch = bench_memory.make_batch(flags.FLAGS.batch)

@@ -24,8 +24,9 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from darkjax import checkpoint, convention, geometry, inference, models, startup
+from darkjax import checkpoint, convention, geometry, inference, models
 from darkjax.heatmaps import decode_heatmaps
+from darkjax.runtime import startup
 
 NEAR = 2.0  # heatmap px from the label: found, but for the fraction
 KERNELS = (1, 3, 5, 7, 11)
@@ -64,7 +65,8 @@ def predict_maps(
   batch_size: int = 50,
 ) -> Maps:
   """Runs a checkpoint over the labelled people of a COCO-format json."""
-  from darkjax.data import coco, pipeline  # TensorFlow
+  from darkjax.data.coco import prepare  # TensorFlow
+  from darkjax.data.pipeline import batches as pipeline
 
   variables, metadata = checkpoint.load(directory)
   model = models.create_model(**metadata.model)
@@ -75,7 +77,9 @@ def predict_maps(
     )
   )
   batches = pipeline.eval_batches(
-    coco.load(annotations, images), metadata.convention, batch_size=batch_size
+    prepare.load(annotations, images),
+    metadata.convention,
+    batch_size=batch_size,
   )
   rows = []
   for batch in batches:

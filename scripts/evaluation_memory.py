@@ -24,7 +24,9 @@ import psutil
 import unbiased
 from absl import app, flags
 
-from darkjax import collect, scoring, skeletons, startup
+from darkjax import skeletons
+from darkjax.evaluate import predict, scores
+from darkjax.runtime import startup
 
 SKELETON = skeletons.COCO
 CONVENTION = unbiased.make_convention(skeleton=SKELETON)
@@ -64,7 +66,7 @@ def make_batches(people: int) -> Iterator[dict[str, np.ndarray]]:
     }
 
 
-def write_labels(path: pathlib.Path, found: scoring.People) -> None:
+def write_labels(path: pathlib.Path, found: scores.People) -> None:
   """The json that the people are scored against."""
   points = np.dstack([found.truth, 2 * found.visible]).round(2)
   people = [
@@ -106,13 +108,13 @@ def measure(people: int) -> dict[str, float]:
   images = jnp.zeros((1, *CONVENTION.crop_size, 3))
   variables = {"batch_stats": {}} | model.init(jax.random.key(0), images)
   before = resident_mib()
-  found = collect.predict(model, variables, make_batches(people), CONVENTION)
+  found = predict.predict(model, variables, make_batches(people), CONVENTION)
   predicted, peak = resident_mib(), peak_mib()
   size = sum(column.nbytes for column in jax.tree.leaves(found))
   with tempfile.TemporaryDirectory() as folder:
     labels = pathlib.Path(folder) / "labels.json"
     write_labels(labels, found)
-    scoring.score(found, labels, SKELETON)
+    scores.score(found, labels, SKELETON)
   return {
     "people": len(found.image_ids),
     "before_mib": round(before),

@@ -29,7 +29,7 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from darkjax.heatmaps import decode_heatmaps, refine, render_heatmaps
+from darkjax.heatmaps import dark, decode_heatmaps, render_heatmaps
 
 BATCH, KEYPOINTS = 100, 5
 SIZES = ((20, 17), (5, 5), (64, 48))  # height, width
@@ -163,7 +163,7 @@ def count_faults(tally: Tally, name: str, maps: Maps, decoded) -> None:
   if "official" not in name:
     start = decode_heatmaps(maps.heatmaps, method="argmax").keypoints
     shift = np.linalg.norm(keypoints - np.asarray(start), axis=-1)
-    tally.far += int((shift > refine.MAX_SHIFT)[normal].sum())
+    tally.far += int((shift > dark.MAX_SHIFT)[normal].sum())
 
 
 def compare(tally: Tally, name: str, maps: Maps, decoded, reference) -> None:

@@ -17,8 +17,9 @@ import unbiased
 from absl import flags
 from made_batch import make_batch
 
-from darkjax import compiler, models
-from darkjax import step as step_lib
+from darkjax import models
+from darkjax.runtime import xla_options
+from darkjax.train import step as step_lib
 
 Runner = Callable[[int], None]
 RATE = 1e-3  # of Adam
@@ -87,7 +88,7 @@ def darkjax_training(model, size, batch) -> Runner:
 
 def darkjax_inference(network, crops) -> Runner:
   """A graph as `JaxBackend` compiles it."""
-  find = compiler.tuned(jax.jit(network.locate))
+  find = xla_options.tuned(jax.jit(network.locate))
   matrices = np.tile(np.eye(2, 3, dtype=np.float32), (len(crops), 1, 1))
   arguments = jax.device_put((network.variables, crops, matrices))
 

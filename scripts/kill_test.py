@@ -30,8 +30,8 @@ import orbax.checkpoint as ocp
 from absl import app, flags
 from tensorboard.backend.event_processing import event_accumulator
 
-from darkjax import startup
-from darkjax.data import synthetic
+from darkjax.data.synthetic import dataset
+from darkjax.runtime import startup
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PEOPLE = {"train": 24, "val": 12}
@@ -243,7 +243,7 @@ def differences(whole: Run, killed: Run) -> Iterator[str]:
 def write_people(folder: pathlib.Path) -> None:
   """Draws the data of the runs."""
   for split, count in PEOPLE.items():
-    synthetic.write_dataset(folder, num_people=count, seed=0, split=split)
+    dataset.write_dataset(folder, num_people=count, seed=0, split=split)
 
 
 def main(argv) -> None:

@@ -19,13 +19,17 @@ from collections.abc import Callable
 from typing import Any
 
 import compare_decoders
+import figures
 import numpy as np
 import page_figures
 import PIL.Image
 from absl import app, flags
 
-from darkjax import Pose, boxes, figures, inference, startup, tiles
+from darkjax import Pose, inference
 from darkjax.heatmaps import decode_heatmaps
+from darkjax.inference import boxes
+from darkjax.runtime import startup
+from darkjax.viz import sheets
 
 JPEG_QUALITY = 78
 TILE = (330, 222)  # height, width, px
@@ -82,7 +86,7 @@ class Found:
   def tile(self, n: int, **options: Any) -> PIL.Image.Image:
     """Person n with what DARK found, see `tiles.person_tile`."""
     name = self._names[int(self.maps.image_ids[n])]
-    return tiles.person_tile(
+    return sheets.person_tile(
       PIL.Image.open(self.images / name).convert("RGB"),
       np.asarray(self.keypoints["dark"].keypoints_image[n]),
       self.skeleton,
@@ -95,7 +99,7 @@ class Found:
 
 def quickstart(found: Found) -> PIL.Image.Image:
   """People of the evaluation, evenly picked: the README's first picture."""
-  return tiles.people_sheet(
+  return sheets.people_sheet(
     np.asarray(found.keypoints["dark"].keypoints_image),
     found.skeleton,
     image_ids=found.maps.image_ids,
@@ -119,7 +123,7 @@ def comparison(found: Found, count: int = 4) -> PIL.Image.Image:
     found.tile(n, baseline=maxima[n])
     for n in evenly(np.flatnonzero(right), count)
   ]
-  return tiles.contact_sheet(people, columns=count)
+  return sheets.contact_sheet(people, columns=count)
 
 
 def modulation(found: Found, count: int = 4) -> PIL.Image.Image:
@@ -153,7 +157,7 @@ def uncertainty(found: Found, count: int = 4) -> PIL.Image.Image:
     found.tile(n, covariances=np.asarray(dark.covariances[n]))
     for n in evenly(whole, count)
   ]
-  return tiles.contact_sheet(people, columns=count)
+  return sheets.contact_sheet(people, columns=count)
 
 
 def gain(found: Found) -> PIL.Image.Image:

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 
 from darkjax.convention import PIXEL_MEAN, PIXEL_STD, Convention
-from darkjax.data.augment import Augmentation
-from darkjax.data.plan import Planner
-from darkjax.data.source import Source
+from darkjax.data.pipeline.augment import Augmentation
+from darkjax.data.pipeline.crop_plan import Planner
+from darkjax.data.prepared import Source
 
 STAGES = ("decode", "colour", "augment", "warp", "targets", "normalize")
 

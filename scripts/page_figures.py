@@ -3,10 +3,11 @@
 make_figures.py writes them. Everything drawn is computed by the library.
 """
 
+import figures
 import numpy as np
 import PIL.Image
 
-from darkjax import figures, geometry
+from darkjax import geometry
 from darkjax.heatmaps import blur, decode_heatmaps, render_heatmaps
 
 # Fine steps for curves, per px.

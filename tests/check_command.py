@@ -1,10 +1,10 @@
 """Runs `python -m darkjax.data.check` as a process of its own."""
 
-import pathlib
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+from paths import ROOT
+
 # Tells at its end which of the packages that it does without were imported.
 _CODE = """
 import runpy, sys, atexit

@@ -13,8 +13,9 @@ import numpy as np
 import optax
 from small_network import GAUSSIAN, SmallNetwork, start
 
-from darkjax import convention, devices, inference
-from darkjax import step as step_lib
+from darkjax import convention, inference
+from darkjax.runtime import devices
+from darkjax.train import step as step_lib
 
 PEOPLE, STEPS = 16, 3
 

@@ -5,14 +5,14 @@ The numbers are those of the authors' experiments/**/*.yaml
 """
 
 import importlib
-import pathlib
 from typing import NamedTuple
 
 import ml_collections
+from paths import ROOT
 
 from darkjax import convention, skeletons
 
-FOLDER = pathlib.Path(__file__).resolve().parent.parent / "configs"
+FOLDER = ROOT / "configs"
 NAMES = sorted(
   path.stem for path in FOLDER.glob("*.py") if path.stem != "biased"
 )

@@ -10,8 +10,8 @@ import optax
 
 from darkjax import convention as convention_lib
 from darkjax import skeletons
-from darkjax import step as step_lib
 from darkjax.models import layers
+from darkjax.train import step as step_lib
 
 FACE = skeletons.Skeleton(
   name="face",

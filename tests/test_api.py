@@ -1,10 +1,10 @@
 """The public names, and which room may import which."""
 
 import ast
+import collections
 import importlib
 import inspect
 import pathlib
-import pkgutil
 import subprocess
 import sys
 
@@ -13,62 +13,19 @@ import pytest
 import darkjax
 
 PACKAGE = pathlib.Path(darkjax.__file__).parent
-MODULES = sorted(
-  module.name
-  for module in pkgutil.walk_packages([str(PACKAGE)], "darkjax.")
-  if not module.name.endswith("__main__")
-)
-# Rooms from the bottom up; a module imports its own level and those below.
-LEVELS = [
-  {
-    "cache",
-    "compiler",
-    "startup",
-    "stopping",
-    "disk",
-    "distributed",
-    "stages",
-    "keypoint_names",
-    "skeletons",
-    "geometry",
-    "convention",
-    "image",
-    "flat_gather",
-    "weight_file",
-    "metadata",
-    "checksum",
-    "validation",
-  },
-  {"heatmaps", "losses", "metrics", "models", "data", "optim", "checkpoint"},
-  {"inference", "viz", "tiles", "figures", "boxes", "smoothing", "people"}
-  | {"photographs"},
-  {"step", "guards", "scoring", "results", "frames", "pose", "ensemble"}
-  | {
-    "graph",
-    "simplify",
-    "onnx_graph",
-    "onnx_upsample",
-    "backends",
-    "warp",
-    "placement",
-    "devices",
-  },
-  {"curves", "trace", "overlays", "sidecar", "resume"},
-  {
-    "collect",
-    "evaluate",
-    "grid",
-    "grid_report",
-    "predict",
-    "report",
-    "sources",
-    "tf_sources",
-    "resident_sources",
-    "export",
-    "release",
-  },
+# Rooms in the order of imports: a module imports its own level and those before
+# it. Commands (`__main__`) are imported by darkjax/__main__.py alone, by name.
+ORDER = (
+  {"runtime", "geometry", "skeletons"},
+  {"heatmaps"},
+  {"convention", "losses", "metrics", "models"},
+  {"data"},
+  {"checkpoint"},
+  {"viz"},
+  {"inference"},
+  {"export", "evaluate", "predict", "release"},
   {"train"},
-]
+)
 # Rooms that work without these packages.
 FORBIDDEN = {
   "data": {"jax", "flax"},
@@ -77,21 +34,26 @@ FORBIDDEN = {
   "losses": {"tensorflow"},
   "models": {"tensorflow"},
 }
+MOST_FILES, MOST_LINES = 15, 320
 
 
-def room(module: str) -> str:
-  return module.split(".")[1]
+def read_modules() -> dict[str, str]:
+  """The source of every module of the package, by its dotted name."""
+  sources = {}
+  for path in PACKAGE.rglob("*.py"):
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    name = ".".join(parts).removesuffix(".__init__")
+    sources[name] = path.read_text()
+  return sources
 
 
-def level(name: str) -> int:
-  return next(i for i, rooms in enumerate(LEVELS) if name in rooms)
+MODULES = read_modules()
 
 
-def imported(module: str) -> set[str]:
+def imported(source: str) -> set[str]:
   """Every module that a file names in an import, at any depth of it."""
-  path = importlib.util.find_spec(module).origin
   names = set()
-  for node in ast.walk(ast.parse(pathlib.Path(path).read_text())):
+  for node in ast.walk(ast.parse(source)):
     if isinstance(node, ast.Import):
       names |= {alias.name for alias in node.names}
     elif isinstance(node, ast.ImportFrom):
@@ -99,30 +61,89 @@ def imported(module: str) -> set[str]:
   return names
 
 
-def test_every_room_has_a_level():
-  assert {room(module) for module in MODULES} == set().union(*LEVELS)
+def graph(sources: dict[str, str]) -> dict[str, set[str]]:
+  """The modules of the package that each of them imports."""
+
+  def module_of(name: str) -> str:
+    return name if name in sources else name.rpartition(".")[0]
+
+  return {
+    module: {module_of(n) for n in imported(source) if n.startswith("darkjax")}
+    & set(sources) - {"darkjax"}
+    for module, source in sources.items()
+  }
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_point_downwards(module):
-  rooms = {room(n) for n in imported(module) if n.startswith("darkjax.")}
-  upwards = {r for r in rooms if level(r) > level(room(module))}
-  assert not upwards, f"{module} imports {upwards}"
+def upward_imports(sources: dict[str, str]) -> list[str]:
+  """Imports against the order, and those of commands."""
+
+  def level(module: str) -> int:
+    return next(i for i, r in enumerate(ORDER) if module.split(".")[1] in r)
+
+  return [
+    f"{module} imports {other}"
+    for module, others in graph(sources).items()
+    if module not in ("darkjax", "darkjax.__main__")
+    for other in others
+    if level(other) > level(module) or other.endswith("__main__")
+  ]
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_rooms_do_without_what_they_must(module):
-  packages = {name.split(".")[0] for name in imported(module)}
-  assert not packages & FORBIDDEN.get(room(module), set())
+def circles(sources: dict[str, str]) -> set[str]:
+  """Modules that import themselves by way of others."""
+  reached = graph(sources)
+  for through in sources:
+    for module in sources:
+      if through in reached[module]:
+        reached[module] = reached[module] | reached[through]
+  return {module for module in sources if module in reached[module]}
+
+
+def test_every_room_has_its_place_in_the_order():
+  rooms = {name.split(".")[1] for name in MODULES if "." in name}
+  assert rooms - {"__main__"} == set().union(*ORDER)
+
+
+def test_imports_follow_the_order():
+  assert upward_imports(MODULES) == []
+  planted = {"darkjax.models.layers": "from darkjax.train import loop"}
+  assert upward_imports(MODULES | planted) == [
+    "darkjax.models.layers imports darkjax.train.loop"
+  ]
+
+
+def test_no_module_imports_itself_through_others():
+  assert circles(MODULES) == set()
+  planted = (
+    MODULES["darkjax.heatmaps.blur"] + "\nimport darkjax.heatmaps.decode"
+  )
+  assert "darkjax.heatmaps.blur" in circles(
+    MODULES | {"darkjax.heatmaps.blur": planted}
+  )
+
+
+def test_rooms_do_without_what_they_must():
+  for module, source in MODULES.items():
+    packages = {name.split(".")[0] for name in imported(source)}
+    forbidden = FORBIDDEN.get((module + ".").split(".")[1], set())
+    assert not packages & forbidden, module
 
 
 def test_only_data_and_export_name_tensorflow():
   naming = {
-    room(module)
-    for module in MODULES
-    if any(name.split(".")[0] == "tensorflow" for name in imported(module))
+    module.split(".")[1]
+    for module, source in MODULES.items()
+    if any(name.split(".")[0] == "tensorflow" for name in imported(source))
   }
   assert naming == {"data", "export"}
+
+
+def test_folders_and_files_are_small():
+  paths = list(PACKAGE.rglob("*.py"))
+  folders = collections.Counter(path.parent for path in paths)
+  assert max(folders.values()) <= MOST_FILES
+  long = [p for p in paths if p.read_text().count("\n") > MOST_LINES]
+  assert not long
 
 
 def test_importing_the_package_loads_nothing_heavy():
@@ -134,11 +155,10 @@ def test_importing_the_package_loads_nothing_heavy():
   assert out.strip() == "set()"
 
 
-@pytest.mark.parametrize("name", darkjax.__all__)
-def test_public_names_are_there_and_documented(name):
-  found = getattr(darkjax, name)
-  assert inspect.getdoc(found)
-  assert name in dir(darkjax)
+def test_public_names_are_there_and_documented():
+  for name in darkjax.__all__:
+    assert inspect.getdoc(getattr(darkjax, name))
+    assert name in dir(darkjax)
 
 
 def test_unknown_names_are_attribute_errors():
@@ -151,3 +171,12 @@ def test_options_of_functions_are_keyword_only(name):
   first, *rest = inspect.signature(getattr(darkjax, name)).parameters.values()
   assert first.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
   assert {p.kind for p in rest} == {inspect.Parameter.KEYWORD_ONLY}
+
+
+def test_every_command_can_be_called_by_its_name():
+  from darkjax.__main__ import COMMANDS
+
+  for name, module in COMMANDS.items():
+    found = importlib.import_module(module)
+    assert callable(found.main), name
+    assert callable(found.define_flags), name

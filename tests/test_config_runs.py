@@ -14,17 +14,12 @@ import pytest
 from published import R50, convention_of, leaves, load
 
 import darkjax
-from darkjax import (
-  checkpoint,
-  convention,
-  evaluate,
-  models,
-  optim,
-  skeletons,
-  step,
-  train,
-)
-from darkjax.data import augment, schema, synthetic
+from darkjax import checkpoint, convention, models, skeletons
+from darkjax.data import batch as schema
+from darkjax.data.pipeline import augment
+from darkjax.data.synthetic import dataset
+from darkjax.evaluate import predict
+from darkjax.train import loop, optim, step
 
 
 class Recorder:
@@ -86,7 +81,7 @@ def test_a_run_reads_every_field(tmp_path):
   """
   config = tiny("coco_hrnet_w32_128x96_biased")
   for split in ("train", "val"):
-    synthetic.write_dataset(tmp_path, num_people=PEOPLE, seed=3, split=split)
+    dataset.write_dataset(tmp_path, num_people=PEOPLE, seed=3, split=split)
   config.data.root = str(tmp_path)
   config.data.train = (("annotations/person_keypoints_train.json", "images"),)
   config.data.val = ("annotations/person_keypoints_val.json", "images")
@@ -94,7 +89,7 @@ def test_a_run_reads_every_field(tmp_path):
   config.train.epochs = 1
   config.train.planted = 0
   recorder = Recorder(config)
-  train.train(recorder, str(tmp_path / "run"))
+  loop.train(recorder, str(tmp_path / "run"))
   assert set(leaves(config)) - recorder.read == {"train.planted"}
 
   lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
@@ -217,7 +212,7 @@ def test_one_step_of_training_and_evaluation(name):
   largest = max(jax.tree.leaves(moved))
   assert largest == pytest.approx(config.optimizer.learning_rate, rel=1e-2)
 
-  result = evaluate.predict(
+  result = predict.predict(
     model,
     after.variables,
     [batch],

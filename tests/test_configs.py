@@ -25,8 +25,9 @@ from published import (
   load,
 )
 
-from darkjax import models, optim
-from darkjax.data import mpii
+from darkjax import models
+from darkjax.data.mpii import convert
+from darkjax.train import optim
 
 
 def test_the_table_has_every_configuration_of_a_published_network():
@@ -173,7 +174,7 @@ def test_boxes_of_mpii_give_the_official_crop():
   # HRNet's lib/dataset/mpii.py by hand: centre (101, 201 + 15 · 2) less 1,
   # scale 2 · 1.25 in units of 200 px.
   found = convention_of("mpii_hrnet_w32_256x256_biased")
-  box = np.array(mpii.crop_square([101.0, 201.0], 2.0))
+  box = np.array(convert.crop_square([101.0, 201.0], 2.0))
   center, scale, _ = found.crop_from_box(box)
   np.testing.assert_allclose(center, [100.0, 230.0])
   np.testing.assert_allclose(scale, [500.0, 500.0])

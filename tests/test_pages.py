@@ -2,12 +2,12 @@
 
 import doctest
 import importlib.util
-import pathlib
 import re
 
 import pytest
+from paths import ROOT
 
-DOCS = pathlib.Path(__file__).resolve().parents[1] / "docs"
+DOCS = ROOT / "docs"
 PAGES = ("decoder.md", "decode_any_model.md")
 
 

@@ -18,7 +18,7 @@ from heatmap_cases import METHODS
 from darkjax import geometry
 from darkjax.heatmaps import decode_heatmaps, keypoint_weights, render_heatmaps
 from darkjax.heatmaps.encode import QUANTIZERS
-from darkjax.metrics import nms, pck, similarity
+from darkjax.metrics import oks, oks_nms, pck
 
 given = hypothesis.given
 few = hypothesis.settings(
@@ -245,7 +245,7 @@ def test_oks_lies_in_0_to_1(found, data):
   visible = data.draw(
     hnp.arrays(np.int64, (count, num_keypoints), elements=st.integers(0, 2))
   )
-  values = similarity.oks(keypoints, keypoints, visible, areas, sigmas)
+  values = oks.oks(keypoints, keypoints, visible, areas, sigmas)
   assert values.shape == (count, count)
   assert ((values >= 0) & (values <= 1)).all()
   # Everybody is like themselves, if a keypoint is labelled.
@@ -258,11 +258,11 @@ def test_nms_keeps_the_best_and_nobody_twice(found, data):
   keypoints, areas = found
   count, num_keypoints = keypoints.shape[:2]
   sigmas = np.full(num_keypoints, 0.05)
-  pairs = similarity.prediction_oks(keypoints, areas, sigmas)
+  pairs = oks.prediction_oks(keypoints, areas, sigmas)
   assert ((pairs >= 0) & (pairs <= 1)).all()
   np.testing.assert_array_equal(pairs, pairs.T)
   scores = data.draw(hnp.arrays(np.float64, count, elements=PIXELS))
-  kept = nms.oks_nms(keypoints, scores, areas, sigmas)
+  kept = oks_nms.oks_nms(keypoints, scores, areas, sigmas)
   assert len(set(kept.tolist())) == len(kept) <= count
   assert (np.diff(scores[kept]) <= 0).all()
   assert (len(kept) > 0) == (count > 0)

@@ -1,14 +1,13 @@
 """The wheel: the whole package, its weights, and nothing compiled."""
 
-import pathlib
 import shutil
 import subprocess
 import sys
 import zipfile
 
 import pytest
+from paths import ROOT
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 SOURCE = ("pyproject.toml", "README.md", "LICENSE", "darkjax")
 
 

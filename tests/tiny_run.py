@@ -8,8 +8,9 @@ import numpy as np
 
 from configs import quickstart
 from darkjax import convention as convention_lib
-from darkjax import skeletons, train
-from darkjax.scoring import Evaluation
+from darkjax import skeletons
+from darkjax.train import loop
+from darkjax.train.evaluation import Evaluation
 
 SIZE = (64, 64)
 # Two branches of a few channels: seconds to compile.
@@ -95,7 +96,7 @@ def fit(
     weights = variables["params"]["final_layer"]["kernel"]
     return Evaluation({"dark/AP/gt_boxes": float(abs(weights).sum())})
 
-  metrics = train.fit(
+  metrics = loop.fit(
     config,
     workdir,
     convention=convention,

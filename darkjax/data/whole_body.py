@@ -22,7 +22,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from darkjax import skeletons
-from darkjax.data import coco_json
+from darkjax.data.coco import reader
+from darkjax.runtime import command
 
 _FINGERS = ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky")
 HAND_NAMES = (
@@ -166,7 +167,7 @@ def to_coco(annotations: str | os.PathLike[str]) -> dict[str, Any]:
     FileNotFoundError: no such file.
     ValueError: malformed, or a part of another length.
   """
-  content = coco_json.read_content(annotations)
+  content = reader.read_content(annotations)
   return {
     "images": list(content.images.values()),
     "annotations": [_merged(a, annotations) for a in content.annotations],
@@ -204,16 +205,19 @@ def _part(annotation, field: str, count: int, path) -> list[float]:
   return list(numbers)
 
 
+def main(flags: command.Flags, arguments) -> None:
+  """Writes the json with all keypoints in one list."""
+  del arguments
+  content = to_coco(flags.annotations)
+  pathlib.Path(flags.out).write_text(json.dumps(content))
+  print(f"{flags.out}: {len(content['annotations'])} people")
+
+
+def define_flags(define: command.Define) -> None:
+  """Adds the flags of `main`."""
+  define.string("annotations", None, "COCO-WholeBody's json.", required=True)
+  define.string("out", None, "json to write.", required=True)
+
+
 if __name__ == "__main__":
-  from absl import app, flags
-
-  _IN = flags.DEFINE_string("annotations", None, "Its json.", required=True)
-  _OUT = flags.DEFINE_string("out", None, "json to write.", required=True)
-
-  def _main(argv):
-    del argv
-    content = to_coco(_IN.value)
-    pathlib.Path(_OUT.value).write_text(json.dumps(content))
-    print(f"{_OUT.value}: {len(content['annotations'])} people")
-
-  app.run(_main)
+  command.run(main, define_flags)

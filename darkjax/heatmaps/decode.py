@@ -12,11 +12,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from darkjax.heatmaps.arguments import as_number
 from darkjax.heatmaps.blur import blur_kernel_for_sigma
-from darkjax.heatmaps.official import decode_official
-from darkjax.heatmaps.peak import first_maximum, second_maximum
-from darkjax.heatmaps.refine import refine_maximum
-from darkjax.heatmaps.static import as_number
+from darkjax.heatmaps.dark import refine_maximum
+from darkjax.heatmaps.dark_official import decode_official
+from darkjax.heatmaps.maximum import first_maximum, second_maximum
 
 METHODS = ("argmax", "standard", "dark")
 BORDERS = ("refine", "official")

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from darkjax.heatmaps.static import as_number
+from darkjax.heatmaps.arguments import as_number
 
 QUANTIZERS = {
   "none": lambda keypoints: keypoints,

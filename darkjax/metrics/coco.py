@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from darkjax.metrics import nms as nms_lib
+from darkjax.metrics import oks_nms as nms_lib
 from darkjax.metrics.coco_eval import METRIC_NAMES, average_precision
-from darkjax.metrics.similarity import oks
+from darkjax.metrics.oks import oks
 
 __all__ = (
   "METRIC_NAMES",

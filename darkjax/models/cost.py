@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from darkjax import models
-from darkjax.models import folding, simple_baseline
+from darkjax.models import batch_norm_folding, simple_baseline
 
 SIZES = ((128, 96), (256, 192), (384, 288))  # of the paper's tables
 
@@ -56,7 +56,7 @@ def model_cost(model: nn.Module, size: tuple[int, int]) -> Cost:
     output = call(*args, **kwargs)
     layer = context.module
     called = context.method_name == "__call__"
-    if called and isinstance(layer, folding.CONVOLUTIONS):
+    if called and isinstance(layer, batch_norm_folding.CONVOLUTIONS):
       taps = _kernel_size(layer, args[0].shape[-1])
       official.append(taps * _area(output))
       is_deconv = isinstance(layer, simple_baseline.Deconv)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from darkjax.models import convolution
+from darkjax.models import cpu_convolution
 from darkjax.models.batch_norm import BatchNorm
 
 # Each convolution's weights N(0, 0.001²): HRNet and the SimpleBaseline head.
@@ -48,7 +48,7 @@ def conv(
   pad = kernel // 2
   kwargs = {"use_bias": False, "padding": ((pad, pad), (pad, pad)), **kwargs}
   if train:
-    kwargs["conv_general_dilated"] = convolution.convolve
+    kwargs["conv_general_dilated"] = cpu_convolution.convolve
   return nn.Conv(features, (kernel, kernel), (strides, strides), **kwargs)
 
 

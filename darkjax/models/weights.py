@@ -23,6 +23,7 @@ import numpy as np
 
 from darkjax import models
 from darkjax.models import hourglass, simple_baseline, torch_files, torch_names
+from darkjax.runtime import command
 
 _LOG = logging.getLogger(__name__)
 # The authors trained these on BGR pixels with the statistics of RGB.
@@ -198,90 +199,6 @@ def _as_numpy(value) -> np.ndarray:
   return np.asarray(value, np.float32)
 
 
-def main(argv) -> None:
-  """Converts a file of weights into a checkpoint; see the flags."""
-  from absl import flags
-
-  from darkjax import checkpoint, startup
-
-  startup.start()
-  flag = flags.FLAGS
-  source, directory = _two_paths(argv)
-  state_dict = torch_files.read_state_dict(source)
-  publisher = torch_names.canonical(state_dict)[1]
-  convention = _convention(flag, publisher)
-  fields = {
-    "name": flag.model,
-    "num_keypoints": convention.skeleton.num_keypoints,
-  }
-  model = models.create_model(**fields)
-  key = None if flag.head_seed is None else jax.random.key(flag.head_seed)
-  variables = load_torch_weights(state_dict, model, key=key)
-  checkpoint.save_variables(
-    directory, variables=variables, convention=convention, model=fields
-  )
-  _LOG.info("%s: %s", directory, convention.describe())
-
-
-def _two_paths(argv) -> tuple[str, str]:
-  if len(argv) != 3:
-    raise ValueError(
-      "expected two paths, the file of weights and a new folder, got "
-      f"{argv[1:]}: python -m darkjax.models.weights in.pth out_dir"
-    )
-  return argv[1], argv[2]
-
-
-def _convention(flag, publisher):
-  """The convention the weights were trained with, as the flags tell it."""
-  from darkjax import convention, skeletons
-
-  fields = (
-    "alignment",
-    "padding",
-    "sigma",
-    "quantize",
-    "truncate",
-    "blur_kernel",
-    "flip_shift",
-  )
-  values = {name: getattr(flag, name) for name in fields}
-  height, _, width = flag.crop_size.partition("x")
-  if not (height.isdigit() and width.isdigit()):
-    raise ValueError(
-      f"--crop_size is height x width, such as 256x192, got {flag.crop_size}"
-    )
-  values["crop_size"] = (int(height), int(width))
-  values["channel_order"] = flag.channel_order
-  if flag.channel_order is None:
-    values["channel_order"] = channel_order(flag.model, publisher)
-  skeleton = skeletons.get_skeleton(flag.skeleton)
-  return convention.from_config(values, skeleton=skeleton)
-
-
-def _define_flags(flags) -> None:
-  """The defaults are DARK's at 256×192."""
-  flags.DEFINE_string("model", None, "A name that create_model knows.")
-  flags.DEFINE_integer(
-    "head_seed", None, "Accept a backbone alone; draw its head from this seed."
-  )
-  flags.DEFINE_string("skeleton", "coco", "coco, mpii or lsp.")
-  flags.DEFINE_string("crop_size", "256x192", "Height x width, px.")
-  flags.DEFINE_string("alignment", "dark", "hrnet, dark or udp.")
-  flags.DEFINE_float("padding", 1.25, "Factor on the person's box.")
-  flags.DEFINE_float("sigma", 2.0, "Of the target Gaussians, heatmap px.")
-  flags.DEFINE_string("quantize", "none", "Of their centres: none or round.")
-  flags.DEFINE_float("truncate", 0.0, "Their half width in sigmas; 0: whole.")
-  flags.DEFINE_integer("blur_kernel", 11, "Of the dark decoder, heatmap px.")
-  flags.DEFINE_integer("flip_shift", 0, "Of the flip test: 0 or 1 px.")
-  flags.DEFINE_string(
-    "channel_order", None, "rgb or bgr; default: as the publisher trained."
-  )
-  flags.mark_flag_as_required("model")
-
-
 if __name__ == "__main__":
-  from absl import app, flags
-
-  _define_flags(flags)
-  app.run(main)
+  # Writes a checkpoint, a room that this one does not import.
+  command.run_module("darkjax.checkpoint.import_torch")

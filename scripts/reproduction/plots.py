@@ -1,9 +1,9 @@
 """A plot for each table: the paper's numbers, ours of every seed, and gaps."""
 
+import figures
 import PIL.Image
 from matplotlib.lines import Line2D
 
-from darkjax import figures
 from reproduction import verdicts
 from reproduction.tables import Claim, Table
 from reproduction.verdicts import Results

@@ -10,7 +10,7 @@ import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
-from darkjax import resume
+from darkjax.train import resume
 
 # How often a run speaks and saves, which changes nothing of what it learns.
 _FREE = (

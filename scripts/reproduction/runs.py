@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import provenance
 
-from darkjax.report import whole_lines
+from darkjax.train.log import whole_lines
 from reproduction import recipes
 from reproduction.cells import Cell, config_fields
 

@@ -12,10 +12,12 @@ import pathlib
 import time
 from collections.abc import Sequence
 
+import ablation_grid
 from absl import app, flags
 
-from darkjax import checkpoint, grid, models, startup
-from darkjax.ensemble import Member
+from darkjax import checkpoint, models
+from darkjax.inference.ensemble import Member
+from darkjax.runtime import startup
 
 
 def scores(run: str) -> dict:
@@ -28,18 +30,19 @@ def scores(run: str) -> dict:
     "metrics" as `scoring.score` names them, "convention" in words, "people",
     and "evaluation_seconds".
   """
-  from darkjax.data import coco, pipeline  # TensorFlow
+  from darkjax.data.coco import prepare  # TensorFlow
+  from darkjax.data.pipeline import batches
 
   start = time.monotonic()
   variables, metadata = checkpoint.load(run)
   data = metadata.config["data"]
   annotations, images = (pathlib.Path(data["root"]) / p for p in data["val"])
-  source = coco.load(annotations, images, cache_dir=data["cache"])
+  source = prepare.load(annotations, images, cache_dir=data["cache"])
   member = Member(
     models.create_model(**metadata.model), variables, metadata.convention
   )
-  crops = functools.partial(pipeline.eval_batches, source, batch_size=80)
-  metrics = grid.evaluate_trained(member, crops, source.annotations)
+  crops = functools.partial(batches.eval_batches, source, batch_size=80)
+  metrics = ablation_grid.evaluate_trained(member, crops, source.annotations)
   return {
     "metrics": {
       name.removesuffix("/gt_boxes"): value for name, value in metrics.items()

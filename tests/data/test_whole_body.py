@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from darkjax import skeletons
-from darkjax.data import coco_json, whole_body
+from darkjax.data import whole_body
+from darkjax.data.coco import reader
 
 
 def test_the_whole_body_is_coco_and_its_parts():
@@ -97,7 +98,7 @@ def test_parts_are_joined_and_invalid_ones_left_out(tmp_path):
   assert person["bbox"] == [0, 0, 60, 70]
   path = tmp_path / "joined.json"
   path.write_text(json.dumps(content))
-  assert coco_json.read_annotations(path).skeleton.num_keypoints == 133
+  assert reader.read_annotations(path).skeleton.num_keypoints == 133
 
 
 def test_other_lengths_are_refused(tmp_path):

@@ -281,7 +281,7 @@ def run_command(*arguments):
   flags = absl.flags.FlagValues()
   with (
     mock.patch("absl.flags.FLAGS", flags),
-    mock.patch("darkjax.startup.start"),
+    mock.patch("darkjax.runtime.startup.start"),
   ):
     weights._define_flags(_Definer(flags))
     weights.main(flags(["weights", *map(str, arguments)]))

@@ -5,20 +5,21 @@ import importlib
 import importlib.util
 import json
 import os
-import pathlib
 import subprocess
 import sys
 
+import ablation_report
 import blobs
 import jax
 import jax.numpy as jnp
 import pytest
+from paths import ROOT
 from small_network import GAUSSIAN
 
-from darkjax import checkpoint, grid_report, models, skeletons
-from darkjax.data import coco, synthetic
+from darkjax import checkpoint, models, skeletons
+from darkjax.data.coco import prepare
+from darkjax.data.synthetic import dataset
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "ablation.py"
 
 
@@ -48,7 +49,7 @@ def run(*arguments, home):
 
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
 def test_from_two_checkpoints_to_tables(tmp_path):
-  json_path = synthetic.write_dataset(tmp_path, num_people=5, seed=2)
+  json_path = dataset.write_dataset(tmp_path, num_people=5, seed=2)
   fields = {
     "name": "simple_baseline_50",
     "num_keypoints": 17,
@@ -120,7 +121,9 @@ def test_weights_of_the_other_encoder_are_refused(ablation):
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
 def test_a_limit_leaves_the_others_out_of_the_labels(ablation, tmp_path):
   folder = blobs.write(tmp_path)
-  source = coco.load(folder / "people.json", folder, cache_dir=folder / "cache")
+  source = prepare.load(
+    folder / "people.json", folder, cache_dir=folder / "cache"
+  )
   other = tmp_path / "other"
   other.mkdir()
   few, path = ablation.first_people(source, 3, other)
@@ -141,5 +144,7 @@ def test_the_papers_numbers_are_those_the_configurations_expect():
   for encoder, suffix in (("biased", "_biased"), ("unbiased", "")):
     name = f"coco_hrnet_w32_128x96{suffix}"
     text = importlib.import_module(f"configs.{name}").__doc__
-    rows = [row for (e, _), row in grid_report.PAPER.items() if e == encoder]
+    rows = [
+      row for (e, _), row in ablation_report.PAPER.items() if e == encoder
+    ]
     assert all(str(row[0]) in text for row in rows)

@@ -2,12 +2,11 @@
 
 import importlib.util
 import json
-import pathlib
 
 import numpy as np
 import pytest
+from paths import SCRIPTS
 
-SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "scripts"
 COUNT = 8
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from darkjax import heatmaps, skeletons
 from darkjax.convention import Convention
-from darkjax.data import augment, coco, pipeline
+from darkjax.data.coco import prepare
+from darkjax.data.pipeline import augment, batches
 
 CONVENTION = Convention(
   skeleton=skeletons.from_coco_category(
@@ -38,8 +39,8 @@ def folder(tmp_path_factory):
 def test_both_sides_make_the_same_examples(folder, tmp_path, alignment):
   convention = dataclasses.replace(CONVENTION, alignment=alignment)
   annotations, images = folder
-  source = coco.load(annotations, images, cache_dir=tmp_path)
-  (batch,) = pipeline.eval_batches(source, convention, batch_size=3)
+  source = prepare.load(annotations, images, cache_dir=tmp_path)
+  (batch,) = batches.eval_batches(source, convention, batch_size=3)
   loader = official_loader.Loader(convention, augment.NONE, seed=0)
   people = official_loader.people_of(source, images, convention)
   examples = [loader.example(person) for person in people]
@@ -59,7 +60,7 @@ def test_augmented_examples_are_finite_and_of_the_right_shapes(
   folder, tmp_path
 ):
   annotations, images = folder
-  source = coco.load(annotations, images, cache_dir=tmp_path)
+  source = prepare.load(annotations, images, cache_dir=tmp_path)
   amount = augment.Augmentation(half_body_min_keypoints=2)
   loader = official_loader.Loader(CONVENTION, amount, seed=0)
   for person in 8 * official_loader.people_of(source, images, CONVENTION):

@@ -1,12 +1,10 @@
 """The codec oracle on a few people made up here."""
 
 import importlib.util
-import pathlib
 
 import numpy as np
 import pytest
-
-SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "scripts"
+from paths import SCRIPTS
 
 
 @pytest.fixture(scope="module")

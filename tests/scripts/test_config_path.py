@@ -1,12 +1,10 @@
 """Scripts that take --config are started as the README says."""
 
-import pathlib
 import subprocess
 import sys
 
 import pytest
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from paths import ROOT
 
 
 @pytest.mark.parametrize("script", ["bench_host", "bench_resident"])

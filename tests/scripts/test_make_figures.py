@@ -1,18 +1,17 @@
 """The scripts of the pages: their numbers, and that every picture is theirs."""
 
 import importlib
-import pathlib
 import re
 
 import numpy as np
 import PIL.Image
 import pytest
+from paths import ROOT
 
 from darkjax import convention, skeletons
-from darkjax.data import synthetic
+from darkjax.data.synthetic import dataset
 from darkjax.heatmaps import render_heatmaps
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONVENTION = convention.Convention(
   skeleton=skeletons.COCO,
   crop_size=(128, 96),
@@ -111,7 +110,7 @@ def test_pictures_of_a_network_that_makes_no_mistake(
 ):
   """Every picture, from the labels' own heatmaps in place of a network's."""
   make = script("make_figures")
-  synthetic.write_dataset(tmp_path, num_people=12, seed=0, split="val")
+  dataset.write_dataset(tmp_path, num_people=12, seed=0, split="val")
   monkeypatch.setattr(make.compare_decoders, "predict_maps", perfect_maps)
   paths = (
     tmp_path / "annotations/person_keypoints_val.json",
@@ -134,13 +133,12 @@ def test_pictures_of_a_network_that_makes_no_mistake(
 def perfect_maps(directory, annotations, images):
   import compare_decoders
 
-  from darkjax.data import coco, pipeline
+  from darkjax.data.coco import prepare
+  from darkjax.data.pipeline import batches
 
-  source = coco.load(annotations, images, cache_dir=str(images) + "_cache")
+  source = prepare.load(annotations, images, cache_dir=str(images) + "_cache")
   batch = next(
-    iter(
-      pipeline.eval_batches(source, CONVENTION, batch_size=source.num_people)
-    )
+    iter(batches.eval_batches(source, CONVENTION, batch_size=source.num_people))
   )
   points = np.nan_to_num(batch["keypoints_heatmap"], nan=-99.0)
   return compare_decoders.Maps(

@@ -1,10 +1,9 @@
 """The oldest dependencies that are tested are the oldest that are allowed."""
 
-import pathlib
 import re
 import tomllib
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from paths import ROOT
 
 
 def versions(lines, separator) -> dict[str, tuple[int, ...]]:

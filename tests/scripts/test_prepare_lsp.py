@@ -8,10 +8,9 @@ import numpy as np
 import PIL.Image
 import pytest
 import scipy.io
+from paths import ROOT
 
-from darkjax.data import coco_json
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from darkjax.data.coco import reader
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +142,7 @@ def test_lspet_crops_show_the_labels(script, tmp_path):
     assert pixels.shape == (image["height"], image["width"])
     for x, y, visibility in np.reshape(annotation["keypoints"], (14, 3)):
       assert visibility == 0 or pixels[round(y), round(x)] > 200
-  assert coco_json.read_annotations(path).skeleton.name == "lsp"
+  assert reader.read_annotations(path).skeleton.name == "lsp"
 
 
 def test_missing_folder_is_named(script, tmp_path):

@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 
+import ablation_grid
+import ablation_report
 import blobs
 import numpy as np
 import pytest
@@ -31,8 +33,8 @@ from reproduction.tables import (
 )
 from small_network import GAUSSIAN
 
-from darkjax import checkpoint, grid, grid_report, models, skeletons
-from darkjax.data import synthetic
+from darkjax import checkpoint, models, skeletons
+from darkjax.data.synthetic import dataset
 
 EPOCHS = {"lsp": 10, "synthetic": 5}
 
@@ -104,7 +106,7 @@ def test_the_papers_numbers_are_those_of_the_grid(scale):
   # Both were read off Tables 1 to 3, at different times.
   for number in (1, 2, 3):
     for row in tables(scale)[number].rows.values():
-      expected = grid_report.PAPER[row.network.encoding, row.decoder][0]
+      expected = ablation_report.PAPER[row.network.encoding, row.decoder][0]
       assert row.paper == {"AP": expected}
 
 
@@ -269,7 +271,7 @@ def test_rows_are_read_by_decoders_of_their_heads():
     for row in table.rows.values():
       head = heads[row.network.loss]
       convention = dataclasses.replace(GAUSSIAN, head=head)
-      assert row.decoder in grid.decoders(convention)
+      assert row.decoder in ablation_grid.decoders(convention)
       assert (row.decoder == "integral") == (head == "softmax")
 
 
@@ -277,7 +279,7 @@ def test_rows_are_read_by_decoders_of_their_heads():
 def test_a_trained_network_is_scored_on_its_validation_set(
   tmp_path, monkeypatch
 ):
-  annotations = synthetic.write_dataset(tmp_path, num_people=3, seed=2)
+  annotations = dataset.write_dataset(tmp_path, num_people=3, seed=2)
   fields = {"name": "hrnet_small", "num_keypoints": 17}
   convention = blobs.convention_of(skeletons.COCO, "hrnet", crop_size=(64, 64))
   data = {
@@ -303,7 +305,7 @@ def test_a_trained_network_is_scored_on_its_validation_set(
     people = sum(int(batch["mask"].sum()) for batch in crops(convention))
     return {"dark/AP/gt_boxes": float(people)}
 
-  monkeypatch.setattr(grid, "evaluate_trained", evaluate)
+  monkeypatch.setattr(ablation_grid, "evaluate_trained", evaluate)
   found = scores.scores(str(tmp_path / "run"))
   assert found["metrics"] == {"dark/AP": 3.0}
   assert found["people"] == 3

@@ -15,7 +15,7 @@ from reproduction import recipes, runs
 from reproduction.cells import Cell, Network, config_fields
 from reproduction.tables import plan
 
-from darkjax import report
+from darkjax.train import log as report
 
 
 def cells_of(*numbers, seeds=3):

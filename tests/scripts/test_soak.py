@@ -2,14 +2,14 @@
 
 import importlib.util
 import json
-import pathlib
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from paths import SCRIPTS
 
-SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "scripts" / "soak.py"
+SCRIPT = SCRIPTS / "soak.py"
 
 
 @pytest.fixture(scope="module")

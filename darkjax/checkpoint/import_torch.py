@@ -1,0 +1,97 @@
+"""Import of published PyTorch weights: `python -m darkjax.models.weights`.
+
+    python -m darkjax.models.weights in.pth out_dir --model=hrnet_w32
+
+writes a checkpoint that evaluate, predict and train accept; models/weights.py
+says which publishers' files are read.
+"""
+
+import logging
+
+import jax
+
+from darkjax import checkpoint, models, skeletons
+from darkjax import convention as convention_lib
+from darkjax.models import torch_files, torch_names, weights
+from darkjax.runtime import command, startup
+
+_LOG = logging.getLogger(__name__)
+
+
+def main(flags: command.Flags, arguments) -> None:
+  """Converts a file of weights into a checkpoint."""
+  startup.start()
+  source, directory = _two_paths(arguments)
+  state_dict = torch_files.read_state_dict(source)
+  publisher = torch_names.canonical(state_dict)[1]
+  convention = _convention(flags, publisher)
+  fields = {
+    "name": flags.model,
+    "num_keypoints": convention.skeleton.num_keypoints,
+  }
+  model = models.create_model(**fields)
+  key = None if flags.head_seed is None else jax.random.key(flags.head_seed)
+  variables = weights.load_torch_weights(state_dict, model, key=key)
+  checkpoint.save_variables(
+    directory, variables=variables, convention=convention, model=fields
+  )
+  _LOG.info("%s: %s", directory, convention.describe())
+
+
+def _two_paths(arguments) -> tuple[str, str]:
+  if len(arguments) != 2:
+    raise ValueError(
+      "expected two paths, the file of weights and a new folder, got "
+      f"{arguments}: python -m darkjax.models.weights in.pth out_dir"
+    )
+  return arguments[0], arguments[1]
+
+
+def _convention(flags, publisher):
+  """The convention the weights were trained with, as the flags tell it."""
+  fields = (
+    "alignment",
+    "padding",
+    "sigma",
+    "quantize",
+    "truncate",
+    "blur_kernel",
+    "flip_shift",
+  )
+  values = {name: getattr(flags, name) for name in fields}
+  height, _, width = flags.crop_size.partition("x")
+  if not (height.isdigit() and width.isdigit()):
+    raise ValueError(
+      f"--crop_size is height x width, such as 256x192, got {flags.crop_size}"
+    )
+  values["crop_size"] = (int(height), int(width))
+  values["channel_order"] = flags.channel_order
+  if flags.channel_order is None:
+    values["channel_order"] = weights.channel_order(flags.model, publisher)
+  skeleton = skeletons.get_skeleton(flags.skeleton)
+  return convention_lib.from_config(values, skeleton=skeleton)
+
+
+def define_flags(define: command.Define) -> None:
+  """Adds the flags of `main`; the defaults are DARK's at 256x192."""
+  define.string("model", None, "A name that create_model knows.")
+  define.integer(
+    "head_seed", None, "Accept a backbone alone; draw its head from this seed."
+  )
+  define.string("skeleton", "coco", "coco, mpii or lsp.")
+  define.string("crop_size", "256x192", "Height x width, px.")
+  define.string("alignment", "dark", "hrnet, dark or udp.")
+  define.float("padding", 1.25, "Factor on the person's box.")
+  define.float("sigma", 2.0, "Of the target Gaussians, heatmap px.")
+  define.string("quantize", "none", "Of their centres: none or round.")
+  define.float("truncate", 0.0, "Their half width in sigmas; 0: whole.")
+  define.integer("blur_kernel", 11, "Of the dark decoder, heatmap px.")
+  define.integer("flip_shift", 0, "Of the flip test: 0 or 1 px.")
+  define.string(
+    "channel_order", None, "rgb or bgr; default: as the publisher trained."
+  )
+  define.required(["model"])
+
+
+if __name__ == "__main__":
+  command.run(main, define_flags)

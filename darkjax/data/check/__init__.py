@@ -1,0 +1,1 @@
+"""A data set explained before anyone trains on it."""

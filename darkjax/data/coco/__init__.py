@@ -1,0 +1,1 @@
+"""COCO-format files: reading, rules, prepared records, detections."""

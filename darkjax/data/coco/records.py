@@ -1,0 +1,148 @@
+"""Images with keypoints from COCO-format files as TFDS records.
+
+A record is one image: `image` (the bytes of the file as they came), `readable`
+(false for an image that was skipped, whose `image` is empty; see faults.py),
+`image_id`, `file_name`, `height`, `width`, and `people`, a list of
+`annotation_id`, `bbox` (x, y, w, h), `area`, `keypoints` [K, 3] (x, y,
+visibility), `iscrowd`, `num_keypoints` and `score`; image pixels, float32.
+Crowds, people without labels and people on images that were skipped are kept in
+the records and left out by `Source.people`.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import io
+import itertools
+import logging
+import pathlib
+import shutil
+import sys
+from collections.abc import Iterator
+from concurrent import futures
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from darkjax.data import prepared
+from darkjax.data.coco import unreadable
+from darkjax.data.coco.reader import Annotations
+
+_LOG = logging.getLogger(__name__)
+
+# Images read and checked at a time while building; bounds the memory.
+_READ_AHEAD = 32
+
+
+@dataclasses.dataclass
+class CocoConfig(tfds.core.BuilderConfig):
+  """What to build.
+
+  Attributes:
+    annotations: the checked json.
+    images: folder that the json's file names are relative to.
+    tolerance: of images that cannot be read.
+  """
+
+  annotations: Annotations | None = dataclasses.field(default=None, repr=False)
+  images: pathlib.Path | None = None
+  tolerance: unreadable.Tolerance = unreadable.RAISE
+
+
+class CocoKeypoints(tfds.core.GeneratorBasedBuilder):
+  """Images with keypoints from any COCO-format file; use `coco.load`."""
+
+  VERSION = tfds.core.Version("1.3.0")  # of what a record holds
+  # TFDS's own default imports importlib_resources, which it does not require.
+  code_path = pathlib.Path(__file__)
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    annotations = self.builder_config.annotations
+    return self.dataset_info_from_configs(
+      features=_features(annotations.skeleton.num_keypoints),
+      metadata=tfds.core.MetadataDict(
+        skeleton=annotations.skeleton.to_json(),
+        category_ids=list(annotations.category_ids),
+      ),
+      # Keys count up, so record i is image i of the json.
+      disable_shuffling=True,
+    )
+
+  def _split_generators(self, dl_manager) -> dict[str, Any]:
+    del dl_manager  # nothing is downloaded
+    return {prepared.SPLIT: self._generate_examples()}
+
+  def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
+    yield from enumerate(_records(self.builder_config))
+
+
+def _features(num_keypoints: int) -> tfds.features.FeaturesDict:
+  person = {
+    "annotation_id": np.int64,
+    "bbox": tfds.features.Tensor(shape=(4,), dtype=np.float32),
+    "area": np.float32,
+    "keypoints": tfds.features.Tensor(
+      shape=(num_keypoints, 3), dtype=np.float32
+    ),
+    "iscrowd": np.bool_,
+    "num_keypoints": np.int32,
+    "score": np.float32,
+  }
+  return tfds.features.FeaturesDict(
+    {
+      "image": tfds.features.Scalar(np.object_),
+      "readable": np.bool_,
+      "image_id": np.int64,
+      "file_name": tfds.features.Text(),
+      "height": np.int32,
+      "width": np.int32,
+      "people": tfds.features.Sequence(person),
+    }
+  )
+
+
+def _records(config: CocoConfig) -> Iterator[dict[str, Any]]:
+  """One record per image; images are read by threads, a few ahead."""
+  labels, skipped = config.annotations, 0
+  read = functools.partial(
+    unreadable.read,
+    folder=config.images,
+    annotations=labels.path,
+    tolerance=config.tolerance,
+  )
+  images = iter(labels.images)
+  with futures.ThreadPoolExecutor() as pool:
+    while chunk := list(itertools.islice(images, _READ_AHEAD)):
+      for image, (data, size) in zip(chunk, pool.map(read, chunk), strict=True):
+        skipped += not data
+        config.tolerance.check(skipped, len(labels.images), labels.path)
+        yield _record(image, data, size)
+
+
+def _record(image, data: bytes, size: tuple[int, int]) -> dict[str, Any]:
+  return {
+    "image": data,
+    "readable": bool(data),
+    "image_id": image["image_id"],
+    "file_name": image["file_name"],
+    "height": size[0],
+    "width": size[1],
+    "people": image["people"],
+  }
+
+
+def prepare(config: CocoConfig, folder: pathlib.Path) -> None:
+  """Builds the records into `folder`, below the names of builder and config."""
+  _LOG.info("preparing records of %s in %s", config.images, folder)
+  for stale in (folder / CocoKeypoints.name / config.name).glob("incomplete.*"):
+    shutil.rmtree(stale)  # of a killed process
+  if not sys.stderr.isatty():
+    tfds.disable_progress_bar()
+  builder = CocoKeypoints(
+    data_dir=folder, config=config, file_format="array_record"
+  )
+  download_config = tfds.download.DownloadConfig(try_download_gcs=False)
+  # What TFDS prints is of no use here, and a command's output is its own.
+  with contextlib.redirect_stdout(io.StringIO()):
+    builder.download_and_prepare(download_config=download_config)

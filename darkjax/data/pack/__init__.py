@@ -1,0 +1,1 @@
+"""Data sets as canvases, small enough for the memory of devices."""

@@ -1,0 +1,1 @@
+"""Batches of crops, cut by tf.data from prepared records."""

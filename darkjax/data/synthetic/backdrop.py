@@ -1,0 +1,223 @@
+"""The places of the embedded data set: rooms, streets, parks, mere clutter.
+
+Sizes are (height, width); positions and lengths are pixels of the backdrop.
+"""
+
+import numpy as np
+
+from darkjax.data.synthetic import render as paint
+from darkjax.data.synthetic.look import cloth_color
+
+
+def sample_backdrop(rng, size: tuple[int, int], light) -> np.ndarray:
+  """Draws a place, more or less in focus.
+
+  Args:
+    rng: where all randomness comes from.
+    size: (height, width).
+    light: [3] unit vector towards the light.
+
+  Returns:
+    float32 [3, H, W], in [0, 255] or a little beyond.
+  """
+  blur = rng.choice([1, 2, 2, 3])  # painted smaller, then stretched
+  small = tuple(-(-side // blur) + 1 for side in size)
+  places = (_room, _street, _park, _clutter)
+  place = places[rng.choice(len(places), p=(0.3, 0.25, 0.2, 0.25))]
+  horizon = rng.uniform(0.4, 0.85) * small[0]
+  ground, solids = place(rng, small, horizon)
+  # Later ones lie over earlier ones.
+  solids = [_lifted(solid, 3 * i) for i, solid in enumerate(solids)]
+  image = paint.composite(ground, paint.paint_layer(solids, small, light))
+  texture = paint.cloud(rng, small, cells=12, octaves=4)
+  image = image * (1 + texture * np.float32(rng.uniform(0.01, 0.09)))
+  return paint.resample(image, size)
+
+
+def board(start, end, half_width, color, pattern=None, bulge=0.0, cap=0.0):
+  """A rod in the plane of the image from start to end (x, y), cut flat."""
+  start, end = np.array([*start, 0.0]), np.array([*end, 0.0])
+  widths = np.array([half_width, half_width], float)
+  return paint.Rod(start, end, widths, color, bulge, cap, pattern)
+
+
+def disc(x, y, radii, color, pattern=None):
+  """A ball, or a flatter thing, with radii (rx, ry, rz)."""
+  center = np.array([x, y, 0.0])
+  return paint.Ellipsoid(center, np.eye(3), np.asarray(radii), color, pattern)
+
+
+def sample_pattern(rng, unit: float) -> paint.Pattern | None:
+  """Draws a pattern of up to a fifth of a unit of pixels, or none."""
+  if rng.random() < 0.5:
+    return None
+  kind = str(rng.choice(["rings", "lines", "check", "panes", "dots"]))
+  period = max(4.0, rng.uniform(0.03, 0.2) * unit)
+  return paint.Pattern(kind, period, cloth_color(rng))
+
+
+def sample_leaves(rng, x, y, spread: float, count: int) -> list:
+  """Draws a bush or the crown of a tree around (x, y)."""
+  green = np.array([rng.uniform(30, 120), rng.uniform(75, 150), 45.0])
+  leaves = []
+  for dx, dy in rng.normal(0, spread, (count, 2)):
+    radii = np.array([*rng.uniform(0.25, 0.7, 2), 0.2]) * spread
+    color = green * rng.uniform(0.65, 1.2)
+    leaves.append(disc(x + dx, y + dy, radii, color))
+  return leaves
+
+
+def _room(rng, size, horizon):
+  """A wall with doors, windows, pictures and shelves, and a floor."""
+  height, width = size
+  ground = _ground(rng, size, horizon, _wall_color(rng), _wall_color(rng) * 0.7)
+  solids = []
+  paper = sample_pattern(rng, max(size) / 2)
+  if paper is not None:
+    dull = paper._replace(color=_wall_color(rng))
+    middle = (width / 2, 0), (width / 2, horizon)
+    solids.append(board(*middle, width, _wall_color(rng), dull))
+  skirting = (0, horizon), (width, horizon)
+  solids.append(board(*skirting, 0.01 * height + 0.5, _wall_color(rng)))
+  solids += _floor_boards(rng, size, horizon)
+  for _ in range(rng.integers(1, 7)):
+    solids += _furniture(rng, size, horizon)
+  return ground, solids
+
+
+def _floor_boards(rng, size, horizon) -> list:
+  """Lines that meet above the horizon."""
+  height, width = size
+  if rng.random() < 0.5:
+    return []
+  meet, color = rng.uniform(0.3, 0.7) * width, _wall_color(rng) * 0.5
+  return [
+    board((meet + x * 0.25, horizon), (meet + x, height), 0.5, color)
+    for x in np.arange(-2, 2.1, rng.uniform(0.15, 0.4)) * width
+  ]
+
+
+def _furniture(rng, size, horizon) -> list:
+  """A framed board on the wall or on the floor, perhaps with shelves."""
+  height, width = size
+  x, half = rng.uniform(0, 1) * width, rng.uniform(0.04, 0.16) * width
+  tall = rng.uniform(0.15, 0.6) * height
+  foot = horizon + rng.uniform(0, 0.1) * height
+  if rng.random() < 0.5:
+    foot = rng.uniform(0.3, 0.9) * horizon
+  frame, inside = cloth_color(rng), cloth_color(rng)
+  edge, pattern = 0.015 * width + 0.5, sample_pattern(rng, max(size) / 2)
+  solids = [board((x, foot - tall), (x, foot), half, frame)]
+  inner = (x, foot - tall + edge), (x, foot - edge)
+  solids.append(board(*inner, max(half - edge, 1), inside, pattern))
+  for y in np.arange(foot - tall, foot, rng.uniform(0.1, 0.6) * height):
+    solids.append(board((x - half, y), (x + half, y), edge / 2, frame))
+  return solids
+
+
+def _street(rng, size, horizon):
+  """Sky, houses with windows, a road, poles."""
+  height, width = size
+  ground = _ground(
+    rng, size, horizon, _sky(rng), np.full(3, rng.uniform(60, 150))
+  )
+  solids, x = [], rng.uniform(-0.3, 0) * width
+  while x < width:
+    half = rng.uniform(0.08, 0.25) * width
+    solids += _house(rng, x + half, half, horizon, height)
+    x += 2 * half + rng.choice([0, 0, 0.1]) * width
+  for _ in range(rng.integers(0, 4)):
+    x, tall = rng.uniform(0, width), rng.uniform(0.3, 0.9) * height
+    foot = horizon + rng.uniform(0, 0.2) * height
+    color, half = (
+      cloth_color(rng) * 0.6,
+      rng.uniform(0.004, 0.015) * width + 0.5,
+    )
+    solids.append(board((x, foot - tall), (x, foot), half, color, bulge=1.0))
+  return ground, solids
+
+
+def _house(rng, x, half, horizon, height) -> list:
+  top = horizon - rng.uniform(0.2, 1.0) * height
+  period = max(5.0, rng.uniform(0.25, 0.7) * half)
+  panes = paint.Pattern("panes", period, _wall_color(rng) * 0.4)
+  return [board((x, top), (x, horizon), half, _wall_color(rng), panes)]
+
+
+def _park(rng, size, horizon):
+  """Sky, hills, trees and grass."""
+  height, width = size
+  grass = np.array([rng.uniform(60, 140), rng.uniform(90, 150), 60.0])
+  ground = _ground(rng, size, horizon, _sky(rng), grass)
+  solids = []
+  for _ in range(rng.integers(0, 4)):
+    x, color = rng.uniform(0, width), grass * rng.uniform(0.5, 0.9)
+    radii = np.array([rng.uniform(0.2, 0.6) * width, 0.15 * height, 1.0])
+    solids.append(disc(x, horizon, radii, color))
+  for _ in range(rng.integers(1, 5)):
+    x, foot = rng.uniform(0, width), horizon + rng.uniform(0, 0.15) * height
+    tall, half = (
+      rng.uniform(0.25, 0.7) * height,
+      rng.uniform(0.01, 0.03) * width,
+    )
+    bark = np.array([95.0, 70.0, 50.0]) * rng.uniform(0.5, 1.2)
+    solids.append(board((x, foot - tall), (x, foot), half, bark, bulge=1.0))
+    count = int(rng.integers(6, 16))
+    solids += sample_leaves(rng, x, foot - tall, 0.25 * tall, count)
+  return ground, solids
+
+
+def _clutter(rng, size, horizon):
+  """Anything anywhere: boards, limb-like rods, blobs."""
+  ground = _ground(rng, size, horizon, cloth_color(rng), cloth_color(rng))
+  field = paint.cloud(rng, size, cells=2, octaves=3) * np.float32(14)
+  solids = [_piece(rng, size) for _ in range(rng.integers(3, 22))]
+  return ground + field, solids
+
+
+def _piece(rng, size):
+  height, width = size
+  x, y = rng.uniform(-0.1, 1.1) * width, rng.uniform(-0.1, 1.1) * height
+  color, scale = cloth_color(rng), float(max(size))
+  kind = rng.integers(3)
+  if kind == 0:
+    high, half = rng.uniform(0.05, 0.6) * height, rng.uniform(0.02, 0.2) * width
+    return board((x, y), (x, y + high), half, color, sample_pattern(rng, scale))
+  if kind == 1:
+    turn, length = rng.uniform(0, np.pi), rng.uniform(0.05, 0.5) * scale
+    tip = x + np.cos(turn) * length, y + np.sin(turn) * length
+    rod = board((x, y), tip, 1, color, bulge=0.6, cap=1.0)
+    half = rng.uniform(0.005, 0.035) * scale
+    return rod._replace(widths=np.array([1.0, rng.uniform(0.4, 1)]) * half)
+  radii = np.array([*rng.uniform(0.02, 0.15, 2), 0.01]) * scale
+  return disc(x, y, radii, color)
+
+
+def _ground(rng, size, horizon, above, below) -> np.ndarray:
+  """Two fields, each a little darker at one end, and the border between."""
+  height, width = size
+  slope = rng.normal(0, 0.02) * np.linspace(-width, width, width)
+  rows = np.arange(height)[:, None]
+  share = np.clip(rows - horizon - slope + 0.5, 0, 1).astype(np.float32)
+  fade = np.linspace(rng.uniform(0.7, 1.1), rng.uniform(0.7, 1.1), height)
+  above, below = (c.astype(np.float32)[:, None, None] for c in (above, below))
+  return (above + (below - above) * share) * fade.astype(np.float32)[:, None]
+
+
+def _wall_color(rng) -> np.ndarray:
+  """Draws a dull colour."""
+  color = cloth_color(rng)
+  return color + 0.6 * (color.mean() - color) + rng.uniform(-10, 40)
+
+
+def _sky(rng) -> np.ndarray:
+  """From grey to blue."""
+  grey = np.full(3, rng.uniform(170, 235))
+  return grey - rng.uniform(0, 1) * np.array([70.0, 35.0, -10.0])
+
+
+def _lifted(solid, z: float):
+  shift = np.array([0, 0, z])
+  if isinstance(solid, paint.Rod):
+    return solid._replace(start=solid.start + shift, end=solid.end + shift)
+  return solid._replace(center=solid.center + shift)

@@ -1,0 +1,144 @@
+"""What the people of the embedded data set look like and wear."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from darkjax.data.synthetic import body as pose
+from darkjax.data.synthetic import render as paint
+
+_SKINS = np.array([
+  (255, 221, 196), (241, 194, 160), (224, 172, 128), (198, 134, 92),
+  (150, 98, 64), (105, 68, 46), (78, 50, 36),
+], np.float32)  # fmt: skip
+_HAIRS = np.array([
+  (28, 22, 20), (58, 38, 26), (96, 62, 36), (150, 104, 52), (206, 168, 104),
+  (150, 62, 30), (150, 150, 150), (218, 214, 208),
+], np.float32)  # fmt: skip
+
+
+class Look(NamedTuple):
+  """What a person looks like and wears; lengths as in `synthetic_pose`.
+
+  Attributes:
+    skin: [3] colour.
+    hair: [3] colour.
+    hair_style: "bald", "short", "bob", "long", "tail" or "cap".
+    shirt: [3] colour.
+    pattern: (kind, period in person heights, second colour) or None.
+    sleeve: how much of the arm is covered: 0, 1 to the elbow, 2 to the wrist.
+    trousers: [3] colour.
+    leg: how much of the leg is covered: 1 to the knee, 2 to the ankle.
+    skirt: how far a skirt reaches down the thigh, 0 for none.
+    shoes: [3] colour.
+    front: "plain", "buttons", "zip", "print", "tie" or "open".
+    back: "plain", "print", "hood" or "bag".
+    accent: [3] colour of what is on the front and the back.
+    beard: whether the jaw is covered.
+    glasses: whether there are rims around the eyes.
+  """
+
+  skin: np.ndarray
+  hair: np.ndarray
+  hair_style: str
+  shirt: np.ndarray
+  pattern: tuple[str, float, np.ndarray] | None
+  sleeve: float
+  trousers: np.ndarray
+  leg: float
+  skirt: float
+  shoes: np.ndarray
+  front: str
+  back: str
+  accent: np.ndarray
+  beard: bool
+  glasses: bool
+
+
+def sample_look(rng: np.random.Generator) -> Look:
+  """Draws a person's looks."""
+  skin, hair = rng.integers(len(_SKINS)), rng.integers(len(_HAIRS))
+  styles = ("bald", "short", "bob", "long", "tail", "cap")
+  style = str(rng.choice(styles, p=(0.06, 0.38, 0.14, 0.16, 0.12, 0.14)))
+  leg = float(rng.choice([2.0, 2.0, 2.0, 1.0, 0.85]))
+  return Look(
+    skin=_SKINS[skin] * rng.uniform(0.93, 1.0),
+    hair=_HAIRS[hair] * rng.uniform(0.8, 1.1),
+    hair_style=style,
+    shirt=cloth_color(rng),
+    pattern=_sample_pattern(rng),
+    sleeve=float(rng.choice([0.0, 0.55, 0.75, 1.0, 1.6, 2.0, 2.0, 2.0])),
+    trousers=cloth_color(rng) * 0.8,
+    leg=leg,
+    skirt=float(rng.uniform(0.5, 0.95)) if rng.random() < 0.12 else 0.0,
+    shoes=cloth_color(rng) * 0.8,
+    front=str(rng.choice(["plain", "buttons", "zip", "print", "tie", "open"])),
+    back=str(rng.choice(["plain", "plain", "print", "hood", "bag"])),
+    accent=cloth_color(rng),
+    beard=bool(style in ("bald", "short", "cap") and rng.random() < 0.3),
+    glasses=bool(rng.random() < 0.15),
+  )
+
+
+def cloth_color(rng: np.random.Generator) -> np.ndarray:
+  """Draws a dye: greys, blues and browns more often than bright colours."""
+  if rng.random() < 0.35:
+    return np.full(3, rng.uniform(25, 240)) + rng.normal(0, 6, 3)
+  value, chroma, turn = rng.uniform(0.3, 1), rng.uniform(0.2, 0.9), rng.random()
+  wheel = np.abs((turn * 6 + np.array([0, 4, 2])) % 6 - 3) - 1
+  return 255 * value * (1 - chroma + chroma * np.clip(wheel, 0, 1))
+
+
+def _sample_pattern(rng: np.random.Generator):
+  if rng.random() < 0.55:
+    return None
+  kind = str(rng.choice(["rings", "lines", "check", "dots"]))
+  return kind, float(rng.uniform(0.025, 0.07)), cloth_color(rng)
+
+
+class Tailor:
+  """Collects solids given in body lengths."""
+
+  def __init__(self, body: pose.Body, look: Look):
+    self.body, self.look, self.solids = body, look, []
+    self.unit, self.girth = body.unit, body.build.girth
+    self.shirt = self._pixel_pattern(look.pattern)
+
+  def at(self, point: str, frame: str, offset) -> np.ndarray:
+    """A place given by its offset from a named point in a named frame."""
+    shift = self.body.frames[frame] @ np.asarray(offset, float)
+    return self.body.points[point] + self.unit * shift
+
+  def rod(self, start, end, widths, color, **options):
+    """Adds a rod; ends in pixels, half widths in person heights."""
+    widths = np.maximum(np.asarray(widths) * self.unit, 0.35)
+    self.solids.append(paint.Rod(start, end, widths, color, **options))
+
+  def egg(self, point, frame, offset, radii, color, *, lift=0.0, **options):
+    """Adds an ellipsoid; radii along left, up, front, in person heights.
+
+    A lift towards the viewer keeps a mark clear of the curved surface under it
+    and leaves its place in the image alone.
+    """
+    center = self.at(point, frame, offset) + np.array([0, 0, lift * self.unit])
+    radii = np.maximum(np.asarray(radii) * self.unit, 0.4)
+    frame = self.body.frames[frame]
+    self.solids.append(paint.Ellipsoid(center, frame, radii, color, **options))
+
+  def slab(self, start, end, frame, wide, deep, color, **options):
+    """Adds a rod of elliptic section, `wide` left-right, `deep` front-back."""
+    axis = end[:2] - start[:2]
+    length = np.hypot(*axis)
+    axis = axis / length if length > 0.01 else np.array([0.0, 1.0])
+    left, _, front = self.body.frames[frame].T
+    normal = np.array([-axis[1], axis[0]])
+    seen = np.hypot(wide * (left[:2] @ normal), deep * (front[:2] @ normal))
+    thick = np.hypot(np.mean(wide) * left[2], np.mean(deep) * front[2])
+    bulge = float(thick / np.mean(seen))
+    self.rod(start, end, seen, color, bulge=bulge, **options)
+
+  def _pixel_pattern(self, pattern):
+    if pattern is None or pattern[1] * self.unit < 3:  # too fine to be seen
+      return None
+    kind, period, color = pattern
+    return paint.Pattern(kind, period * self.unit, color)

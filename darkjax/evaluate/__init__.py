@@ -1,0 +1,1 @@
+"""Evaluation: predictions on a data set, scored."""

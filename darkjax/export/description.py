@@ -1,0 +1,97 @@
+"""darkjax.json: what the user of an exported file feeds it, without darkjax."""
+
+import importlib.metadata
+from typing import Any
+
+import jax
+
+from darkjax.convention import Convention
+from darkjax.inference.predictor import Graph
+
+NAME = "darkjax.json"
+
+# A box, (x, y, w, h) in image px, to check one's own arithmetic with.
+EXAMPLE_BOX = (30.0, 40.0, 120.0, 300.0)
+
+
+def describe(graph: Graph) -> dict[str, Any]:
+  """What the user of an exported file has to know; can be written as json."""
+  height, width = graph.convention.crop_size
+  skeleton = graph.convention.skeleton
+  return {
+    "darkjax": importlib.metadata.version("darkjax"),
+    "jax": jax.__version__,
+    "input": {
+      "name": "images",
+      "shape": ["batch", height, width, 3],
+      "type": "uint8",
+      "meaning": "RGB crops, 0 to 255, not normalised",
+    },
+    "output": {
+      "name": "keypoints",
+      "shape": ["batch", skeleton.num_keypoints, 6 if graph.covariances else 3],
+      "type": "float32",
+      "meaning": "x, y in crop pixels, integers at centres of pixels; score"
+      + graph.covariances * "; covariance xx, xy, yy in squared crop pixels",
+    },
+    "keypoint_names": list(skeleton.keypoint_names),
+    "method": graph.method,
+    "border": graph.border,
+    "flip_test": graph.flip_test,
+    "crop": crop_recipe(graph.convention),
+    "convention": graph.convention.to_json(),
+  }
+
+
+def crop_recipe(convention: Convention) -> dict[str, Any]:
+  """Says how `Convention.crop_from_box` goes from a box to a crop.
+
+  Args:
+    convention: of the model.
+
+  Returns:
+    A dictionary that can be written as json. "steps" are assignments in order,
+    valid Python, from the box (x, y, w, h) in image px to factor and offset:
+    crop_x = factor_x * image_x + offset_x, likewise y. "example" holds a box
+    and what the steps give for it.
+  """
+  matrix = convention.crop_from_box(EXAMPLE_BOX)[2]
+  (factor_x, _, offset_x), (_, factor_y, offset_y) = matrix.tolist()
+  return {
+    "meaning": (
+      "crop_x = factor_x * image_x + offset_x, likewise y, from the person's "
+      "box x, y, w, h in image pixels by the steps; integers are the centres "
+      "of pixels; sample bilinearly, black outside of the image. Back: "
+      "image_x = (crop_x - offset_x) / factor_x."
+    ),
+    "alignment": convention.alignment,
+    "steps": _steps(convention),
+    "example": {
+      "box": list(EXAMPLE_BOX),
+      "factor_x": factor_x,
+      "offset_x": offset_x,
+      "factor_y": factor_y,
+      "offset_y": offset_y,
+    },
+  }
+
+
+def _steps(convention: Convention) -> list[str]:
+  """The formulas of geometry.py with the convention's numbers in them."""
+  height, width = convention.crop_size
+  inset = 0 if convention.alignment == "hrnet" else 1
+  least = max(2.0, 2.0 * width / height)
+  factor_y = "factor_x"
+  if convention.alignment == "udp":
+    factor_y = f"({height} - {inset}) / (scale_h - {inset})"
+  return [
+    f"center_x = x + (w - {inset}) / 2",
+    f"center_y = y + (h - {inset}) / 2",
+    f"scale_w = max({convention.padding} * max(w, h * {width} / {height}), "
+    f"{least!r})",
+    f"scale_h = scale_w * {height} / {width}",
+    f"factor_x = ({width} - {inset}) / (scale_w - {inset})",
+    f"factor_y = {factor_y}",
+    f"offset_x = ({width} - {inset}) / 2 - factor_x * center_x",
+    f"offset_y = ({height} - {inset}) / 2 - factor_y * center_y",
+  ]

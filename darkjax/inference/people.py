@@ -1,0 +1,98 @@
+"""What `Pose` returns: people, each with keypoints, scores and covariances."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import PIL.Image
+
+from darkjax.data.images import photo as image_lib
+from darkjax.skeletons import Skeleton
+from darkjax.viz import draw
+
+# Keypoints whose heatmap stays below this are not drawn: the threshold at which
+# COCO's protocol counts a keypoint into a person's score.
+SHOWN_SCORE = 0.2
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Person:
+  """One person: K keypoints found in one box.
+
+  Attributes:
+    keypoints_image: [K, 2] float32 (x, y), image px; an integer coordinate is
+      the centre of a pixel.
+    scores: [K] float32, maximum of each heatmap: near 1 where the network is
+      sure, and not a probability.
+    covariances: [K, 2, 2] float32, image px²: the width of each peak, which is
+      that of the training Gaussian and the blur at the least; nan where there
+      is no peak and where the decoder gives none.
+    bbox: [4] float64 (x, y, w, h), image px; the box that was searched.
+    skeleton: names and limbs of the keypoints.
+    image: what the photograph was given as.
+  """
+
+  keypoints_image: np.ndarray
+  scores: np.ndarray
+  covariances: np.ndarray
+  bbox: np.ndarray
+  skeleton: Skeleton
+  image: image_lib.ImageLike = dataclasses.field(repr=False)
+
+  @property
+  def names(self) -> tuple[str, ...]:
+    """K names, such as "left_wrist"; left is the person's left."""
+    return self.skeleton.keypoint_names
+
+  def plot(self, **options: Any) -> PIL.Image.Image:
+    """A copy of the photograph with this person drawn, see `People.plot`."""
+    return People([self], self.image).plot(**options)
+
+
+class People(list[Person]):
+  """The people of one photograph, a list in the order of their boxes.
+
+  Slices and copies are `People` too; of other choices make them with
+  `People(chosen, people.image)`.
+
+  Attributes:
+    image: what the photograph was given as.
+  """
+
+  def __init__(self, people: Iterable[Person], image: image_lib.ImageLike):
+    super().__init__(people)
+    self.image = image
+
+  def __getitem__(self, index):
+    chosen = super().__getitem__(index)
+    return People(chosen, self.image) if isinstance(index, slice) else chosen
+
+  def copy(self) -> "People":
+    """A shallow copy."""
+    return self[:]
+
+  def plot(
+    self, *, min_score: float = SHOWN_SCORE, uncertainty: bool = False
+  ) -> PIL.Image.Image:
+    """A copy of the photograph with everybody drawn.
+
+    Args:
+      min_score: keypoints with lower scores are left out.
+      uncertainty: draw the covariances as ellipses of one standard deviation.
+
+    Returns:
+      RGB, in the size of the photograph, turned upright by its EXIF tag.
+    """
+    photo = PIL.Image.fromarray(image_lib.read(self.image))
+    if not self:
+      return photo
+    return draw.draw_people(
+      photo,
+      np.stack([person.keypoints_image for person in self]),
+      self[0].skeleton,
+      shown=np.stack([person.scores >= min_score for person in self]),
+      covariances=np.stack([person.covariances for person in self])
+      if uncertainty
+      else None,
+    )

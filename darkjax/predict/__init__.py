@@ -1,0 +1,1 @@
+"""People in photographs, videos and camera streams."""

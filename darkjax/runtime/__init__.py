@@ -1,0 +1,1 @@
+"""Devices, processes, files and commands: nothing of the field."""

@@ -1,0 +1,112 @@
+"""Files of a run: digests, locks, and disks that are full or read-only."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+import filelock
+import platformdirs
+
+
+def cache_directory() -> pathlib.Path:
+  """Returns where compiled programs and prepared records are kept.
+
+  `DARKJAX_CACHE`, else the platform's folder for caches of "darkjax":
+  ~/.cache/darkjax or below XDG_CACHE_HOME on Linux.
+  """
+  named = os.environ.get("DARKJAX_CACHE")
+  return pathlib.Path(named or platformdirs.user_cache_path("darkjax"))
+
+
+def digest(path: pathlib.Path) -> str:
+  """SHA-256 of a file's content, hexadecimal."""
+  with path.open("rb") as file:
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_labels(annotations: pathlib.Path, known: str) -> None:
+  """Refuses to go on with a json that is not the one a run began with.
+
+  Args:
+    annotations: the json; metrics read it.
+    known: its `digest` when the run began.
+
+  Raises:
+    ValueError: it was edited or is gone.
+  """
+  if not annotations.is_file() or digest(annotations) != known:
+    raise ValueError(
+      f"{annotations} was edited or removed since this run began; metrics "
+      "would compare with other labels than were read. Put the file back, or "
+      "start again, which prepares the new one"
+    )
+
+
+@contextlib.contextmanager
+def locked(path: pathlib.Path) -> Iterator[None]:
+  """Lets one process at a time prepare; the others then find it done."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with filelock.FileLock(path):
+    yield
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+  """Makes the folder of a file to be written, and tries to write there.
+
+  Raises:
+    OSError: the path is a folder, or a file cannot be made beside it.
+  """
+  path = pathlib.Path(path)
+  if path.is_dir():
+    raise IsADirectoryError(errno.EISDIR, "a folder, not a file", str(path))
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with tempfile.TemporaryFile(dir=path.parent):
+    pass
+
+
+@contextlib.contextmanager
+def named_if_full(folder: str | pathlib.Path) -> Iterator[None]:
+  """Names the disk where writing within fails for want of space.
+
+  Args:
+    folder: that is written to.
+
+  Raises:
+    OSError: the disk or the quota is full; ENOSPC.
+  """
+  try:
+    yield
+  except Exception as error:
+    if not _of_full_disk(error):
+      raise
+    disk = _mount_point(pathlib.Path(folder).resolve())
+    raise OSError(
+      errno.ENOSPC,
+      f"the disk {disk} is full ({shutil.disk_usage(disk).free / 2**20:.0f} "
+      f"MiB free) while writing {folder}; what was complete before is intact: "
+      "make space and start again",
+    ) from error
+
+
+def _of_full_disk(error: BaseException | None) -> bool:
+  """Whether this or what it came from says so, in whatever library's way."""
+  if error is None:
+    return False
+  number = getattr(error, "errno", None)
+  return (
+    number in (errno.ENOSPC, errno.EDQUOT)
+    or any(os.strerror(n) in str(error) for n in (errno.ENOSPC, errno.EDQUOT))
+    or _of_full_disk(error.__cause__ or error.__context__)
+  )
+
+
+def _mount_point(folder: pathlib.Path) -> pathlib.Path:
+  """The disk that an absolute path, which may not exist yet, lies on."""
+  return next(
+    path for path in (folder, *folder.parents) if os.path.ismount(path)
+  )

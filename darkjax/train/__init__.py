@@ -1,0 +1,1 @@
+"""Training: steps, checkpoints, logs, and the loop around them."""

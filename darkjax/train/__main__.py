@@ -1,0 +1,30 @@
+"""Training: `python -m darkjax.train --config=configs/quickstart.py`.
+
+A run lives in `--workdir`: checkpoints/, metrics.jsonl, TensorBoard events and
+config.json. Started again with the same folder it continues where it stopped.
+"""
+
+from darkjax.runtime import command, distributed, startup
+from darkjax.train import loop, preemption
+
+
+def main(flags: command.Flags, arguments) -> None:
+  """Trains what `--config` describes."""
+  del arguments
+  startup.start()
+  distributed.start(flags)
+  with distributed.failing_together(), preemption.Stop().listening() as stop:
+    loop.train(flags.config, flags.workdir, profile=flags.profile, stop=stop)
+
+
+def define_flags(define: command.Define) -> None:
+  """Adds the flags of `main`."""
+  define.config("config", None, "A file of configs/.")
+  define.string("workdir", None, "Folder of the run.")
+  define.bool("profile", False, "Write a trace of a few steps.")
+  distributed.define_flags(define)
+  define.required(["config", "workdir"])
+
+
+if __name__ == "__main__":
+  command.run(main, define_flags)

@@ -1,0 +1,273 @@
+"""One training step: pure, written for one device, mapped in train.py."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from darkjax import inference, losses
+from darkjax.convention import Convention
+from darkjax.heatmaps import encode
+from darkjax.train import optim
+
+# Losses by name, and the head (see `Convention.head`) each of them trains.
+LOSSES = {"mse": "gaussian", "ipr": "softmax", "dsnt": "softmax"}
+
+
+class State(flax.struct.PyTreeNode):
+  """What a step changes.
+
+  Attributes:
+    step: optimiser steps done, int32 scalar.
+    params: weights of the model, float32.
+    batch_stats: running statistics of batch norm.
+    opt_state: of the optimiser.
+    average: moving average of `params`, or None where the run keeps none.
+  """
+
+  step: jax.Array
+  params: Any
+  batch_stats: Any
+  opt_state: Any
+  average: Any
+
+  @property
+  def variables(self) -> dict[str, Any]:
+    """What inference uses: the averaged weights where there are any."""
+    params = self.params if self.average is None else self.average
+    return {"params": params, "batch_stats": self.batch_stats}
+
+  @property
+  def training(self) -> dict[str, Any]:
+    """What a run needs to continue, besides `variables`."""
+    rest = {"step": self.step, "opt_state": self.opt_state}
+    return rest if self.average is None else rest | {"params": self.params}
+
+  def restored(self, variables: Any, training: Any) -> "State":
+    """This state with what `variables` and `training` gave before."""
+    averaged = self.average is not None
+    return State(
+      step=training["step"],
+      params=training["params"] if averaged else variables["params"],
+      batch_stats=variables["batch_stats"],
+      opt_state=training["opt_state"],
+      average=variables["params"] if averaged else None,
+    )
+
+
+def create_state(
+  key: jax.Array,
+  model: Any,
+  optimizer: optax.GradientTransformation,
+  *,
+  crop_size: tuple[int, int],
+  averaged: bool = False,
+) -> State:
+  """Initial weights and optimiser.
+
+  Args:
+    key: random key of the weights.
+    model: a Linen module of darkjax.models.
+    optimizer: from `optim.create_optimizer`.
+    crop_size: (height, width) of the network's input, px.
+    averaged: keep a moving average of the weights.
+
+  Returns:
+    The state at step 0.
+  """
+  images = jax.ShapeDtypeStruct((1, *crop_size, 3), jnp.float32)
+  # Only the weights are computed, not the network's output. Each by a small
+  # program that layers of the same shape share: one large program compiles
+  # three times as long.
+  variables = model.lazy_init(key, images)
+  params = variables["params"]
+  return State(
+    step=jnp.zeros((), jnp.int32),
+    params=params,
+    batch_stats=variables.get("batch_stats", {}),
+    opt_state=optimizer.init(params),
+    average=jax.tree.map(jnp.copy, params) if averaged else None,
+  )
+
+
+def train_step(
+  state: State,
+  batch: dict[str, jax.Array],
+  *,
+  model: Any,
+  optimizer: optax.GradientTransformation,
+  convention: Convention,
+  loss: str = "mse",
+  hardest_keypoints: int = 0,
+  ema_decay: float = 0.0,
+  micro_batches: int = 1,
+  axis_name: str | None = None,
+) -> tuple[State, dict[str, jax.Array]]:
+  """One optimiser step; pure, and mapped over devices by `map_step`.
+
+  Args:
+    state: before the step.
+    batch: fields `schema.DEVICE_FIELDS` of this device's B people.
+    model: a Linen module of darkjax.models.
+    optimizer: from `optim.create_optimizer`.
+    convention: draws the targets.
+    loss: a key of `LOSSES`, see `stage_loss`.
+    hardest_keypoints: keypoints per person that count; 0 for all.
+    ema_decay: of `State.average`.
+    micro_batches: equal parts of the batch that are taken one after the other,
+      for less memory; 1 for all at once.
+    axis_name: axis to average gradients and statistics over, if mapped.
+
+  Returns:
+    The state after the step and {"loss", "gradient_norm"}, float32 scalars.
+
+  Raises:
+    ValueError: an unknown loss, or one that does not fit the convention's head.
+  """
+  objective = functools.partial(
+    _objective,
+    batch_stats=state.batch_stats,
+    model=model,
+    convention=convention,
+    loss=loss,
+    hardest_keypoints=hardest_keypoints,
+  )
+  value_and_grad = jax.value_and_grad(objective, has_aux=True)
+  (mean_loss, batch_stats), gradients = _average(
+    _accumulate(value_and_grad, state.params, batch, micro_batches), axis_name
+  )
+  updates, opt_state = optimizer.update(
+    gradients, state.opt_state, state.params
+  )
+  params = optax.apply_updates(state.params, updates)
+  averaged = state.average
+  if averaged is not None:
+    averaged = optim.update_ema(averaged, params, decay=ema_decay)
+  metrics = {"loss": mean_loss, "gradient_norm": optax.tree.norm(gradients)}
+  return (
+    State(state.step + 1, params, batch_stats, opt_state, averaged),
+    metrics,
+  )
+
+
+def _average(tree, axis_name):
+  return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
+
+
+def _accumulate(value_and_grad, params, batch, count: int):
+  """The mean of value_and_grad over `count` parts of a device's batch.
+
+  All parts have the same number of people and start from the same state, as if
+  each were on a device of its own: batch norm takes the statistics of one part
+  (of one part on every device, if synchronised), and the running statistics
+  move once a step, by the mean over the parts.
+  """
+  if count == 1:
+    return value_and_grad(params, batch)
+  parts = jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), batch)
+  result = jax.eval_shape(
+    value_and_grad, params, jax.tree.map(lambda x: x[0], parts)
+  )
+
+  def add(total, part):
+    return jax.tree.map(jnp.add, total, value_and_grad(params, part)), None
+
+  zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), result)
+  total, _ = jax.lax.scan(add, zeros, parts)
+  return jax.tree.map(lambda x: x / count, total)
+
+
+def _objective(
+  params, batch, *, batch_stats, model, convention, loss, hardest_keypoints
+):
+  """Mean loss of a batch, and the batch statistics after it."""
+  pixels = inference.normalize(
+    batch["image"], channel_order=convention.channel_order
+  )
+  outputs, updates = model.apply(
+    {"params": params, "batch_stats": batch_stats},
+    pixels,
+    train=True,
+    mutable=["batch_stats"],
+  )
+  of_stage = stage_loss(loss, batch, convention)
+  stages = outputs if isinstance(outputs, tuple) else (outputs,)
+  per_keypoint = sum(of_stage(maps) for maps in stages)
+  if hardest_keypoints:
+    per_keypoint = losses.hardest_keypoints(
+      per_keypoint, count=hardest_keypoints
+    )
+  return per_keypoint.mean(), updates.get("batch_stats", {})
+
+
+def stage_loss(
+  name: str, batch: dict[str, jax.Array], convention: Convention
+) -> Callable[[jax.Array], jax.Array]:
+  """The loss of the maps of one supervised stage.
+
+  Args:
+    name: "mse", against drawn heatmaps; "ipr" or "dsnt", against keypoints.
+    batch: fields `schema.DEVICE_FIELDS` of B people.
+    convention: of the batch and the maps; `sigma` is that of the drawn
+      heatmaps, and of the Gaussian in the regulariser of "dsnt".
+
+  Returns:
+    Function of maps [B, H', W', K] that gives [B, K], 0 for keypoints without
+    a label.
+
+  Raises:
+    ValueError: an unknown loss, or one that does not fit the convention's head.
+  """
+  _check_loss(name, convention)
+  if name == "mse":
+    target, weights = draw_targets(batch, convention)
+    return lambda heatmaps: losses.heatmap_mse(heatmaps, target, weights)
+  labels = batch["keypoints_heatmap"], target_weights(batch, convention)
+  if name == "ipr":
+    return lambda logits: losses.ipr_loss(logits, *labels)
+  return lambda logits: losses.dsnt_loss(
+    logits, *labels, sigma=convention.sigma
+  )
+
+
+def _check_loss(name, convention) -> None:
+  if name not in LOSSES:
+    raise ValueError(f"unknown loss {name!r}; known: {', '.join(LOSSES)}")
+  if LOSSES[name] != convention.head:
+    raise ValueError(
+      f"loss {name!r} trains a {LOSSES[name]!r} head, the convention says "
+      f"{convention.head!r}; set convention.head={LOSSES[name]!r} or another "
+      "loss.name"
+    )
+
+
+def draw_targets(
+  batch: dict[str, jax.Array], convention: Convention
+) -> tuple[jax.Array, jax.Array]:
+  """Target heatmaps [B, H', W', K] and keypoint weights [B, K] of a batch."""
+  target = encode.render_heatmaps(
+    batch["keypoints_heatmap"],
+    size=convention.heatmap_size,
+    sigma=convention.sigma,
+    quantize=convention.quantize,
+    truncate=convention.truncate,
+  )
+  return target, target_weights(batch, convention)
+
+
+def target_weights(
+  batch: dict[str, jax.Array], convention: Convention
+) -> jax.Array:
+  """Keypoint weights [B, K] of a batch: 1 where there is a label in reach."""
+  weights = encode.keypoint_weights(
+    batch["keypoints_heatmap"],
+    batch["visibility"],
+    size=convention.heatmap_size,
+    sigma=convention.sigma,
+    quantize=convention.quantize,
+  )
+  return weights * batch["mask"][:, None]

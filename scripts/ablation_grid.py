@@ -1,0 +1,184 @@
+"""The grid: decoder × alignment × flip shift of one network, at one forward.
+
+The paper's tables and the authors' code change encoder, decoder, alignment and
+flip shift together; here each is varied alone. The alignment decides what a
+crop shows, so each has its own crops and one run of the network over them and
+their mirrors. The flip shift and the decoder read these same heatmaps.
+"""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import flax.jax_utils
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from darkjax import geometry, inference
+from darkjax.convention import Convention
+from darkjax.data.people_table import GT_BOXES
+from darkjax.evaluate import predict as collect
+from darkjax.evaluate.scores import People, score
+from darkjax.inference.ensemble import Member
+from darkjax.runtime import xla_options
+
+# Names of decoders, and what `inference.locate` does for them. "dark" without
+# modulation is a blur kernel of 1.
+DECODERS = {
+  "argmax": {"method": "argmax"},
+  "standard": {"method": "standard"},
+  "standard, Eq. 1": {"method": "standard", "standard": "eq1"},
+  "dark, no modulation": {"method": "dark", "blur_kernel": 1},
+  "dark": {"method": "dark"},
+  "dark, official border": {"method": "dark", "border": "official"},
+}
+FLIP_SHIFTS = (0, 1)
+
+Cell = tuple[str, int]  # alignment, flip shift
+
+
+def decoders(convention: Convention) -> dict[str, dict[str, Any]]:
+  """The decoders of a head: a softmax head's maps can be integrated too."""
+  if convention.head == "softmax":
+    return DECODERS | {"integral": {"method": "integral"}}
+  return DECODERS
+
+
+def evaluate(
+  member: Member,
+  crops: Callable[[Convention], Iterable[dict[str, np.ndarray]]],
+  annotations: str | pathlib.Path,
+  *,
+  category_ids: Sequence[Any] | None = None,
+  box_source: str = GT_BOXES,
+) -> dict[Cell, dict[str, float]]:
+  """The metrics of every cell of the grid.
+
+  Args:
+    member: a network; the alignment and flip shift of its convention are not
+      read.
+    crops: convention -> this process's batches of all people, such as
+      `functools.partial(pipeline.eval_batches, source, batch_size=64)`.
+    annotations: the COCO-format json they come from.
+    category_ids: see `scoring.score`.
+    box_source: likewise.
+
+  Returns:
+    By alignment and flip shift what `scoring.score` gives, with the names of
+    `decoders` for methods.
+  """
+  cells = {}
+  for alignment in geometry.ALIGNMENTS:
+    convention = dataclasses.replace(member.convention, alignment=alignment)
+    found = predict(member._replace(convention=convention), crops(convention))
+    for shift, people in found.items():
+      cells[alignment, shift] = score(
+        people,
+        annotations,
+        convention.skeleton,
+        category_ids=category_ids,
+        box_source=box_source,
+      )
+  return cells
+
+
+def evaluate_trained(
+  member: Member,
+  crops: Callable[[Convention], Iterable[dict[str, np.ndarray]]],
+  annotations: str | pathlib.Path,
+  *,
+  category_ids: Sequence[Any] | None = None,
+  box_source: str = GT_BOXES,
+) -> dict[str, float]:
+  """The metrics of one cell, that of the convention the network learnt.
+
+  Args and Returns: as of `evaluate`, of which this is a sixth.
+  """
+  convention = member.convention
+  people = predict(member, crops(convention))[convention.flip_shift]
+  return score(
+    people,
+    annotations,
+    convention.skeleton,
+    category_ids=category_ids,
+    box_source=box_source,
+  )
+
+
+def predict(
+  member: Member, batches: Iterable[dict[str, np.ndarray]]
+) -> dict[int, People]:
+  """Finds everyone by every decoder, at every flip shift.
+
+  Args:
+    member: a network; its flip shift is not read.
+    batches: of this process, cropped by the member's convention.
+
+  Returns:
+    By flip shift the people, whose methods are those of `decoders`.
+  """
+  # On the device nothing depends on these two: all alignments are one program.
+  convention = dataclasses.replace(
+    member.convention, alignment="dark", flip_shift=0
+  )
+  step = _step(member.model, convention)
+  variables = flax.jax_utils.replicate(member.folded(), jax.local_devices())
+  rows = []
+  for batch in batches:
+    (images,), (matrices,) = collect.shard([batch])
+    found = step(variables, images, matrices)
+    rows.append({n: collect.rows_of(batch, found[n]) for n in FLIP_SHIFTS})
+  names = list(decoders(convention))
+  return {
+    shift: collect.gather([row[shift] for row in rows], names, convention)
+    for shift in FLIP_SHIFTS
+  }
+
+
+@functools.lru_cache(maxsize=2)
+def _step(model, convention):
+  """(variables, images, matrices) -> {shift: {decoder: Keypoints}}, pmapped."""
+  indices = convention.skeleton.flip_indices
+
+  def step(variables, images, image_from_heatmap):
+    both = jnp.concatenate([images, images[:, :, ::-1]])
+    heatmaps = inference.predict_heatmaps(
+      model, variables, both, convention=convention, flip_test=False
+    )
+    straight, mirrored = jnp.split(heatmaps, 2)
+    maps = [
+      straight
+      + inference.unflip_heatmaps(mirrored, flip_indices=indices, shift=n)
+      for n in FLIP_SHIFTS
+    ]
+    # As one batch: the decoders take longer to compile than to run.
+    found = _locate_all(
+      jnp.concatenate(maps) / 2.0,
+      jnp.concatenate([image_from_heatmap] * len(FLIP_SHIFTS)),
+      convention,
+    )
+    split = functools.partial(jnp.split, indices_or_sections=len(FLIP_SHIFTS))
+    return {
+      n: jax.tree.map(lambda x, i=i: split(x)[i], found)
+      for i, n in enumerate(FLIP_SHIFTS)
+    }
+
+  return xla_options.tuned(jax.pmap(step, devices=jax.local_devices()))
+
+
+def _locate_all(heatmaps, image_from_heatmap, convention):
+  """By decoder, the keypoints."""
+  found = {}
+  for name, options in decoders(convention).items():
+    options = dict(options)
+    kernel = options.pop("blur_kernel", convention.blur_kernel)
+    found[name] = inference.locate(
+      heatmaps,
+      image_from_heatmap,
+      convention=dataclasses.replace(convention, blur_kernel=kernel),
+      **options,
+    )
+  return found

@@ -1,0 +1,161 @@
+"""Evaluation end to end: crop, network, decoder, way back, scoring.
+
+Most tests draw blobs and read them back, see blobs.py.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import blobs
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from paths import ROOT
+from PIL import Image
+
+from configs import quickstart
+from darkjax import checkpoint, convention, geometry, models, skeletons
+from darkjax.data.coco import prepare
+from darkjax.data.pipeline import batches as pipeline
+from darkjax.data.synthetic import dataset
+from darkjax.evaluate import predict
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+  """Five images of blobs, six people, in COCO's format."""
+  return blobs.write(tmp_path_factory.mktemp("blobs"))
+
+
+def evaluated(folder, alignment, *, flip_shift=0, flip_test=True, size=4):
+  source = prepare.load(
+    folder / "people.json", folder, cache_dir=folder / "cache"
+  )
+  used = blobs.convention_of(source.skeleton, alignment, flip_shift=flip_shift)
+  batches = pipeline.eval_batches(source, used, batch_size=size)
+  return source, predict.predict(
+    blobs.Sampler(used), {}, batches, used, flip_test=flip_test
+  )
+
+
+@pytest.mark.parametrize("alignment", geometry.ALIGNMENTS)
+def test_the_chain_finds_what_was_drawn(folder, alignment):
+  source, people = evaluated(folder, alignment, flip_test=False)
+  # Heatmap px. Bytes and two bilinear samplings blur and round; half a crop
+  # pixel, the smallest mistake in a frame, would be 0.125.
+  assert blobs.error(people) < 0.03
+  metrics = predict.score(people, source.annotations, source.skeleton)
+  assert metrics["dark/AP/gt_boxes"] == pytest.approx(100)
+  assert (
+    metrics["dark/error_px/gt_boxes"]
+    < metrics["standard/error_px/gt_boxes"]
+    < metrics["argmax/error_px/gt_boxes"]
+  )
+
+
+@pytest.mark.parametrize(
+  ("alignment", "flip_shift", "expected"),
+  [
+    ("dark", 0, 0.0),
+    ("udp", 0, 0.0),
+    # The mirrored map comes back 3/4 px to the left, with a shift 1/4 px to the
+    # right; the average of both maps lies half way.
+    ("hrnet", 0, 0.375),
+    ("hrnet", 1, 0.125),
+    ("dark", 1, 0.5),
+  ],
+)
+def test_flip_test_moves_keypoints_as_geometry_says(
+  folder, alignment, flip_shift, expected
+):
+  _, people = evaluated(folder, alignment, flip_shift=flip_shift)
+  # 0.03 heatmap px as above.
+  assert blobs.error(people) == pytest.approx(expected, abs=0.03)
+
+
+@pytest.mark.parametrize("size", [2, 4, 6, 8])
+def test_every_person_once_at_any_batch_size(folder, size):
+  _, people = evaluated(folder, "dark", size=size)
+  assert people.annotation_ids.tolist() == [1, 2, 3, 4, 5, 6]
+  assert people.image_ids.tolist() == [1, 2, 3, 3, 4, 5]
+  _, whole = evaluated(folder, "dark", size=6)
+  # The same programs on other batches; 1e-3 px allows for float32 sums in
+  # another order, at coordinates of hundreds.
+  np.testing.assert_allclose(
+    people.keypoints["dark"], whole.keypoints["dark"], atol=1e-3
+  )
+
+
+def test_methods_come_back_in_the_order_asked(folder):
+  _, people = evaluated(folder, "dark")
+  assert list(people.keypoints) == ["argmax", "standard", "dark"]
+
+
+def test_table_has_a_row_per_method_and_says_the_boxes():
+  text = predict.table(
+    {
+      "argmax/AP/gt_boxes": 61.2,
+      "argmax/AR/gt_boxes": 68.7,
+      "dark/AP/gt_boxes": 68.4,
+      "dark/AR/gt_boxes": 74.9,
+    }
+  )
+  assert text.split("\n") == [
+    "           AP     AR",
+    "argmax  61.20  68.70",
+    "  dark  68.40  74.90",
+    "boxes: gt_boxes",
+  ]
+
+
+def test_command(tmp_path):
+  json_path = dataset.write_dataset(tmp_path, num_people=5, seed=2)
+  fields = {
+    "name": "hrnet_small",
+    "num_keypoints": 17,
+    "channels": 4,
+    "modules": [1],
+    "blocks": 1,
+  }
+  variables = models.create_model(**fields).init(
+    jax.random.key(0), jnp.zeros((1, 64, 64, 3))
+  )
+  config = quickstart.get_config().convention
+  config.crop_size = (64, 64)
+  checkpoint.save_variables(
+    tmp_path / "weights",
+    variables,
+    convention.from_config(config, skeleton=skeletons.COCO),
+    fields,
+  )
+  done = subprocess.run(
+    [
+      *(sys.executable, "-m", "darkjax.evaluate"),
+      f"--checkpoint={tmp_path / 'weights'}",
+      f"--annotations={json_path}",
+      f"--images={tmp_path / 'images'}",
+      f"--cache={tmp_path / 'cache'}",
+      f"--results={tmp_path / 'results.json'}",
+      f"--picture={tmp_path / 'people.png'}",
+      "--flip_shift=1",
+    ],
+    cwd=ROOT,
+    env=os.environ | {"DARKJAX_CACHE": str(tmp_path / "home")},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  assert "not as trained: flip_shift: 1 here, 0 there" in done.stderr
+  rows = [line.split()[0] for line in done.stdout.splitlines()[1:4]]
+  assert rows == ["argmax", "standard", "dark"]
+  results = json.loads((tmp_path / "results.json").read_text())
+  assert 1 <= len(results) <= 5
+  assert len(results[0]["keypoints"]) == 3 * 17
+  with Image.open(tmp_path / "people.png") as picture:
+    assert picture.width > picture.height

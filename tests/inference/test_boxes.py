@@ -1,0 +1,164 @@
+"""Boxes from json files."""
+
+import json
+import logging
+import pathlib
+
+import numpy as np
+import pytest
+
+from darkjax.inference import boxes
+
+
+def _write(tmp_path, content):
+  path = tmp_path / "boxes.json"
+  path.write_text(content if isinstance(content, str) else json.dumps(content))
+  return path
+
+
+def test_detections_are_known_by_id_or_name(tmp_path):
+  path = _write(
+    tmp_path,
+    [
+      {"image_id": 7, "bbox": [1, 2, 3, 4], "score": 0.5, "category_id": 1},
+      {"file_name": "photos/a.jpg", "bbox": [5, 6, 7, 8]},
+      {"image_id": 7, "bbox": [9, 9, 9, 9], "score": 0.25},
+      {"image_id": 7, "bbox": [0, 0, 1, 1], "score": 0.9, "category_id": 18},
+    ],
+  )
+  read = boxes.read(path)
+  found, scores = read.of(7)
+  np.testing.assert_array_equal(found, [[1, 2, 3, 4], [9, 9, 9, 9]])
+  np.testing.assert_array_equal(scores, [0.5, 0.25])
+  found, scores = read.of("photos/a.jpg")
+  np.testing.assert_array_equal(found, [[5, 6, 7, 8]])
+  np.testing.assert_array_equal(scores, [1])
+  found, scores = read.of(8)
+  assert found.shape == (0, 4)
+  assert scores.shape == (0,)
+
+
+def test_the_category_need_not_be_cocos_person(tmp_path):
+  hand = {"image_id": 7, "bbox": [1, 2, 3, 4], "category_id": 3}
+  arm = {"image_id": 7, "bbox": [5, 6, 7, 8], "category_id": 4}
+  found, _ = boxes.read(_write(tmp_path, [hand])).of(7)
+  np.testing.assert_array_equal(found, [hand["bbox"]])
+  with pytest.raises(ValueError, match=r"of category 1 .* are \[3, 4\]"):
+    boxes.read(_write(tmp_path, [hand, arm]))  # which of them is not told
+  read = boxes.read(_write(tmp_path, [hand, arm]), category=4)
+  np.testing.assert_array_equal(read.of(7)[0], [arm["bbox"]])
+  assert read.category == 4
+  content = {
+    "images": [{"id": 7, "file_name": "a.jpg"}],
+    "annotations": [hand, arm],
+    "categories": [{"id": 4, "keypoints": ["elbow"]}, {"id": 3}],
+  }
+  found, _ = boxes.read(_write(tmp_path, content)).of(7)
+  np.testing.assert_array_equal(found, [arm["bbox"]])
+
+
+def test_low_scores_can_be_left_out(tmp_path):
+  path = _write(
+    tmp_path,
+    [
+      {"image_id": 0, "bbox": [1, 2, 3, 4], "score": score}
+      for score in (0.1, 0.3, 0.9)
+    ],
+  )
+  _, scores = boxes.read(path, min_score=0.3).of(0)
+  np.testing.assert_array_equal(scores, [0.3, 0.9])
+
+
+def test_annotations_tell_names_and_ids(tmp_path):
+  path = _write(
+    tmp_path,
+    {
+      "images": [
+        {"id": 5, "file_name": "val/b.jpg"},
+        {"id": 6, "file_name": "c.jpg"},
+      ],
+      "annotations": [
+        {"image_id": 5, "bbox": [1, 2, 3, 4], "category_id": 1, "iscrowd": 0},
+        {"image_id": 5, "bbox": [0, 0, 99, 99], "iscrowd": 1},
+      ],
+    },
+  )
+  read = boxes.read(path)
+  assert read.key(pathlib.Path("elsewhere/b.jpg")) == 5
+  assert read.key(pathlib.Path("c.jpg")) == 6
+  assert read.key(pathlib.Path("6.jpg")) is None
+  np.testing.assert_array_equal(read.of(5)[0], [[1, 2, 3, 4]])
+  assert read.of(6)[0].shape == (0, 4)
+
+
+def test_of_files_of_one_name_the_folder_decides(tmp_path):
+  person = {"bbox": [1, 2, 3, 4]}
+  images = [
+    {"id": 7, "file_name": "cam1/a.jpg"},
+    {"id": 8, "file_name": "cam2\\a.jpg"},  # as Windows writes it
+  ]
+  people = [person | {"image_id": image["id"]} for image in images]
+  annotations = boxes.read(
+    _write(tmp_path, {"images": images, "annotations": people})
+  )
+  detections = boxes.read(
+    _write(tmp_path, [person | {"file_name": i["file_name"]} for i in images])
+  )
+  both = boxes.read(
+    _write(tmp_path, [person | i | {"image_id": i["id"]} for i in images])
+  )
+  for read, keys in (
+    (annotations, [7, 8]),
+    (detections, ["cam1/a.jpg", "cam2/a.jpg"]),
+    (both, [7, 8]),
+  ):
+    given = [pathlib.Path(f"any/{folder}/a.jpg") for folder in ("cam1", "cam2")]
+    assert [read.key(path) for path in given] == keys
+    assert all(len(read.of(key)[0]) == 1 for key in keys)
+    with pytest.raises(ValueError, match=r"any of \['cam1/a\.jpg', 'cam2"):
+      read.key(pathlib.Path("cam3/a.jpg"))
+
+
+def test_without_names_photographs_are_named_by_their_id(tmp_path):
+  read = boxes.read(_write(tmp_path, [{"image_id": 1, "bbox": [1, 2, 3, 4]}]))
+  assert read.key(pathlib.Path("000000000001.jpg")) == 1
+  assert read.key(pathlib.Path("alice.jpg")) is None
+
+
+def test_boxes_without_a_size_are_left_out_aloud(tmp_path, caplog):
+  path = _write(
+    tmp_path,
+    [
+      {"image_id": 0, "bbox": [1, 2, 0, 4]},
+      {"image_id": 0, "bbox": [1, 2, 3, 4]},
+    ],
+  )
+  with caplog.at_level(logging.WARNING):
+    read = boxes.read(path)
+  assert len(read.of(0)[0]) == 1
+  assert "1 boxes without a size" in caplog.text
+
+
+def test_missing_file_is_named(tmp_path):
+  with pytest.raises(FileNotFoundError, match=r"none\.json"):
+    boxes.read(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+  ("content", "match"),
+  [
+    ("{", "is not json"),
+    ({"boxes": []}, r"got dict with \['boxes'\]"),
+    ("3", "got int"),
+    ([{"image_id": 1}], "as person 0"),
+    ([{"bbox": [1, 2, 3, 4]}], "or file_name"),
+    ([{"image_id": 1, "bbox": [1, 2, 3]}], "as person 0"),
+    ([{"image_id": "a", "bbox": [1, 2, 3, 4]}], r"image_id \(a number\)"),
+    ([{"image_id": 1, "bbox": [1, 2, 3, 4], "score": None}], "as person 0"),
+    ([1, 2], "got 1 as person 0"),
+    ({"images": [{"id": 1}], "annotations": []}, "got {'id': 1}"),
+  ],
+)
+def test_other_files_are_refused(tmp_path, content, match):
+  with pytest.raises(ValueError, match=match):
+    boxes.read(_write(tmp_path, content))

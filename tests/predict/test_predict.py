@@ -1,0 +1,328 @@
+"""The command: photographs, videos, boxes in; overlays, json and csv out."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import colours
+import cv2
+import jax
+import numpy as np
+import PIL.Image
+import pytest
+from paths import ROOT
+
+from darkjax import checkpoint, models
+from darkjax.inference.pose import Pose
+from darkjax.predict import frames, smoothing, writers
+from darkjax.predict import people as predict
+
+SIZE = (120, 160)
+LEFT = np.array([[40.3, 25.8], [30.0, 60.4], [52.7, 90.1]])
+RIGHT = np.array([[121.6, 40.0], [110.2, 71.3], [128.5, 97.9]])
+BOXES = [[15.0, 10.0, 50.0, 100.0], [95.0, 25.0, 50.0, 90.0]]
+# Two blocks of one width: structure of HRNet, quick to compile.
+MODEL = {
+  "name": "hrnet_small",
+  "num_keypoints": 3,
+  "channels": 4,
+  "stem_features": 4,
+  "stage1_features": 4,
+  "modules": (1,),
+  "blocks": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def pose():
+  convention = colours.make_convention()
+  return Pose(colours.Colours(convention), {}, convention, batch_size=4)
+
+
+def _frame(photo, *, name="a.png", image_id=3, seconds=float("nan")):
+  return frames.Frame(name, image_id, seconds, photo)
+
+
+def _boxes(*records):
+  """(boxes, scores) by image id."""
+  grouped = {}
+  for key, bbox, score in records:
+    grouped.setdefault(key, []).append((bbox, score))
+  return {
+    key: (np.array([r[0] for r in rows]), np.array([r[1] for r in rows]))
+    for key, rows in grouped.items()
+  }
+
+
+def _read_csv(path):
+  with path.open(newline="") as file:
+    return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def checkpoint_folder(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("weights")
+  convention = colours.make_convention(crop_size=(64, 32), heatmap_size=(16, 8))
+  images = np.zeros((1, 64, 32, 3), np.float32)
+  model = models.create_model(**MODEL)
+  variables = jax.jit(model.init)(jax.random.key(0), images)
+  checkpoint.save_variables(folder / "tiny", variables, convention, MODEL)
+  return folder / "tiny"
+
+
+def test_command_predicts_photographs_without_tensorflow(
+  checkpoint_folder, tmp_path, rng
+):
+  photos = tmp_path / "photos"
+  photos.mkdir()
+  for name in ("000000000007.jpg", "000000000011.png"):
+    pixels = rng.integers(0, 256, (90, 70, 3), np.uint8)
+    PIL.Image.fromarray(pixels).save(photos / name)
+  (photos / "notes.txt").write_text("not a photograph")
+  (photos / "000000000009.jpg").write_text("not a photograph either")
+  detections = [
+    {"image_id": 11, "bbox": [5, 5, 30, 60], "score": 0.5},
+    {"image_id": 11, "bbox": [30, 20, 35, 60], "score": 0.9},
+  ]
+  (tmp_path / "boxes.json").write_text(json.dumps(detections))
+  out = tmp_path / "out"
+  code = (
+    "import runpy, sys; sys.modules['tensorflow'] = None; "
+    "runpy.run_module('darkjax.predict', run_name='__main__', alter_sys=True)"
+  )
+  arguments = [
+    f"--checkpoint={checkpoint_folder}",
+    f"--boxes={tmp_path / 'boxes.json'}",
+    f"--out={out}",
+    "--batch_size=2",
+    str(photos),
+  ]
+  cache = {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax")}
+  done = subprocess.run(
+    [sys.executable, "-c", code, *arguments],
+    env=os.environ | cache,
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 1, done.stderr
+  assert "000000000009.jpg cannot be read" in done.stderr
+  assert "1 photographs could not be read" in done.stderr
+  assert "2 people in 2 pictures (1 without a box); of 2" in done.stderr
+  assert sorted(path.name for path in out.iterdir()) == [
+    "000000000007.jpg",
+    "000000000011.png",
+    "results.csv",
+    "results.json",
+  ]
+  found = json.loads((out / "results.json").read_text())
+  assert [record["image_id"] for record in found] == [11, 11]
+  pose = Pose.from_checkpoint(checkpoint_folder, batch_size=2)
+  boxes = [record["bbox"] for record in detections]
+  people = pose(photos / "000000000011.png", boxes)
+  expected = {tuple(np.round(p.keypoints_image[0], 2)) for p in people}
+  # px: the command may run another XLA program than the test.
+  for record in found:
+    nearest = min(
+      np.abs(np.subtract(record["keypoints"][:2], point)).max()
+      for point in expected
+    )
+    assert nearest < 0.02
+
+
+def test_finds_scores_and_orders_people(pose):
+  photo = colours.paint(SIZE, LEFT, RIGHT)
+  boxes = _boxes((3, BOXES[0], 0.4), (3, BOXES[1], 0.8))
+  (found,) = predict.predict(pose, iter([_frame(photo)]), boxes)
+  # Best first: box score × mean keypoint score.
+  np.testing.assert_array_equal(found.box_scores, [0.8, 0.4])
+  np.testing.assert_array_equal(found.numbers, [0, 1])
+  np.testing.assert_allclose(found.keypoints(), [RIGHT, LEFT], atol=0.05)
+  # The padded box: 90 px high, 67.5 wide for the aspect 3/4, times 1.25².
+  np.testing.assert_allclose(found.box_areas[0], 90 * 67.5 * 1.25**2)
+
+
+def test_duplicates_are_removed(pose):
+  photo = colours.paint(SIZE, LEFT, RIGHT)
+  twice = [15.5, 10.0, 50.0, 100.5]
+  boxes = _boxes((3, BOXES[0], 0.4), (3, twice, 0.8), (3, BOXES[1], 0.2))
+  (found,) = predict.predict(pose, iter([_frame(photo)]), boxes)
+  np.testing.assert_array_equal(found.box_scores, [0.8, 0.2])
+  assert found.num_boxes == 3
+  for nms, scores in (("none", [0.8, 0.4, 0.2]), ("soft", [0.8, 0.2, 0.4])):
+    (kept,) = predict.predict(pose, iter([_frame(photo)]), boxes, nms=nms)
+    np.testing.assert_array_equal(kept.box_scores, scores)
+    np.testing.assert_array_equal(kept.numbers, [0, 1, 2])
+
+
+def test_pictures_without_boxes_have_nobody(pose):
+  photo = colours.paint(SIZE, LEFT)
+  pictures = [_frame(photo, image_id=n) for n in range(6)]
+  boxes = _boxes((1, BOXES[0], 1.0), (4, BOXES[0], 1.0))
+  found = list(predict.predict(pose, iter(pictures), boxes))
+  assert [len(f.people) for f in found] == [0, 1, 0, 0, 1, 0]
+  assert [f.frame.image_id for f in found] == list(range(6))
+
+
+def test_boxes_outside_name_the_file(pose):
+  boxes = _boxes((3, [500.0, 0.0, 5.0, 5.0], 1.0))
+  with pytest.raises(ValueError, match=r"a\.png: a box"):
+    list(
+      predict.predict(
+        pose, iter([_frame(np.zeros((9, 9, 3), np.uint8))]), boxes
+      )
+    )
+
+
+def test_json_and_csv_hold_what_was_found(pose, tmp_path):
+  photo = colours.paint(SIZE, LEFT, RIGHT)
+  boxes = _boxes((3, BOXES[0], 0.9), (3, BOXES[1], 0.8))
+  pictures = [_frame(photo), _frame(photo, name="b.png", image_id=9)]
+  found = list(predict.predict(pose, iter(pictures), boxes))
+  written = writers.write_all(
+    iter(found), tmp_path, colours.SKELETON, category_id=4
+  )
+  assert written == (2, 1, 2, 2, False)
+  assert not list(tmp_path.glob("*.png"))
+  records = json.loads((tmp_path / "results.json").read_text())
+  assert [r["file_name"] for r in records] == ["a.png", "a.png"]
+  for record, truth in zip(records, (LEFT, RIGHT), strict=True):
+    triples = np.reshape(record["keypoints"], (3, 3))
+    np.testing.assert_allclose(triples[:, :2], truth, atol=0.05)
+    assert record["image_id"] == 3
+    assert record["category_id"] == 4
+  lines = _read_csv(tmp_path / "results.csv")
+  assert len(lines) == 6
+  assert tuple(lines[0]) == writers.CSV_COLUMNS
+  assert [line["keypoint"] for line in lines[:3]] == ["red", "green", "blue"]
+  assert lines[4]["person"] == "1"
+  assert lines[4]["seconds"] == ""
+  np.testing.assert_allclose(float(lines[4]["x"]), RIGHT[1, 0], atol=0.05)
+  person = found[0].people[1]
+  for name, value in (
+    ("var_x", person.covariances[1, 0, 0]),
+    ("cov_xy", person.covariances[1, 0, 1]),
+    ("var_y", person.covariances[1, 1, 1]),
+    ("score", person.scores[1]),
+  ):
+    # Six digits are written.
+    np.testing.assert_allclose(float(lines[4][name]), value, rtol=1e-5)
+
+
+def test_results_of_nobody_are_valid_json(tmp_path):
+  written = writers.write_all(iter([]), tmp_path, colours.SKELETON)
+  assert written == writers.Written()
+  assert json.loads((tmp_path / "results.json").read_text()) == []
+
+
+def test_an_interrupt_leaves_complete_files(pose, tmp_path):
+  photo = colours.paint((115, 90), LEFT)
+
+  def pictures():
+    for n in range(12):
+      yield _frame(photo, image_id=n)
+    raise KeyboardInterrupt
+
+  found = predict.predict(pose, pictures())
+  written = writers.write_all(found, tmp_path, colours.SKELETON)
+  assert written.interrupted
+  records = json.loads((tmp_path / "results.json").read_text())
+  assert len(records) == written.people
+  # The last two batches of four may be lost.
+  assert 4 <= written.people <= 12
+
+
+def test_an_error_leaves_older_results_and_whole_new_ones_apart(pose, tmp_path):
+  photo = colours.paint((115, 90), LEFT)
+
+  def pictures():
+    for n in range(12):
+      yield _frame(photo, image_id=n)
+    raise OSError("the disk went away")
+
+  (tmp_path / "results.json").write_text("[1]")
+  found = predict.predict(pose, pictures())
+  with pytest.raises(OSError, match="went away"):
+    writers.write_all(found, tmp_path, colours.SKELETON)
+  assert (tmp_path / "results.json").read_text() == "[1]"
+  assert len(json.loads((tmp_path / "results.json.part").read_text())) >= 4
+
+
+def _clip(path, photos, rate=20.0):
+  code = cv2.VideoWriter_fourcc(*"MJPG")
+  height, width = photos[0].shape[:2]
+  writer = cv2.VideoWriter(str(path), code, rate, (width, height))
+  for photo in photos:
+    writer.write(photo[..., ::-1])
+  writer.release()
+
+
+def _walk(count):
+  """Keypoints of a person who steps aside by 2 px a frame, [T, 3, 2]."""
+  return [LEFT + np.array([2.0 * t, 0.0]) for t in range(count)]
+
+
+def test_video_gives_results_and_an_overlay(pose, tmp_path):
+  truth = _walk(10)
+  photos = [colours.paint(SIZE, keypoints) for keypoints in truth]
+  _clip(tmp_path / "walk.avi", photos)
+  boxes = _boxes(
+    *((t, [15.0 + 2 * t, 10.0, 50.0, 100.0], 1.0) for t in range(10))
+  )
+  out = tmp_path / "out"
+  with frames.choose([str(tmp_path / "walk.avi")], out=out) as source:
+    assert (source.count, source.rate, source.name) == (10, 20.0, "walk")
+    writers.write_all(
+      predict.predict(pose, source.frames, boxes),
+      out,
+      colours.SKELETON,
+      video=(source.name, source.rate),
+      draw=lambda found: writers.overlay(
+        found, min_score=0.2, uncertainty=False
+      ),
+    )
+  lines = _read_csv(out / "results.csv")
+  found = np.array([[float(line["x"]), float(line["y"])] for line in lines])
+  # px: the clip is compressed (Motion JPEG); a frame too early or late is 2 px.
+  np.testing.assert_allclose(found.reshape(10, 3, 2), truth, atol=0.5)
+  assert [float(line["seconds"]) for line in lines[::3]] == [
+    pytest.approx(t / 20, abs=1e-6) for t in range(10)
+  ]
+  assert lines[-1]["image_id"] == "9"
+  with frames.video(str(out / "walk.mp4")) as overlay:
+    drawn = list(overlay.frames)
+  assert len(drawn) == 10
+  assert overlay.rate == 20.0
+  x = round(truth[5][:, 0].mean())
+  assert drawn[5].pixels.shape == (*SIZE, 3)
+  changed = np.abs(drawn[5].pixels.astype(int) - photos[5]).max(-1) > 60
+  assert changed[20:100, x - 25 : x + 25].sum() > 50
+  assert not changed[:, 110:].any()
+
+
+def test_smoothing_steadies_a_person_at_rest(pose, rng):
+  jitter = rng.normal(size=(24, 1, 2)) * 1.5
+  photos = [colours.paint(SIZE, LEFT + moved) for moved in jitter]
+  clip = [
+    _frame(photo, image_id=t, seconds=t / 20) for t, photo in enumerate(photos)
+  ]
+  boxes = _boxes(*((t, BOXES[0], 1.0) for t in range(24)))
+  raw = list(predict.predict(pose, iter(clip), boxes))
+  smooth = list(predict.smooth(pose, iter(raw), smoothing.OneEuro()))
+  spread = [
+    np.std([found.keypoints()[0] for found in frames], axis=0).mean()
+    for frames in (raw, smooth)
+  ]
+  assert spread[1] < 0.6 * spread[0]
+  assert all(found.numbers.tolist() == [0] for found in smooth)
+  # Only the coordinates change.
+  np.testing.assert_array_equal(smooth[5].covariances(), raw[5].covariances())
+
+
+def test_photographs_are_not_smoothed(pose):
+  found = predict.predict(pose, iter([_frame(colours.paint((115, 90), LEFT))]))
+  with pytest.raises(ValueError, match="photographs have no time"):
+    list(predict.smooth(pose, found, smoothing.OneEuro()))

@@ -1,0 +1,182 @@
+"""The One-Euro filter and the tracks, against hand-made motions."""
+
+import numpy as np
+import pytest
+
+from darkjax.predict import smoothing
+
+RATE = 30.0
+WIDTH = 8.0  # px, of a clean peak
+
+
+def _run(measured, *, settings=None, covariances=None):
+  """Smoothed [T, K, 2] of measured [T, K, 2]."""
+  settings = settings or smoothing.OneEuro()
+  state = settings.start(measured[0], 0.0)
+  path = [state.keypoints]
+  for t, keypoints in enumerate(measured[1:], 1):
+    state = settings.update(
+      state,
+      keypoints,
+      t / RATE,
+      peak_width=WIDTH,
+      covariances=None if covariances is None else covariances[t],
+    )
+    path.append(state.keypoints)
+  return np.array(path)
+
+
+def _plain_one_euro(x, *, min_cutoff, beta, velocity_cutoff, unit):
+  """The published filter for one coordinate, as a loop."""
+
+  def alpha(cutoff):
+    return 1 / (1 + RATE / (2 * np.pi * cutoff))
+
+  smooth, velocity, path = x[0], 0.0, [x[0]]
+  for value in x[1:]:
+    a = alpha(velocity_cutoff)
+    velocity = a * (value - smooth) * RATE + (1 - a) * velocity
+    a = alpha(min_cutoff + beta * abs(velocity) / unit)
+    smooth = a * value + (1 - a) * smooth
+    path.append(smooth)
+  return np.array(path)
+
+
+def test_equals_the_published_filter_without_covariances(rng):
+  settings = smoothing.OneEuro(min_cutoff=1.3, beta=0.2, velocity_cutoff=0.8)
+  x = np.cumsum(rng.normal(size=50)) * 5
+  # Along one axis only, where the speed is |dx|.
+  measured = np.stack([x, np.full(50, 7.0)], -1)[:, None]
+  smooth = _run(measured, settings=settings)
+  expected = _plain_one_euro(
+    x, min_cutoff=1.3, beta=0.2, velocity_cutoff=0.8, unit=WIDTH
+  )
+  np.testing.assert_allclose(smooth[:, 0, 0], expected, rtol=1e-12)
+  np.testing.assert_allclose(smooth[:, 0, 1], 7.0, rtol=1e-12)
+
+
+def test_clean_peaks_are_filtered_plainly(rng):
+  measured = rng.normal(size=(20, 3, 2)) * 10
+  clean = np.broadcast_to(np.eye(2) * WIDTH**2, (20, 3, 2, 2))
+  np.testing.assert_allclose(
+    _run(measured, covariances=clean), _run(measured), rtol=1e-9
+  )
+
+
+def test_less_jitter_at_rest_and_little_lag_in_motion(rng):
+  rest = np.array([100.0, 50.0]) + rng.normal(size=(300, 1, 2))
+  smooth = _run(rest)[30:]
+  # Gain 2π/30/(1 + 2π/30) = 0.17 leaves √(α/(2−α)) = 0.31 of white noise; the
+  # speed that noise feigns costs a little.
+  assert smooth.std(0).mean() < 0.55
+  # 240 px/s is 30 widths/s: the cutoff rises to 31 Hz, the lag falls to 5 ms.
+  time = np.arange(90) / RATE
+  motion = np.stack([240 * time, 0 * time], -1)[:, None]
+  lag = (motion - _run(motion))[-1, 0, 0] / 240
+  still = smoothing.OneEuro(beta=0.0)
+  assert lag < 0.01
+  # Without beta: (1−α)/α frames.
+  assert (motion - _run(motion, settings=still))[-1, 0, 0] / 240 > 0.15
+
+
+def test_broad_peaks_count_less_along_their_breadth():
+  settings = smoothing.OneEuro(beta=0.0)
+  state = settings.start(np.zeros((2, 2)), 0.0)
+  broad = np.array([np.eye(2), np.diag([9.0, 1.0])]) * WIDTH**2
+  moved = settings.update(
+    state,
+    np.full((2, 2), 10.0),
+    1 / RATE,
+    peak_width=WIDTH,
+    covariances=broad,
+  ).keypoints
+  alpha = 1 / (1 + RATE / (2 * np.pi))
+  # From the formula of the module: α, and α/(α + 9 (1−α)) along x.
+  np.testing.assert_allclose(moved[0], 10 * alpha)
+  np.testing.assert_allclose(moved[1, 1], 10 * alpha)
+  np.testing.assert_allclose(
+    moved[1, 0], 10 * alpha / (alpha + 9 * (1 - alpha))
+  )
+
+
+def test_covariances_turn_with_the_picture(rng):
+  turn = np.array([[0.6, -0.8], [0.8, 0.6]])
+  measured = rng.normal(size=(15, 2, 2)) * 20
+  shape = rng.normal(size=(15, 2, 2, 2))
+  covariances = WIDTH**2 * (shape @ shape.swapaxes(-1, -2) + np.eye(2))
+  straight = _run(measured, covariances=covariances)
+  turned = _run(measured @ turn.T, covariances=turn @ covariances @ turn.T)
+  np.testing.assert_allclose(turned, straight @ turn.T, rtol=1e-9, atol=1e-9)
+
+
+def test_outliers_with_broad_peaks_do_less_harm(rng):
+  still = np.zeros((60, 1, 2))
+  covariances = np.tile(np.eye(2) * WIDTH**2, (60, 1, 1, 1))
+  outliers = np.arange(10, 60, 10)
+  still[outliers] = 40.0
+  covariances[outliers] *= 16
+  weighted = np.abs(_run(still, covariances=covariances)).max()
+  assert weighted < np.abs(_run(still)).max() / 4
+
+
+def test_keypoints_without_a_peak_hardly_move():
+  settings = smoothing.OneEuro()
+  state = settings.start(np.zeros((1, 2)), 0.0)
+  nan = np.full((1, 2, 2), np.nan)
+  moved = settings.update(
+    state, np.full((1, 2), 50.0), 0.03, peak_width=WIDTH, covariances=nan
+  )
+  assert np.isfinite(moved.keypoints).all()
+  assert (np.abs(moved.keypoints) < 0.5).all()
+
+
+def test_time_must_advance():
+  state = smoothing.OneEuro().start(np.zeros((1, 2)), 2.0)
+  with pytest.raises(ValueError, match=r"2\.0 s after"):
+    smoothing.OneEuro().update(state, np.zeros((1, 2)), 2.0, peak_width=1.0)
+
+
+def _step(tracks, boxes, keypoints, time):
+  return tracks.update(
+    np.array(boxes, float).reshape(-1, 4),
+    np.array(keypoints, float).reshape(len(boxes), 1, 2),
+    time,
+    peak_widths=np.full(len(boxes), WIDTH),
+  )
+
+
+def test_tracks_follow_people_whatever_their_order():
+  tracks = smoothing.Tracks()
+  left, right = [0, 0, 20, 40], [50, 0, 20, 40]
+  smooth, numbers = _step(tracks, [left, right], [[[5, 5]], [[60, 5]]], 0.0)
+  np.testing.assert_array_equal(numbers, [0, 1])
+  np.testing.assert_array_equal(smooth[:, 0], [[5, 5], [60, 5]])
+  smooth, numbers = _step(tracks, [right, left], [[[61, 5]], [[6, 5]]], 0.1)
+  np.testing.assert_array_equal(numbers, [1, 0])
+  # Each moves a part of one pixel towards its own measurement.
+  assert 60 < smooth[0, 0, 0] < 61
+  assert 5 < smooth[1, 0, 0] < 6
+
+
+def test_tracks_bridge_short_gaps_only():
+  tracks = smoothing.Tracks()
+  box, far = [0, 0, 20, 40], [100, 0, 20, 40]
+  for time, boxes, expected in (
+    (0.0, [box], [0]),
+    (0.1, [], []),
+    (0.2, [far], [1]),
+    (0.4, [box], [0]),  # missed for 0.4 s
+    (1.0, [box], [2]),  # missed for 0.6 s
+  ):
+    smooth, numbers = _step(tracks, boxes, [[[1, 1]]] * len(boxes), time)
+    assert numbers.tolist() == expected
+    assert smooth.shape == (len(boxes), 1, 2) if boxes else not smooth.size
+
+
+def test_match_takes_the_largest_overlaps_first():
+  before = np.array([[0, 0, 10, 10], [4, 0, 10, 10]], float)
+  now = np.array([[3, 0, 10, 10], [40, 0, 10, 10]], float)
+  # Overlaps of the first: 7/13 and 9/11; the second touches nobody.
+  assert smoothing.match(before, now, min_overlap=0.3) == {0: 1}
+  assert smoothing.match(before, now, min_overlap=0.9) == {}
+  assert smoothing.match(before[:0], now, min_overlap=0.3) == {}

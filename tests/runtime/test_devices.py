@@ -1,0 +1,98 @@
+"""One, two, four and eight devices train alike; so do micro-batches.
+
+Sixteen people a step, most labels among the second half of them, so that a mean
+of each device's mean over labels would show.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from paths import ROOT
+
+COUNTS = (1, 2, 4, 8)
+# Float64 sums in another order. Adam divides a gradient by its own size and,
+# where it is zero but for rounding (the stem's bias, which batch norm takes off
+# again), by an ε of 1e-8: 1e-17 becomes 1e-11 at a rate of 1e-2. Seen: 2.3e-11
+# there, 4e-16 elsewhere.
+ROUNDING = {"rtol": 1e-12, "atol": 1e-10}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> dict[int, dict[str, np.ndarray]]:
+  """By number of devices, every case's parameters, statistics and losses."""
+  folder = tmp_path_factory.mktemp("devices")
+  running = {count: start(count, folder / f"{count}.npz") for count in COUNTS}
+  for count, worker in running.items():
+    _, errors = worker.communicate(timeout=300)
+    assert worker.returncode == 0, f"{count} devices: {errors}"
+  return {count: dict(np.load(folder / f"{count}.npz")) for count in COUNTS}
+
+
+def start(count: int, path: pathlib.Path) -> subprocess.Popen:
+  environment = {
+    "JAX_NUM_CPU_DEVICES": str(count),
+    "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}",
+  }
+  return subprocess.Popen(
+    [sys.executable, str(ROOT / "tests" / "devices_worker.py"), str(path)],
+    env=os.environ | environment,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+
+
+def case(result, name: str) -> dict[str, np.ndarray]:
+  """Leaves of a case by path: parameters [0], statistics [1], losses [2]."""
+  return {k[len(name) :]: v for k, v in result.items() if k.startswith(name)}
+
+
+def assert_equal(one, other) -> None:
+  assert one.keys() == other.keys()
+  for path, value in one.items():
+    assert value.dtype == np.float64
+    np.testing.assert_allclose(other[path], value, err_msg=path, **ROUNDING)
+
+
+def largest_difference(one, other, part: str) -> float:
+  return max(abs(one[p] - other[p]).max() for p in one if p.startswith(part))
+
+
+@pytest.mark.parametrize("count", COUNTS[1:])
+@pytest.mark.parametrize("name", ["plain", "synchronised"])
+def test_devices_equal_one_device(results, name, count):
+  assert_equal(case(results[1], name), case(results[count], name))
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_micro_batches_equal_the_large_batch(results, count):
+  assert_equal(case(results[1], "plain"), case(results[count], "accumulated"))
+
+
+@pytest.mark.parametrize("count", COUNTS[:-1])
+def test_micro_batches_equal_devices_of_their_size(results, count):
+  """Batch norm over two people each: 8 in turn, 2 x 4, 4 x 2, or 8 devices."""
+  assert_equal(case(results[8], "own"), case(results[count], "pairs"))
+
+
+def test_one_device_synchronises_with_nobody(results):
+  assert_equal(case(results[1], "own"), case(results[1], "synchronised"))
+
+
+@pytest.mark.parametrize("count", COUNTS[1:])
+def test_batch_norm_per_device_is_another_function(results, count):
+  """How far it is off: each device normalises by its own people alone.
+
+  A person gives 96 pixels of noise to a mean, two people 192: that mean strays
+  from the one of all by 1/√192 = 7 % of a standard deviation, and the variance
+  by √2 of that, which bounds what the loss may do to the order of 10 %. Adam
+  moves a parameter by its rate of 0.01 a step at most.
+  """
+  own, all_people = case(results[count], "own"), case(results[1], "own")
+  assert 1e-6 < largest_difference(own, all_people, "[0]") < 2 * 3 * 0.01
+  np.testing.assert_allclose(own["[2]"], all_people["[2]"], rtol=0.1)
