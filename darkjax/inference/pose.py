@@ -32,7 +32,8 @@ from darkjax.inference.people import People, Person
 from darkjax.inference.predictor import Graph
 
 # The weights that come with darkjax; assets/README.md says what they can do.
-PRETRAINED = pathlib.Path(__file__).parent / "assets" / "lsp_hrnet_small.npz"
+ASSETS = pathlib.Path(__file__).resolve().parents[1] / "assets"
+PRETRAINED = ASSETS / "lsp_hrnet_small.npz"
 
 
 class Pose:

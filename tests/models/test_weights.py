@@ -4,7 +4,7 @@ import pickle
 import sys
 from unittest import mock
 
-import absl.flags
+import commands
 import hashed
 import jax
 import numpy as np
@@ -276,33 +276,12 @@ def test_absent_files_and_unknown_endings(tmp_path):
     torch_files.read_state_dict(tmp_path / "weights.h5")
 
 
-def run_command(*arguments):
-  """`python -m darkjax.models.weights` in this process."""
-  flags = absl.flags.FlagValues()
-  with (
-    mock.patch("absl.flags.FLAGS", flags),
-    mock.patch("darkjax.runtime.startup.start"),
-  ):
-    weights._define_flags(_Definer(flags))
-    weights.main(flags(["weights", *map(str, arguments)]))
-
-
-class _Definer:
-  """absl.flags with definitions going to one FlagValues."""
-
-  def __init__(self, values):
-    self._values = values
-
-  def __getattr__(self, name):
-    define = getattr(absl.flags, name)
-    return lambda *args: define(*args, flag_values=self._values)
-
-
 def test_the_command_writes_a_checkpoint(tmp_path):
   model = create_model("hourglass_small", 16)
   arrays = hashed.state_dict(shapes_of(model))
   np.savez(tmp_path / "in.npz", **arrays)
-  run_command(
+  done = commands.run(
+    "models.weights",
     tmp_path / "in.npz",
     tmp_path / "out",
     "--model=hourglass_small",
@@ -310,6 +289,7 @@ def test_the_command_writes_a_checkpoint(tmp_path):
     "--crop_size=128x96",
     "--sigma=1",
   )
+  assert done.returncode == 0
   variables, metadata = checkpoint.load(tmp_path / "out")
   assert_same(variables, weights.load_torch_weights(arrays, model))
   assert metadata.model == {"name": "hourglass_small", "num_keypoints": 16}
@@ -320,5 +300,8 @@ def test_the_command_writes_a_checkpoint(tmp_path):
 
 
 def test_the_command_wants_two_paths(tmp_path):
-  with pytest.raises(ValueError, match="two paths"):
-    run_command(tmp_path / "in.npz", "--model=hrnet_w32")
+  done = commands.run(
+    "models.weights", tmp_path / "in.npz", "--model=hrnet_w32"
+  )
+  assert done.returncode == 2
+  assert "two paths" in done.stderr

@@ -13,21 +13,22 @@ from darkjax.runtime import files
 # Runs with a disk of 1 MiB at sys.argv[1].
 WORKER = """
 import pathlib, sys
+sys.path.insert(0, "tests/checkpoint")
 import test_checkpoint as t
-from darkjax import disk
+from darkjax.runtime import files
 
 folder = pathlib.Path(sys.argv[1])
-with disk.named_if_full(folder):
+with files.named_if_full(folder):
   t.write(folder / "steps", [1])
 filler = folder / "filler"
 try:
-  with disk.named_if_full(folder / "other"), filler.open("wb") as file:
+  with files.named_if_full(folder / "other"), filler.open("wb") as file:
     while True:
       file.write(bytes(1024))
 except OSError as error:
   print(error)
 try:
-  with disk.named_if_full(folder / "steps"):
+  with files.named_if_full(folder / "steps"):
     t.write(folder / "steps", [2])
 except OSError as error:
   print(error)
