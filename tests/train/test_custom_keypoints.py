@@ -51,7 +51,7 @@ def test_train_evaluate_predict(tmp_path, kind, count, pck):
   path = drawn_folder.write(tmp_path, kind, PEOPLE)
   report = check.check(path, tmp_path / "images")
   assert report.exit_status == 0
-  assert len(report.facts["keypoints"]) == count
+  assert len(report.summary["keypoints"]) == count
 
   metrics = loop.train(config(tmp_path), str(tmp_path / "run"))
   assert {f"dark/{pck}@0.2/gt_boxes", "dark/AP/gt_boxes"} <= set(metrics)

@@ -5,39 +5,28 @@ import pathlib
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
 from concurrent import futures
-from typing import NamedTuple
 
-from darkjax.data.check.findings import (
-  ERROR,
-  NOTE,
-  WARNING,
-  Finding,
-  is_possible_size,
-)
+from darkjax.data.check.findings import Finding, finding
+from darkjax.data.check.labels import Size, is_possible_size
+from darkjax.data.check.rules import ERROR, NOTE
 from darkjax.data.coco import reader
 from darkjax.data.images import headers
 
-
-class Files(NamedTuple):
-  """What the headers of the image files say.
-
-  Attributes:
-    sizes: (height, width), px, by image id.
-    missing: file names by image id.
-    unreadable: what is wrong, by image id.
-  """
-
-  sizes: Mapping[int, tuple[int, int]]
-  missing: Mapping[int, str]
-  unreadable: Mapping[int, str]
+# What reading each image file gave, by image id.
+Headers = Mapping[int, Size | Exception]
 
 
-def read_files(images: Mapping[int, Mapping], folder: pathlib.Path) -> Files:
+def read_headers(
+  images: Mapping[int, Mapping], folder: pathlib.Path
+) -> Headers:
   """Reads the header of every image; nothing is decoded.
 
   Args:
     images: of the json, by id.
     folder: that their file names are relative to.
+
+  Returns:
+    (height, width), px, by image id, or the error that reading raised.
 
   Raises:
     FileNotFoundError: no such folder.
@@ -47,120 +36,78 @@ def read_files(images: Mapping[int, Mapping], folder: pathlib.Path) -> Files:
       f"no folder of images {folder}; give the folder that the json's "
       "file_name entries are relative to"
     )
-  files = Files({}, {}, {})
-  paths = [folder / str(image["file_name"]) for image in images.values()]
+
+  def read(image: Mapping) -> Size | Exception:
+    path = folder / str(image["file_name"])
+    try:
+      return headers.read_header(path, path)[1]
+    except (FileNotFoundError, ValueError) as error:
+      return error
+
   with futures.ThreadPoolExecutor() as pool:
-    for image, path, read in zip(
-      images.values(), paths, pool.map(_read, paths), strict=True
-    ):
-      if isinstance(read, tuple):
-        files.sizes[image["id"]] = read
-      elif isinstance(read, FileNotFoundError):
-        files.missing[image["id"]] = str(image["file_name"])
-      else:
-        files.unreadable[image["id"]] = f"{path.name}: {read}"
-  return files
-
-
-def _read(path: pathlib.Path) -> tuple[int, int] | Exception:
-  try:
-    return headers.read_header(path, path)[1]
-  except (FileNotFoundError, ValueError) as error:
-    return error
+    return dict(zip(images, pool.map(read, images.values()), strict=True))
 
 
 def findings(
-  content: reader.Content,
-  folder: pathlib.Path | None,
-  files: Files | None,
+  content: reader.Content, folder: pathlib.Path | None, read: Headers
 ) -> Iterator[Finding]:
-  """Of the images that somebody is annotated in, and of all their names.
+  """Yields all of them.
 
   Args:
     content: the json.
     folder: of the images, None where only the json is checked.
-    files: what is in it.
+    read: see `read_headers`; empty without a folder.
   """
-  yield from _repeated_names(content)
-  yield from _without_size(content, files)
-  yield from _impossible_size(content)
-  if files is not None:
-    yield from _missing(content, folder, files)
-    yield from _unreadable(files)
-    yield from _other_size(content, files)
-
-
-def _repeated_names(content) -> Iterator[Finding]:
-  counts = Counter(str(i["file_name"]) for i in content.images.values())
+  names = {i: str(m["file_name"]) for i, m in content.images.items()}
+  sizes = {i: reader.image_size(m) for i, m in content.images.items()}
+  counts = Counter(names.values())
   repeated = [name for name, count in counts.items() if count > 1]
+  unknown = [i for i, size in sizes.items() if not size]
+  wrong = [i for i, s in sizes.items() if s and not is_possible_size(s)]
+  broken = {i: e for i, e in read.items() if isinstance(e, ValueError)}
+  other = {
+    i: f"{names[i]} {headers.size_problem(sizes[i], size)}"
+    for i, size in read.items()
+    if isinstance(size, tuple) and i not in wrong
+    if headers.size_problem(sizes[i], size)
+  }
   if repeated:
-    yield Finding(
-      WARNING,
-      "file-name-repeated",
-      f"{len(repeated)} file names belong to more than one image id (image "
-      "file names below): people found in one are compared with the labels of "
-      "one only, and the others count as false positives",
-      "merge the images into one and point the annotations at its id",
-      tuple(repeated),
-    )
-
-
-def _without_size(content, files) -> Iterator[Finding]:
-  unknown = [
-    i
-    for i, image in content.images.items()
-    if not reader.image_size(image)
-    and not (files is not None and i in files.sizes)
-  ]
-  if unknown and files is None:
-    yield Finding(
-      NOTE,
-      "image-size-unknown",
-      f"{len(unknown)} images have no 'width' and 'height' in the json (image "
-      "ids below): whether their labels lie inside is not checked",
-      "give --images=FOLDER, and the sizes are read from the files; training "
-      "does so too",
-      tuple(unknown),
-    )
-
-
-def _impossible_size(content) -> Iterator[Finding]:
-  told = {i: reader.image_size(m) for i, m in content.images.items()}
-  wrong = [i for i, size in told.items() if size and not is_possible_size(size)]
+    yield finding("file-name-repeated", repeated)
+  if unknown and folder is None:
+    yield finding("image-size-unknown", unknown)
   if wrong:
-    height, width = told[wrong[0]]
-    yield Finding(
-      ERROR,
-      "image-size-refused",
-      f"{len(wrong)} images have a 'width' or 'height' in the json that no "
-      f"image has (image ids below); the first: {width}x{height} px",
-      "write the size of the file in px, or drop both fields, and it is read "
-      "from the file",
-      tuple(wrong),
-    )
+    first = "{1}x{0} px".format(*sizes[wrong[0]])
+    yield finding("image-size-refused", wrong, first=first)
+  yield from _missing(content, folder, read, names)
+  if broken:
+    first = next(iter(broken.values()))
+    yield finding("image-unreadable", broken, first=first)
+  if other:
+    yield finding("image-size", other, first=next(iter(other.values())))
 
 
-def _missing(content, folder, files) -> Iterator[Finding]:
-  used = [annotation.get("image_id") for annotation in content.annotations]
-  used = {i for i in used if isinstance(i, Hashable)}
-  needed = {i: name for i, name in files.missing.items() if i in used}
-  if not files.missing:
+def _missing(content, folder, read: Headers, names) -> Iterator[Finding]:
+  missing = [i for i, e in read.items() if isinstance(e, FileNotFoundError)]
+  if not missing:
     return
-  yield Finding(
-    ERROR if needed else NOTE,
+  ids = [annotation.get("image_id") for annotation in content.annotations]
+  labelled = {i for i in ids if isinstance(i, Hashable)}
+  used = [i for i in missing if i in labelled]
+  yield finding(
     "image-missing",
-    f"{len(files.missing)} of {len(content.images)} image files are not in "
-    f"{folder}, {len(needed)} of them with annotations (image file names "
-    "below)",
-    _why_missing(folder, files.missing)
+    [names[i] for i in used or missing],
+    severity=ERROR if used else NOTE,
+    count=len(missing),
+    total=len(names),
+    folder=folder,
+    used=len(used),
+    fix=_why_missing(folder, pathlib.PurePosixPath(names[missing[0]]))
     or "fetch them, or drop the images and their annotations from the json",
-    tuple((needed or files.missing).values()),
   )
 
 
-def _why_missing(folder, missing) -> str:
-  """A guess: the names carry a folder too many, or the folder is above."""
-  name = pathlib.PurePosixPath(next(iter(missing.values())))
+def _why_missing(folder: pathlib.Path, name: pathlib.PurePosixPath) -> str:
+  """Guesses: the names have a folder too many, or the files lie deeper."""
   if (folder / name.name).is_file():
     return (
       f"the json's names start with {name.parent}/, but the files lie in "
@@ -170,37 +117,3 @@ def _why_missing(folder, missing) -> str:
     if (below / name).is_file():
       return f"the files lie in {below}: give that as --images"
   return ""
-
-
-def _unreadable(files) -> Iterator[Finding]:
-  if files.unreadable:
-    first = next(iter(files.unreadable.values()))
-    yield Finding(
-      ERROR,
-      "image-unreadable",
-      f"{len(files.unreadable)} files are no images that can be read (image "
-      f"ids below); the first: {first}",
-      "convert them to JPEG or PNG, or fetch them again",
-      tuple(files.unreadable),
-    )
-
-
-def _other_size(content, files) -> Iterator[Finding]:
-  problems = {}
-  for image_id, size in files.sizes.items():
-    expected = reader.image_size(content.images[image_id])
-    possible = expected is None or is_possible_size(expected)
-    problem = possible and headers.size_problem(expected, size)
-    if problem:
-      problems[image_id] = problem
-  if problems:
-    image_id, problem = next(iter(problems.items()))
-    yield Finding(
-      ERROR,
-      "image-size",
-      f"{len(problems)} image files have another size than the json says "
-      f"(image ids below); {content.images[image_id]['file_name']} {problem}",
-      "the labels were made on other files: use those, or scale boxes, "
-      "keypoints and areas with the images",
-      tuple(problems),
-    )

@@ -1,212 +1,92 @@
-"""Findings about the keypoints: what is refused, visibility, places."""
+"""Labels of a json as far as they can be read, for the checks to look at."""
 
-from collections import defaultdict
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from darkjax.data.check.findings import (
-  ERROR,
-  NOTE,
-  UNKNOWN_SIZE,
-  WARNING,
-  Finding,
-  Labels,
-  by_share,
-  share,
-)
+from darkjax.data.coco import reader, rules
+from darkjax.data.people_table import People
 
-# Labels may lie this far over an edge before they count as outside, px.
+Size = tuple[int, int]  # (height, width), px
+
+# Where neither the json nor a file has the size of an image, px.
+UNKNOWN_SIZE = np.iinfo(np.int32).max
+# Labels up to this far over an edge do not count as outside, px.
 TOLERANCE = 1.0
 
-_FIXES = {
-  "id": "number the annotations, each by another integer",
-  "image": "add the images, or drop the annotations",
-  "box": "write (x, y, w, h); without a box, the extent of the keypoints and "
-  "a tenth more on each side will do",
-  "area": "write the area of the person's mask in px² or, where there is "
-  "none, 0.53 * w * h of the box, which is what bodies cover on average in "
-  "COCO. AP(M) counts people of 32² to 96² px² and is -1 without any",
-  "keypoints": "write x, y, visibility for each name of the category, 0, 0, 0 "
-  "where a keypoint is not labelled",
-  "visibility": "write 0 for not labelled, 1 for labelled but hidden, 2 for "
-  "visible",
-  "score": "drop the field, or write a number",
-}
+
+def is_possible_size(size: Size) -> bool:
+  """Returns whether an image can have this size."""
+  return all(0 < n < UNKNOWN_SIZE for n in size)
 
 
-def findings(labels: Labels) -> Iterator[Finding]:
-  """All of them, the grave ones first."""
-  yield from _refused(labels)
-  yield from _repeated_ids(labels)
-  yield from _normalised(labels)
-  yield from _at_origin(labels)
-  yield from _unlabelled_places(labels)
-  yield from _outside_image(labels)
-  yield from _never_labelled(labels)
-  yield from _flags(labels)
+@dataclasses.dataclass(frozen=True, eq=False)
+class Labels:
+  """A json, its people, and what is wrong with the other annotations.
+
+  Attributes:
+    content: the json.
+    people: the annotations without problems; `record` is the position of each
+      in the file.
+    broken: for the others, the annotation's id (or its position in the file)
+      and what is wrong with it.
+    sizes: (height, width), px, by image id, of the images that have one.
+  """
+
+  content: reader.Content
+  people: People
+  broken: Sequence[tuple[int | str, rules.Problem]]
+  sizes: Mapping[int, Size]
+
+  def trainable(self) -> People:
+    """Returns the people that training shows."""
+    return self.people.rows(self.people.trainable)
 
 
-def _refused(labels: Labels) -> Iterator[Finding]:
-  """One finding per rule that annotations break."""
-  by_rule = defaultdict(list)
-  for annotation_id, problem in labels.broken:
-    by_rule[problem.rule].append((annotation_id, problem.text))
-  total = len(labels.content.annotations)
-  for rule, found in by_rule.items():
-    yield Finding(
-      ERROR,
-      f"{rule}-refused",
-      f"{share(len(found), total)} annotations are refused; {found[0][0]}: "
-      f"{found[0][1]}",
-      _FIXES[rule],
-      tuple(annotation_id for annotation_id, _ in found),
-    )
+def read_labels(
+  content: reader.Content, file_sizes: Mapping[int, Size] | None = None
+) -> Labels:
+  """Returns the people of a json; annotations with problems are set aside.
+
+  Args:
+    content: the json.
+    file_sizes: by image id, of the image files; they count for images whose
+      size the json does not have or has wrong.
+  """
+  num_keypoints = content.skeleton.num_keypoints
+  sizes = dict(file_sizes or {})
+  for image_id, image in content.images.items():
+    size = reader.image_size(image)
+    if size and is_possible_size(size):
+      sizes[image_id] = size
+  broken, usable = [], {}
+  for position, annotation in enumerate(content.annotations):
+    problems = list(rules.problems(annotation, num_keypoints, content.images))
+    name = annotation.get("id", f"number {position}")
+    broken += [(name, problem) for problem in problems]
+    if not problems:
+      usable[position] = annotation
+  return Labels(content, _table(usable, num_keypoints, sizes), broken, sizes)
 
 
-def _repeated_ids(labels: Labels) -> Iterator[Finding]:
-  ids, counts = np.unique(labels.people.annotation_id, return_counts=True)
-  if (counts > 1).any():
-    yield Finding(
-      ERROR,
-      "id-repeated",
-      f"{(counts > 1).sum()} annotation ids are used more than once",
-      "number the annotations anew",
-      tuple(ids[counts > 1].tolist()),
-    )
+def _table(usable: Mapping, num_keypoints: int, sizes: Mapping) -> People:
+  people = [reader.to_person(a, num_keypoints) for a in usable.values()]
+  image_id = [a["image_id"] for a in usable.values()]
+  size = [sizes.get(i, (UNKNOWN_SIZE, UNKNOWN_SIZE)) for i in image_id]
 
+  def column(name, dtype, *shape):
+    return np.array([p[name] for p in people], dtype).reshape(-1, *shape)
 
-def _normalised(labels: Labels) -> Iterator[Finding]:
-  people = labels.people.rows(labels.people.labelled)
-  extent = np.abs(people.keypoints[..., :2]).max((1, 2), initial=0)
-  small = extent <= 1.5
-  if small.sum() > 0.5 * max(len(people), 1):
-    yield Finding(
-      WARNING,
-      "coordinates-normalised",
-      f"keypoints of {share(small.sum(), len(people))} people lie in 0..1: "
-      "they look like shares of the image",
-      "multiply x by the image's width and y by its height; boxes and areas "
-      "likewise",
-      tuple(people.annotation_id[small].tolist()),
-    )
-
-
-def _at_origin(labels: Labels) -> Iterator[Finding]:
-  points = labels.people.keypoints
-  wrong = (points[..., 2] > 0) & (points[..., :2] == 0).all(-1)
-  yield from _points(
-    labels,
-    wrong,
-    WARNING,
-    "labelled-at-origin",
-    "labelled keypoints (visibility 1 or 2) lie at (0, 0): the network learns "
-    "to point at the corner",
-    "set their visibility to 0",
+  return People(
+    record=np.array(list(usable), np.int64),
+    image_id=np.array(image_id, np.int64),
+    annotation_id=column("annotation_id", np.int64),
+    image_size=np.array(size, np.int32).reshape(-1, 2),
+    bbox=column("bbox", np.float32, 4),
+    area=column("area", np.float32),
+    keypoints=column("keypoints", np.float32, num_keypoints, 3),
+    iscrowd=column("iscrowd", bool),
+    score=column("score", np.float32),
+    readable=np.ones(len(people), bool),
   )
-
-
-def _unlabelled_places(labels: Labels) -> Iterator[Finding]:
-  points = labels.people.keypoints
-  unlabelled = points[..., 2] == 0
-  wrong = unlabelled & (points[..., :2] != 0).any(-1)
-  yield from _points(
-    labels,
-    wrong,
-    by_share(wrong.sum(), unlabelled.size),
-    "unlabelled-with-place",
-    "keypoints of visibility 0 have coordinates: they are not learnt",
-    "if 0 stands for hidden, set it to 1; if these are no labels, nothing need "
-    "be done",
-  )
-
-
-def _outside_image(labels: Labels) -> Iterator[Finding]:
-  people = labels.people
-  points, size = people.keypoints, people.image_size[:, None, ::-1]
-  over = (points[..., :2] < -TOLERANCE) | (
-    points[..., :2] > size - 1.0 + TOLERANCE
-  )
-  known = people.image_size[:, :1] < UNKNOWN_SIZE
-  labelled = (points[..., 2] > 0) & known
-  wrong = labelled & over.any(-1)
-  yield from _points(
-    labels,
-    wrong,
-    by_share(wrong.sum(), labelled.sum()),
-    "keypoint-outside-image",
-    "labelled keypoints lie outside the image: there is nothing to see there",
-    "set their visibility to 0; where there are many, the coordinates belong "
-    "to another size or crop of the image",
-  )
-
-
-def _points(labels, wrong, severity, rule, text, fix) -> Iterator[Finding]:
-  """A finding about single keypoints [N, K]; none where there are none."""
-  if not wrong.any():
-    return
-  names = labels.content.skeleton.keypoint_names
-  counts = wrong.sum(0)
-  most = [k for k in np.argsort(-counts)[:4] if counts[k]]
-  often = [f"{names[k]} {counts[k]}" for k in most]
-  total = (labels.people.keypoints[..., 2] > 0).sum()
-  people = wrong.any(-1)
-  yield Finding(
-    severity,
-    rule,
-    f"{wrong.sum()} {text} ({people.sum()} people; {total} keypoints are "
-    f"labelled; most often {', '.join(often)})",
-    fix,
-    tuple(labels.people.annotation_id[people].tolist()),
-  )
-
-
-def _never_labelled(labels: Labels) -> Iterator[Finding]:
-  people = labels.trainable()
-  counts = (people.keypoints[..., 2] > 0).sum(0)
-  names = np.array(labels.content.skeleton.keypoint_names)
-  if len(people) and (counts == 0).any():
-    missing = ", ".join(names[counts == 0][:5])
-    yield Finding(
-      WARNING,
-      "keypoint-never-labelled",
-      f"{(counts == 0).sum()} of {len(names)} keypoints are labelled in "
-      f"nobody ({missing}): their heatmaps are not trained, and what is drawn "
-      "of them means nothing",
-      "drop their names from the category and their numbers from 'keypoints', "
-      "or check the order of the numbers",
-    )
-  rare = (counts > 0) & (counts < FEW_LABELS) & (len(people) > FEW_LABELS)
-  if rare.any():
-    yield Finding(
-      NOTE,
-      "keypoint-rarely-labelled",
-      f"labelled in fewer than {FEW_LABELS} people: "
-      + ", ".join(f"{names[k]} {counts[k]}" for k in np.flatnonzero(rare)),
-      "label more of them, or do not trust what is found",
-    )
-
-
-# Fewer labels of a keypoint than this teach nothing reliable.
-FEW_LABELS = 20
-
-
-def _flags(labels: Labels) -> Iterator[Finding]:
-  flags = labels.people.keypoints[..., 2]
-  if not flags.size or (flags == 0).all():
-    return
-  if not (flags == 2).any():
-    yield Finding(
-      NOTE,
-      "visibility-never-2",
-      "no keypoint has visibility 2: 1 counts as labelled (COCO: but hidden)",
-      "nothing need be done for training and scoring, which treat 1 and 2 "
-      "alike; write 2 for visible ones if the file is for others",
-    )
-  if not (flags == 1).any():
-    yield Finding(
-      NOTE,
-      "visibility-never-1",
-      "no keypoint has visibility 1: the file does not tell hidden keypoints",
-      "nothing need be done: training and scoring treat 1 and 2 alike",
-    )

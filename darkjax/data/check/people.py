@@ -1,19 +1,19 @@
-"""Findings about people as a whole: nobody, twice, crowds, many of them."""
+"""Findings about whole people: none at all, annotated twice, crowds."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from darkjax.data.check.boxes import MOST_PEOPLE
 from darkjax.data.check.findings import (
-  ERROR,
-  NOTE,
-  WARNING,
   Finding,
-  Labels,
+  about_people,
   by_share,
+  finding,
   share,
 )
+from darkjax.data.check.labels import Labels
+from darkjax.data.check.rules import WARNING
+from darkjax.data.people_table import People
 from darkjax.metrics.coco import people_by_image
 from darkjax.metrics.oks import oks
 
@@ -22,124 +22,70 @@ from darkjax.metrics.oks import oks
 _SAME_OKS = 0.9
 # Fewer shared labels than this may agree by chance.
 _SAME_LABELS = 3
+# COCO's evaluation looks at so many people of an image.
+_MOST_PEOPLE = 20
 
 
 def findings(labels: Labels) -> Iterator[Finding]:
-  """All of them."""
-  yield from _nobody(labels)
-  yield from _categories(labels)
+  """Yields all of them."""
+  people, annotations = labels.people, labels.content.annotations
+  if not people.trainable.any():
+    yield finding(
+      "nobody-to-train-on",
+      total=len(annotations),
+      crowds=people.iscrowd.sum(),
+      unlabelled=(~people.labelled).sum(),
+      unboxed=(~people.boxed).sum(),
+    )
+  ids = sorted({a.get("category_id") for a in annotations}, key=str)
+  if len(ids) > 1:
+    yield finding("several-categories", count=len(ids), first=ids[:5])
   yield from _labelled_counts(labels)
   yield from _twice(labels)
-  yield from _crowds(labels)
-  yield from _many(labels)
-
-
-def _nobody(labels: Labels) -> Iterator[Finding]:
-  people = labels.people
-  if not people.trainable.any():
-    yield Finding(
-      ERROR,
-      "nobody-to-train-on",
-      f"of {len(labels.content.annotations)} annotations none is a person with "
-      f"a labelled keypoint, a box and an area: {people.iscrowd.sum()} are "
-      f"crowds, {(~people.labelled).sum()} have no label, "
-      f"{(~people.boxed).sum()} no box or area inside the image",
-      "see the other findings; a file of boxes or masks only has no keypoints",
-    )
-
-
-def _categories(labels: Labels) -> Iterator[Finding]:
-  names = {a.get("category_id") for a in labels.content.annotations}
-  if len(names) > 1:
-    yield Finding(
-      NOTE,
-      "several-categories",
-      f"{len(names)} categories with the same keypoints are trained and scored "
-      f"as one (ids {sorted(names, key=str)[:5]})",
-      "name one with --category to look at it alone",
-    )
+  crowds = people.iscrowd & people.labelled
+  yield from about_people("crowd-with-labels", people, crowds)
+  images, counts = np.unique(labels.trainable().image_id, return_counts=True)
+  many = images[counts > _MOST_PEOPLE].tolist()
+  if many:
+    most = counts.max()
+    yield finding("many-people", many, limit=_MOST_PEOPLE, most=most)
 
 
 def _labelled_counts(labels: Labels) -> Iterator[Finding]:
-  """`num_keypoints` as the file says it, which COCO's evaluation reads.
-
-  None says as little as a missing field.
-  """
+  """Checks `num_keypoints`, which COCO's evaluation reads, where it stands."""
   people = labels.people.rows(~labels.people.iscrowd)
   counted = (people.keypoints[..., 2] > 0).sum(-1)
-  said = [a.get("num_keypoints") for a in labels.annotations(people)]
-  pairs = list(zip(said, counted.tolist(), strict=True))
-  wrong = np.array([s is not None and s != n for s, n in pairs], bool)
-  hidden = np.array([s == 0 for s in said], bool) & (counted > 0)
-  if wrong.any():
-    yield Finding(
-      WARNING if hidden.any() else by_share(wrong.sum(), len(people)),
-      "num-keypoints",
-      f"'num_keypoints' of {share(wrong.sum(), len(people))} people is not the "
-      f"number of their labels; where it is 0 ({hidden.sum()} people with "
-      "labels) AP leaves them out, and is -1 if that is everybody",
-      "drop the field, and it is counted, or write the number of keypoints of "
-      "visibility 1 or 2",
-      tuple(people.annotation_id[hidden if hidden.any() else wrong].tolist()),
-    )
+  annotations = labels.content.annotations
+  given = [annotations[i].get("num_keypoints") for i in people.record]
+  pairs = list(zip(given, counted.tolist(), strict=True))
+  wrong = np.array([g is not None and g != n for g, n in pairs], bool)
+  hidden = wrong & np.array([g == 0 for g in given], bool)
+  some = by_share(wrong.sum(), len(people))
+  yield from about_people(
+    "num-keypoints",
+    people,
+    hidden if hidden.any() else wrong,
+    severity=WARNING if hidden.any() else some,
+    share=share(wrong.sum(), len(people)),
+    hidden=hidden.sum(),
+  )
 
 
 def _twice(labels: Labels) -> Iterator[Finding]:
   people = labels.people.rows(~labels.people.iscrowd & labels.people.labelled)
-  second = []
+  twice = np.zeros(len(people), bool)
   for rows in people_by_image(people.image_id):
     if len(rows) > 1:
-      second += _second(people.rows(rows), labels.content.skeleton.sigmas)
-  if second:
-    yield Finding(
-      by_share(len(second), len(people)),
-      "person-twice",
-      f"{share(len(second), len(people))} people are annotated twice in an "
-      f"image (labels of OKS over {_SAME_OKS}; second ids below): they count "
-      "double in training, and of two predictions that agree so well one is "
-      "removed as a duplicate, so that the other label counts as missed",
-      "drop one of the two annotations",
-      tuple(second),
-    )
+      sigmas = labels.content.skeleton.sigmas
+      twice[rows] = _has_earlier_twin(people.rows(rows), sigmas)
+  yield from about_people("person-twice", people, twice, oks=_SAME_OKS)
 
 
-def _second(people, sigmas) -> list[int]:
-  """Ids of the people of one image who have an earlier twin."""
-  visible = people.keypoints[..., 2] > 0
-  shared = (visible[:, None] & visible[None]).sum(-1)
-  points = people.keypoints[..., :2]
-  similar = oks(points, points, visible, people.area, sigmas)
+def _has_earlier_twin(people: People, sigmas) -> np.ndarray:
+  """[N] bool, of the people of one image."""
+  points, visible = people.keypoints[..., :2], people.keypoints[..., 2] > 0
+  similar = oks(points, points, visible, people.area, sigmas) >= _SAME_OKS
   # A twin has the same labels; OKS only reads those of the second person.
-  same = (visible[:, None] == visible[None]).all(-1) & (shared >= _SAME_LABELS)
-  twins = np.tril(same & (similar >= _SAME_OKS), k=-1).any(-1)
-  return people.annotation_id[twins].tolist()
-
-
-def _crowds(labels: Labels) -> Iterator[Finding]:
-  crowds = labels.people.iscrowd
-  wrong = crowds & labels.people.labelled
-  if wrong.any():
-    yield Finding(
-      by_share(wrong.sum(), len(crowds)),
-      "crowd-with-labels",
-      f"{share(wrong.sum(), len(crowds))} annotations have iscrowd 1 and "
-      "labelled keypoints: crowds are not trained on",
-      "set iscrowd to 0 where the annotation is one person",
-      tuple(labels.people.annotation_id[wrong].tolist()),
-    )
-
-
-def _many(labels: Labels) -> Iterator[Finding]:
-  people = labels.trainable()
-  ids, counts = np.unique(people.image_id, return_counts=True)
-  many = counts > MOST_PEOPLE
-  if many.any():
-    yield Finding(
-      NOTE,
-      "many-people",
-      f"{many.sum()} images (ids below) have more than {MOST_PEOPLE} people, "
-      f"up to {counts.max()}: COCO's evaluation looks at the {MOST_PEOPLE} "
-      "best predictions of an image, so that AR and AP cannot reach 100 there",
-      "nothing need be done; PCK and the mean error count everybody",
-      tuple(ids[many].tolist()),
-    )
+  same = (visible[:, None] == visible[None]).all(-1)
+  enough = visible.sum(-1) >= _SAME_LABELS
+  return np.tril(similar & same & enough, k=-1).any(-1)

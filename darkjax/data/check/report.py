@@ -1,17 +1,4 @@
-"""Explains a data set before anyone trains on it.
-
-    python -m darkjax.data.check train.json --images=photos
-
-Reads a COCO-format keypoint json and the headers of its images, and tells what
-is in them, what is wrong, what it will do to training and scoring, and the fix.
-Every finding is an error (training refuses the data), a warning (it runs, but
-learns or scores something wrong) or a note (odd, or wrong in less than 1 % of
-the people). Exit status 1 with an error or a warning, else 0.
-
-`--repeated=again.json` estimates OKS sigmas from people labelled twice (see
-sigmas.py), `--write=complete.json` writes the json with the flip pairs, limbs
-and sigmas filled into its category, `--json` prints all for machines.
-"""
+"""Check of a COCO-format keypoint json and its images, and its report."""
 
 import json
 import math
@@ -22,18 +9,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from darkjax import skeletons
-from darkjax.data.check import boxes, left_right, people, sigmas, summary
-from darkjax.data.check import files as check_files
-from darkjax.data.check import labels as check_labels
-from darkjax.data.check import text as check_text
-from darkjax.data.check.findings import (
-  ERROR,
-  NOTE,
-  Finding,
-  Labels,
-  read_labels,
-  share,
+from darkjax.data.check import (
+  boxes,
+  files,
+  keypoints,
+  left_right,
+  people,
+  sigmas,
+  summary,
+  text,
 )
+from darkjax.data.check.findings import Finding, finding, share
+from darkjax.data.check.labels import Labels, read_labels
+from darkjax.data.check.rules import NOTE
 from darkjax.data.coco import reader
 
 CROP_SIZE = (256, 192)  # (height, width) px: the most usual of the recipes
@@ -47,14 +35,14 @@ class Report(NamedTuple):
     path: of the json.
     findings: all of them.
     labels: None where the json cannot be read at all.
-    facts: counts, see check_facts.py; empty without labels.
+    summary: counts, see `summary.summarize`; empty without labels.
     estimate: of sigmas, where people labelled twice were given.
   """
 
   path: pathlib.Path
   findings: tuple[Finding, ...]
   labels: Labels | None = None
-  facts: Mapping[str, Any] = {}
+  summary: Mapping[str, Any] = {}
   estimate: sigmas.Estimate | None = None
 
   @property
@@ -63,27 +51,24 @@ class Report(NamedTuple):
     return int(any(f.severity != NOTE for f in self.findings))
 
   def category(self) -> dict[str, Any]:
-    """The category with flip pairs, limbs and (estimated) sigmas filled in."""
-    category = dict(self.facts["category"])
+    """Returns the category with flip pairs, limbs and sigmas filled in."""
+    category = dict(self.summary["category"])
     if self.estimate is not None:
-      known = self.estimate.sigmas > 0
+      pairs = zip(self.estimate.sigmas, category["sigmas"], strict=True)
       category["sigmas"] = [
-        round(float(new), 4) if told else old
-        for new, told, old in zip(
-          self.estimate.sigmas, known, category["sigmas"], strict=True
-        )
+        round(float(new), 4) if new > 0 else old for new, old in pairs
       ]
     return category
 
   def to_json(self) -> dict[str, Any]:
-    """What `--json` prints; None for numbers that are not finite."""
+    """Returns what `--json` prints; None for numbers that are not finite."""
     content = {
       "annotations": str(self.path),
       "exit_status": self.exit_status,
       "findings": [finding._asdict() for finding in self.findings],
     }
     if self.labels is not None:
-      content |= {**self.facts, "category": self.category()}
+      content |= {**self.summary, "category": self.category()}
     if self.estimate is not None:
       content["estimated_sigmas"] = {
         name: np.round(column, 5).tolist()
@@ -92,13 +77,14 @@ class Report(NamedTuple):
     return _finite(content)
 
   def text(self) -> str:
-    """What the command prints."""
+    """Returns what the command prints."""
     parts = [str(self.path)]
     if self.labels is not None:
-      parts = [check_text.summary(self.path, self.labels, self.facts)]
-    if self.estimate is not None:
-      parts.append("\n" + check_text.estimate(self.labels, self.estimate))
-    return "\n".join([*parts, check_text.findings(self.findings)])
+      parts += [text.summary(self.labels.content, self.summary)]
+      names = self.labels.content.skeleton.keypoint_names
+      if self.estimate is not None:
+        parts += ["\n" + text.estimate(names, self.estimate)]
+    return "\n".join([*parts, text.findings(self.findings)])
 
 
 def _finite(value: Any) -> Any:
@@ -140,34 +126,6 @@ def check(
     ValueError: `repeated` does not fit `annotations`; a size or a padding that
       is not above 0.
   """
-  _check_crop(crop_size, padding)
-  path = pathlib.Path(annotations)
-  folder = None if images is None else pathlib.Path(images)
-  try:
-    content = reader.read_content(path, category=category)
-  except ValueError as error:
-    return Report(path, (_unreadable(error, path),))
-  files = folder and check_files.read_files(content.images, folder)
-  labels = read_labels(content, files.sizes if files else None)
-  crop = {"crop_size": crop_size, "padding": padding}
-  findings = [
-    *check_files.findings(content, folder, files),
-    *check_labels.findings(labels),
-    *boxes.findings(labels, **crop),
-    *people.findings(labels),
-    *left_right.findings(labels),
-  ]
-  estimate = None
-  if repeated is not None:
-    again = reader.read_content(repeated, category=category)
-    estimate = sigmas.from_repeated(labels, read_labels(again, labels.sizes))
-  else:
-    findings += _default_sigmas(labels)
-  facts = summary.collect(labels, **crop)
-  return Report(path, tuple(findings), labels, facts, estimate)
-
-
-def _check_crop(crop_size: tuple[int, int], padding: float) -> None:
   if len(crop_size) != 2 or min(crop_size) <= 0:
     raise ValueError(
       f"crop_size is (height, width) above 0 px, got {crop_size}; such as "
@@ -177,45 +135,53 @@ def _check_crop(crop_size: tuple[int, int], padding: float) -> None:
     raise ValueError(
       f"padding is a factor above 0, got {padding}; such as {PADDING}"
     )
+  path = pathlib.Path(annotations)
+  try:
+    content = reader.read_content(path, category=category)
+  except ValueError as error:
+    return Report(path, (_unreadable(error, path),))
+  folder = None if images is None else pathlib.Path(images)
+  read = files.read_headers(content.images, folder) if folder else {}
+  labels = read_labels(
+    content, {i: s for i, s in read.items() if isinstance(s, tuple)}
+  )
+  crop = {"crop_size": crop_size, "padding": padding}
+  findings = [
+    *files.findings(content, folder, read),
+    *keypoints.findings(labels),
+    *boxes.findings(labels, **crop),
+    *people.findings(labels),
+    *left_right.findings(labels),
+  ]
+  estimate, defaults = None, len(summary.default_sigmas(labels))
+  if repeated is not None:
+    again = reader.read_content(repeated, category=category)
+    estimate = sigmas.from_repeated(labels, read_labels(again, labels.sizes))
+  elif defaults:
+    of_all = share(defaults, content.skeleton.num_keypoints)
+    sigma = skeletons.DEFAULT_SIGMA
+    findings.append(finding("sigma-default", share=of_all, sigma=sigma))
+  counts = summary.summarize(labels, **crop)
+  return Report(path, tuple(findings), labels, counts, estimate)
 
 
 def _unreadable(error: ValueError, path: pathlib.Path) -> Finding:
-  text = str(error).removeprefix(f"{path}: ").split(f"\n{reader.hint(path)}")
-  return Finding(
-    ERROR,
-    "json-refused",
-    " ".join(text[0].split()),
-    "correct the file; the rest is checked once this is right",
-  )
-
-
-def _default_sigmas(labels: Labels) -> list[Finding]:
-  defaults = summary.default_sigmas(labels)
-  if not defaults:
-    return []
-  return [
-    Finding(
-      NOTE,
-      "sigma-default",
-      f"{share(len(defaults), labels.content.skeleton.num_keypoints)} "
-      f"keypoints have the OKS sigma {skeletons.DEFAULT_SIGMA} for want of a "
-      "better (that of COCO's shoulders): AP is too kind to points that can be "
-      "told more exactly, such as those of faces and fingers. Training does "
-      "not read sigmas",
-      "estimate them with --repeated from some dozens of people labelled "
-      "twice, or give K 'sigmas' in the category; until then read PCK and the "
-      "mean error",
-    )
-  ]
+  message = str(error).removeprefix(f"{path}: ")
+  message = message.split(f"\n{reader.hint(path)}")[0]
+  return finding("json-refused", error=" ".join(message.split()))
 
 
 def write_completed(report: Report, path: str | pathlib.Path) -> None:
-  """Writes the json with the completed category, all else as it came."""
+  """Writes the json with the completed category, all else unchanged.
+
+  Args:
+    report: of a json that can be read.
+    path: the file to write.
+  """
   content = json.loads(report.path.read_bytes())
-  chosen = report.labels.content.category
-  filled = report.category()
-  new = {name: filled[name] for name in ("flip_pairs", "skeleton", "sigmas")}
+  completed = report.category()
   for category in content["categories"]:
-    if category.get("keypoints") == chosen["keypoints"]:
-      category |= new
+    if category.get("keypoints") == completed["keypoints"]:
+      for field in ("flip_pairs", "skeleton", "sigmas"):
+        category[field] = completed[field]
   pathlib.Path(path).write_text(json.dumps(content))

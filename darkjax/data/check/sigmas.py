@@ -19,13 +19,12 @@ annotator gets, is true of this one.
 Reference: https://cocodataset.org/#keypoints-eval, section "Tuning OKS".
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from darkjax.data.check.findings import Labels
-from darkjax.data.people_table import People
+from darkjax.data.check.labels import Labels
 
 
 class Estimate(NamedTuple):
@@ -55,7 +54,7 @@ def estimate_sigmas(
   *,
   flip_pairs: Sequence[tuple[int, int]] = (),
 ) -> Estimate:
-  """Sigmas from N people labelled twice.
+  """Returns the sigmas of N people labelled twice.
 
   Args:
     first: [N, K, 3] (x, y, visibility), image px.
@@ -83,21 +82,18 @@ def estimate_sigmas(
     group[right] = group[left]
   columns = [ratio[:, group == g].ravel() for g in group]
   columns = [column[~np.isnan(column)] for column in columns]
-  return Estimate(
-    np.array([_root(column, np.mean) for column in columns]),
-    # Of d² = a² + b² with Gaussian a, b the median is ln 2 times the mean.
-    np.array([_root(column, np.median) for column in columns])
-    / np.sqrt(np.log(2)),
-    np.array([len(column) for column in columns]),
-  )
 
+  def root(average: Callable[[np.ndarray], float]) -> np.ndarray:
+    means = [average(column) if len(column) else np.nan for column in columns]
+    return np.sqrt(np.array(means, float))
 
-def _root(column: np.ndarray, middle) -> float:
-  return float(np.sqrt(middle(column))) if len(column) else np.nan
+  counts = np.array([len(column) for column in columns])
+  # Of d² = a² + b² with Gaussian a, b the median is ln 2 times the mean.
+  return Estimate(root(np.mean), root(np.median) / np.log(2) ** 0.5, counts)
 
 
 def from_repeated(first: Labels, second: Labels) -> Estimate:
-  """Sigmas from two jsons that label the same people, matched by id.
+  """Returns the sigmas of two jsons that label the same people, matched by id.
 
   The area is the first's. People in one of the two only, and crowds, are left
   out.
@@ -113,22 +109,7 @@ def from_repeated(first: Labels, second: Labels) -> Estimate:
       f"{paths} must label the same keypoints in the same order, got "
       f"{names[0]} and {names[1]}"
     )
-  a, b = _matched(first.trainable(), second.trainable(), paths)
-  estimate = estimate_sigmas(
-    a.keypoints,
-    b.keypoints,
-    a.area,
-    flip_pairs=first.content.skeleton.flip_pairs,
-  )
-  if not (estimate.sigmas > 0).any():
-    raise ValueError(
-      f"{paths} hold the same labels: sigmas need people labelled twice, by "
-      "two annotators or by one on two days"
-    )
-  return estimate
-
-
-def _matched(a: People, b: People, paths: str) -> tuple[People, People]:
+  a, b = first.trainable(), second.trainable()
   shared, i, j = np.intersect1d(
     a.annotation_id, b.annotation_id, return_indices=True
   )
@@ -145,4 +126,13 @@ def _matched(a: People, b: People, paths: str) -> tuple[People, People]:
       "images in the second file; the second labels of a person need the id of "
       "the first"
     )
-  return a, b
+  flip_pairs = first.content.skeleton.flip_pairs
+  estimate = estimate_sigmas(
+    a.keypoints, b.keypoints, a.area, flip_pairs=flip_pairs
+  )
+  if not (estimate.sigmas > 0).any():
+    raise ValueError(
+      f"{paths} hold the same labels: sigmas need people labelled twice, by "
+      "two annotators or by one on two days"
+    )
+  return estimate

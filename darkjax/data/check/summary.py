@@ -1,19 +1,27 @@
-"""What a data set holds, in numbers: the part of a check without verdicts."""
+"""Summary of a data set: counts of what it holds, and its category completed.
 
-from collections.abc import Mapping
+Limbs that the category lacks are suggested by the labels: keypoints that belong
+together stay close to each other in every pose. They are the minimum spanning
+tree of the median distances, in units of the person's scale, over the people in
+whom both ends are labelled; a limb of one side is drawn on the other too.
+"""
+
+import warnings
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csgraph
 
 from darkjax import skeletons
-from darkjax.data.check import boxes, limbs
-from darkjax.data.check.findings import UNKNOWN_SIZE, Labels
+from darkjax.data.check import boxes
+from darkjax.data.check.labels import UNKNOWN_SIZE, Labels
+from darkjax.data.people_table import People
 
 
-def collect(
+def summarize(
   labels: Labels, *, crop_size: tuple[int, int], padding: float
 ) -> dict[str, Any]:
-  """Counts of images, people and keypoints; boxes; the skeleton.
+  """Returns counts of images, people, keypoints and boxes, and the category.
 
   Args:
     labels: of the json.
@@ -23,48 +31,36 @@ def collect(
   Returns:
     A dictionary that json can write.
   """
+  people, trained = labels.people, labels.trainable()
+  total = len(labels.content.annotations)
+  labelled = people.labelled & ~people.iscrowd
+  in_one_image = np.unique(trained.image_id, return_counts=True)[1]
   return {
-    "images": _images(labels),
-    "people": _people(labels),
-    "keypoints": keypoints(labels),
-    "areas": boxes.area_counts(labels.trainable()),
-    "boxes": _boxes(labels, crop_size, padding),
-    "category": category(labels),
+    "images": {
+      "all": len(labels.content.images),
+      "with_people": len(in_one_image),
+      "most_people": int(in_one_image.max(initial=0)),
+    },
+    "people": {
+      "annotations": total,
+      "refused": total - len(people),
+      "crowds": int(people.iscrowd.sum()),
+      "unlabelled": int((~people.labelled & ~people.iscrowd).sum()),
+      "without_box_or_area": int((labelled & ~people.boxed).sum()),
+      "to_train_on": len(trained),
+    },
+    "keypoints": _keypoints(labels),
+    "areas": boxes.area_counts(trained),
+    "boxes": _boxes(trained, crop_size, padding) if len(trained) else {},
+    "category": _category(labels),
   }
 
 
-def _images(labels: Labels) -> dict[str, int]:
-  people = labels.trainable()
-  return {
-    "all": len(labels.content.images),
-    "with_people": len(np.unique(people.image_id)),
-    "most_people": int(
-      np.unique(people.image_id, return_counts=True)[1].max(initial=0)
-    ),
-  }
-
-
-def _people(labels: Labels) -> dict[str, int]:
-  people = labels.people
-  person = ~people.iscrowd
-  return {
-    "annotations": len(labels.content.annotations),
-    "refused": len(labels.content.annotations) - len(people),
-    "crowds": int(people.iscrowd.sum()),
-    "unlabelled": int((person & ~people.labelled).sum()),
-    "without_box_or_area": int(
-      (person & people.labelled & ~people.boxed).sum()
-    ),
-    "to_train_on": int(people.trainable.sum()),
-  }
-
-
-def keypoints(labels: Labels) -> list[dict[str, Any]]:
+def _keypoints(labels: Labels) -> list[dict[str, Any]]:
   """One dictionary for each keypoint, counted over the people to train on."""
   skeleton = labels.content.skeleton
-  flags = labels.trainable().keypoints[..., 2]
-  partner = skeleton.flip_indices
-  names, defaults = skeleton.keypoint_names, default_sigmas(labels)
+  names, partner = skeleton.keypoint_names, skeleton.flip_indices
+  flags, defaults = labels.trainable().keypoints[..., 2], default_sigmas(labels)
   return [
     {
       "name": name,
@@ -79,42 +75,61 @@ def keypoints(labels: Labels) -> list[dict[str, Any]]:
 
 
 def default_sigmas(labels: Labels) -> set[int]:
-  """Keypoints whose sigma is `skeletons.DEFAULT_SIGMA` for want of a better."""
+  """Returns the keypoints whose OKS sigma is `skeletons.DEFAULT_SIGMA`."""
   if labels.content.category.get("sigmas"):
     return set()
   names = labels.content.skeleton.keypoint_names
   return {k for k, name in enumerate(names) if not skeletons.knows(name)}
 
 
-def _boxes(labels: Labels, crop_size, padding) -> dict[str, Any]:
-  people = labels.trainable()
-  if not len(people):
-    return {}
-  factor = boxes.enlargement(people, crop_size, padding)
-  labelled = (people.keypoints[..., 2] > 0).sum()
+def _boxes(people: People, crop_size, padding) -> dict[str, Any]:
+  _, scale = boxes.crop_boxes(people, crop_size, padding)
+  enlargement = crop_size[1] / scale[:, 0]  # image px to crop px
+  first = people.bbox[:, :2].astype(np.float64)
+  outside = boxes.outside(people, first, first + people.bbox[:, 2:])
   return {
     "median_size": np.median(people.bbox[:, 2:], axis=0).round(1).tolist(),
     "crop_size": list(crop_size),
-    "enlarged": int((factor > 1).sum()),
-    "enlarged_twice": int((factor > 2).sum()),
-    "median_factor": round(float(np.median(factor)), 2),
-    "keypoints_outside_box": int(boxes.outside_box(people).sum()),
-    "keypoints": int(labelled),
+    "enlarged": int((enlargement > 1).sum()),
+    "enlarged_twice": int((enlargement > 2).sum()),
+    "median_factor": round(float(np.median(enlargement)), 2),
+    "keypoints_outside_box": int(outside.sum()),
+    "keypoints": int((people.keypoints[..., 2] > 0).sum()),
     "size_unknown": int((people.image_size[:, 0] == UNKNOWN_SIZE).sum()),
   }
 
 
-def category(labels: Labels) -> Mapping[str, Any]:
-  """The category, with what it lacks filled in.
-
-  `flip_pairs` are those in use, from 0. `skeleton`, from 1, are those in use
-  or, where there are none, suggested by the labels. `sigmas` are those in use.
-  """
+def _category(labels: Labels) -> dict[str, Any]:
+  """The category with flip pairs (from 0), limbs (from 1) and sigmas in use."""
   skeleton = labels.content.skeleton
-  drawn = skeleton.limbs or limbs.suggest_limbs(labels.trainable(), skeleton)
+  limbs = skeleton.limbs or suggest_limbs(labels.trainable(), skeleton)
   return {
     **labels.content.category,
     "flip_pairs": [list(pair) for pair in skeleton.flip_pairs],
-    "skeleton": [[a + 1, b + 1] for a, b in drawn],
+    "skeleton": [[a + 1, b + 1] for a, b in limbs],
     "sigmas": list(skeleton.sigmas),
   }
+
+
+def suggest_limbs(
+  people: People, skeleton: skeletons.Skeleton
+) -> list[tuple[int, int]]:
+  """Returns limbs that the labels suggest, index pairs from 0.
+
+  Args:
+    people: labelled ones with an area.
+    skeleton: theirs, for its flip pairs.
+  """
+  points = people.keypoints[..., :2] / np.sqrt(people.area)[:, None, None]
+  points = np.where(people.keypoints[..., 2:] > 0, points, np.nan)
+  with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
+    distances = [  # nan where nobody has both labels
+      np.nanmedian(np.linalg.norm(points - points[:, [k]], axis=-1), axis=0)
+      for k in range(points.shape[1])
+    ]
+  # The tree takes a distance of 0 for no limb.
+  tree = csgraph.minimum_spanning_tree(np.array(distances) + 1e-9).tocoo()
+  flipped = skeleton.flip_indices
+  limbs = list(zip(tree.row.tolist(), tree.col.tolist(), strict=True))
+  limbs += [(flipped[a], flipped[b]) for a, b in limbs]
+  return sorted({(min(limb), max(limb)) for limb in limbs})

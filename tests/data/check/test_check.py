@@ -9,7 +9,7 @@ import pytest
 from check_command import run
 
 from darkjax.data.check import report as check
-from darkjax.data.check.findings import ERROR, NOTE, WARNING
+from darkjax.data.check.rules import ERROR, NOTE, WARNING
 
 
 def found(folder, what, **options) -> dict[str, tuple]:
@@ -29,17 +29,17 @@ def test_a_clean_data_set_gives_nothing(tmp_path):
 
 def test_counts_are_those_of_the_data(tmp_path):
   path = check_folder.write(tmp_path, check_folder.content())
-  facts = check.check(path).facts
+  summary = check.check(path).summary
   # 40 images with a medium and a large person; the medium one has no nose.
-  assert facts["images"] == {"all": 40, "with_people": 40, "most_people": 2}
-  assert facts["people"]["to_train_on"] == 80
-  assert facts["areas"] == {"small": 0, "medium": 40, "large": 40}
-  nose, left, *_, hip = facts["keypoints"]
+  assert summary["images"] == {"all": 40, "with_people": 40, "most_people": 2}
+  assert summary["people"]["to_train_on"] == 80
+  assert summary["areas"] == {"small": 0, "medium": 40, "large": 40}
+  nose, left, *_, hip = summary["keypoints"]
   assert (nose["labelled"], left["labelled"], hip["hidden"]) == (40, 80, 80)
   assert (nose["partner"], left["partner"]) == (None, "right_shoulder")
   assert (nose["sigma"], nose["sigma_is_default"]) == (0.03, False)
   # Crops of the smaller half are enlarged: about 123 px of 1.25 · 106 px high.
-  assert (facts["boxes"]["enlarged"], facts["boxes"]["keypoints"]) == (40, 360)
+  assert (summary["boxes"]["enlarged"], summary["boxes"]["keypoints"]) == (40, 360)
 
 
 def change(**values):
@@ -420,7 +420,7 @@ def test_the_command_tells_people_and_machines(tmp_path):
   images = check_folder.write_images(tmp_path, what)
   done = run(path, "--images", images)
   assert done.returncode == 0
-  assert "80 to train on" in done.stdout
+  assert "to train on: 80" in done.stdout
   assert done.stderr.strip() == "set()"  # neither JAX nor TensorFlow
   change(area=None)(what)
   check_folder.write(tmp_path, what)

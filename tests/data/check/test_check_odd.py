@@ -9,7 +9,7 @@ from check_command import run
 
 from darkjax import skeletons
 from darkjax.data.check import report as check
-from darkjax.data.check.findings import ERROR
+from darkjax.data.check.rules import ERROR
 from darkjax.data.coco import reader
 
 
@@ -148,7 +148,7 @@ def test_ids_of_categories_may_be_of_two_kinds(tmp_path):
 def test_odd_options_are_refused(tmp_path, option, message):
   path = check_folder.write(tmp_path, check_folder.content(2))
   done = run(path, option)
-  assert done.returncode == 1
+  assert done.returncode == 2
   assert message in done.stderr
   assert "Traceback" not in done.stderr
 
