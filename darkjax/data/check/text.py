@@ -40,7 +40,7 @@ def summary(content: reader.Content, counts: Mapping[str, Any]) -> str:
 
 def _count(name: str, value: Any) -> str:
   numbers = value if isinstance(value, list) else [value]
-  shown = " x ".join(f"{number:g}" for number in numbers)
+  shown = " x ".join(str(round(number, 2)) for number in numbers)
   return f"{name.replace('_', ' ')}: {shown}"
 
 

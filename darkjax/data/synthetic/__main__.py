@@ -1,4 +1,4 @@
-"""The embedded data set: people made of nothing but NumPy and a seed.
+"""Synthetic people, drawn from nothing but NumPy and a seed.
 
     python -m darkjax.data.synthetic --out=DIR --train=2000 --val=500 --seed=0
 

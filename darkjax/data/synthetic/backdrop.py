@@ -1,15 +1,18 @@
-"""The places of the embedded data set: rooms, streets, parks, mere clutter.
+"""Places of synthetic pictures: rooms, streets, parks, mere clutter.
 
 Sizes are (height, width); positions and lengths are pixels of the backdrop.
 """
 
 import numpy as np
 
-from darkjax.data.synthetic import render as paint
+from darkjax.data.synthetic import render
 from darkjax.data.synthetic.look import cloth_color
+from darkjax.data.synthetic.render import Ellipsoid, Pattern, Rod, Size, Solid
 
 
-def sample_backdrop(rng, size: tuple[int, int], light) -> np.ndarray:
+def sample_backdrop(
+  rng: np.random.Generator, size: Size, light: np.ndarray
+) -> np.ndarray:
   """Draws a place, more or less in focus.
 
   Args:
@@ -21,53 +24,55 @@ def sample_backdrop(rng, size: tuple[int, int], light) -> np.ndarray:
     float32 [3, H, W], in [0, 255] or a little beyond.
   """
   blur = rng.choice([1, 2, 2, 3])  # painted smaller, then stretched
-  small = tuple(-(-side // blur) + 1 for side in size)
+  height, width = (-(-side // blur) + 1 for side in size)
+  small = height, width
   places = (_room, _street, _park, _clutter)
   place = places[rng.choice(len(places), p=(0.3, 0.25, 0.2, 0.25))]
-  horizon = rng.uniform(0.4, 0.85) * small[0]
+  horizon = rng.uniform(0.4, 0.85) * height
   ground, solids = place(rng, small, horizon)
   # Later ones lie over earlier ones.
   solids = [_lifted(solid, 3 * i) for i, solid in enumerate(solids)]
-  image = paint.composite(ground, paint.paint_layer(solids, small, light))
-  texture = paint.cloud(rng, small, cells=12, octaves=4)
+  image = render.composite(ground, render.paint_layer(solids, small, light))
+  texture = render.cloud(rng, small, cells=12, octaves=4)
   image = image * (1 + texture * np.float32(rng.uniform(0.01, 0.09)))
-  return paint.resample(image, size)
+  return render.resample(image, size)
 
 
 def board(start, end, half_width, color, pattern=None, bulge=0.0, cap=0.0):
-  """A rod in the plane of the image from start to end (x, y), cut flat."""
+  """Returns a rod in the image's plane from start to end (x, y), cut flat."""
   start, end = np.array([*start, 0.0]), np.array([*end, 0.0])
   widths = np.array([half_width, half_width], float)
-  return paint.Rod(start, end, widths, color, bulge, cap, pattern)
+  return Rod(start, end, widths, color, bulge, cap, pattern)
 
 
 def disc(x, y, radii, color, pattern=None):
-  """A ball, or a flatter thing, with radii (rx, ry, rz)."""
+  """Returns a ball, or a flatter thing, with radii (rx, ry, rz)."""
   center = np.array([x, y, 0.0])
-  return paint.Ellipsoid(center, np.eye(3), np.asarray(radii), color, pattern)
+  return Ellipsoid(center, np.eye(3), np.asarray(radii), color, pattern)
 
 
-def sample_pattern(rng, unit: float) -> paint.Pattern | None:
+def sample_pattern(rng: np.random.Generator, unit: float) -> Pattern | None:
   """Draws a pattern of up to a fifth of a unit of pixels, or none."""
   if rng.random() < 0.5:
     return None
   kind = str(rng.choice(["rings", "lines", "check", "panes", "dots"]))
   period = max(4.0, rng.uniform(0.03, 0.2) * unit)
-  return paint.Pattern(kind, period, cloth_color(rng))
+  return Pattern(kind, period, cloth_color(rng))
 
 
-def sample_leaves(rng, x, y, spread: float, count: int) -> list:
+def sample_leaves(
+  rng: np.random.Generator, x: float, y: float, spread: float, count: int
+) -> list[Solid]:
   """Draws a bush or the crown of a tree around (x, y)."""
   green = np.array([rng.uniform(30, 120), rng.uniform(75, 150), 45.0])
-  leaves = []
+  leaves: list[Solid] = []
   for dx, dy in rng.normal(0, spread, (count, 2)):
     radii = np.array([*rng.uniform(0.25, 0.7, 2), 0.2]) * spread
-    color = green * rng.uniform(0.65, 1.2)
-    leaves.append(disc(x + dx, y + dy, radii, color))
+    leaves.append(disc(x + dx, y + dy, radii, green * rng.uniform(0.65, 1.2)))
   return leaves
 
 
-def _room(rng, size, horizon):
+def _room(rng, size: Size, horizon: float):
   """A wall with doors, windows, pictures and shelves, and a floor."""
   height, width = size
   ground = _ground(rng, size, horizon, _wall_color(rng), _wall_color(rng) * 0.7)
@@ -79,25 +84,17 @@ def _room(rng, size, horizon):
     solids.append(board(*middle, width, _wall_color(rng), dull))
   skirting = (0, horizon), (width, horizon)
   solids.append(board(*skirting, 0.01 * height + 0.5, _wall_color(rng)))
-  solids += _floor_boards(rng, size, horizon)
+  if rng.random() >= 0.5:  # floor boards, which meet above the horizon
+    meet, color = rng.uniform(0.3, 0.7) * width, _wall_color(rng) * 0.5
+    for x in np.arange(-2, 2.1, rng.uniform(0.15, 0.4)) * width:
+      ends = (meet + x * 0.25, horizon), (meet + x, height)
+      solids.append(board(*ends, 0.5, color))
   for _ in range(rng.integers(1, 7)):
     solids += _furniture(rng, size, horizon)
   return ground, solids
 
 
-def _floor_boards(rng, size, horizon) -> list:
-  """Lines that meet above the horizon."""
-  height, width = size
-  if rng.random() < 0.5:
-    return []
-  meet, color = rng.uniform(0.3, 0.7) * width, _wall_color(rng) * 0.5
-  return [
-    board((meet + x * 0.25, horizon), (meet + x, height), 0.5, color)
-    for x in np.arange(-2, 2.1, rng.uniform(0.15, 0.4)) * width
-  ]
-
-
-def _furniture(rng, size, horizon) -> list:
+def _furniture(rng, size: Size, horizon: float) -> list[Solid]:
   """A framed board on the wall or on the floor, perhaps with shelves."""
   height, width = size
   x, half = rng.uniform(0, 1) * width, rng.uniform(0.04, 0.16) * width
@@ -115,36 +112,30 @@ def _furniture(rng, size, horizon) -> list:
   return solids
 
 
-def _street(rng, size, horizon):
+def _street(rng, size: Size, horizon: float):
   """Sky, houses with windows, a road, poles."""
   height, width = size
-  ground = _ground(
-    rng, size, horizon, _sky(rng), np.full(3, rng.uniform(60, 150))
-  )
+  sky, road = _sky(rng), np.full(3, rng.uniform(60, 150))
+  ground = _ground(rng, size, horizon, sky, road)
   solids, x = [], rng.uniform(-0.3, 0) * width
   while x < width:
     half = rng.uniform(0.08, 0.25) * width
-    solids += _house(rng, x + half, half, horizon, height)
+    top = horizon - rng.uniform(0.2, 1.0) * height
+    period = max(5.0, rng.uniform(0.25, 0.7) * half)
+    panes = Pattern("panes", period, _wall_color(rng) * 0.4)
+    ends = (x + half, top), (x + half, horizon)
+    solids.append(board(*ends, half, _wall_color(rng), panes))
     x += 2 * half + rng.choice([0, 0, 0.1]) * width
   for _ in range(rng.integers(0, 4)):
     x, tall = rng.uniform(0, width), rng.uniform(0.3, 0.9) * height
     foot = horizon + rng.uniform(0, 0.2) * height
-    color, half = (
-      cloth_color(rng) * 0.6,
-      rng.uniform(0.004, 0.015) * width + 0.5,
-    )
+    color = cloth_color(rng) * 0.6
+    half = rng.uniform(0.004, 0.015) * width + 0.5
     solids.append(board((x, foot - tall), (x, foot), half, color, bulge=1.0))
   return ground, solids
 
 
-def _house(rng, x, half, horizon, height) -> list:
-  top = horizon - rng.uniform(0.2, 1.0) * height
-  period = max(5.0, rng.uniform(0.25, 0.7) * half)
-  panes = paint.Pattern("panes", period, _wall_color(rng) * 0.4)
-  return [board((x, top), (x, horizon), half, _wall_color(rng), panes)]
-
-
-def _park(rng, size, horizon):
+def _park(rng, size: Size, horizon: float):
   """Sky, hills, trees and grass."""
   height, width = size
   grass = np.array([rng.uniform(60, 140), rng.uniform(90, 150), 60.0])
@@ -156,10 +147,8 @@ def _park(rng, size, horizon):
     solids.append(disc(x, horizon, radii, color))
   for _ in range(rng.integers(1, 5)):
     x, foot = rng.uniform(0, width), horizon + rng.uniform(0, 0.15) * height
-    tall, half = (
-      rng.uniform(0.25, 0.7) * height,
-      rng.uniform(0.01, 0.03) * width,
-    )
+    tall = rng.uniform(0.25, 0.7) * height
+    half = rng.uniform(0.01, 0.03) * width
     bark = np.array([95.0, 70.0, 50.0]) * rng.uniform(0.5, 1.2)
     solids.append(board((x, foot - tall), (x, foot), half, bark, bulge=1.0))
     count = int(rng.integers(6, 16))
@@ -167,15 +156,15 @@ def _park(rng, size, horizon):
   return ground, solids
 
 
-def _clutter(rng, size, horizon):
+def _clutter(rng, size: Size, horizon: float):
   """Anything anywhere: boards, limb-like rods, blobs."""
   ground = _ground(rng, size, horizon, cloth_color(rng), cloth_color(rng))
-  field = paint.cloud(rng, size, cells=2, octaves=3) * np.float32(14)
+  field = render.cloud(rng, size, cells=2, octaves=3) * np.float32(14)
   solids = [_piece(rng, size) for _ in range(rng.integers(3, 22))]
   return ground + field, solids
 
 
-def _piece(rng, size):
+def _piece(rng, size: Size) -> Solid:
   height, width = size
   x, y = rng.uniform(-0.1, 1.1) * width, rng.uniform(-0.1, 1.1) * height
   color, scale = cloth_color(rng), float(max(size))
@@ -193,7 +182,7 @@ def _piece(rng, size):
   return disc(x, y, radii, color)
 
 
-def _ground(rng, size, horizon, above, below) -> np.ndarray:
+def _ground(rng, size: Size, horizon: float, above, below) -> np.ndarray:
   """Two fields, each a little darker at one end, and the border between."""
   height, width = size
   slope = rng.normal(0, 0.02) * np.linspace(-width, width, width)
@@ -211,13 +200,13 @@ def _wall_color(rng) -> np.ndarray:
 
 
 def _sky(rng) -> np.ndarray:
-  """From grey to blue."""
+  """Draws a colour from grey to blue."""
   grey = np.full(3, rng.uniform(170, 235))
   return grey - rng.uniform(0, 1) * np.array([70.0, 35.0, -10.0])
 
 
-def _lifted(solid, z: float):
+def _lifted(solid: Solid, z: float) -> Solid:
   shift = np.array([0, 0, z])
-  if isinstance(solid, paint.Rod):
+  if isinstance(solid, Rod):
     return solid._replace(start=solid.start + shift, end=solid.end + shift)
   return solid._replace(center=solid.center + shift)

@@ -1,4 +1,4 @@
-"""Bodies of the embedded data set: proportions, poses, forward kinematics.
+"""Bodies of synthetic people: proportions, poses, forward kinematics.
 
 Lengths are fractions of a person's height. A frame is a [3, 3] matrix of
 orthonormal columns: the direction of a part's left, of its upper end, and of
@@ -6,6 +6,7 @@ its front. Points are (x, y, z): x right, y down, z towards the viewer, seen in
 weak perspective, so that (x, y) is the picture.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -18,72 +19,28 @@ SIDES = {"left": 1.0, "right": -1.0}  # sign along a frame's first column
 # (positive outwards), elbow. A leg: the same, with the knee. The spine: lean
 # forward, twist, lean to the side. One side may differ from the other; which of
 # the two is left is drawn by lot.
-_POSES = {
-  "stand": (
-    (4, 9, 0, 14), (4, 9, 0, 14),
-    (0, 4, 5, 3), (0, 4, 5, 3), (2, 0, 0),
-  ),
-  "ease": (
-    (0, 8, 0, 20), (-12, 38, -70, 95),
-    (0, 5, 5, 2), (12, 6, 15, 22), (2, 4, 3),
-  ),
-  "walk": (
-    (30, 6, 0, 30), (-26, 7, 0, 22),
-    (-22, 2, 0, 14), (28, 2, 0, 12), (5, 8, 0),
-  ),
-  "run": (
-    (48, 10, 0, 90), (-42, 12, 0, 80),
-    (-22, 2, 0, 70), (58, 3, 0, 68), (14, 10, 0),
-  ),
-  "sit": (
-    (38, 9, -10, 48), (34, 9, -10, 55),
-    (82, 9, 5, 82), (80, 9, 5, 80), (6, 0, 0),
-  ),
-  "cheer": (
-    (165, 12, 0, 18), (158, 14, 0, 22),
-    (0, 8, 5, 3), (0, 8, 5, 3), (-4, 0, 0),
-  ),
-  "wave": (
-    (5, 105, 75, 80), (4, 10, 0, 16),
-    (0, 5, 5, 3), (4, 5, 5, 8), (2, 0, 4),
-  ),
-  "star": (
-    (5, 92, 20, 8), (5, 92, 20, 8),
-    (2, 24, 5, 5), (2, 24, 5, 5), (0, 0, 0),
-  ),
-  "akimbo": (
-    (-18, 44, -72, 98), (-18, 44, -72, 98),
-    (0, 9, 8, 2), (0, 9, 8, 2), (0, 0, 0),
-  ),
-  "reach": (
-    (92, 8, 0, 12), (12, 14, 0, 35),
-    (14, 3, 0, 14), (-12, 4, 0, 8), (14, 12, 0),
-  ),
-  "bend": (
-    (72, 8, 0, 15), (58, 8, 0, 22),
-    (-6, 6, 0, 6), (4, 6, 0, 10), (66, 6, 0),
-  ),
-  "squat": (
-    (62, 12, 0, 25), (58, 14, 0, 30),
-    (94, 18, 15, 112), (92, 18, 15, 110), (30, 0, 0),
-  ),
-  "kick": (
-    (30, 40, 0, 30), (-25, 45, 0, 25),
-    (68, 4, 0, 22), (-5, 4, 0, 8), (-5, 8, 0),
-  ),
-  "lunge": (
-    (35, 20, 0, 60), (-10, 20, 0, 50),
-    (72, 5, 0, 78), (-22, 4, 0, 24), (10, 0, 0),
-  ),
-  "fold": (
-    (34, 4, -72, 102), (30, 6, -66, 98),
-    (0, 6, 5, 3), (0, 6, 5, 3), (3, 0, 0),
-  ),
-  "phone": (
-    (48, 18, -25, 128), (4, 9, 0, 18),
-    (0, 5, 5, 3), (5, 5, 5, 8), (4, 0, 0),
-  ),
-}  # fmt: skip
+_POSES = """
+        arm             other arm       leg             other leg       spine
+stand     4   9   0  14   4   9   0  14   0   4   5   3   0   4   5   3   2  0 0
+ease      0   8   0  20 -12  38 -70  95   0   5   5   2  12   6  15  22   2  4 3
+walk     30   6   0  30 -26   7   0  22 -22   2   0  14  28   2   0  12   5  8 0
+run      48  10   0  90 -42  12   0  80 -22   2   0  70  58   3   0  68  14 10 0
+sit      38   9 -10  48  34   9 -10  55  82   9   5  82  80   9   5  80   6  0 0
+cheer   165  12   0  18 158  14   0  22   0   8   5   3   0   8   5   3  -4  0 0
+wave      5 105  75  80   4  10   0  16   0   5   5   3   4   5   5   8   2  0 4
+star      5  92  20   8   5  92  20   8   2  24   5   5   2  24   5   5   0  0 0
+akimbo  -18  44 -72  98 -18  44 -72  98   0   9   8   2   0   9   8   2   0  0 0
+reach    92   8   0  12  12  14   0  35  14   3   0  14 -12   4   0   8  14 12 0
+bend     72   8   0  15  58   8   0  22  -6   6   0   6   4   6   0  10  66  6 0
+squat    62  12   0  25  58  14   0  30  94  18  15 112  92  18  15 110  30  0 0
+kick     30  40   0  30 -25  45   0  25  68   4   0  22  -5   4   0   8  -5  8 0
+lunge    35  20   0  60 -10  20   0  50  72   5   0  78 -22   4   0  24  10  0 0
+fold     34   4 -72 102  30   6 -66  98   0   6   5   3   0   6   5   3   3  0 0
+phone    48  18 -25 128   4   9   0  18   0   5   5   3   5   5   5   8   4  0 0
+"""
+_ANGLES = [
+  np.array(row.split()[1:], float) for row in _POSES.strip().splitlines()[1:]
+]
 _LIMB_SPREAD = np.array([9, 5, 9, 9])  # degrees, standard deviation
 _SPINE_SPREAD = np.array([4, 7, 4])
 
@@ -109,7 +66,6 @@ class Build(NamedTuple):
 class Pose(NamedTuple):
   """Angles in radians; see the table of poses for their order."""
 
-  name: str
   view: np.ndarray  # [3] yaw (0 faces the viewer), pitch, roll of the whole
   spine: np.ndarray  # [3]
   head: np.ndarray  # [3] nod, turn, tilt
@@ -118,22 +74,15 @@ class Pose(NamedTuple):
 
 
 class Body(NamedTuple):
-  """A posed person.
+  """A posed person."""
 
-  Attributes:
-    points: name → [3], the 17 keypoints and waist, neck, head.
-    frames: name → [3, 3].
-    build: its proportions.
-    unit: pixels per height.
-  """
-
-  points: dict[str, np.ndarray]
-  frames: dict[str, np.ndarray]
+  points: dict[str, np.ndarray]  # [3] each, the 17 keypoints and waist, neck...
+  frames: dict[str, np.ndarray]  # [3, 3] each
   build: Build
-  unit: float
+  unit: float  # pixels per height
 
   def moved(self, unit: float, offset: np.ndarray) -> "Body":
-    """The body at another size, its origin (mid hip) at offset [3], pixels."""
+    """Returns the body at another size, its mid hip at offset [3], pixels."""
     scale, origin = unit / self.unit, self.points["pelvis"]
     points = {
       name: (point - origin) * scale + offset
@@ -142,7 +91,7 @@ class Body(NamedTuple):
     return self._replace(points=points, unit=unit)
 
   def keypoints(self) -> np.ndarray:
-    """The COCO keypoints, [17, 3] pixels."""
+    """Returns the COCO keypoints, [17, 3] pixels."""
     return np.stack([self.points[n] for n in skeletons.COCO.keypoint_names])
 
 
@@ -159,58 +108,49 @@ def sample_build(rng: np.random.Generator) -> Build:
 
 def sample_pose(rng: np.random.Generator) -> Pose:
   """Draws a pose from the table, with noise on every angle."""
-  name = str(rng.choice(list(_POSES)))
-  arm, other_arm, leg, other_leg, spine = _POSES[name]
-  arms, legs, spine = (
-    np.array([arm, other_arm]),
-    np.array([leg, other_leg]),
-    spine,
-  )
-  arms = rng.normal(arms, _LIMB_SPREAD)
-  legs = rng.normal(legs, _LIMB_SPREAD)
-  spine = rng.normal(spine, _SPINE_SPREAD)
+  angles = _ANGLES[rng.choice(len(_ANGLES))]
+  arms = rng.normal(angles[:8].reshape(2, 4), _LIMB_SPREAD)
+  legs = rng.normal(angles[8:16].reshape(2, 4), _LIMB_SPREAD)
+  spine = rng.normal(angles[16:], _SPINE_SPREAD)
   head = rng.normal(0, (9, 20, 6))
   if rng.random() < 0.5:  # the mirrored pose
     arms, legs, spine = arms[::-1], legs[::-1], spine * (1, -1, -1)
   # Elbows and knees bend one way only.
   arms[:, 3], legs[:, 3] = np.maximum(arms[:, 3], 0), np.maximum(legs[:, 3], 0)
-  angles = (_sample_view(rng), spine, head, arms, legs)
-  return Pose(name, *(np.radians(a) for a in angles))
-
-
-def _sample_view(rng: np.random.Generator) -> np.ndarray:
   means, deviations, shares = zip(*_VIEWS, strict=True)
   view = rng.choice(len(_VIEWS), p=shares)
   yaw = rng.normal(means[view], deviations[view])
   roll = rng.normal(0, 20 if rng.random() < 0.12 else 4)
-  return np.array([yaw, rng.normal(6, 6), roll])
+  view = np.array([yaw, rng.normal(6, 6), roll])
+  return Pose(*(np.radians(a) for a in (view, spine, head, arms, legs)))
 
 
 def pose_body(pose: Pose, build: Build) -> Body:
-  """Forward kinematics at unit size with the origin between the hips."""
+  """Poses a body at unit size with the origin between the hips."""
   yaw, pitch, roll = pose.view
   root = np.diag([1.0, -1.0, 1.0]) @ _rx(pitch) @ _rz(roll) @ _ry(yaw)
-  points, frames = {}, {}
-  _pose_trunk(points, frames, root, pose, build)
-  _pose_head(points, frames, pose, build)
-  for index, (side, sign) in enumerate(SIDES.items()):
-    _pose_arm(points, frames, side, sign, pose.arms[index], build)
-    _pose_leg(points, frames, side, sign, pose.legs[index], build)
-  return Body(points, frames, build, unit=1.0)
+  body = Body({}, {"root": root}, build, unit=1.0)
+  _pose_trunk(body, pose)
+  _pose_head(body, pose)
+  for index, side in enumerate(SIDES):
+    _pose_arm(body, side, pose.arms[index])
+    _pose_leg(body, side, pose.legs[index])
+  return body
 
 
-def _pose_trunk(points, frames, root, pose: Pose, build: Build) -> None:
+def _pose_trunk(body: Body, pose: Pose) -> None:
+  points, frames, build, _ = body
   lean, twist, side = pose.spine
   # Half of the bend is in the hips, half in the waist.
-  frames["root"] = root
-  frames["pelvis"] = root @ _rx(lean / 2)
+  frames["pelvis"] = frames["root"] @ _rx(lean / 2)
   frames["chest"] = frames["pelvis"] @ _rx(lean / 2) @ _rz(side) @ _ry(twist)
   points["pelvis"] = np.zeros(3)
   points["waist"] = frames["pelvis"] @ (0, build.waist, 0)
   points["neck"] = points["waist"] + frames["chest"] @ (0, build.chest, 0)
 
 
-def _pose_head(points, frames, pose: Pose, build: Build) -> None:
+def _pose_head(body: Body, pose: Pose) -> None:
+  points, frames, build, _ = body
   nod, turn, tilt = pose.head
   # A leaning person looks up again, part of the way.
   nod = nod - 0.5 * max(pose.spine[0], 0)
@@ -224,7 +164,7 @@ def _pose_head(points, frames, pose: Pose, build: Build) -> None:
 
 
 def head_places(build: Build) -> dict[str, np.ndarray]:
-  """The keypoints of a face from the middle of the head, in its frame."""
+  """Returns the face's keypoints from the middle of the head, in its frame."""
   places = {"nose": np.array([0, -0.02, 0.066])}
   for side, sign in SIDES.items():
     places[f"{side}_eye"] = np.array([sign * 0.019, 0.004, 0.049])
@@ -232,46 +172,53 @@ def head_places(build: Build) -> dict[str, np.ndarray]:
   return {name: place * build.head for name, place in places.items()}
 
 
-def _pose_arm(points, frames, side, sign, angles, build: Build) -> None:
+def _pose_arm(body: Body, side: str, angles: np.ndarray) -> None:
+  points, frames, build, _ = body
   forward, lift, turn, bend = angles
-  upper = frames["chest"] @ _rz(sign * lift) @ _rx(-forward) @ _ry(sign * turn)
-  frames[f"{side}_arm"], frames[f"{side}_forearm"] = upper, upper @ _rx(-bend)
   # A lifted arm takes the shoulder up with it.
   height = -0.016 + 0.025 * max(np.sin(max(lift, forward) - np.pi / 2), 0)
-  shoulder = points["neck"] + frames["chest"] @ (
-    sign * build.shoulder,
-    height,
-    0,
-  )
-  elbow = shoulder - upper[:, 1] * build.upper_arm
-  points[f"{side}_shoulder"], points[f"{side}_elbow"] = shoulder, elbow
-  forearm = frames[f"{side}_forearm"]
-  points[f"{side}_wrist"] = elbow - forearm[:, 1] * build.forearm
+  place = (SIDES[side] * build.shoulder, height, 0)
+  points[f"{side}_shoulder"] = points["neck"] + frames["chest"] @ place
+  _pose_limb(body, side, "chest", (forward, lift, turn, -bend), "arm")
 
 
-def _pose_leg(points, frames, side, sign, angles, build: Build) -> None:
-  forward, lift, turn, bend = angles
-  thigh = frames["root"] @ _rz(sign * lift) @ _rx(-forward) @ _ry(sign * turn)
-  frames[f"{side}_thigh"], frames[f"{side}_shank"] = thigh, thigh @ _rx(bend)
-  hip = frames["pelvis"] @ (sign * build.hip, 0, 0)
-  knee = hip - thigh[:, 1] * build.thigh
-  shank = frames[f"{side}_shank"]
-  points[f"{side}_hip"], points[f"{side}_knee"] = hip, knee
-  points[f"{side}_ankle"] = knee - shank[:, 1] * build.shank
+def _pose_leg(body: Body, side: str, angles: np.ndarray) -> None:
+  points, frames, build, _ = body
+  points[f"{side}_hip"] = frames["pelvis"] @ (SIDES[side] * build.hip, 0, 0)
+  _pose_limb(body, side, "root", angles, "leg")
   # Soles keep level with the ground as far as the ankle lets them.
-  frames[f"{side}_foot"] = shank @ _rx(np.clip(forward - bend, -0.4, 0.5))
+  level = np.clip(angles[0] - angles[3], -0.4, 0.5)
+  frames[f"{side}_foot"] = frames[f"{side}_shank"] @ _rx(level)
 
 
-def _rx(angle: float) -> np.ndarray:
-  c, s = np.cos(angle), np.sin(angle)
-  return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+# Keypoints of a limb, and names of the frames between them.
+_LIMBS = {
+  "arm": (("shoulder", "elbow", "wrist"), ("upper_arm", "forearm")),
+  "leg": (("hip", "knee", "ankle"), ("thigh", "shank")),
+}
 
 
-def _ry(angle: float) -> np.ndarray:
-  c, s = np.cos(angle), np.sin(angle)
-  return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+def _pose_limb(body: Body, side: str, base: str, angles, limb: str) -> None:
+  """Hangs a limb on its first keypoint."""
+  forward, lift, turn, bend = angles
+  sign, (keypoints, bones) = SIDES[side], _LIMBS[limb]
+  upper = body.frames[base] @ _rz(sign * lift) @ _rx(-forward)
+  upper = upper @ _ry(sign * turn)
+  point = body.points[f"{side}_{keypoints[0]}"]
+  for bone, keypoint, frame in zip(
+    bones, keypoints[1:], (upper, upper @ _rx(bend)), strict=True
+  ):
+    point = point - frame[:, 1] * getattr(body.build, bone)
+    body.points[f"{side}_{keypoint}"] = point
+    body.frames[f"{side}_{bone}"] = frame
 
 
-def _rz(angle: float) -> np.ndarray:
-  c, s = np.cos(angle), np.sin(angle)
-  return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+def _rotation(axis: int, angle: float) -> np.ndarray:
+  matrix, (i, j) = np.eye(3), ((axis + 1) % 3, (axis + 2) % 3)
+  matrix[i, i] = matrix[j, j] = np.cos(angle)
+  matrix[j, i] = np.sin(angle)
+  matrix[i, j] = -matrix[j, i]
+  return matrix
+
+
+_rx, _ry, _rz = (functools.partial(_rotation, axis) for axis in range(3))

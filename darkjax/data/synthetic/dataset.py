@@ -1,19 +1,11 @@
-r"""The embedded data set: people made of nothing but NumPy and a seed.
-
-    python -m darkjax.data.synthetic --out=DIR --train=2000 --val=500 --seed=0
-
-writes a folder in COCO's format, `images/` and
-`annotations/person_keypoints_{train,val}.json`, with 17 keypoints per person
-known to the third decimal of a pixel. Every image depends on (seed, split,
-index) only, so that a larger set contains a smaller one, and the same call on
-the same machine writes the same bytes.
-"""
+"""Synthetic people as a folder in COCO's format."""
 
 import hashlib
 import json
 import os
 import pathlib
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,10 +26,11 @@ def write_dataset(
   seed: int,
   split: str = "train",
 ) -> pathlib.Path:
-  """Writes one split as a folder in COCO's format.
+  """Writes one split: `images/` and `annotations/person_keypoints_SPLIT.json`.
 
-  Images that hold more people than are still wanted are left out, so that the
-  number of people is exact; the numbers in the file names then have gaps.
+  Every image depends on (seed, split, index) only. Images that hold more people
+  than are still missing are left out, so that the number of people is exact;
+  the numbers in the file names then have gaps.
 
   Args:
     directory: made where it does not exist; other splits in it stay.
@@ -55,17 +48,22 @@ def write_dataset(
   _check_arguments(root, num_people, seed, split)
   for folder in ("images", "annotations"):
     (root / folder).mkdir(parents=True, exist_ok=True)
-  images, annotations = [], []
+  images: list[Mapping[str, Any]] = []
+  annotations: list[Mapping[str, Any]] = []
   with tqdm.tqdm(
     total=num_people, desc=split, unit="person", disable=None
   ) as bar:
     for index in _image_indices(seed, split, num_people):
-      image, people = render_image(seed, split, index)
-      images.append(_write_image(root, split, index, image))
-      annotations += [
-        _annotation(person, len(annotations) + i, images[-1]["id"])
-        for i, person in enumerate(people, start=1)
-      ]
+      pixels, people = render_image(seed, split, index)
+      name = f"{split}_{index + 1:06d}.jpg"
+      file = root / "images" / name
+      Image.fromarray(pixels).save(file, quality=_JPEG_QUALITY, subsampling=0)
+      height, width = pixels.shape[:2]
+      image = {"id": index + 1, "file_name": name}
+      images.append(image | {"width": width, "height": height})
+      for person in people:
+        label = _annotation(person, len(annotations) + 1, index + 1)
+        annotations.append(label)
       bar.update(len(people))
   path = root / "annotations" / f"person_keypoints_{split}.json"
   path.write_text(json.dumps(_coco_file(images, annotations, seed, split)))
@@ -75,7 +73,7 @@ def write_dataset(
 def render_image(
   seed: int, split: str, index: int
 ) -> tuple[np.ndarray, list[scene.Person]]:
-  """The image of that index.
+  """Draws an image of a data set.
 
   Args:
     seed: of the data set.
@@ -85,67 +83,55 @@ def render_image(
   Returns:
     The uint8 image [H, W, 3] and its people, from back to front.
   """
-  rng = _generator(seed, split, index)
-  num_people = _sample_num_people(rng)
+  rng, num_people = _generator(seed, split, index)
   return scene.render_scene(rng, num_people=num_people)
 
 
-def _generator(seed: int, split: str, index: int) -> np.random.Generator:
+def _generator(
+  seed: int, split: str, index: int
+) -> tuple[np.random.Generator, int]:
+  """The generator of an image, and the number of its people, drawn first."""
   name = int.from_bytes(hashlib.sha256(split.encode()).digest()[:8], "big")
-  return np.random.default_rng([seed, name, index])
+  rng = np.random.default_rng([seed, name, index])
+  return rng, 1 + int(rng.choice(len(_PEOPLE_SHARES), p=_PEOPLE_SHARES))
 
 
-def _sample_num_people(rng: np.random.Generator) -> int:
-  return 1 + int(rng.choice(len(_PEOPLE_SHARES), p=_PEOPLE_SHARES))
-
-
-def _image_indices(seed: int, split: str, num_people: int):
-  """Indices in order, without those that would be one person too many."""
+def _image_indices(seed: int, split: str, num_people: int) -> Iterator[int]:
+  """Yields indices in order, without those of too many people."""
   index = 0
   while num_people > 0:
-    count = _sample_num_people(_generator(seed, split, index))
+    _, count = _generator(seed, split, index)
     if count <= num_people:
       num_people -= count
       yield index
     index += 1
 
 
-def _write_image(root, split: str, index: int, image) -> dict[str, Any]:
-  name = f"{split}_{index + 1:06d}.jpg"
-  file = root / "images" / name
-  Image.fromarray(image).save(file, quality=_JPEG_QUALITY, subsampling=0)
-  height, width = image.shape[:2]
-  return {"id": index + 1, "file_name": name, "width": width, "height": height}
-
-
-def _annotation(person, annotation_id: int, image_id: int) -> dict[str, Any]:
+def _annotation(
+  person: scene.Person, annotation_id: int, image_id: int
+) -> dict[str, Any]:
   seen = person.visibility > 0
   points = np.where(seen[:, None], np.round(person.keypoints_image, 3), 0)
-  triples = [
-    [float(x), float(y), int(v)]
-    for (x, y), v in zip(points, person.visibility, strict=True)
-  ]
+  keypoints: list[float] = []
+  for (x, y), v in zip(points.tolist(), person.visibility, strict=True):
+    keypoints += [x, y, int(v)]
+  rows, columns = (np.flatnonzero(person.silhouette.any(i)) for i in (1, 0))
+  x, y = int(columns[0]), int(rows[0])
   return {
     "id": annotation_id,
     "image_id": image_id,
     "category_id": 1,
-    "bbox": _bbox(person.silhouette),
+    "bbox": [x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1],
     "area": int(person.silhouette.sum()),
     "iscrowd": 0,
     "num_keypoints": int(seen.sum()),
-    "keypoints": [value for triple in triples for value in triple],
+    "keypoints": keypoints,
   }
 
 
-def _bbox(silhouette: np.ndarray) -> list[int]:
-  """The box (x, y, w, h) of a mask [H, W], w and h in whole pixels."""
-  rows = np.flatnonzero(silhouette.any(1))
-  columns = np.flatnonzero(silhouette.any(0))
-  x, y = int(columns[0]), int(rows[0])
-  return [x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1]
-
-
-def _coco_file(images, annotations, seed: int, split: str) -> dict[str, Any]:
+def _coco_file(
+  images: Sequence, annotations: Sequence, seed: int, split: str
+) -> dict[str, Any]:
   category = {
     "id": 1,
     "name": "person",

@@ -1,101 +1,95 @@
-"""Faces and hair for the people of the embedded data set.
+"""Faces and hair of synthetic people.
 
 Offsets are (left, up, front) from the middle of the head, in person heights.
 """
 
 import numpy as np
 
-from darkjax.data.synthetic import body as pose
-from darkjax.data.synthetic.look import Tailor
+from darkjax.data.synthetic.body import SIDES, Build, head_places
+from darkjax.data.synthetic.look import Figure
 
 _WHITE, _BLACK = np.full(3, 240.0), np.full(3, 26.0)
 _LIP = np.array([150.0, 60.0, 58.0])
 
 
-def add_head(t: Tailor) -> None:
-  """Adds skull, face and hair to what a tailor has collected."""
-  _skull(t)
-  for sign in pose.SIDES.values():
-    _eye(t, sign)
-  _hair(t)
-  if t.look.hair_style == "cap":
-    _cap(t)
-  elif t.look.hair_style in ("bob", "long", "tail"):
-    _locks(t)
+def add_head(f: Figure) -> None:
+  """Adds skull, face and hair."""
+  _skull(f)
+  for sign in SIDES.values():
+    _eye(f, sign)
+  if f.look.hair_style != "bald":
+    _egg(f, (0, 0.02, -0.014), (0.051, 0.06, 0.056), f.look.hair, hides=True)
+  if f.look.hair_style == "cap":
+    _cap(f)
+  elif f.look.hair_style in ("bob", "long", "tail"):
+    _locks(f)
 
 
-def _egg(t: Tailor, offset, radii, color, **options) -> None:
-  h = t.body.build.head
+def _egg(f: Figure, offset, radii, color, **options) -> None:
+  h = f.body.build.head
   offset, radii = np.array(offset) * h, np.array(radii) * h
-  t.egg("head", "head", offset, radii, color, **options)
+  f.egg("head", "head", offset, radii, color, **options)
 
 
-def _rod(t: Tailor, start, end, widths, color, **options) -> None:
-  h = t.body.build.head
-  start, end = (t.at("head", "head", np.array(p) * h) for p in (start, end))
-  t.rod(start, end, np.array(widths) * h, color, **options)
+def _at(f: Figure, offset, frame: str = "head") -> np.ndarray:
+  return f.at("head", frame, np.array(offset) * f.body.build.head)
 
 
-def _skull(t: Tailor) -> None:
-  skin, places = t.look.skin, pose.head_places(pose.Build())
-  _egg(t, (0, 0.001, 0), (0.0455, 0.065, 0.054), skin)
-  _egg(t, (0, -0.045, 0.026), (0.02, 0.02, 0.018), skin)
-  if t.look.beard:
-    _egg(t, (0, -0.034, 0.008), (0.042, 0.04, 0.049), t.look.hair)
-  for sign, side in ((1, "left"), (-1, "right")):
-    _egg(t, places[f"{side}_ear"], (0.007, 0.017, 0.011), skin * 0.92)
+def _rod(f: Figure, start, end, widths, color, **options) -> None:
+  widths = np.array(widths) * f.body.build.head
+  f.rod(_at(f, start), _at(f, end), widths, color, **options)
+
+
+def _skull(f: Figure) -> None:
+  skin, places = f.look.skin, head_places(Build())
+  _egg(f, (0, 0.001, 0), (0.0455, 0.065, 0.054), skin)
+  _egg(f, (0, -0.045, 0.026), (0.02, 0.02, 0.018), skin)
+  if f.look.beard:
+    _egg(f, (0, -0.034, 0.008), (0.042, 0.04, 0.049), f.look.hair)
+  for side, sign in SIDES.items():
+    _egg(f, places[f"{side}_ear"], (0.007, 0.017, 0.011), skin * 0.92)
     lip = (sign * 0.013, -0.041, 0.047)
-    _rod(t, (0, -0.042, 0.05), lip, (0.0045, 0.003), _LIP, on_top=True)
+    _rod(f, (0, -0.042, 0.05), lip, (0.0045, 0.003), _LIP, on_top=True)
   bridge = (0, 0.002, 0.052)
-  _rod(t, bridge, places["nose"], (0.006, 0.0095), skin * 0.9, on_top=True)
+  _rod(f, bridge, places["nose"], (0.006, 0.0095), skin * 0.9, on_top=True)
 
 
-def _eye(t: Tailor, sign: float) -> None:
-  x, y, z = pose.head_places(pose.Build())["left_eye"]
+def _eye(f: Figure, sign: float) -> None:
+  x, y, z = head_places(Build())["left_eye"]
   x, top = sign * x, {"on_top": True}
-  _egg(t, (x, y, z), (0.0095, 0.0055, 0.004), _WHITE, lift=0.005, **top)
-  _egg(t, (x, y, z), (0.005, 0.005, 0.004), _BLACK, lift=0.008, **top)
-  brow = (
+  inner, outer = sign * 0.014, sign * 0.013
+  _egg(f, (x, y, z), (0.0095, 0.0055, 0.004), _WHITE, lift=0.005, **top)
+  _egg(f, (x, y, z), (0.005, 0.005, 0.004), _BLACK, lift=0.008, **top)
+  start, end = (
     (x - sign * 0.01, y + 0.014, z + 0.001),
-    (x + sign * 0.013, y + 0.012, z),
+    (x + outer, y + 0.012, z),
   )
-  _rod(t, *brow, (0.004, 0.003), t.look.hair * 0.8, **top)
-  if t.look.glasses:
-    rim = (
-      (x - sign * 0.014, y - 0.011, z + 0.004),
-      (x + sign * 0.014, y - 0.011, z),
-    )
-    _rod(t, *rim, (0.003, 0.003), _BLACK, **top)
-    bow = (x + sign * 0.014, y, z), (sign * 0.049, y, 0.004)
-    _rod(t, *bow, (0.003, 0.003), _BLACK)
+  _rod(f, start, end, (0.004, 0.003), f.look.hair * 0.8, **top)
+  if f.look.glasses:
+    start, end = (x - inner, y - 0.011, z + 0.004), (x + inner, y - 0.011, z)
+    _rod(f, start, end, (0.003, 0.003), _BLACK, **top)
+    ear = (sign * 0.049, y, 0.004)
+    _rod(f, (x + inner, y, z), ear, (0.003, 0.003), _BLACK)
 
 
-def _hair(t: Tailor) -> None:
-  if t.look.hair_style != "bald":
-    radii = (0.051, 0.06, 0.056)
-    _egg(t, (0, 0.02, -0.014), radii, t.look.hair, hides=True)
+def _cap(f: Figure) -> None:
+  color = f.look.accent
+  _egg(f, (0, 0.038, -0.004), (0.054, 0.045, 0.06), color, hides=True)
+  back, tip = _at(f, (0, 0.034, 0.03)), _at(f, (0, 0.03, 0.088))
+  options = {"scale": f.body.build.head, "cap": 0.5, "hides": True}
+  wide, deep = (0.038, 0.03), (0.008, 0.006)
+  f.slab(back, tip, "head", wide, deep, color * 0.8, **options)
 
 
-def _cap(t: Tailor) -> None:
-  color, h = t.look.accent, t.body.build.head
-  _egg(t, (0, 0.038, -0.004), (0.054, 0.045, 0.06), color, hides=True)
-  back = t.at("head", "head", np.array((0, 0.034, 0.03)) * h)
-  tip = t.at("head", "head", np.array((0, 0.03, 0.088)) * h)
-  wide, deep = np.array([0.038, 0.03]) * h, np.array([0.008, 0.006]) * h
-  color = color * 0.8
-  t.slab(back, tip, "head", wide, deep, color, cap=0.5, hides=True)
-
-
-def _locks(t: Tailor) -> None:
-  """What falls from the head; it hangs along the chest's up direction."""
-  color, h = t.look.hair * 0.93, t.body.build.head
-  if t.look.hair_style == "tail":
-    locks, widths, low_z = ((0, 0.03, -0.066),), (0.016, 0.022, 0.006), -0.085
-  else:
-    locks = tuple((x, 0.02, -0.026) for x in (-0.03, 0, 0.03))
-    widths, low_z = (0.027, 0.024), -0.04
-  fall = {"bob": -0.055, "long": -0.14, "tail": -0.09}[t.look.hair_style]
-  for x, y, z in locks:
-    top = t.at("head", "head", np.array((x, y, z)) * h)
-    low = t.at("head", "chest", np.array((x * 1.25, fall, low_z)) * h)
-    t.rod(top, low, np.array(widths) * h, color, hides=True)
+def _locks(f: Figure) -> None:
+  """Adds what falls from the head; it hangs along the chest's up direction."""
+  color, style = f.look.hair * 0.93, f.look.hair_style
+  fall = {"bob": -0.055, "long": -0.14, "tail": -0.09}[style]
+  locks, widths, low_z = (-0.03, 0, 0.03), (0.027, 0.024), -0.04
+  y, z = 0.02, -0.026
+  if style == "tail":
+    locks, widths, low_z = (0,), (0.016, 0.022, 0.006), -0.085
+    y, z = 0.03, -0.066
+  for x in locks:
+    top, low = _at(f, (x, y, z)), _at(f, (x * 1.25, fall, low_z), "chest")
+    f.rod(top, low, np.array(widths) * f.body.build.head, color, hides=True)

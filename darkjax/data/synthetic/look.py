@@ -1,11 +1,11 @@
-"""What the people of the embedded data set look like and wear."""
+"""Looks of a synthetic person, and the solids that it is painted from."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from darkjax.data.synthetic import body as pose
-from darkjax.data.synthetic import render as paint
+from darkjax.data.synthetic.body import Body
+from darkjax.data.synthetic.render import Ellipsoid, Pattern, Rod, Solid
 
 _SKINS = np.array([
   (255, 221, 196), (241, 194, 160), (224, 172, 128), (198, 134, 92),
@@ -18,39 +18,23 @@ _HAIRS = np.array([
 
 
 class Look(NamedTuple):
-  """What a person looks like and wears; lengths as in `synthetic_pose`.
-
-  Attributes:
-    skin: [3] colour.
-    hair: [3] colour.
-    hair_style: "bald", "short", "bob", "long", "tail" or "cap".
-    shirt: [3] colour.
-    pattern: (kind, period in person heights, second colour) or None.
-    sleeve: how much of the arm is covered: 0, 1 to the elbow, 2 to the wrist.
-    trousers: [3] colour.
-    leg: how much of the leg is covered: 1 to the knee, 2 to the ankle.
-    skirt: how far a skirt reaches down the thigh, 0 for none.
-    shoes: [3] colour.
-    front: "plain", "buttons", "zip", "print", "tie" or "open".
-    back: "plain", "print", "hood" or "bag".
-    accent: [3] colour of what is on the front and the back.
-    beard: whether the jaw is covered.
-    glasses: whether there are rims around the eyes.
-  """
+  """What a person looks like and wears; colours are [3]."""
 
   skin: np.ndarray
   hair: np.ndarray
-  hair_style: str
+  hair_style: str  # "bald", "short", "bob", "long", "tail" or "cap"
   shirt: np.ndarray
-  pattern: tuple[str, float, np.ndarray] | None
-  sleeve: float
+  pattern: Pattern | None  # of the shirt, its period in person heights
+  sleeve: (
+    float  # how much of the arm is covered: 1 to the elbow, 2 to the wrist
+  )
   trousers: np.ndarray
-  leg: float
-  skirt: float
+  leg: float  # how much of the leg is covered: 1 to the knee, 2 to the ankle
+  skirt: float  # how far a skirt reaches down the thigh, 0 for none
   shoes: np.ndarray
-  front: str
-  back: str
-  accent: np.ndarray
+  front: str  # "plain", "buttons", "zip", "print", "tie" or "open"
+  back: str  # "plain", "print", "hood" or "bag"
+  accent: np.ndarray  # colour of what is on the front and the back
   beard: bool
   glasses: bool
 
@@ -89,33 +73,41 @@ def cloth_color(rng: np.random.Generator) -> np.ndarray:
   return 255 * value * (1 - chroma + chroma * np.clip(wheel, 0, 1))
 
 
-def _sample_pattern(rng: np.random.Generator):
+def _sample_pattern(rng: np.random.Generator) -> Pattern | None:
   if rng.random() < 0.55:
     return None
   kind = str(rng.choice(["rings", "lines", "check", "dots"]))
-  return kind, float(rng.uniform(0.025, 0.07)), cloth_color(rng)
+  return Pattern(kind, float(rng.uniform(0.025, 0.07)), cloth_color(rng))
 
 
-class Tailor:
-  """Collects solids given in body lengths."""
+class Figure:
+  """The solids of one person, added in body lengths.
 
-  def __init__(self, body: pose.Body, look: Look):
-    self.body, self.look, self.solids = body, look, []
-    self.unit, self.girth = body.unit, body.build.girth
-    self.shirt = self._pixel_pattern(look.pattern)
+  Colours and patterns are passed on to the solids; widths and radii are in
+  person heights.
+  """
+
+  def __init__(self, body: Body, look: Look):
+    self.body, self.look, self.unit = body, look, body.unit
+    self.solids: list[Solid] = []
+    self.shirt: dict[str, Any] = {"color": look.shirt}
+    # A finer pattern cannot be seen.
+    if look.pattern is not None and look.pattern.period * self.unit >= 3:
+      period = look.pattern.period * self.unit
+      self.shirt["pattern"] = look.pattern._replace(period=period)
 
   def at(self, point: str, frame: str, offset) -> np.ndarray:
-    """A place given by its offset from a named point in a named frame."""
+    """Returns the place at an offset from a point in a frame, by names."""
     shift = self.body.frames[frame] @ np.asarray(offset, float)
     return self.body.points[point] + self.unit * shift
 
-  def rod(self, start, end, widths, color, **options):
-    """Adds a rod; ends in pixels, half widths in person heights."""
+  def rod(self, start, end, widths, color, **options) -> None:
+    """Adds a rod; its ends are in pixels."""
     widths = np.maximum(np.asarray(widths) * self.unit, 0.35)
-    self.solids.append(paint.Rod(start, end, widths, color, **options))
+    self.solids.append(Rod(start, end, widths, color, **options))
 
   def egg(self, point, frame, offset, radii, color, *, lift=0.0, **options):
-    """Adds an ellipsoid; radii along left, up, front, in person heights.
+    """Adds an ellipsoid; radii along left, up, front.
 
     A lift towards the viewer keeps a mark clear of the curved surface under it
     and leaves its place in the image alone.
@@ -123,10 +115,11 @@ class Tailor:
     center = self.at(point, frame, offset) + np.array([0, 0, lift * self.unit])
     radii = np.maximum(np.asarray(radii) * self.unit, 0.4)
     frame = self.body.frames[frame]
-    self.solids.append(paint.Ellipsoid(center, frame, radii, color, **options))
+    self.solids.append(Ellipsoid(center, frame, radii, color, **options))
 
-  def slab(self, start, end, frame, wide, deep, color, **options):
+  def slab(self, start, end, frame, wide, deep, color, *, scale=1.0, **options):
     """Adds a rod of elliptic section, `wide` left-right, `deep` front-back."""
+    wide, deep = np.asarray(wide) * scale, np.asarray(deep) * scale
     axis = end[:2] - start[:2]
     length = np.hypot(*axis)
     axis = axis / length if length > 0.01 else np.array([0.0, 1.0])
@@ -136,9 +129,3 @@ class Tailor:
     thick = np.hypot(np.mean(wide) * left[2], np.mean(deep) * front[2])
     bulge = float(thick / np.mean(seen))
     self.rod(start, end, seen, color, bulge=bulge, **options)
-
-  def _pixel_pattern(self, pattern):
-    if pattern is None or pattern[1] * self.unit < 3:  # too fine to be seen
-      return None
-    kind, period, color = pattern
-    return paint.Pattern(kind, period * self.unit, color)

@@ -1,4 +1,4 @@
-"""Antialiased solids with a depth buffer, for the embedded data set.
+"""Antialiased solids with a depth buffer.
 
 Everything in a synthetic picture is one of two solids seen in weak
 perspective: a tapered rod with an elliptic section, or an ellipsoid. Each is
@@ -6,9 +6,11 @@ evaluated in its bounding window only, as a signed distance (coverage), a front
 surface (depth) and a normal (light).
 
 Points are (x, y, z) in pixels: x right, y down, z towards the viewer; integer
-x, y are pixel centres. Colours are float32 in [0, 255], planes first.
+x, y are pixel centres. Colours are [3] float32 in [0, 255], images planes
+first.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -16,104 +18,142 @@ import numpy as np
 _AMBIENT, _DIFFUSE = 0.58, 0.47  # sums above 1, so that lit sides are bright
 _NOWHERE = np.float32(-1e6)  # depth of a pixel that nothing covers
 
+Size = tuple[int, int]  # (height, width)
+
 
 class Pattern(NamedTuple):
-  """What a surface shows besides its own colour.
+  """What a surface shows besides its own colour."""
 
-  Attributes:
-    kind: "rings", "lines", "check", "panes" or "dots".
-    period: distance from one element to the next, pixels.
-    color: [3] the second colour.
-  """
-
-  kind: str
-  period: float
+  kind: str  # "rings", "lines", "check", "panes" or "dots"
+  period: float  # from one element to the next, px
   color: np.ndarray
-
-
-class Rod(NamedTuple):
-  """A tapered rod.
-
-  Attributes:
-    start: [3] one end of the axis.
-    end: [3] the other end.
-    widths: [n] half widths in the image at equal steps from start to end.
-    color: [3].
-    bulge: half thickness towards the viewer over half width; 0 is a board.
-    cap: how far an end stands out over the half width; 0 is cut flat.
-    pattern: a second colour, or None.
-    hides: a keypoint behind it is hidden however thin it is, as by hair or a
-      bag; one in the flesh or under cloth is not.
-    on_top: painted after the solids it lies on.
-  """
-
-  start: np.ndarray
-  end: np.ndarray
-  widths: np.ndarray
-  color: np.ndarray
-  bulge: float = 1.0
-  cap: float = 1.0
-  pattern: Pattern | None = None
-  hides: bool = False
-  on_top: bool = False
-
-
-class Ellipsoid(NamedTuple):
-  """An ellipsoid.
-
-  Attributes:
-    center: [3].
-    frame: [3, 3] orthonormal columns, the directions of the axes.
-    radii: [3] half axes.
-    color: [3].
-    pattern: as for a rod.
-    hides: as for a rod.
-    on_top: as for a rod.
-  """
-
-  center: np.ndarray
-  frame: np.ndarray
-  radii: np.ndarray
-  color: np.ndarray
-  pattern: Pattern | None = None
-  hides: bool = False
-  on_top: bool = False
-
-
-class Layer(NamedTuple):
-  """One person or thing on transparent ground.
-
-  Attributes:
-    color: [3, H, W] colour times alpha.
-    alpha: [H, W] coverage in [0, 1].
-    depth: [H, W] z of the front surface, very low where there is none.
-    hides: [H, W] bool, whether the front surface is of a solid that hides.
-  """
-
-  color: np.ndarray
-  alpha: np.ndarray
-  depth: np.ndarray
-  hides: np.ndarray
 
 
 class _Surface(NamedTuple):
-  distance: np.ndarray  # to the outline, pixels, negative inside
+  distance: np.ndarray  # to the outline, px, negative inside
   depth: np.ndarray  # z of the front surface
   normal: tuple[np.ndarray, np.ndarray, np.ndarray]
-  along: np.ndarray  # pattern coordinates, pixels
+  along: np.ndarray  # pattern coordinates, px
   across: np.ndarray
 
 
-def paint_layer(solids, size: tuple[int, int], light: np.ndarray) -> Layer:
-  """Paints solids from back to front with a depth test at every pixel.
+class Rod(NamedTuple):
+  """A tapered rod from start to end, [3] each."""
+
+  start: np.ndarray
+  end: np.ndarray
+  widths: np.ndarray  # [n] half widths in the image, evenly from start to end
+  color: np.ndarray
+  bulge: float = 1.0  # half thickness over half width; 0 is a board
+  cap: float = 1.0  # how far an end stands out over half width; 0 is cut flat
+  pattern: Pattern | None = None
+  # A keypoint behind it is hidden however thin it is, as by hair or a bag; one
+  # in the flesh or under cloth is not.
+  hides: bool = False
+  on_top: bool = False  # painted after the solids it lies on
+
+  def middle_depth(self) -> float:
+    """Returns z of the middle."""
+    return float(self.start[2] + self.end[2]) / 2
+
+  def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the lowest and the highest (x, y), and a pixel more."""
+    margin = max(self.widths) * max(1.0, self.cap) + 1
+    ends = self.start[:2], self.end[:2]
+    return np.minimum(*ends) - margin, np.maximum(*ends) + margin
+
+  def surface(self, x: np.ndarray, y: np.ndarray) -> _Surface:
+    """Evaluates the rod at the pixels of a row [w] and a column [h, 1]."""
+    start = self.start.astype(np.float32)
+    axis = (self.end - self.start).astype(np.float32)
+    length = np.float32(max(np.hypot(axis[0], axis[1]), 1e-3))
+    ux, uy = axis[0] / length, axis[1] / length
+    if length < 0.01:  # seen end on: any direction will do
+      ux, uy = np.float32(0), np.float32(1)
+    along = (x - start[0]) * ux + (y - start[1]) * uy
+    across = (y - start[1]) * ux - (x - start[0]) * uy
+    t = np.clip(along / length, 0, 1)
+    width = _width(self.widths, t)
+    beyond = along - t * length
+    side = across / width
+    if self.cap:
+      beyond = beyond / np.float32(self.cap)
+      distance = np.sqrt(across**2 + beyond**2) - width
+      end = beyond / width
+    else:
+      outside = np.maximum(-along, along - length)
+      distance = np.maximum(np.abs(across) - width, outside)
+      end = np.zeros_like(beyond)
+    up = np.sqrt(np.maximum(1 - side**2 - end**2, 0))
+    depth = start[2] + t * axis[2] + np.float32(self.bulge) * width * up
+    normal = (end * ux - side * uy, end * uy + side * ux, up)
+    if not self.bulge:
+      zero = np.zeros_like(up)
+      normal = (zero, zero, zero + 1)
+    return _Surface(distance, depth, normal, along, across)
+
+
+class Ellipsoid(NamedTuple):
+  """An ellipsoid with radii [3] along the orthonormal columns of a frame."""
+
+  center: np.ndarray
+  frame: np.ndarray  # [3, 3]
+  radii: np.ndarray
+  color: np.ndarray
+  pattern: Pattern | None = None
+  hides: bool = False  # as for a rod
+  on_top: bool = False
+
+  def middle_depth(self) -> float:
+    """Returns z of the middle."""
+    return float(self.center[2])
+
+  def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the lowest and the highest (x, y), and a pixel more."""
+    margin = np.sqrt(((self.frame[:2] * self.radii) ** 2).sum(1)) + 1
+    return self.center[:2] - margin, self.center[:2] + margin
+
+  def surface(self, x: np.ndarray, y: np.ndarray) -> _Surface:
+    """Solves (p - c)ᵀ A (p - c) = 1 for the z nearest to the viewer."""
+    quadric = (self.frame / self.radii**2) @ self.frame.T
+    tilt = quadric[2, :2] / quadric[2, 2]
+    outline = quadric[:2, :2] - np.outer(tilt, quadric[2, :2])
+    (a, b), (_, c) = outline.astype(np.float32)
+    x, y = x - np.float32(self.center[0]), y - np.float32(self.center[1])
+    px, py = a * x + b * y, b * x + c * y
+    level = np.maximum(px * x + py * y, np.float32(1e-8))
+    radius = np.sqrt(level)
+    slope = np.sqrt(np.maximum(px**2 + py**2, np.float32(1e-12)))
+    distance = (radius - 1) * radius / slope
+    up = np.sqrt(np.maximum(1 - level, 0))
+    z = up / np.float32(np.sqrt(quadric[2, 2]))
+    z = z - np.float32(tilt[0]) * x - np.float32(tilt[1]) * y
+    shrink = radius / slope
+    normal = (px * shrink, py * shrink, up)
+    return _Surface(distance, z + np.float32(self.center[2]), normal, y, x)
+
+
+Solid = Rod | Ellipsoid
+
+
+class Layer(NamedTuple):
+  """One person or thing on transparent ground."""
+
+  color: np.ndarray  # [3, H, W] colour times alpha
+  alpha: np.ndarray  # [H, W] coverage in [0, 1]
+  depth: np.ndarray  # [H, W] z of the front surface, very low without one
+  hides: np.ndarray  # [H, W] bool, whether the front surface is one that hides
+
+
+def paint_layer(
+  solids: Iterable[Solid], size: Size, light: np.ndarray
+) -> Layer:
+  """Paints solids, given in any order, with a depth test at every pixel.
 
   Args:
-    solids: rods and ellipsoids, in any order.
-    size: (height, width).
+    solids: rods and ellipsoids.
+    size: (height, width) of the layer.
     light: [3] unit vector towards the light.
-
-  Returns:
-    The layer, clipped to the image.
   """
   layer = Layer(
     color=np.zeros((3, *size), np.float32),
@@ -121,7 +161,7 @@ def paint_layer(solids, size: tuple[int, int], light: np.ndarray) -> Layer:
     depth=np.full(size, _NOWHERE, np.float32),
     hides=np.zeros(size, bool),
   )
-  for solid in sorted(solids, key=lambda s: (s.on_top, _middle_depth(s))):
+  for solid in sorted(solids, key=lambda s: (s.on_top, s.middle_depth())):
     _paint(layer, solid, light)
   return layer
 
@@ -131,27 +171,29 @@ def composite(image: np.ndarray, layer: Layer) -> np.ndarray:
   return image * (1 - layer.alpha) + layer.color
 
 
-def resample(field: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def resample(field: np.ndarray, size: Size) -> np.ndarray:
   """Stretches [..., h, w] over [..., H, W] bilinearly, corners on corners."""
-  rows, row_weights = _steps(field.shape[-2], size[0])
-  columns, column_weights = _steps(field.shape[-1], size[1])
-  upper, lower = field[..., rows, :], field[..., rows + 1, :]
-  field = upper + (lower - upper) * row_weights[:, None]
-  left, right = field[..., columns], field[..., columns + 1]
-  return left + (right - left) * column_weights
+  for axis, target in ((-2, size[0]), (-1, size[1])):
+    source = field.shape[axis]
+    position = np.linspace(0, source - 1, target, dtype=np.float32)
+    index = np.minimum(position.astype(np.int64), source - 2)
+    weight = position - index.astype(np.float32)
+    weight = weight[:, None] if axis == -2 else weight
+    first, second = (np.take(field, index + i, axis) for i in (0, 1))
+    field = first + (second - first) * weight
+  return field
 
 
-def cloud(rng: np.random.Generator, size, *, cells: int, octaves: int):
-  """Low-frequency noise [H, W]; each octave is half as coarse and as strong.
+def cloud(
+  rng: np.random.Generator, size: Size, *, cells: int, octaves: int
+) -> np.ndarray:
+  """Draws noise [H, W] with mean near 0 and standard deviation near 1.
 
   Args:
     rng: where the randomness comes from.
     size: (height, width).
     cells: how many bumps fit along a side in the first octave.
-    octaves: how many are summed.
-
-  Returns:
-    float32, mean near 0, standard deviation near 1.
+    octaves: how many are summed, each half as coarse and as strong.
   """
   total = np.zeros(size, np.float32)
   for octave in range(octaves):
@@ -161,132 +203,55 @@ def cloud(rng: np.random.Generator, size, *, cells: int, octaves: int):
   return total
 
 
-def _steps(source: int, target: int):
-  position = np.linspace(0, source - 1, target, dtype=np.float32)
-  index = np.minimum(position.astype(np.int64), source - 2)
-  return index, position - index.astype(np.float32)
-
-
-def _middle_depth(solid) -> float:
-  if isinstance(solid, Rod):
-    return float(solid.start[2] + solid.end[2]) / 2
-  return float(solid.center[2])
-
-
-def _window(solid, size) -> tuple[slice, slice]:
-  """The pixels that the solid can touch: one more than its extent."""
-  if isinstance(solid, Rod):
-    reach = max(solid.widths) * max(1.0, solid.cap) + 1
-    low = np.minimum(solid.start, solid.end)[:2] - reach
-    high = np.maximum(solid.start, solid.end)[:2] + reach
-  else:
-    reach = np.sqrt(((solid.frame[:2] * solid.radii) ** 2).sum(1)) + 1
-    low, high = solid.center[:2] - reach, solid.center[:2] + reach
+def _paint(layer: Layer, solid: Solid, light: np.ndarray) -> None:
+  low, high = solid.bounds()
   left, top = np.maximum(np.floor(low), 0).astype(int)
-  right, bottom = np.minimum(np.ceil(high) + 1, size[::-1]).astype(int)
-  return slice(top, max(top, bottom)), slice(left, max(left, right))
-
-
-def _paint(layer: Layer, solid, light: np.ndarray) -> None:
-  window = rows, columns = _window(solid, layer.alpha.shape)
-  if rows.start >= rows.stop or columns.start >= columns.stop:
+  size = layer.alpha.shape[::-1]
+  right, bottom = np.minimum(np.ceil(high) + 1, size).astype(int)
+  if left >= right or top >= bottom:
     return
-  x = np.arange(columns.start, columns.stop, dtype=np.float32)
-  y = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
-  evaluate = _rod_surface if isinstance(solid, Rod) else _ellipsoid_surface
-  surface = evaluate(solid, x, y)
+  window = np.s_[..., top:bottom, left:right]
+  surface = solid.surface(
+    np.arange(left, right, dtype=np.float32),
+    np.arange(top, bottom, dtype=np.float32)[:, None],
+  )
   weight = np.clip(0.5 - surface.distance, 0, 1)
   weight *= np.clip(surface.depth - layer.depth[window] + 0.5, 0, 1)
-  paint = _shaded(solid, surface, light)
-  color, alpha = layer.color[:, rows, columns], layer.alpha[window]
-  color += weight * (paint - color)
+  color, alpha = layer.color[window], layer.alpha[window]
+  color += weight * (_shaded(solid, surface, light) - color)
   alpha += weight * (1 - alpha)
   covered = weight > 0.5
   np.copyto(layer.depth[window], surface.depth, where=covered)
   layer.hides[window][covered] = solid.hides
 
 
-def _rod_surface(rod: Rod, x, y) -> _Surface:
-  start = rod.start.astype(np.float32)
-  axis = (rod.end - rod.start).astype(np.float32)
-  length = np.float32(max(np.hypot(axis[0], axis[1]), 1e-3))
-  ux, uy = axis[0] / length, axis[1] / length
-  if length < 0.01:  # seen end on: any direction will do
-    ux, uy = np.float32(0), np.float32(1)
-  along = (x - start[0]) * ux + (y - start[1]) * uy
-  across = (y - start[1]) * ux - (x - start[0]) * uy
-  t = np.clip(along / length, 0, 1)
-  width = _width(rod.widths, t)
-  beyond = along - t * length
-  side = across / width
-  if rod.cap:
-    beyond = beyond / np.float32(rod.cap)
-    distance = np.sqrt(across**2 + beyond**2) - width
-    end = beyond / width
-  else:
-    distance = np.maximum(
-      np.abs(across) - width, np.maximum(-along, along - length)
-    )
-    end = np.zeros_like(beyond)
-  up = np.sqrt(np.maximum(1 - side**2 - end**2, 0))
-  depth = start[2] + t * axis[2] + np.float32(rod.bulge) * width * up
-  if not rod.bulge:
-    zero = np.zeros_like(up)
-    return _Surface(distance, depth, (zero, zero, zero + 1), along, across)
-  normal = (end * ux - side * uy, end * uy + side * ux, up)
-  return _Surface(distance, depth, normal, along, across)
-
-
-def _width(widths, t):
+def _width(widths: np.ndarray, t: np.ndarray) -> np.ndarray:
   if len(widths) == 2:
     return np.float32(widths[0]) + t * np.float32(widths[1] - widths[0])
   knots = np.linspace(0, 1, len(widths))
   return np.interp(t, knots, widths).astype(np.float32)
 
 
-def _ellipsoid_surface(solid: Ellipsoid, x, y) -> _Surface:
-  """Solves (p - c)ᵀ A (p - c) = 1 for the z nearest to the viewer."""
-  quadric = (solid.frame / solid.radii**2) @ solid.frame.T
-  tilt = quadric[2, :2] / quadric[2, 2]
-  outline = quadric[:2, :2] - np.outer(tilt, quadric[2, :2])
-  (a, b), (_, c) = outline.astype(np.float32)
-  x, y = x - np.float32(solid.center[0]), y - np.float32(solid.center[1])
-  px, py = a * x + b * y, b * x + c * y
-  level = np.maximum(px * x + py * y, np.float32(1e-8))
-  radius = np.sqrt(level)
-  slope = np.sqrt(np.maximum(px**2 + py**2, np.float32(1e-12)))
-  distance = (radius - 1) * radius / slope
-  up = np.sqrt(np.maximum(1 - level, 0))
-  z = up / np.float32(np.sqrt(quadric[2, 2]))
-  z = z - np.float32(tilt[0]) * x - np.float32(tilt[1]) * y
-  shrink = radius / slope
-  normal = (px * shrink, py * shrink, up)
-  return _Surface(distance, z + np.float32(solid.center[2]), normal, y, x)
-
-
-def _shaded(solid, surface: _Surface, light) -> np.ndarray:
+def _shaded(solid: Solid, surface: _Surface, light: np.ndarray) -> np.ndarray:
   color = solid.color.astype(np.float32)[:, None, None]
   if solid.pattern is not None:
     second = solid.pattern.color.astype(np.float32)[:, None, None]
-    mix = _pattern(solid.pattern, surface.along, surface.across)
-    color = color + (second - color) * mix
+    color = color + (second - color) * _second_color(solid.pattern, surface)
   x, y, z = np.asarray(light, np.float32)
   shade = surface.normal[0] * x + surface.normal[1] * y + surface.normal[2] * z
   return color * (_AMBIENT + _DIFFUSE * np.maximum(shade, 0))
 
 
-def _pattern(pattern: Pattern, along, across) -> np.ndarray:
+def _second_color(pattern: Pattern, surface: _Surface) -> np.ndarray:
   """How much of the second colour shows, in [0, 1]."""
   turn = np.float32(2 * np.pi / pattern.period)
   steep = np.float32(pattern.period / 6)  # an edge about one pixel wide
-  if pattern.kind == "rings":
-    wave = np.sin(along * turn)
-  elif pattern.kind == "lines":
-    wave = np.sin(across * turn)
-  elif pattern.kind == "check":
-    wave = np.sin(along * turn) * np.sin(across * turn)
-  elif pattern.kind == "panes":
-    wave = np.minimum(np.sin(along * turn), np.sin(across * turn))
-  else:
-    wave = np.sin(along * turn) + np.sin(across * turn) - 1
+  rings, lines = np.sin(surface.along * turn), np.sin(surface.across * turn)
+  wave = {
+    "rings": lambda: rings,
+    "lines": lambda: lines,
+    "check": lambda: rings * lines,
+    "panes": lambda: np.minimum(rings, lines),
+    "dots": lambda: rings + lines - 1,
+  }[pattern.kind]()
   return np.clip(0.5 + steep * wave, 0, 1)

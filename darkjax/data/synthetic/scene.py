@@ -1,4 +1,4 @@
-"""Pictures of the embedded data set: places, people, things in front of them.
+"""Synthetic pictures: places, people, things in front of them.
 
 `sample_scene` draws what there is, `draw_scene` paints it and finds out which
 keypoints can be seen. An integer coordinate is the centre of a pixel.
@@ -9,45 +9,32 @@ from typing import NamedTuple
 import numpy as np
 
 from darkjax import skeletons
-from darkjax.data.synthetic import backdrop
-from darkjax.data.synthetic import body as pose
-from darkjax.data.synthetic import clothes as people
-from darkjax.data.synthetic import render as paint
+from darkjax.data.synthetic import backdrop, clothes, render
+from darkjax.data.synthetic import body as bodies
+from darkjax.data.synthetic.body import Body
 from darkjax.data.synthetic.look import cloth_color, sample_look
+from darkjax.data.synthetic.render import Size, Solid
 
-_SIDES = (176, 256)  # pixels, shortest and longest side of a picture
+_SIDES = (176, 256)  # px, shortest and longest side of a picture
 _MIN_SEEN = 4  # keypoints that every person of a picture must show
 _ATTEMPTS = 50
 
 
 class Thing(NamedTuple):
-  """One layer of a scene: a person, or what stands in front of people.
+  """One layer of a scene: a person, or an object in front of people."""
 
-  Attributes:
-    solids: what it is painted from, back to front in any order.
-    body: the person, None for an object.
-  """
-
-  solids: list
-  body: pose.Body | None = None
+  solids: list[Solid]
+  body: Body | None = None  # None for an object
 
 
 class Scene(NamedTuple):
-  """All there is to paint.
+  """All there is to paint."""
 
-  Attributes:
-    backdrop: [3, H, W] float32 colours in [0, 255].
-    things: from back to front.
-    light: [3] unit vector.
-    grain: [H, W] float32 factor on everything, the unevenness of surfaces.
-    noise: [3, H, W] float32 grey levels, the camera's.
-  """
-
-  backdrop: np.ndarray
-  things: tuple[Thing, ...]
-  light: np.ndarray
-  grain: np.ndarray
-  noise: np.ndarray
+  backdrop: np.ndarray  # [3, H, W] float32 colours in [0, 255]
+  things: tuple[Thing, ...]  # from back to front
+  light: np.ndarray  # [3] unit vector towards the light
+  grain: np.ndarray  # [H, W] float32 factor, the unevenness of surfaces
+  noise: np.ndarray  # [3, H, W] float32 grey levels, the camera's
 
 
 class Person(NamedTuple):
@@ -73,7 +60,7 @@ def render_scene(
 
   Args:
     rng: where all randomness comes from.
-    num_people: how many people, at least 1.
+    num_people: at least 1.
 
   Returns:
     The uint8 image [H, W, 3] and its people, from back to front.
@@ -92,21 +79,14 @@ def render_scene(
 
 
 def draw_scene(scene: Scene) -> tuple[np.ndarray, list[Person]]:
-  """Paints a scene.
-
-  Args:
-    scene: see `sample_scene`.
-
-  Returns:
-    The uint8 image [H, W, 3] and its people, from back to front.
-  """
+  """Paints a scene; returns what `render_scene` does."""
   image, size = scene.backdrop, scene.backdrop.shape[1:]
-  persons = []
+  persons: list[Person] = []
   for thing in scene.things:
-    layer = paint.paint_layer(thing.solids, size, scene.light)
-    image = paint.composite(image, layer)
-    solid = layer.alpha >= 0.5
-    persons = [_hide(person, solid) for person in persons]
+    layer = render.paint_layer(thing.solids, size, scene.light)
+    image = render.composite(image, layer)
+    for person in persons:
+      _hide(person, layer.alpha >= 0.5)
     if thing.body is not None:
       persons.append(_label(thing.body, layer))
   image = image * scene.grain + scene.noise
@@ -114,67 +94,50 @@ def draw_scene(scene: Scene) -> tuple[np.ndarray, list[Person]]:
   return np.ascontiguousarray(image.transpose(1, 2, 0)), persons
 
 
-def _label(body: pose.Body, layer: paint.Layer) -> Person:
+def _label(body: Body, layer: render.Layer) -> Person:
   """The labels of a person with nothing in front of it."""
   keypoints = body.keypoints()
   height, width = layer.alpha.shape
   visibility = np.zeros(len(keypoints), np.int64)
   for k, name in enumerate(skeletons.COCO.keypoint_names):
     x, y, z = keypoints[k]
-    if not (0 <= x <= width - 1 and 0 <= y <= height - 1):
-      continue
-    pixel = round(y), round(x)
-    part = name.rpartition("_")[2]
-    behind = layer.depth[pixel] - z > people.FLESH[part] * body.unit
-    # By the body itself, or by hair or a bag.
-    hidden = behind or (layer.hides[pixel] and z < layer.depth[pixel])
-    visibility[k] = 1 if hidden else 2
+    if 0 <= x <= width - 1 and 0 <= y <= height - 1:
+      depth = layer.depth[round(y), round(x)] - z
+      flesh = clothes.FLESH[name.rpartition("_")[2]] * body.unit
+      # By the body itself, or by hair or a bag.
+      worn = layer.hides[round(y), round(x)] and depth > 0
+      visibility[k] = 1 if depth > flesh or worn else 2
   return Person(keypoints[:, :2], visibility, layer.alpha >= 0.5)
 
 
-def _hide(person: Person, solid: np.ndarray) -> Person:
-  """Takes the sight of the keypoints under a mask [H, W]."""
-  visibility = person.visibility.copy()
-  for k in np.flatnonzero(visibility == 2):
-    x, y = person.keypoints_image[k]
-    if solid[round(y), round(x)]:
-      visibility[k] = 1
-  return person._replace(visibility=visibility)
+def _hide(person: Person, solid: np.ndarray) -> None:
+  """Marks the keypoints under a mask [H, W] as hidden, in place."""
+  seen = np.flatnonzero(person.visibility == 2)
+  x, y = np.rint(person.keypoints_image[seen]).astype(int).T
+  person.visibility[seen[solid[y, x]]] = 1
 
 
 def sample_scene(rng: np.random.Generator, *, num_people: int) -> Scene:
-  """Draws a place, people in it, and things in front of some of them.
-
-  Args:
-    rng: where all randomness comes from.
-    num_people: how many people.
-
-  Returns:
-    The scene.
-  """
-  size = tuple(int(side) for side in rng.integers(*_SIDES, 2, endpoint=True))
+  """Draws a place, people in it, and things in front of some of them."""
+  height, width = rng.integers(*_SIDES, 2, endpoint=True).tolist()
+  size = height, width
   light = np.array([rng.uniform(-0.8, 0.8), rng.uniform(-1.2, -0.3), 1.0])
   light = light / np.linalg.norm(light)
   crowd = _sample_crowd(rng, size, num_people)
   strength = rng.uniform(0.01, 0.05)
-  grain = paint.cloud(rng, size, cells=12, octaves=3) * np.float32(strength)
+  grain = render.cloud(rng, size, cells=12, octaves=3) * np.float32(strength)
   noise = rng.standard_normal((3, *size), np.float32)
   place = backdrop.sample_backdrop(rng, size, light)
   for thing in crowd:
     if thing.body is not None:
       _cast_shadow(place, thing.body)
-  return Scene(
-    backdrop=place,
-    things=tuple(crowd),
-    light=light,
-    grain=1 + grain,
-    noise=noise * np.float32(rng.uniform(0.5, 4)),
-  )
+  noise *= np.float32(rng.uniform(0.5, 4))
+  return Scene(place, tuple(crowd), light, 1 + grain, noise)
 
 
-def _cast_shadow(image: np.ndarray, body: pose.Body) -> None:
+def _cast_shadow(image: np.ndarray, body: Body) -> None:
   """Darkens the ground [3, H, W] under the lower foot, in place."""
-  feet = np.stack([body.points[f"{side}_ankle"] for side in pose.SIDES])
+  feet = np.stack([body.points[f"{side}_ankle"] for side in bodies.SIDES])
   height, width = image.shape[1:]
   x = (np.arange(width) - feet[:, 0].mean()) / (0.2 * body.unit)
   y = (np.arange(height) - feet[:, 1].max()) / body.unit - 0.04
@@ -182,30 +145,26 @@ def _cast_shadow(image: np.ndarray, body: pose.Body) -> None:
   image *= 1 - np.float32(0.5) * np.exp(-level)
 
 
-def _sample_crowd(rng, size, num_people: int) -> list[Thing]:
-  """People from far to near, each perhaps behind something."""
-  units = np.sort(_sample_units(rng, size, num_people))
+def _sample_crowd(
+  rng: np.random.Generator, size: Size, num_people: int
+) -> list[Thing]:
+  """Draws people from far to near, each perhaps behind something."""
+  low, high = 0.6, 1.0 - 0.05 * num_people
+  if rng.random() < 0.18:  # a close-up
+    low, high = 1.1, 1.9
+  units = np.sort(size[0] * rng.uniform(low, high, num_people))
   columns = (rng.permutation(num_people) + 0.5) / num_people
   things = []
   for unit, column in zip(units, columns, strict=True):
-    body = pose.pose_body(pose.sample_pose(rng), pose.sample_build(rng))
+    body = bodies.pose_body(bodies.sample_pose(rng), bodies.sample_build(rng))
     body = _place(rng, body, unit, column, size)
-    look = sample_look(rng)
-    things.append(Thing(people.dress(body, look), body))
+    things.append(Thing(clothes.dress(body, sample_look(rng)), body))
     if rng.random() < 0.35:
-      things.append(Thing(sample_object(rng, body, size)))
+      things.append(Thing(_sample_object(rng, body, size)))
   return things
 
 
-def _sample_units(rng, size, num_people: int) -> np.ndarray:
-  """Heights of the people in pixels; a close-up now and then."""
-  if rng.random() < 0.18:
-    return size[0] * rng.uniform(1.1, 1.9, num_people)
-  largest = 1.0 - 0.05 * num_people
-  return size[0] * rng.uniform(0.6, largest, num_people)
-
-
-def _place(rng, body: pose.Body, unit: float, column: float, size):
+def _place(rng, body: Body, unit: float, column: float, size: Size) -> Body:
   """Puts a body into its column of the image; some are cut by the border."""
   height, width = size
   body = body.moved(unit, np.zeros(3))
@@ -222,55 +181,40 @@ def _place(rng, body: pose.Body, unit: float, column: float, size):
   return body.moved(unit, np.array([x, y, 0.0]))
 
 
-def sample_object(rng, body: pose.Body, size) -> list:
-  """Something that stands or hangs in front of a person.
-
-  Args:
-    rng: where all randomness comes from.
-    body: the person, placed in the image.
-    size: (height, width).
-
-  Returns:
-    Its solids.
-  """
+def _sample_object(rng, body: Body, size: Size) -> list[Solid]:
+  """Draws something that stands or hangs in front of a keypoint."""
   aim = rng.integers(17)
   x, y = body.keypoints()[aim, :2] + rng.normal(0, 0.05, 2) * body.unit
   kinds = (_post, _crate, _ball, _bush, _rail)
-  kind = kinds[rng.integers(len(kinds))]
-  return kind(rng, x, y, body.unit, size)
+  return kinds[rng.integers(len(kinds))](rng, x, y, body.unit, size)
 
 
-def _post(rng, x, y, unit, size) -> list:
+def _post(rng, x, y, unit, size) -> list[Solid]:
   lean, half = rng.normal(0, 0.06) * size[0], rng.uniform(0.012, 0.05) * unit
-  color = cloth_color(rng)
-  return [
-    backdrop.board(
-      (x - lean, -9), (x + lean, size[0] + 9), half, color, bulge=1.0
-    )
-  ]
+  ends = (x - lean, -9), (x + lean, size[0] + 9)
+  return [backdrop.board(*ends, half, cloth_color(rng), bulge=1.0)]
 
 
-def _crate(rng, x, y, unit, size) -> list:
+def _crate(rng, x, y, unit, size) -> list[Solid]:
   wide, high = rng.uniform(0.08, 0.3, 2) * unit
   color, pattern = cloth_color(rng), backdrop.sample_pattern(rng, unit)
-  top = backdrop.board(
-    (x - wide, y), (x + wide, y), 0.015 * unit + 1, color * 0.75
-  )
-  return [backdrop.board((x, y), (x, y + 2 * high), wide, color, pattern), top]
+  left, right, half = (x - wide, y), (x + wide, y), 0.015 * unit + 1
+  side = backdrop.board((x, y), (x, y + 2 * high), wide, color, pattern)
+  return [side, backdrop.board(left, right, half, color * 0.75)]
 
 
-def _ball(rng, x, y, unit, size) -> list:
+def _ball(rng, x, y, unit, size) -> list[Solid]:
   radii = np.full(3, rng.uniform(0.03, 0.1) * unit)
   color = cloth_color(rng)
   return [backdrop.disc(x, y, radii, color, backdrop.sample_pattern(rng, unit))]
 
 
-def _bush(rng, x, y, unit, size) -> list:
+def _bush(rng, x, y, unit, size) -> list[Solid]:
   count = int(rng.integers(8, 22))
   return backdrop.sample_leaves(rng, x, y, 0.07 * unit, count)
 
 
-def _rail(rng, x, y, unit, size) -> list:
+def _rail(rng, x, y, unit, size) -> list[Solid]:
   color, half = cloth_color(rng), rng.uniform(0.01, 0.025) * unit
   drop = rng.normal(0, 0.05) * size[1]
   ends = (-9, y - drop), (size[1] + 9, y + drop)
