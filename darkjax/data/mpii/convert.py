@@ -1,8 +1,4 @@
-"""MPII Human Pose as a COCO-format json, from either of its label files.
-
-`python -m darkjax.data.mpii --annotations=valid.json --out=mpii_val.json` reads
-the json lists that HRNet and SimpleBaseline use, or the official
-mpii_human_pose_v1_u12_1.mat; coco.py then loads the result like any other file.
+"""MPII's labels as the content of a COCO-format json.
 
 Two conventions end here. MPII counts pixels from 1: every coordinate loses
 `ONE_BASED` on the way in, and nothing downstream adds it back (PCKh compares
@@ -50,8 +46,8 @@ def to_coco(
 
   Args:
     annotations: HRNet's json list (train.json, valid.json), or the official
-      .mat (needs SciPy), of which all labelled people are taken: it does not
-      know the usual split into training and validation, the json lists do.
+      .mat, of which all labelled people are taken: it does not have the usual
+      split into training and validation, the json lists do.
     headboxes: a .mat with `headboxes_src` [2, 2, N] (HRNet's gt_valid.mat) in
       the order of the json, which has no head boxes. The official .mat has its
       own.
@@ -59,49 +55,59 @@ def to_coco(
   Returns:
     images, annotations and categories. People keep the order of the file and
     have ids from 1. Image px, from 0: `bbox` (x, y, w, h); `keypoints` K times
-    (x, y, visibility), visibility 2, or 1 for hidden (only the .mat tells), or
-    0, 0, 0; `headbox` (x1, y1, x2, y2) where known; `area`, a stand-in. The
-    file's own `center` (x, y) and `scale` stay as they are, from 1. People
+    (x, y, visibility), visibility 2, or 1 for hidden (only in the .mat), or
+    0, 0, 0; `headbox` (x1, y1, x2, y2) where there is one; `area`, a stand-in.
+    The file's own `center` (x, y) and `scale` stay as they are, from 1. People
     without a center are left out; `info` says how many.
 
   Raises:
     FileNotFoundError: no such file.
     ValueError: a file of another structure, a person with numbers that are
       not finite or keypoints that MPII has not, or nobody with a center.
-    ImportError: a .mat without SciPy.
   """
   path = _existing(annotations)
   if path.suffix == ".mat":
     people = mat_labels.read_people(path)
   else:
-    people = _with_headboxes(json_labels.read_people(path), headboxes)
-  placed = [person for person in people if _has_place(person)]
-  if not placed:
+    people = json_labels.read_people(path)
+    if headboxes is not None:
+      _add_headboxes(people, _existing(headboxes))
+  # The files write -1 for what is unknown.
+  centered = [p for p in people if p["center"][0] != -1 and p["scale"] > 0]
+  if not centered:
     raise ValueError(
       f"{path}: expected labelled people with a center and a scale, got none "
       f"among {len(people)}; use train.json, valid.json or "
       "mpii_human_pose_v1_u12_1.mat"
     )
-  names = list(dict.fromkeys(person["image"] for person in placed))
+  names = dict.fromkeys(person["image"] for person in centered)
   image_ids = {name: number for number, name in enumerate(names, start=1)}
+  skeleton = skeletons.MPII
   return {
     "info": {
       "description": f"MPII Human Pose, from {path.name}",
-      "left_out_without_center": len(people) - len(placed),
+      "left_out_without_center": len(people) - len(centered),
     },
-    "images": [{"id": image_ids[n], "file_name": n} for n in names],
+    "images": [{"id": i, "file_name": name} for name, i in image_ids.items()],
     "annotations": [
       _annotation(person, number, image_ids[person["image"]])
-      for number, person in enumerate(placed, start=1)
+      for number, person in enumerate(centered, start=1)
     ],
-    "categories": [_category()],
+    "categories": [
+      {
+        "id": 1,
+        "name": "person",
+        "keypoints": list(skeleton.keypoint_names),
+        "skeleton": [[a + 1, b + 1] for a, b in skeleton.limbs],
+      }
+    ],
   }
 
 
 def read_headboxes(
   annotations: str | os.PathLike[str], annotation_ids: Sequence[int]
 ) -> np.ndarray:
-  """Head boxes of people in a json made by `to_coco`, for `pck.head_size`.
+  """Reads head boxes out of a json made by `to_coco`, for `pck.head_size`.
 
   Args:
     annotations: the json.
@@ -127,7 +133,7 @@ def read_headboxes(
 
 
 def crop_square(center: np.ndarray, scale: float) -> list[float]:
-  """The box (x, y, w, h) of a person, image px from 0, before padding.
+  """Returns the box (x, y, w, h) of a person, image px from 0, before padding.
 
   Args:
     center: (x, y) as in the label file, from 1.
@@ -142,38 +148,35 @@ def crop_square(center: np.ndarray, scale: float) -> list[float]:
   return [x - side / 2, y - side / 2, side, side]
 
 
-def _with_headboxes(people, path) -> list[dict[str, Any]]:
-  if path is None:
-    return people
-  boxes = mat_labels.read_headboxes(_existing(path))
+def _add_headboxes(people: Sequence[dict], path: pathlib.Path) -> None:
+  boxes = mat_labels.read_headboxes(path)
   if len(boxes) != len(people):
     raise ValueError(
       f"{path}: expected one head box per person of the json, "
       f"{len(people)}, got {len(boxes)}; use the file of the same split"
     )
-  return [
-    {**person, "headbox": box}
-    for person, box in zip(people, boxes, strict=True)
-  ]
+  for person, box in zip(people, boxes, strict=True):
+    person["headbox"] = box
 
 
-def _has_place(person: Mapping[str, Any]) -> bool:
-  # The files write -1 for what is unknown.
-  return bool(person["center"][0] != -1 and person["scale"] > 0)
-
-
-def _annotation(person, number: int, image_id: int) -> dict[str, Any]:
+def _annotation(
+  person: Mapping[str, Any], number: int, image_id: int
+) -> dict[str, Any]:
   labelled = person["keypoints"][:, 2] > 0
   keypoints = person["keypoints"] - [ONE_BASED, ONE_BASED, 0.0]
   keypoints[~labelled] = 0.0
-  box = crop_square(person["center"], person["scale"])
+  box, area = crop_square(person["center"], person["scale"]), 0.0
+  if labelled.any():
+    extent = np.ptp(keypoints[labelled, :2], axis=0)
+    grown = extent + 2 * (_AREA_MARGIN * box[2])
+    area = float(_AREA_SHARE * np.prod(grown))
   annotation = {
     "id": number,
     "image_id": image_id,
     "category_id": 1,
     "iscrowd": 0,
     "bbox": box,
-    "area": _area(keypoints[labelled, :2], margin=_AREA_MARGIN * box[2]),
+    "area": area,
     "num_keypoints": int(labelled.sum()),
     "keypoints": keypoints.reshape(-1).tolist(),
     "center": person["center"].tolist(),
@@ -182,23 +185,6 @@ def _annotation(person, number: int, image_id: int) -> dict[str, Any]:
   if "headbox" in person:
     annotation["headbox"] = (person["headbox"] - ONE_BASED).tolist()
   return annotation
-
-
-def _area(points: np.ndarray, *, margin: float) -> float:
-  """Stand-in for the area of a body, px²; 0 without labels."""
-  if not len(points):
-    return 0.0
-  return float(_AREA_SHARE * np.prod(np.ptp(points, axis=0) + 2 * margin))
-
-
-def _category() -> dict[str, Any]:
-  skeleton = skeletons.MPII
-  return {
-    "id": 1,
-    "name": "person",
-    "keypoints": list(skeleton.keypoint_names),
-    "skeleton": [[a + 1, b + 1] for a, b in skeleton.limbs],
-  }
 
 
 def _existing(path: str | os.PathLike[str]) -> pathlib.Path:

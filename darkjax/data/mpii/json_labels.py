@@ -1,6 +1,6 @@
 """MPII's labels as HRNet's json lists (train.json, valid.json) have them.
 
-Everything is as in the files, coordinates from 1; `mpii` converts it.
+Everything is as in the files, coordinates from 1; convert.py converts it.
 """
 
 import json
@@ -15,23 +15,16 @@ _SHAPES = {"center": (2,), "scale": (), "joints": (16, 2), "joints_vis": (16,)}
 
 
 def read_people(path: pathlib.Path) -> list[dict[str, Any]]:
-  """The people of a json list, in its order.
+  """Reads the people of a json list, in its order.
 
   Returns:
     Dictionaries of image (file name), center [2] and scale (-1 where unknown)
     and keypoints [16, 3] (x, y, visibility: 2 or 0).
 
   Raises:
-    ValueError: no json list, or a person of another structure; it is named by
-      its position in the list, from 0.
+    ValueError: no json list, or a person of another structure, whose position
+      in the list, from 0, the message has.
   """
-  return [
-    _person(person, f"{path}: person {number}")
-    for number, person in enumerate(_read_list(path))
-  ]
-
-
-def _read_list(path: pathlib.Path) -> list[Any]:
   try:
     people = json.loads(path.read_bytes())
   except ValueError as error:  # JSONDecodeError, UnicodeDecodeError
@@ -43,7 +36,10 @@ def _read_list(path: pathlib.Path) -> list[Any]:
       f"{path}: expected HRNet's list of people, got {type(people).__name__}; "
       "a COCO-format file needs no conversion"
     )
-  return people
+  return [
+    _person(person, f"{path}: person {number}")
+    for number, person in enumerate(people)
+  ]
 
 
 def _person(person: Any, name: str) -> dict[str, Any]:
@@ -73,7 +69,7 @@ def _person(person: Any, name: str) -> dict[str, Any]:
   }
 
 
-def _numbers(value, field: str, name: str) -> np.ndarray:
+def _numbers(value: Any, field: str, name: str) -> np.ndarray:
   """A float64 array of the field's shape."""
   try:
     numbers = np.asarray(value, np.float64)

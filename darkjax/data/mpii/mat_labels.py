@@ -1,6 +1,6 @@
 """MPII's Matlab files: the official labels, and HRNet's head boxes.
 
-Everything is as in the files, coordinates from 1; `mpii` converts it.
+Everything is as in the files, coordinates from 1; convert.py converts it.
 """
 
 import pathlib
@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from scipy import io
 
 _NUM_KEYPOINTS = 16
 
 
 def read_people(path: pathlib.Path) -> list[dict[str, Any]]:
-  """The labelled people of mpii_human_pose_v1_u12_1.mat, in its order.
+  """Reads the labelled people of mpii_human_pose_v1_u12_1.mat, in its order.
 
   Returns:
     Dictionaries of image (file name), center [2] and scale (-1 where unknown),
@@ -22,8 +23,7 @@ def read_people(path: pathlib.Path) -> list[dict[str, Any]]:
 
   Raises:
     ValueError: another structure, a point of no keypoint, or numbers that are
-      not finite; the person is named by its position in the result, from 0.
-    ImportError: SciPy is missing.
+      not finite, with the person's position in the result, from 0.
   """
   content = _load(path)
   if "RELEASE" not in content:
@@ -31,24 +31,17 @@ def read_people(path: pathlib.Path) -> list[dict[str, Any]]:
       f"{path}: expected MPII's RELEASE structure, got {_names(content)}; the "
       "file is mpii_human_pose_v1_u12_1.mat"
     )
-  labelled = [
-    (image, rect)
-    for image, rect in _rects(content["RELEASE"])
-    # People of the test images, and some others, have no points.
-    if hasattr(getattr(rect, "annopoints", None), "point")
-  ]
   return [
     _person(image, rect, f"{path}: person {number} (in {image})")
-    for number, (image, rect) in enumerate(labelled)
+    for number, (image, rect) in enumerate(_labelled(content["RELEASE"]))
   ]
 
 
 def read_headboxes(path: pathlib.Path) -> np.ndarray:
-  """Head boxes [N, 4] (x1, y1, x2, y2) of HRNet's gt_valid.mat.
+  """Reads the head boxes [N, 4] (x1, y1, x2, y2) of HRNet's gt_valid.mat.
 
   Raises:
     ValueError: another structure.
-    ImportError: SciPy is missing.
   """
   content = _load(path)
   boxes = content.get("headboxes_src")
@@ -62,25 +55,27 @@ def read_headboxes(path: pathlib.Path) -> np.ndarray:
   return boxes.reshape(4, -1).T
 
 
-def _rects(release) -> Iterator[tuple[str, Any]]:
-  """(file name, person) of every annotated person of the training images."""
+def _labelled(release: Any) -> Iterator[tuple[str, Any]]:
+  """Yields file name and rectangle of the people that have points."""
   trains = np.atleast_1d(release.img_train)
   for image, train in zip(np.atleast_1d(release.annolist), trains, strict=True):
-    if train:
-      for rect in np.atleast_1d(image.annorect):
+    # People of the test images, and some others, have no points.
+    for rect in np.atleast_1d(image.annorect) if train else ():
+      if hasattr(getattr(rect, "annopoints", None), "point"):
         yield str(image.image.name), rect
 
 
-def _person(image: str, rect, name: str) -> dict[str, Any]:
+def _person(image: str, rect: Any, name: str) -> dict[str, Any]:
   place = getattr(rect, "objpos", None)
-  points = np.atleast_1d(rect.annopoints.point)
   try:
     person = {
       "center": np.array([_number(place, "x"), _number(place, "y")]),
       "scale": _number(rect, "scale"),
-      "keypoints": _keypoints(points),
-      **_headbox(rect),
+      "keypoints": _keypoints(np.atleast_1d(rect.annopoints.point)),
     }
+    corners = [_number(rect, f, None) for f in ("x1", "y1", "x2", "y2")]
+    if None not in corners:
+      person["headbox"] = np.array(corners)
   except (AttributeError, TypeError, ValueError) as error:
     raise ValueError(f"{name}: {error}") from error
   for field, numbers in person.items():
@@ -92,7 +87,7 @@ def _person(image: str, rect, name: str) -> dict[str, Any]:
   return {"image": image, **person}
 
 
-def _keypoints(points) -> np.ndarray:
+def _keypoints(points: np.ndarray) -> np.ndarray:
   keypoints = np.zeros((_NUM_KEYPOINTS, 3))
   for point in points:
     number = _number(point, "id")
@@ -104,35 +99,17 @@ def _keypoints(points) -> np.ndarray:
   return keypoints
 
 
-def _headbox(rect) -> dict[str, np.ndarray]:
-  """The head rectangle under its name; nothing where a corner is absent."""
-  corners = [_value(rect, field) for field in ("x1", "y1", "x2", "y2")]
-  return {} if None in corners else {"headbox": np.array(corners)}
-
-
-def _number(struct, field: str) -> float:
-  """A field as a number; -1 if absent or empty."""
-  value = _value(struct, field)
-  return -1.0 if value is None else value
-
-
-def _value(struct, field: str) -> float | None:
-  """A field as a number, some are written as text; None if absent or empty."""
+def _number(struct: Any, field: str, default: float | None = -1.0) -> Any:
+  """A field as a number (some are written as text); default if it is empty."""
   value = getattr(struct, field, None)
-  return None if value is None or np.size(value) == 0 else float(value)
+  return default if value is None or np.size(value) == 0 else float(value)
 
 
-def _names(content) -> list[str]:
+def _names(content: dict[str, Any]) -> list[str]:
   return sorted(name for name in content if not name.startswith("__"))
 
 
 def _load(path: pathlib.Path) -> dict[str, Any]:
-  try:
-    from scipy import io
-  except ImportError as error:
-    raise ImportError(
-      f"{path} is a Matlab file, which SciPy reads: pip install scipy"
-    ) from error
   try:
     return io.loadmat(path, struct_as_record=False, squeeze_me=True)
   except Exception as error:  # SciPy raises whatever it stumbles on

@@ -39,7 +39,10 @@ def test_counts_are_those_of_the_data(tmp_path):
   assert (nose["partner"], left["partner"]) == (None, "right_shoulder")
   assert (nose["sigma"], nose["sigma_is_default"]) == (0.03, False)
   # Crops of the smaller half are enlarged: about 123 px of 1.25 · 106 px high.
-  assert (summary["boxes"]["enlarged"], summary["boxes"]["keypoints"]) == (40, 360)
+  assert (summary["boxes"]["enlarged"], summary["boxes"]["keypoints"]) == (
+    40,
+    360,
+  )
 
 
 def change(**values):

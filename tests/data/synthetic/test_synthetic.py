@@ -1,4 +1,4 @@
-"""The embedded data set: labels that are true, bytes that repeat."""
+"""Synthetic people: true labels, and the same bytes for the same seed."""
 
 import json
 import subprocess
@@ -10,10 +10,8 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from darkjax import skeletons
-from darkjax.data.synthetic import body as pose
-from darkjax.data.synthetic import clothes as people
-from darkjax.data.synthetic import dataset, look
-from darkjax.data.synthetic import render as paint
+from darkjax.data.synthetic import body as bodies
+from darkjax.data.synthetic import clothes, dataset, look, render
 from darkjax.data.synthetic import scene as scenes
 
 NAMES = skeletons.COCO.keypoint_names
@@ -21,12 +19,12 @@ LIGHT = np.array([0.0, 0.0, 1.0])
 SIZE = (260, 200)  # height, width
 
 
-def standing(yaw=0.0, *, lift=15.0, roll=0.0, elbow=0.0) -> pose.Body:
+def standing(yaw=0.0, *, lift=15.0, roll=0.0, elbow=0.0) -> bodies.Body:
   """An average person, 200 px tall, upright, mid hip at (100, 130)."""
   arms = np.radians([[0.0, lift, 0.0, elbow]] * 2)
   view = np.radians([yaw, 0.0, roll])
-  still = pose.Pose("", view, np.zeros(3), np.zeros(3), arms, np.zeros((2, 4)))
-  body = pose.pose_body(still, pose.Build())
+  still = bodies.Pose(view, np.zeros(3), np.zeros(3), arms, np.zeros((2, 4)))
+  body = bodies.pose_body(still, bodies.Build())
   return body.moved(200.0, np.array([100.0, 130.0, 0.0]))
 
 
@@ -47,18 +45,18 @@ def scene_of(*things, size=SIZE) -> scenes.Scene:
   )
 
 
-def person(body: pose.Body) -> scenes.Thing:
-  return scenes.Thing(people.dress(body, plain_look()), body)
+def person(body: bodies.Body) -> scenes.Thing:
+  return scenes.Thing(clothes.dress(body, plain_look()), body)
 
 
 def board(left: float, right: float) -> scenes.Thing:
   """A board over the columns from left to right."""
   ends = np.array([[left, 130.0, 0.0], [right, 130.0, 0.0]])
-  rod = paint.Rod(*ends, np.array([400.0, 400.0]), np.zeros(3), 0.0, 0.0)
+  rod = render.Rod(*ends, np.array([400.0, 400.0]), np.zeros(3), 0.0, 0.0)
   return scenes.Thing([rod])
 
 
-def named(visibility, flag) -> set[str]:
+def names_with(visibility, flag) -> set[str]:
   return {name for name, v in zip(NAMES, visibility, strict=True) if v == flag}
 
 
@@ -80,7 +78,7 @@ def drawn():
 
 
 def test_upright_body_is_where_its_proportions_put_it():
-  body, build = standing(lift=0.0), pose.Build()
+  body, build = standing(lift=0.0), bodies.Build()
   shoulder = build.waist + build.chest - 0.016  # 0.016: under the neck
   up = {
     "left_shoulder": (build.shoulder, shoulder),
@@ -101,7 +99,7 @@ def test_upright_body_is_where_its_proportions_put_it():
 
 
 def test_bent_elbow_points_the_forearm_at_the_viewer():
-  body, build = standing(lift=0.0, elbow=90.0), pose.Build()
+  body, build = standing(lift=0.0, elbow=90.0), bodies.Build()
   forearm = body.points["left_wrist"] - body.points["left_elbow"]
   np.testing.assert_allclose(forearm, [0, 0, 200 * build.forearm], atol=1e-9)
 
@@ -123,9 +121,9 @@ def test_facing_right_puts_the_nose_to_the_right_and_the_left_side_away():
 
 def test_bones_keep_their_length_in_every_pose(rng):
   for _ in range(50):
-    build = pose.sample_build(rng)
-    points = pose.pose_body(pose.sample_pose(rng), build).points
-    for side in pose.SIDES:
+    build = bodies.sample_build(rng)
+    points = bodies.pose_body(bodies.sample_pose(rng), build).points
+    for side in bodies.SIDES:
       for start, end, length in (
         ("shoulder", "elbow", build.upper_arm),
         ("elbow", "wrist", build.forearm),
@@ -141,8 +139,8 @@ def test_bones_keep_their_length_in_every_pose(rng):
 
 def test_painted_ball_has_its_center_and_area_to_sub_pixels():
   center, radius = np.array([20.3, 17.85, 0.0]), 6.0
-  ball = paint.Ellipsoid(center, np.eye(3), np.full(3, radius), np.ones(3))
-  alpha = paint.paint_layer([ball], (40, 50), LIGHT).alpha
+  ball = render.Ellipsoid(center, np.eye(3), np.full(3, radius), np.ones(3))
+  alpha = render.paint_layer([ball], (40, 50), LIGHT).alpha
   x = (alpha.sum(0) * np.arange(50)).sum() / alpha.sum()
   y = (alpha.sum(1) * np.arange(40)).sum() / alpha.sum()
   # Coverage is linear in the distance over one pixel, an approximation that
@@ -156,8 +154,8 @@ def test_painted_ball_has_its_center_and_area_to_sub_pixels():
 )
 def test_painted_rod_has_its_area(cap, ends):
   axis = np.array([[10.2, 20.4, 0.0], [38.2, 41.4, 0.0]])  # 35 px long
-  rod = paint.Rod(*axis, np.array([4.0, 4.0]), np.ones(3), cap=cap)
-  area = paint.paint_layer([rod], (64, 50), LIGHT).alpha.sum()
+  rod = render.Rod(*axis, np.array([4.0, 4.0]), np.ones(3), cap=cap)
+  area = render.paint_layer([rod], (64, 50), LIGHT).alpha.sum()
   # An ellipse of half axes 4 and 4 cap is shared by the two ends.
   assert area == pytest.approx(2 * 4.0 * 35 + ends, rel=0.01)
 
@@ -174,31 +172,31 @@ def test_turned_ellipsoid_is_seen_in_its_shadow():
     ]
   )
   radii = np.array([2.0, 2.0, 8.0])
-  egg = paint.Ellipsoid(np.array([20.0, 20.0, 0.0]), frame, radii, np.ones(3))
-  area = paint.paint_layer([egg], (41, 41), LIGHT).alpha.sum()
+  egg = render.Ellipsoid(np.array([20.0, 20.0, 0.0]), frame, radii, np.ones(3))
+  area = render.paint_layer([egg], (41, 41), LIGHT).alpha.sum()
   long = np.hypot(8 * np.sin(turn), 2 * np.cos(turn))
   assert area == pytest.approx(np.pi * 2 * long, rel=0.02)
 
 
 def test_nearer_solid_covers_in_any_order():
-  near = paint.Ellipsoid(
+  near = render.Ellipsoid(
     np.array([10.0, 10.0, 5.0]), np.eye(3), np.full(3, 4.0), np.full(3, 200.0)
   )
   far = near._replace(center=np.array([12.0, 10.0, -5.0]), color=np.zeros(3))
   for solids in ([near, far], [far, near]):
-    layer = paint.paint_layer(solids, (20, 24), LIGHT)
+    layer = render.paint_layer(solids, (20, 24), LIGHT)
     assert layer.color[0, 10, 10] > 150
     assert layer.depth[10, 10] == pytest.approx(9.0)  # 5 + radius 4
 
 
 def test_labelled_eyes_are_where_the_picture_shows_pupils():
   body = standing().moved(600.0, np.array([150.3, 400.8, 0.0]))
-  solids = people.dress(body, plain_look())
+  solids = clothes.dress(body, plain_look())
 
   def draw(pupil):
     colored = [
       s._replace(color=np.full(3, pupil))
-      if isinstance(s, paint.Ellipsoid) and s.on_top and s.color[0] < 50
+      if isinstance(s, render.Ellipsoid) and s.on_top and s.color[0] < 50
       else s
       for s in solids
     ]
@@ -224,21 +222,21 @@ def test_labelled_eyes_are_where_the_picture_shows_pupils():
 
 def test_front_view_shows_everything():
   _, (seen,) = scenes.draw_scene(scene_of(person(standing())))
-  assert named(seen.visibility, 2) == set(NAMES)
+  assert names_with(seen.visibility, 2) == set(NAMES)
   expected = standing().keypoints()[:, :2]
   np.testing.assert_array_equal(seen.keypoints_image, expected)
 
 
 def test_back_view_hides_the_face_only():
   _, (seen,) = scenes.draw_scene(scene_of(person(standing(180))))
-  assert named(seen.visibility, 1) == {"nose", "left_eye", "right_eye"}
+  assert names_with(seen.visibility, 1) == {"nose", "left_eye", "right_eye"}
 
 
 def test_side_view_hides_the_far_side():
   # Arms lifted to the side point at the viewer and away: they hide nothing
   # but what lies behind the near shoulder.
   _, (seen,) = scenes.draw_scene(scene_of(person(standing(90))))
-  hidden = named(seen.visibility, 1)
+  hidden = names_with(seen.visibility, 1)
   far = ("left_eye", "left_ear", "left_shoulder", "left_hip", "left_knee")
   assert hidden >= set(far)
   assert not hidden & {"nose", "right_eye", "right_ear", "right_shoulder"}
@@ -247,15 +245,15 @@ def test_side_view_hides_the_far_side():
 def test_bag_and_long_hair_hide_what_is_behind_them():
   worn = plain_look()._replace(back="bag", hair_style="long")
   body = standing(180)
-  thing = scenes.Thing(people.dress(body, worn), body)
+  thing = scenes.Thing(clothes.dress(body, worn), body)
   _, (seen,) = scenes.draw_scene(scene_of(thing))
-  assert named(seen.visibility, 1) >= {"left_ear", "right_ear"}
+  assert names_with(seen.visibility, 1) >= {"left_ear", "right_ear"}
   # 12 px before the knee is less than the 0.07 * 200 px that count as flesh
   # and cloth, so that cloth leaves the knee in sight and a bag does not.
   x, y, z = body.points["left_knee"]
   ends = np.array([[x - 9, y, z + 8.0], [x + 9, y, z + 8.0]])
   for hides in (False, True):
-    strap = paint.Rod(*ends, np.array([4.0, 4.0]), np.zeros(3), hides=hides)
+    strap = render.Rod(*ends, np.array([4.0, 4.0]), np.zeros(3), hides=hides)
     strapped = scenes.Thing([*thing.solids, strap], body)
     _, (seen,) = scenes.draw_scene(scene_of(strapped))
     assert seen.visibility[NAMES.index("left_knee")] == (1 if hides else 2)
@@ -273,7 +271,7 @@ def test_board_hides_the_keypoints_behind_it_and_no_others():
   )
   # A thing behind a person hides nothing.
   _, (behind,) = scenes.draw_scene(scene_of(board(-50, 100.0), thing))
-  assert named(behind.visibility, 2) == set(NAMES)
+  assert names_with(behind.visibility, 2) == set(NAMES)
 
 
 def test_flags_change_where_the_picture_changes():
@@ -361,9 +359,9 @@ def test_labels_are_those_of_the_picture(folder):
   image = content["images"][0]
   pixels, persons = dataset.render_image(7, "val", image["id"] - 1)
   with Image.open(folder / "images" / image["file_name"]) as file:
-    stored = np.asarray(file).astype(int)
+    decoded = np.asarray(file).astype(int)
   # JPEG of quality 92 without chroma subsampling: a few grey levels.
-  assert np.abs(stored - pixels).mean() < 4
+  assert np.abs(decoded - pixels).mean() < 4
   label, first = content["annotations"][0], persons[0]
   triples = np.array(label["keypoints"]).reshape(17, 3)
   inside = first.visibility > 0
