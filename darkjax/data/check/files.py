@@ -10,7 +10,7 @@ from darkjax.data.check.findings import Finding, finding
 from darkjax.data.check.labels import Size, is_possible_size
 from darkjax.data.check.rules import ERROR, NOTE
 from darkjax.data.coco import reader
-from darkjax.data.images import headers
+from darkjax.data.images import encoded
 
 # What reading each image file gave, by image id.
 Headers = Mapping[int, Size | Exception]
@@ -40,7 +40,7 @@ def read_headers(
   def read(image: Mapping) -> Size | Exception:
     path = folder / str(image["file_name"])
     try:
-      return headers.read_header(path, path)[1]
+      return encoded.read_header(path, path)[1]
     except (FileNotFoundError, ValueError) as error:
       return error
 
@@ -66,10 +66,10 @@ def findings(
   wrong = [i for i, s in sizes.items() if s and not is_possible_size(s)]
   broken = {i: e for i, e in read.items() if isinstance(e, ValueError)}
   other = {
-    i: f"{names[i]} {headers.size_problem(sizes[i], size)}"
+    i: f"{names[i]} {encoded.size_problem(sizes[i], size)}"
     for i, size in read.items()
     if isinstance(size, tuple) and i not in wrong
-    if headers.size_problem(sizes[i], size)
+    if encoded.size_problem(sizes[i], size)
   }
   if repeated:
     yield finding("file-name-repeated", repeated)

@@ -18,8 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from darkjax.data.coco import reader
-from darkjax.data.images import headers
-from darkjax.data.images.encoded import read_image
+from darkjax.data.images import encoded
 
 _LOG = logging.getLogger(__name__)
 
@@ -90,7 +89,7 @@ def read(
     ValueError: not an image of that size, and `tolerance` raises.
   """
   try:
-    data, size = read_image(folder / image["file_name"])
+    data, size = encoded.read_image(folder / image["file_name"])
     _check_size(image, size, annotations)
   except (FileNotFoundError, ValueError) as error:
     if tolerance.on_error == "raise":
@@ -101,7 +100,7 @@ def read(
 
 
 def _check_size(image, size: tuple[int, int], path: pathlib.Path) -> None:
-  problem = headers.size_problem(image["size"], size)
+  problem = encoded.size_problem(image["size"], size)
   if problem:
     raise ValueError(
       f"{path}: image {image['image_id']} ({image['file_name']}) {problem}; "

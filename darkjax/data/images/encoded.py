@@ -1,38 +1,62 @@
-"""Image files as they come: read, sized and test-decoded once, at build time.
+"""Image files of a data set: format and size by their header, and their bytes.
 
 Coordinates refer to the pixels as they are stored: an EXIF orientation is not
 applied, neither here nor when a crop is decoded (nor by the annotation tools of
 COCO, nor by the official code, which reads with IMREAD_IGNORE_ORIENTATION).
 """
 
+import io
 import pathlib
 
-import tensorflow as tf
+import PIL.Image
 
-from darkjax.data.images import headers
+from darkjax.data.images import photo
+
+FORMATS = ("JPEG", "PNG")
+
+
+def read_header(
+  file: bytes | pathlib.Path, path: pathlib.Path
+) -> tuple[str, tuple[int, int]]:
+  """Returns format and (height, width), px, of an image as it is stored.
+
+  Args:
+    file: the content, or the path where only the header is to be read.
+    path: of the file, for messages.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: not an image, too large, or an unknown format.
+  """
+  source = io.BytesIO(file) if isinstance(file, bytes) else file
+  try:
+    with photo.decoding(path):
+      with PIL.Image.open(source, formats=FORMATS) as image:
+        kind, (width, height) = str(image.format), image.size
+  except OSError as error:
+    raise _absent(path, error) from error
+  photo.check_size((height, width), path)
+  return kind, (height, width)
 
 
 def read_image(path: pathlib.Path) -> tuple[bytes, tuple[int, int]]:
-  """The bytes of an image file and its (height, width), px.
+  """Returns the bytes of an image file and its (height, width), px.
 
   The header gives format and size; then the file is decoded once to see that
   nothing is cut off, a JPEG at an eighth of its size, which costs about a third
-  of a full decode.
+  of a full decode. Only this needs TensorFlow.
 
   Raises:
     FileNotFoundError: no such file.
     ValueError: not an image, truncated, too large, or an unknown format.
   """
+  import tensorflow as tf
+
   try:
     data = path.read_bytes()
   except OSError as error:
-    raise headers.unreadable(path, error) from error
-  kind, size = headers.read_header(data, path)
-  _check_decodes(data, kind, path)
-  return data, size
-
-
-def _check_decodes(data: bytes, kind: str, path: pathlib.Path) -> None:
+    raise _absent(path, error) from error
+  kind, size = read_header(data, path)
   try:
     if kind == "PNG":
       tf.io.decode_png(data, channels=3)
@@ -43,3 +67,30 @@ def _check_decodes(data: bytes, kind: str, path: pathlib.Path) -> None:
       f"{path} cannot be decoded, it is probably truncated "
       f"({error.message.splitlines()[0][:120]}); download or write it again"
     ) from None
+  return data, size
+
+
+def _absent(path: pathlib.Path, error: OSError) -> FileNotFoundError:
+  return FileNotFoundError(
+    f"image {path} cannot be read ({error.strerror}); check the folder of "
+    "images and the json's file_name; `python -m darkjax.data.check JSON "
+    "--images=FOLDER` lists every file that is missing"
+  )
+
+
+def size_problem(
+  expected: tuple[int, int] | None, size: tuple[int, int]
+) -> str | None:
+  """Returns what is wrong with an image of another size than its json says.
+
+  Args:
+    expected: (height, width) of the json, or None where it does not say.
+    size: (height, width) of the file.
+  """
+  if expected is None or tuple(expected) == size:
+    return None
+  turned = tuple(expected) == size[::-1]
+  return (
+    f"should be {expected[1]}x{expected[0]} px, the file is {size[1]}x{size[0]}"
+    + (" (turned by EXIF? stored pixels count)" if turned else "")
+  )

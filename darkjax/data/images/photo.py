@@ -22,12 +22,24 @@ from darkjax import geometry
 # 256 MiB of RGB. Pillow warns from the same number on.
 MAX_PIXELS = 2**28 // 3
 
+# Pillow's own limit, for which it has no size.
+_BOMBS = (
+  PIL.Image.DecompressionBombError,
+  PIL.Image.DecompressionBombWarning,
+)
+_ABSENT = (
+  FileNotFoundError,
+  IsADirectoryError,
+  NotADirectoryError,
+  PermissionError,
+)
+
 # What a photograph may be given as.
 ImageLike = str | os.PathLike | PIL.Image.Image | np.ndarray
 
 
 def read(image: ImageLike, *, upright: bool = True) -> np.ndarray:
-  """A photograph as RGB pixels.
+  """Reads a photograph as RGB pixels.
 
   Args:
     image: path of a file that Pillow reads; or a PIL image; or a uint8 array
@@ -57,14 +69,11 @@ def read(image: ImageLike, *, upright: bool = True) -> np.ndarray:
 
 
 def check_size(size: tuple[int, int], name: str | os.PathLike) -> None:
-  """Refuses an image of a size that nothing here allocates memory for.
+  """Raises ValueError for a (height, width), px, of over `MAX_PIXELS`.
 
   Args:
-    size: (height, width) as its header says, px.
+    size: as the header of the image says.
     name: of the image, for the message.
-
-  Raises:
-    ValueError: more than `MAX_PIXELS`.
   """
   height, width = size
   if height * width > MAX_PIXELS:
@@ -79,29 +88,31 @@ def _read_file(path: pathlib.Path, upright: bool) -> np.ndarray:
     raise FileNotFoundError(f"{path} is a folder; list its image files")
   if not path.is_file():
     raise FileNotFoundError(f"no image file {path}; check the path")
-  with _decoding(path):
+  with decoding(path):
     image = PIL.Image.open(path)
   with image:
     return _pixels(image, upright, path)
 
 
 @contextlib.contextmanager
-def _decoding(name: str | os.PathLike) -> Iterator[None]:
-  """Names the image of any error: decoders raise whatever they stumble on."""
+def decoding(name: str | os.PathLike) -> Iterator[None]:
+  """Turns what a decoder raises into a ValueError with the image's name.
+
+  A path that is absent or may not be read keeps its OSError.
+  """
   try:
     yield
-  except (
-    PIL.Image.DecompressionBombError,
-    PIL.Image.DecompressionBombWarning,
-  ) as error:
+  except _ABSENT:
+    raise
+  except _BOMBS as error:
     raise ValueError(
-      f"{name} claims more pixels than the limit of {MAX_PIXELS} ({error}); "
-      "shrink it, and its coordinates with it"
+      f"{name} claims more pixels than the limit of {MAX_PIXELS}; shrink it, "
+      "and its coordinates with it"
     ) from error
-  except Exception as error:
+  except Exception as error:  # decoders raise whatever they stumble on
     raise ValueError(
-      f"{name} cannot be read as an image ({error}); convert it to JPEG or "
-      "PNG, or replace it where it is truncated"
+      f"{name} is not an image that can be read ({error}); convert it to JPEG "
+      "or PNG, or replace it if it is truncated"
     ) from error
 
 
@@ -109,7 +120,7 @@ def _pixels(
   image: PIL.Image.Image, upright: bool, name: str | os.PathLike
 ) -> np.ndarray:
   check_size(image.size[::-1], name)
-  with _decoding(name):
+  with decoding(name):
     image.load()
     image = PIL.ImageOps.exif_transpose(image) if upright else image
   if image.mode.startswith("I"):
@@ -149,8 +160,8 @@ def warp(
 ) -> np.ndarray:
   """Resamples an image: bilinear, zero outside, no smoothing before shrinking.
 
-  The NumPy twin of data/pipeline/tf_crop.py, equal to it within one grey level:
-  coordinates are float64 here and float32 there. Only the pixels that the crop
+  The NumPy twin of data/pipeline/tf_crop.py, equal to it within one grey level
+  (coordinates are float32 there). Only the pixels that the crop
   needs are read, so the cost does not depend on the size of the photograph.
 
   Args:

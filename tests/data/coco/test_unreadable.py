@@ -14,7 +14,6 @@ import pytest
 
 from darkjax.data.coco import prepare, unreadable
 from darkjax.data.images import encoded as images
-from darkjax.data.images import headers
 from darkjax.data.images import photo as image_lib
 from darkjax.data.pipeline import tf_crop
 from darkjax.evaluate import scores
@@ -258,7 +257,7 @@ def test_bombs_are_refused_before_their_pixels_take_memory(tmp_path):
     with pytest.raises(ValueError, match=r"bomb\.png.*(limit|exceeds)"):
       image_lib.read(path)
     with pytest.raises(ValueError, match=r"bomb\.png.*(limit|exceeds)"):
-      headers.read_header(path, path)
+      images.read_header(path, path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2**20  # bytes; its pixels would be 271 MB and 4.8 GB
@@ -274,7 +273,7 @@ def test_the_limit_named_is_our_own(tmp_path, width, filters):
   with warnings.catch_warnings():
     warnings.simplefilter(filters, PIL.Image.DecompressionBombWarning)
     with pytest.raises(ValueError, match=message):
-      headers.read_header(path, path)
+      images.read_header(path, path)
 
 
 def test_images_of_the_largest_size_pass():
