@@ -1,10 +1,11 @@
-"""Hands of 21 and whole bodies of 133 keypoints: categories, and a converter.
+r"""Hands of 21 and whole bodies of 133 keypoints: categories, and a converter.
 
-`python -m darkjax.data.whole_body --annotations=coco_wholebody_val_v1.0.json
---out=whole_body_val.json` turns COCO-WholeBody's labels, which keep the parts
-of a person in fields of their own, into one list of 133 keypoints under a
-category that says names, flip pairs, limbs and sigmas; coco.py then loads the
-result like any other file. For a file of hands put `hand_category()` into it.
+    python -m darkjax.data.whole_body --out=whole_body_val.json \
+        --annotations=coco_wholebody_val_v1.0.json
+
+turns COCO-WholeBody's labels, which keep the parts of a person in fields of
+their own, into one list of 133 keypoints under a category with names, flip
+pairs, limbs and sigmas. For a file of hands put `hand_category()` into it.
 
 The order is the official evaluation's: 17 of COCO's body, 6 of the feet, 68 of
 the face (iBUG's order, whose first point is at the person's right), 21 of the
@@ -39,7 +40,7 @@ HAND_SIGMAS = (
   0.022, 0.026, 0.017, 0.021, 0.021, 0.032, 0.020, 0.019, 0.022, 0.031,
 )  # fmt: skip
 
-FOOT_NAMES = tuple(
+_FOOT_NAMES = tuple(
   f"{side}_{part}"
   for side in ("left", "right")
   for part in ("big_toe", "small_toe", "heel")
@@ -48,7 +49,6 @@ _FOOT_SIGMAS = (0.068, 0.066, 0.066, 0.092, 0.094, 0.094)
 # Ankle to heel, heel to toes; indices in the whole body.
 _FOOT_LIMBS = ((15, 19), (19, 17), (19, 18), (16, 22), (22, 20), (22, 21))
 
-FACE_NAMES = tuple(f"face_{k}" for k in range(68))
 _FACE_SIGMAS = (
   0.042, 0.043, 0.044, 0.043, 0.040, 0.035, 0.031, 0.025, 0.020, 0.023, 0.029,
   0.032, 0.037, 0.038, 0.043, 0.041, 0.045, 0.013, 0.012, 0.011, 0.011, 0.012,
@@ -69,15 +69,14 @@ _FACE_PAIRS = (
 )  # fmt: skip
 # First and last point of each line of the face, and whether it is closed.
 _FACE_LINES = (
-  (0, 16, False),
-  (17, 21, False),
-  (22, 26, False),
-  (27, 30, False),
-  (31, 35, False),
-  (36, 41, True),
-  (42, 47, True),
-  (48, 59, True),
+  (0, 16, False), (17, 21, False), (22, 26, False), (27, 30, False),
+  (31, 35, False), (36, 41, True), (42, 47, True), (48, 59, True),
   (60, 67, True),
+)  # fmt: skip
+_FACE_LIMBS = tuple(
+  (k, first if k == last else k + 1)
+  for first, last, closed in _FACE_LINES
+  for k in range(first, last + closed)
 )
 
 # Field of COCO-WholeBody's annotations and its number of keypoints.
@@ -92,26 +91,18 @@ _FACE, _LEFT_HAND, _RIGHT_HAND = 23, 91, 112
 
 
 def hand_category(category_id: int = 1) -> dict[str, Any]:
-  """A category of one hand, left or right: no two points trade places."""
-  return {
-    "id": category_id,
-    "name": "hand",
-    "keypoints": list(HAND_NAMES),
-    "flip_pairs": [],
-    "skeleton": _from_one(HAND_LIMBS),
-    "sigmas": list(HAND_SIGMAS),
-  }
+  """Returns a category of one hand: no two points trade places."""
+  return _category(category_id, "hand", HAND_NAMES, (), HAND_LIMBS, HAND_SIGMAS)
 
 
 def category(category_id: int = 1) -> dict[str, Any]:
-  """A category of people with 133 keypoints."""
+  """Returns a category of people with 133 keypoints."""
   body = skeletons.COCO
   names = (
     *body.keypoint_names,
-    *FOOT_NAMES,
-    *FACE_NAMES,
-    *(f"left_hand_{name}" for name in HAND_NAMES),
-    *(f"right_hand_{name}" for name in HAND_NAMES),
+    *_FOOT_NAMES,
+    *(f"face_{k}" for k in range(68)),
+    *(f"{side}_hand_{n}" for side in ("left", "right") for n in HAND_NAMES),
   )
   pairs = (
     *body.flip_pairs,
@@ -122,37 +113,31 @@ def category(category_id: int = 1) -> dict[str, Any]:
   limbs = (
     *body.limbs,
     *_FOOT_LIMBS,
-    *((_FACE + a, _FACE + b) for a, b in _face_limbs()),
+    *((_FACE + a, _FACE + b) for a, b in _FACE_LIMBS),
     *((9, _LEFT_HAND), (10, _RIGHT_HAND)),  # wrist to hand
     *((_LEFT_HAND + a, _LEFT_HAND + b) for a, b in HAND_LIMBS),
     *((_RIGHT_HAND + a, _RIGHT_HAND + b) for a, b in HAND_LIMBS),
   )
   sigmas = (*body.sigmas, *_FOOT_SIGMAS, *_FACE_SIGMAS, *HAND_SIGMAS * 2)
+  return _category(category_id, "person", names, pairs, limbs, sigmas)
+
+
+def _category(
+  category_id: int, name: str, names, pairs, limbs, sigmas
+) -> dict[str, Any]:
   return {
     "id": category_id,
-    "name": "person",
+    "name": name,
     "keypoints": list(names),
     "flip_pairs": [list(pair) for pair in pairs],
-    "skeleton": _from_one(limbs),
+    # COCO's files count the ends of limbs from 1.
+    "skeleton": [[a + 1, b + 1] for a, b in limbs],
     "sigmas": list(sigmas),
   }
 
 
-def _face_limbs() -> list[tuple[int, int]]:
-  limbs = []
-  for first, last, closed in _FACE_LINES:
-    limbs += [(k, k + 1) for k in range(first, last)]
-    limbs += [(last, first)] * closed
-  return limbs
-
-
-def _from_one(limbs) -> list[list[int]]:
-  """COCO's files count the ends of limbs from 1."""
-  return [[a + 1, b + 1] for a, b in limbs]
-
-
 def to_coco(annotations: str | os.PathLike[str]) -> dict[str, Any]:
-  """COCO-WholeBody's labels with 133 keypoints in one list.
+  """Returns COCO-WholeBody's labels with 133 keypoints in one list.
 
   Parts that the file calls not valid, or does not have, are not labelled.
   Everything else stays: images, boxes, areas (of the body's mask), crowds.
@@ -176,33 +161,25 @@ def to_coco(annotations: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _merged(annotation: Mapping[str, Any], path) -> dict[str, Any]:
-  parts = [
-    _part(annotation, field, count, path) for field, count in _PARTS.items()
-  ]
-  keypoints = [number for part in parts for number in part]
+  keypoints: list[float] = []
+  for field, count in _PARTS.items():
+    valid = annotation.get(field.replace("_kpts", "_valid"), True)
+    numbers = annotation.get(field) if valid else None
+    numbers = [0.0] * (3 * count) if numbers is None else numbers
+    if len(numbers) != 3 * count:
+      raise ValueError(
+        f"{path}: annotation {annotation.get('id')} should hold {count} times "
+        f"x, y, visibility in {field!r} as COCO-WholeBody's files do, got "
+        f"{len(numbers)} numbers"
+      )
+    keypoints += numbers
   kept = {
     name: value
     for name, value in annotation.items()
     if not name.endswith(("_kpts", "_valid"))
   }
-  return kept | {
-    "keypoints": keypoints,
-    "num_keypoints": sum(flag > 0 for flag in keypoints[2::3]),
-  }
-
-
-def _part(annotation, field: str, count: int, path) -> list[float]:
-  numbers = annotation.get(field)
-  valid = annotation.get(field.replace("_kpts", "_valid"), True)
-  if numbers is None or not valid:
-    return [0.0] * (3 * count)
-  if len(numbers) != 3 * count:
-    raise ValueError(
-      f"{path}: annotation {annotation.get('id')} should hold {count} times "
-      f"x, y, visibility in {field!r} as COCO-WholeBody's files do, got "
-      f"{len(numbers)} numbers"
-    )
-  return list(numbers)
+  labelled = sum(flag > 0 for flag in keypoints[2::3])
+  return kept | {"keypoints": keypoints, "num_keypoints": labelled}
 
 
 def main(flags: command.Flags, arguments) -> None:

@@ -1,4 +1,4 @@
-"""What a set of keypoints is: names, left-right pairs, limbs, OKS sigmas.
+"""Sets of keypoints: names, left-right pairs, limbs, OKS sigmas.
 
 Indices count from 0, in the order of the annotation files. "Left" is the
 person's left.
@@ -66,7 +66,7 @@ class Skeleton:
 
 
 def from_json(fields: Mapping[str, Any]) -> Skeleton:
-  """The inverse of `Skeleton.to_json`; lists become tuples."""
+  """Returns the skeleton of `Skeleton.to_json`; lists become tuples."""
   return Skeleton(**{name: _tuples(value) for name, value in fields.items()})
 
 
@@ -186,27 +186,21 @@ DEFAULT_SIGMA = 0.079
 
 
 def get_skeleton(name: str) -> Skeleton:
-  """The built-in skeleton called `name`: coco, mpii or lsp.
+  """Returns the built-in skeleton of a name: coco, mpii or lsp.
 
   Raises:
-    ValueError: unknown name; the message lists the known ones.
+    ValueError: unknown name; the message lists the built-in ones.
   """
   if name not in _BY_NAME:
     raise ValueError(
-      f"unknown skeleton {name!r}; known: {', '.join(_BY_NAME)}. For others "
+      f"unknown skeleton {name!r}; built in: {', '.join(_BY_NAME)}. For others "
       "use skeletons.from_coco_category on the category of a COCO file."
     )
   return _BY_NAME[name]
 
 
-def from_coco_category(
-  category: Mapping[str, Any],
-  *,
-  sigmas: Sequence[float] | None = None,
-  flip_pairs: Sequence[tuple[int, int]] | None = None,
-  num_keypoints: int | None = None,
-) -> Skeleton:
-  """The skeleton that a category of a COCO json file describes.
+def from_coco_category(category: Mapping[str, Any]) -> Skeleton:
+  """Returns the skeleton that a category of a COCO json file describes.
 
   What the file does not say is read from the names: `left_x` pairs with
   `right_x` (also `x_left`, `l_x`, `x.L`, `LX`...), names of hips and below are
@@ -217,14 +211,9 @@ def from_coco_category(
     category: with `name`, `keypoints` (K names) and optionally `skeleton`
       (pairs that count from 1), `sigmas`, `flip_pairs`, `upper_body` and
       `lower_body` (indices that count from 0).
-    sigmas: K OKS sigmas, in place of the file's.
-    flip_pairs: index pairs from 0, in place of the file's or the guessed ones.
-    num_keypoints: K that the caller expects, for instance the third of the
-      length of an annotation's `keypoints`.
 
   Raises:
-    ValueError: no keypoint names, K differs from `num_keypoints`, or the parts
-      contradict each other.
+    ValueError: no keypoint names, or the parts contradict each other.
 
   >>> category = {"name": "hand", "skeleton": [[1, 2], [1, 3]],
   ...             "keypoints": ["palm", "left_tip", "right_tip"]}
@@ -232,65 +221,54 @@ def from_coco_category(
   ((1, 2),)
   """
   names = tuple(category.get("keypoints") or ())
-  _check_category(category, names, num_keypoints)
-  keypoint_names.check(names)
-  everything = range(len(names))
-  guessed = [i for i in everything if keypoint_names.is_lower_body(names[i])]
-  lower = _first(category.get("lower_body"), guessed)
-  upper = [i for i in everything if i not in lower]
-  paired = keypoint_names.guess_flip_pairs(names)
-  pairs = _first(flip_pairs, category.get("flip_pairs"), paired)
-  return Skeleton(
-    name=str(category.get("name", "custom")),
-    keypoint_names=names,
-    flip_pairs=_tuples(pairs),
-    limbs=tuple(
-      (int(a) - 1, int(b) - 1) for a, b in category.get("skeleton") or ()
-    ),
-    upper_body=_tuples(_first(category.get("upper_body"), upper)),
-    lower_body=_tuples(lower),
-    sigmas=tuple(
-      float(s)
-      for s in _first(sigmas, category.get("sigmas"), guess_sigmas(names))
-    ),
-  )
-
-
-def _first(*candidates):
-  return next(item for item in candidates if item is not None)
-
-
-def _check_category(category, names, num_keypoints) -> None:
   if not names:
     raise ValueError(
       f"category {category.get('name')!r} has no 'keypoints': expected the "
       "list of K keypoint names; add it to the json's categories"
     )
-  if num_keypoints is not None and num_keypoints != len(names):
-    raise ValueError(
-      f"category {category.get('name')!r} names {len(names)} keypoints, but "
-      f"the annotations hold {num_keypoints}; they must agree"
-    )
+  keypoint_names.check(names)
+
+  def given(field: str, default):
+    value = category.get(field)
+    return _tuples(default if value is None else value)
+
+  indices = range(len(names))
+  guessed = [i for i in indices if keypoint_names.is_lower_body(names[i])]
+  lower = given("lower_body", guessed)
+  return Skeleton(
+    name=str(category.get("name", "custom")),
+    keypoint_names=names,
+    flip_pairs=given("flip_pairs", keypoint_names.guess_flip_pairs(names)),
+    limbs=tuple(
+      (int(a) - 1, int(b) - 1) for a, b in category.get("skeleton") or ()
+    ),
+    upper_body=given("upper_body", [i for i in indices if i not in lower]),
+    lower_body=lower,
+    sigmas=tuple(map(float, given("sigmas", guess_sigmas(names)))),
+  )
 
 
 def guess_sigmas(names: Sequence[str]) -> tuple[float, ...]:
-  """OKS sigmas by name: COCO's, MPII's, LSP's, else `DEFAULT_SIGMA`.
+  """Returns OKS sigmas by name: COCO's, MPII's, LSP's, else `DEFAULT_SIGMA`.
 
   >>> guess_sigmas(["nose", "tail"])
   (0.026, 0.079)
   """
-  known = _known_sigmas()
-  return tuple(known.get(name.lower(), DEFAULT_SIGMA) for name in names)
+  sigmas = _sigmas_by_name()
+  return tuple(sigmas.get(name.lower(), DEFAULT_SIGMA) for name in names)
 
 
 def knows(name: str) -> bool:
-  """Whether a built-in skeleton has a keypoint, and a sigma, of that name."""
-  return name.lower() in _known_sigmas()
+  """Returns whether a built-in skeleton has a keypoint of that name."""
+  return name.lower() in _sigmas_by_name()
 
 
 @functools.cache
-def _known_sigmas() -> dict[str, float]:
-  known = {}
-  for skeleton in (LSP, MPII, COCO):
-    known.update(zip(skeleton.keypoint_names, skeleton.sigmas, strict=True))
-  return known
+def _sigmas_by_name() -> dict[str, float]:
+  return {
+    name: sigma
+    for skeleton in (LSP, MPII, COCO)
+    for name, sigma in zip(
+      skeleton.keypoint_names, skeleton.sigmas, strict=True
+    )
+  }

@@ -1,4 +1,4 @@
-"""What the names of keypoints tell: side, twin, and half of the body.
+"""Side, twin and half of the body, read from the names of keypoints.
 
 A name is read as words, which end at anything but a letter or digit and where
 the case changes: "LEye", "l_eye" and "l.eye" are (l, eye), "eyeL" and "Eye (L)"
@@ -27,11 +27,7 @@ _SHORTEST_REST = 3
 
 
 def check(names: Sequence[str]) -> None:
-  """Refuses what cannot name keypoints.
-
-  Raises:
-    ValueError: no names, names that are no text, or one name twice.
-  """
+  """Raises ValueError if there are no names, or names repeat or are no text."""
   wrong = [name for name in names if not isinstance(name, str)]
   texts = [name for name in names if isinstance(name, str)]
   repeated = {name for name in texts if texts.count(name) > 1}
@@ -43,7 +39,7 @@ def check(names: Sequence[str]) -> None:
 
 
 def guess_flip_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
-  """(left, right) index pairs of names that differ only in their side.
+  """Returns (left, right) index pairs of names that differ in their side only.
 
   >>> guess_flip_pairs(["nose", "left_eye", "right_eye"])
   ((1, 2),)
@@ -92,7 +88,7 @@ def _run_together(index: dict[str, int]) -> list[tuple[int, int]]:
 
 
 def has_side(name: str) -> bool:
-  """Whether a name says left or right as a word of its own.
+  """Returns whether a name says left or right as a word of its own.
 
   >>> has_side("left_eye"), has_side("Eye.R"), has_side("bright_eye")
   (True, True, False)
@@ -106,7 +102,7 @@ def has_side(name: str) -> bool:
 
 
 def is_lower_body(name: str) -> bool:
-  """Whether a name is of a hip or below.
+  """Returns whether a name is of a hip or below.
 
   >>> is_lower_body("left_big_toe"), is_lower_body("neck")
   (True, False)
