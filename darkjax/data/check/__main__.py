@@ -14,7 +14,6 @@ into its category, `--json` prints everything for machines.
 """
 
 import json
-import math
 import re
 
 from darkjax.data.check import report as report_lib
@@ -58,9 +57,6 @@ def define_flags(define: command.Define) -> None:
     "crop",
     lambda text: re.fullmatch("[1-9][0-9]*x[1-9][0-9]*", text),
     "height x width in px, such as 256x192",
-  )
-  define.check(
-    "padding", lambda factor: 0 < factor < math.inf, "a factor above 0"
   )
 
 

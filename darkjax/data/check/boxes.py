@@ -24,13 +24,7 @@ _FEW_OUTSIDE = 0.05
 def findings(
   labels: Labels, *, crop_size: tuple[int, int], padding: float
 ) -> Iterator[Finding]:
-  """Yields all of them.
-
-  Args:
-    labels: of the json.
-    crop_size: (height, width) of the network's input, px.
-    padding: factor on the box.
-  """
+  """Yields all of them; crop_size is (height, width) px, padding a factor."""
   people = labels.people.rows(~labels.people.iscrowd & labels.people.labelled)
   if len(people):
     yield from _boxes(people)
@@ -62,10 +56,7 @@ def _boxes(people: People) -> Iterator[Finding]:
 def outside(people: People, low: np.ndarray, high: np.ndarray) -> np.ndarray:
   """Returns which labelled keypoints [N, K] lie over a pixel outside a box.
 
-  Args:
-    people: N people.
-    low: [N, 2] smallest (x, y) of each person's box, image px.
-    high: [N, 2] largest.
+  Boxes reach from low [N, 2] to high [N, 2], image px.
   """
   points, labelled = people.keypoints[..., :2], people.keypoints[..., 2] > 0
   left_or_above = points < low[:, None] - TOLERANCE

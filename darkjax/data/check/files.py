@@ -12,21 +12,14 @@ from darkjax.data.check.rules import ERROR, NOTE
 from darkjax.data.coco import reader
 from darkjax.data.images import encoded
 
-# What reading each image file gave, by image id.
+# (height, width) px of each image file or the error of reading it, by image id.
 Headers = Mapping[int, Size | Exception]
 
 
 def read_headers(
   images: Mapping[int, Mapping], folder: pathlib.Path
 ) -> Headers:
-  """Reads the header of every image; nothing is decoded.
-
-  Args:
-    images: of the json, by id.
-    folder: that their file names are relative to.
-
-  Returns:
-    (height, width), px, by image id, or the error that reading raised.
+  """Reads the header of every image of a json; nothing is decoded.
 
   Raises:
     FileNotFoundError: no such folder.
@@ -51,13 +44,7 @@ def read_headers(
 def findings(
   content: reader.Content, folder: pathlib.Path | None, read: Headers
 ) -> Iterator[Finding]:
-  """Yields all of them.
-
-  Args:
-    content: the json.
-    folder: of the images, None where only the json is checked.
-    read: see `read_headers`; empty without a folder.
-  """
+  """Yields all of them; without a folder only what the json says is checked."""
   names = {i: str(m["file_name"]) for i, m in content.images.items()}
   sizes = {i: reader.image_size(m) for i, m in content.images.items()}
   counts = Counter(names.values())

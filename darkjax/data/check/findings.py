@@ -13,20 +13,13 @@ FEW = 0.01
 
 
 class Finding(NamedTuple):
-  """One thing that is wrong or odd.
-
-  Attributes:
-    severity: `ERROR`, `WARNING` or `NOTE`, see rules.py.
-    rule: its name, for machines.
-    text: what is wrong and what that does.
-    fix: what to do about it.
-    ids: of the annotations (or images, where the text says so) concerned.
-  """
+  """One thing that is wrong or odd."""
 
   severity: Severity
-  rule: str
-  text: str
-  fix: str
+  rule: str  # its name, for machines
+  text: str  # what is wrong and what that does
+  fix: str  # what to do about it
+  # Of the annotations (or images, where the text says so) concerned.
   ids: tuple[int | str, ...] = ()
 
 
@@ -37,13 +30,10 @@ def finding(
   severity: Severity = WARNING,
   **fields: Any,
 ) -> Finding:
-  """Returns the finding of a rule.
+  """Returns the finding of a rule, its text filled in with the fields.
 
-  Args:
-    rule: of `RULES`.
-    ids: see `Finding`.
-    severity: counts where the rule has none.
-    **fields: of the rule's text and fix; `count` is the number of ids.
+  The field `count` is the number of ids. The severity given counts where the
+  rule has none.
   """
   ids = tuple(ids)
   fields = {"count": len(ids), **fields}

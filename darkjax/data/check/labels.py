@@ -23,21 +23,14 @@ def is_possible_size(size: Size) -> bool:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Labels:
-  """A json, its people, and what is wrong with the other annotations.
-
-  Attributes:
-    content: the json.
-    people: the annotations without problems; `record` is the position of each
-      in the file.
-    broken: for the others, the annotation's id (or its position in the file)
-      and what is wrong with it.
-    sizes: (height, width), px, by image id, of the images that have one.
-  """
+  """A json, its people, and what is wrong with the other annotations."""
 
   content: reader.Content
+  # Of the annotations without problems; `record` is each one's position.
   people: People
+  # For the others, the id (or position) and what is wrong.
   broken: Sequence[tuple[int | str, rules.Problem]]
-  sizes: Mapping[int, Size]
+  sizes: Mapping[int, Size]  # by image id, of the images that have one
 
   def trainable(self) -> People:
     """Returns the people that training shows."""
@@ -47,12 +40,9 @@ class Labels:
 def read_labels(
   content: reader.Content, file_sizes: Mapping[int, Size] | None = None
 ) -> Labels:
-  """Returns the people of a json; annotations with problems are set aside.
+  """Returns the labels of a json.
 
-  Args:
-    content: the json.
-    file_sizes: by image id, of the image files; they count for images whose
-      size the json does not have or has wrong.
+  Sizes of files, by image id, count where the json has none or a wrong one.
   """
   num_keypoints = content.skeleton.num_keypoints
   sizes = dict(file_sizes or {})

@@ -1,8 +1,7 @@
 """Findings about left and right: in the names, in the pairs, in the people.
 
-Mirrored training images trade the labels of each flip pair. Names and the
-category's `flip_pairs` are checked against each other. Two things can be seen
-in the people:
+Mirrored training images trade the labels of each flip pair. The category's
+`flip_pairs` are compared with the names; two things can be seen in the people:
 
 - The vectors from right to left of shoulders, hips and the like point about the
   same way. A pair that points against the others in most people has its two
@@ -11,8 +10,6 @@ in the people:
 - Some triples, such as two eyes and the nose, are only labelled when seen from
   one side, and then turn the same way in everybody. A person in whom they turn
   the other way is labelled from the viewer's side (or is a mirror image).
-
-Labels cannot show whether a body seen from behind has all its sides swapped.
 """
 
 from collections.abc import Iterator

@@ -33,9 +33,9 @@ class Report(NamedTuple):
 
   Attributes:
     path: of the json.
-    findings: all of them.
+    findings: everything wrong or odd.
     labels: None where the json cannot be read at all.
-    summary: counts, see `summary.summarize`; empty without labels.
+    summary: see `summary.summarize`; empty without labels.
     estimate: of sigmas, where people labelled twice were given.
   """
 

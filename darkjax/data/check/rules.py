@@ -1,5 +1,6 @@
 """Rules of a check: how severe a finding is, its text, and the fix."""
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 Severity = Literal["error", "warning", "note"]
@@ -9,17 +10,11 @@ NOTE: Severity = "note"  # worth knowing; every data set has a few odd labels
 
 
 class Rule(NamedTuple):
-  """What a finding of one kind says; {fields} are filled in for each.
+  """What a finding of one kind says; {fields} are filled in for each."""
 
-  Attributes:
-    severity: None where it depends on how many are concerned.
-    text: what is wrong and what that does.
-    fix: what to do about it.
-  """
-
-  severity: Severity | None
-  text: str
-  fix: str
+  severity: Severity | None  # None where it depends on how many are concerned
+  text: str  # what is wrong and what that does
+  fix: str  # what to do about it
 
 
 _LEFT_OUT = (
@@ -39,234 +34,217 @@ _REFUSED = {
   "score": "drop the field, or write a number",
 }
 
-RULES: dict[str, Rule] = {
-  "json-refused": Rule(
-    ERROR, "{error}", "correct the file; the rest is checked once this is right"
+_ERRORS = {
+  **{
+    f"{rule}-refused": ("{share} annotations are refused; {first}", fix)
+    for rule, fix in _REFUSED.items()
+  },
+  "json-refused": (
+    "{error}",
+    "correct the file; the rest is checked once this is right",
   ),
-  "file-name-repeated": Rule(
-    WARNING,
-    "{count} file names belong to several image ids (file names below): people "
-    "found in one are false positives if labelled in another",
-    "merge the images into one and point the annotations at its id",
-  ),
-  "image-size-unknown": Rule(
-    NOTE,
-    "{count} images have no 'width' and 'height' in the json (image ids "
-    "below): whether their labels lie inside is not checked",
-    "give --images=FOLDER to read the sizes from the files, as training does",
-  ),
-  "image-size-refused": Rule(
-    ERROR,
+  "image-size-refused": (
     "{count} images have a 'width' or 'height' that no image has (image ids "
     "below); the first: {first}",
     "write the size of the file in px, or drop both fields to have it read",
   ),
-  "image-missing": Rule(
-    None,
-    "{count} of {total} image files are not in {folder}, {used} of them with "
-    "annotations (file names below)",
-    "{fix}",
-  ),
-  "image-unreadable": Rule(
-    ERROR,
+  "image-unreadable": (
     "{count} image files cannot be read (image ids below); the first: {first}",
     "convert them to JPEG or PNG, or fetch them again",
   ),
-  "image-size": Rule(
-    ERROR,
+  "image-size": (
     "{count} image files have another size than in the json (image ids below); "
     "{first}",
     "use the files that were labelled, or scale boxes, keypoints and areas",
   ),
-  **{
-    f"{rule}-refused": Rule(
-      ERROR, "{share} annotations are refused; {first}", fix
-    )
-    for rule, fix in _REFUSED.items()
-  },
-  "id-repeated": Rule(
-    ERROR,
+  "id-repeated": (
     "{count} annotation ids are used more than once",
     "number the annotations anew",
   ),
-  "coordinates-normalised": Rule(
-    WARNING,
-    "keypoints of {share} people lie in 0..1, like fractions of the image",
-    "multiply x by the image's width, y by its height; boxes, areas likewise",
-  ),
-  "labelled-at-origin": Rule(
-    WARNING,
-    "{points} labelled keypoints lie at (0, 0): the network learns to point at "
-    "the corner ({most})",
-    "set their visibility to 0",
-  ),
-  "unlabelled-with-place": Rule(
-    None,
-    "{points} keypoints of visibility 0 have coordinates: they are not trained "
-    "({most})",
-    "if 0 stands for hidden, set it to 1; else nothing need be done",
-  ),
-  "keypoint-outside-image": Rule(
-    None,
-    "{points} labelled keypoints lie outside the image ({most})",
-    "set their visibility to 0; if they are many, the coordinates belong to "
-    "another size or crop of the image",
-  ),
-  "keypoint-never-labelled": Rule(
-    WARNING,
-    "{count} of {total} keypoints are labelled in nobody ({names}): their "
-    "heatmaps are not trained, what is drawn of them means nothing",
-    "drop them from the category and from 'keypoints', or check their order",
-  ),
-  "keypoint-rarely-labelled": Rule(
-    NOTE,
-    "labelled in fewer than {few} people: {names}",
-    "label more of them, or do not trust what the network finds",
-  ),
-  "visibility-never-2": Rule(
-    NOTE,
-    "no keypoint has visibility 2: 1 counts as labelled (COCO: but hidden)",
-    "write 2 for visible ones if the file is for others; here both count alike",
-  ),
-  "visibility-never-1": Rule(
-    NOTE,
-    "no keypoint has visibility 1: the file does not mark hidden keypoints",
-    "nothing need be done: training and scoring treat 1 and 2 alike",
-  ),
-  "box-corners": Rule(
-    WARNING,
-    "boxes of {share} people leave the image, and nearly all boxes look like "
-    "corners (x1, y1, x2, y2)",
-    "write (x, y, width, height)",
-  ),
-  "box-without-size": Rule(
-    WARNING,
-    f"boxes of {{share}} labelled people have no width or height: {_LEFT_OUT}",
-    _BOX,
-  ),
-  "box-outside-image": Rule(
-    WARNING,
-    f"boxes of {{share}} labelled people lie beside their image: {_LEFT_OUT}",
-    "correct the boxes; (x, y) is the upper left corner in px of the image",
-  ),
-  "box-over-edge": Rule(
-    NOTE,
-    "boxes of {share} labelled people extend beyond their image; training and "
-    "scoring cut them to it",
-    "nothing need be done; squares around a centre, as MPII's, are kept whole "
-    "by convention.clip_boxes = False",
-  ),
-  "area-zero": Rule(
-    WARNING, f"areas of {{share}} labelled people are 0: {_LEFT_OUT}", _AREA
-  ),
-  "area-above-box": Rule(
-    None,
-    "areas of {share} labelled people exceed their box: OKS is too high",
-    _AREA,
-  ),
-  "area-of-box": Rule(
-    NOTE,
-    "areas of {share} labelled people are those of their boxes: OKS and AP are "
-    "higher than with masks",
-    "write 0.53 * w * h of the box to compare with COCO's AP",
-  ),
-  "keypoint-outside-crop": Rule(
-    None,
-    "{points} labelled keypoints lie outside the crop of their box (widened to "
-    "{crop}, then times {padding:g}): they are lost to training and count as "
-    "missed in scoring (COCO, whose boxes hold what is visible, has about 1 %)",
-    "make boxes that hold the keypoints, or raise convention.padding",
-  ),
-  **{
-    f"no-{name}-people": Rule(
-      NOTE,
-      f"nobody's area is {size}: AP({name[0].upper()}) will be -1, which says "
-      "that there was nobody to find",
-      "read the other AP; or check that areas are in px² of the image",
-    )
-    for name, size in (("medium", "32² to 96² px²"), ("large", "over 96² px²"))
-  },
-  "nobody-to-train-on": Rule(
-    ERROR,
+  "nobody-to-train-on": (
     "of {total} annotations none is a person with a labelled keypoint, a box "
     "and an area: {crowds} are crowds, {unlabelled} have no label, {unboxed} "
     "no box or area inside the image",
     "see the other findings; a file of boxes or masks only has no keypoints",
   ),
-  "several-categories": Rule(
-    NOTE,
-    "{count} categories with the same keypoints are trained and scored as one "
-    "(ids {first})",
-    "name one with --category to look at it alone",
+}
+_WARNINGS = {
+  "file-name-repeated": (
+    "{count} file names belong to several image ids (file names below): people "
+    "found in one are false positives if labelled in another",
+    "merge the images into one and point the annotations at its id",
   ),
-  "num-keypoints": Rule(
-    None,
-    "'num_keypoints' of {share} people is not the number of their labels; AP "
-    "leaves out people where it is 0 ({hidden} with labels)",
-    "drop the field to have it counted, or write how many have visibility 1, 2",
+  "coordinates-normalised": (
+    "keypoints of {share} people lie in 0..1, like fractions of the image",
+    "multiply x by the image's width, y by its height; boxes, areas likewise",
   ),
-  "person-twice": Rule(
-    None,
-    "{share} people are annotated twice in an image (labels of OKS over {oks}; "
-    "second ids below): they count double in training, and one of them counts "
-    "as missed, since of two such predictions one is removed",
-    "drop one of the two annotations",
+  "labelled-at-origin": (
+    "{points} labelled keypoints lie at (0, 0): the network learns to point at "
+    "the corner ({most})",
+    "set their visibility to 0",
   ),
-  "crowd-with-labels": Rule(
-    None,
-    "{share} annotations have iscrowd 1 and labels: crowds are not trained on",
-    "set iscrowd to 0 where the annotation is one person",
+  "keypoint-never-labelled": (
+    "{count} of {total} keypoints are labelled in nobody ({names}): their "
+    "heatmaps are not trained, what is drawn of them means nothing",
+    "drop them from the category and from 'keypoints', or check their order",
   ),
-  "many-people": Rule(
-    NOTE,
-    "{count} images (ids below) have more than {limit} people, up to {most}: "
-    "COCO's evaluation looks at the {limit} best predictions of an image, so "
-    "that AR and AP cannot reach 100 there",
-    "nothing need be done; PCK and the mean error count everybody",
+  "box-corners": (
+    "boxes of {share} people leave the image, and nearly all boxes look like "
+    "corners (x1, y1, x2, y2)",
+    "write (x, y, width, height)",
   ),
-  "side-without-partner": Rule(
-    WARNING,
+  "box-without-size": (
+    f"boxes of {{share}} labelled people have no width or height: {_LEFT_OUT}",
+    _BOX,
+  ),
+  "box-outside-image": (
+    f"boxes of {{share}} labelled people lie beside their image: {_LEFT_OUT}",
+    "correct the boxes; (x, y) is the upper left corner in px of the image",
+  ),
+  "area-zero": (
+    f"areas of {{share}} labelled people are 0: {_LEFT_OUT}",
+    _AREA,
+  ),
+  "side-without-partner": (
     "{count} keypoints are named after a side but have no partner ({names}): "
     "mirrored images train them on the wrong side",
     "spell the two names alike but for left and right, give 'flip_pairs' in "
     "the category (index pairs from 0), or set augmentation.flip_probability "
     "to 0 and evaluate.flip_test to False",
   ),
-  "no-flip-pairs": Rule(
-    WARNING,
+  "no-flip-pairs": (
     "no names say left and right, and the category has no 'flip_pairs': half "
     "of the training images are mirrored, and train left and right keypoints "
     "in each other's place",
     "give 'flip_pairs' in the category (index pairs from 0); an empty list "
     "where no keypoint has a twin, as in a hand",
   ),
-  "flip-pairs-against-names": Rule(
-    WARNING,
+  "flip-pairs-against-names": (
     "the category's 'flip_pairs' do not pair what the names pair: {names}",
     "correct them (index pairs from 0), or drop the field to use the names",
   ),
-  "pair-swapped": Rule(
-    WARNING,
+  "pair-swapped": (
     "pairs point against the others in most people: {names}",
     "swap a pair's names in the category; of only two pairs, one is wrong",
   ),
-  "person-twisted": Rule(
-    NOTE,
+}
+_NOTES = {
+  **{
+    f"no-{name}-people": (
+      f"nobody's area is {size}: AP({name[0].upper()}) will be -1, which says "
+      "that there was nobody to find",
+      "read the other AP; or check that areas are in px² of the image",
+    )
+    for name, size in (("medium", "32² to 96² px²"), ("large", "over 96² px²"))
+  },
+  "image-size-unknown": (
+    "{count} images have no 'width' and 'height' in the json (image ids "
+    "below): whether their labels lie inside is not checked",
+    "give --images=FOLDER to read the sizes from the files, as training does",
+  ),
+  "keypoint-rarely-labelled": (
+    "labelled in fewer than {few} people: {names}",
+    "label more of them, or do not trust what the network finds",
+  ),
+  "visibility-never-2": (
+    "no keypoint has visibility 2: 1 counts as labelled (COCO: but hidden)",
+    "write 2 for visible ones if the file is for others; here both count alike",
+  ),
+  "visibility-never-1": (
+    "no keypoint has visibility 1: the file does not mark hidden keypoints",
+    "nothing need be done: training and scoring treat 1 and 2 alike",
+  ),
+  "box-over-edge": (
+    "boxes of {share} labelled people extend beyond their image; training and "
+    "scoring cut them to it",
+    "nothing need be done; squares around a centre, as MPII's, are kept whole "
+    "by convention.clip_boxes = False",
+  ),
+  "area-of-box": (
+    "areas of {share} labelled people are those of their boxes: OKS and AP are "
+    "higher than with masks",
+    "write 0.53 * w * h of the box to compare with COCO's AP",
+  ),
+  "several-categories": (
+    "{count} categories with the same keypoints are trained and scored as one "
+    "(ids {first})",
+    "name one with --category to look at it alone",
+  ),
+  "many-people": (
+    "{count} images (ids below) have more than {limit} people, up to {most}: "
+    "COCO's evaluation looks at the {limit} best predictions of an image, so "
+    "that AR and AP cannot reach 100 there",
+    "nothing need be done; PCK and the mean error count everybody",
+  ),
+  "person-twisted": (
     "in {share} people a pair points against the others, which it follows in "
     "nearly everybody: twisted bodies, or the pair swapped (clearest first)",
     "look at the first ones; swap the two labels where they are wrong",
   ),
-  "person-mirrored": Rule(
-    None,
-    "in {share} people the triples of keypoints that turn one way in everybody "
-    "else turn the other way: left and right are likely swapped",
-    "look at them; left is the person's left, not the viewer's",
-  ),
-  "sigma-default": Rule(
-    NOTE,
+  "sigma-default": (
     "{share} keypoints have the OKS sigma {sigma}, that of COCO's shoulders: "
     "AP is too kind to more exact points, such as those of faces and fingers",
     "estimate sigmas with --repeated from some dozens of people labelled "
     "twice, or give K 'sigmas' in the category; until then read PCK",
   ),
+}
+_BY_SHARE = {
+  "image-missing": (
+    "{count} of {total} image files are not in {folder}, {used} of them with "
+    "annotations (file names below)",
+    "{fix}",
+  ),
+  "unlabelled-with-place": (
+    "{points} keypoints of visibility 0 have coordinates: they are not trained "
+    "({most})",
+    "if 0 stands for hidden, set it to 1; else nothing need be done",
+  ),
+  "keypoint-outside-image": (
+    "{points} labelled keypoints lie outside the image ({most})",
+    "set their visibility to 0; if they are many, the coordinates belong to "
+    "another size or crop of the image",
+  ),
+  "area-above-box": (
+    "areas of {share} labelled people exceed their box: OKS is too high",
+    _AREA,
+  ),
+  "keypoint-outside-crop": (
+    "{points} labelled keypoints lie outside the crop of their box (widened to "
+    "{crop}, then times {padding:g}): they are lost to training and count as "
+    "missed in scoring (COCO, whose boxes hold what is visible, has about 1 %)",
+    "make boxes that hold the keypoints, or raise convention.padding",
+  ),
+  "num-keypoints": (
+    "'num_keypoints' of {share} people is not the number of their labels; AP "
+    "leaves out people where it is 0 ({hidden} with labels)",
+    "drop the field to have it counted, or write how many have visibility 1, 2",
+  ),
+  "person-twice": (
+    "{share} people are annotated twice in an image (labels of OKS over {oks}; "
+    "second ids below): they count double in training, and one of them counts "
+    "as missed, since of two such predictions one is removed",
+    "drop one of the two annotations",
+  ),
+  "crowd-with-labels": (
+    "{share} annotations have iscrowd 1 and labels: crowds are not trained on",
+    "set iscrowd to 0 where the annotation is one person",
+  ),
+  "person-mirrored": (
+    "in {share} people the triples of keypoints that turn one way in everybody "
+    "else turn the other way: left and right are likely swapped",
+    "look at them; left is the person's left, not the viewer's",
+  ),
+}
+
+_Texts = Mapping[str, tuple[str, str]]
+_BY_SEVERITY: tuple[tuple[Severity | None, _Texts], ...] = (
+  (ERROR, _ERRORS),
+  (WARNING, _WARNINGS),
+  (NOTE, _NOTES),
+  (None, _BY_SHARE),
+)
+RULES = {
+  name: Rule(severity, *texts)
+  for severity, rules in _BY_SEVERITY
+  for name, texts in rules.items()
 }

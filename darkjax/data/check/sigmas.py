@@ -11,10 +11,9 @@ off as a second annotator is on average has exp(-1/8) = 0.88, twice as far 0.61,
 three times 0.32. `skeletons.Skeleton.sigmas` holds the σ_i; the factor 2 is
 applied where OKS is computed (pycocotools does the same).
 
-Here d is the distance between the two labels themselves. If both are equally
-wrong and independently so, the error of one of them is σ / √2. COCO does not
-say which of the two it means; the sentence above, on what OKS a second
-annotator gets, is true of this one.
+Here d is the distance between the two labels themselves; if both are equally
+and independently wrong, the error of one of them is σ / √2. COCO does not say
+which of the two it means.
 
 Reference: https://cocodataset.org/#keypoints-eval, section "Tuning OKS".
 """
@@ -28,18 +27,11 @@ from darkjax.data.check.labels import Labels
 
 
 class Estimate(NamedTuple):
-  """Sigmas of K keypoints.
+  """Sigmas of K keypoints; nan where no person has two labels."""
 
-  Attributes:
-    sigmas: [K] float64; nan where no person has two labels.
-    robust: [K] the same from the median of d² / s², which swapped or misplaced
-      labels hardly move: for Gaussian errors both agree.
-    counts: [K] pairs of labels each is made from, of both sides of a flip pair.
-  """
-
-  sigmas: np.ndarray
-  robust: np.ndarray
-  counts: np.ndarray
+  sigmas: np.ndarray  # [K]
+  robust: np.ndarray  # [K] from the median, which few wrong labels hardly move
+  counts: np.ndarray  # [K] pairs of labels, of both sides of a flip pair
 
   @property
   def relative_error(self) -> np.ndarray:
@@ -61,9 +53,6 @@ def estimate_sigmas(
     second: [N, K, 3] of the same people.
     area: [N] image px², above 0.
     flip_pairs: keypoints that share one sigma, as left and right do in COCO.
-
-  Returns:
-    `Estimate`.
 
   Raises:
     ValueError: shapes differ.
@@ -126,10 +115,8 @@ def from_repeated(first: Labels, second: Labels) -> Estimate:
       "images in the second file; the second labels of a person need the id of "
       "the first"
     )
-  flip_pairs = first.content.skeleton.flip_pairs
-  estimate = estimate_sigmas(
-    a.keypoints, b.keypoints, a.area, flip_pairs=flip_pairs
-  )
+  pairs = first.content.skeleton.flip_pairs
+  estimate = estimate_sigmas(a.keypoints, b.keypoints, a.area, flip_pairs=pairs)
   if not (estimate.sigmas > 0).any():
     raise ValueError(
       f"{paths} hold the same labels: sigmas need people labelled twice, by "

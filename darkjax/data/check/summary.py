@@ -21,15 +21,10 @@ from darkjax.data.people_table import People
 def summarize(
   labels: Labels, *, crop_size: tuple[int, int], padding: float
 ) -> dict[str, Any]:
-  """Returns counts of images, people, keypoints and boxes, and the category.
+  """Returns counts and the completed category, as json can write them.
 
-  Args:
-    labels: of the json.
-    crop_size: (height, width) of the network's input, px.
-    padding: factor on the box.
-
-  Returns:
-    A dictionary that json can write.
+  Boxes are compared with a crop_size of (height, width) px, enlarged by a
+  factor of padding.
   """
   people, trained = labels.people, labels.trainable()
   total = len(labels.content.annotations)
@@ -114,12 +109,7 @@ def _category(labels: Labels) -> dict[str, Any]:
 def suggest_limbs(
   people: People, skeleton: skeletons.Skeleton
 ) -> list[tuple[int, int]]:
-  """Returns limbs that the labels suggest, index pairs from 0.
-
-  Args:
-    people: labelled ones with an area.
-    skeleton: theirs, for its flip pairs.
-  """
+  """Returns limbs that the labels suggest, index pairs from 0."""
   points = people.keypoints[..., :2] / np.sqrt(people.area)[:, None, None]
   points = np.where(people.keypoints[..., 2:] > 0, points, np.nan)
   with warnings.catch_warnings(action="ignore", category=RuntimeWarning):

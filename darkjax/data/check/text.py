@@ -1,7 +1,7 @@
 """Report of a check as text."""
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from darkjax.data.check.findings import Finding
@@ -16,25 +16,15 @@ _RELIABLE = 30
 
 
 def summary(content: reader.Content, counts: Mapping[str, Any]) -> str:
-  """Returns counts and skeleton, a row each, then a table of the keypoints.
-
-  Args:
-    content: the json.
-    counts: see `summary.summarize`.
-  """
+  """Returns a json's counts (see `summarize`), a row each, and its keypoints."""
   rows = [
     (name, ", ".join(_count(*item) for item in counts[name].items()))
     for name in ("images", "people", "areas", "boxes")
   ]
-  lines = []
+  lines: list[str] = []
   for name, text in (*rows, *_skeleton(content, counts)):
-    lines += textwrap.wrap(
-      text,
-      _WIDTH,
-      initial_indent=f"  {name:<14}",
-      subsequent_indent=" " * 16,
-      break_on_hyphens=False,
-    )
+    wrapped = textwrap.wrap(text, _WIDTH - 16, break_on_hyphens=False)
+    lines += [f"  {name:<14}{wrapped[0]}", *(" " * 16 + x for x in wrapped[1:])]
   return "\n".join([*lines, "", *_table(counts["keypoints"])])
 
 
@@ -83,7 +73,10 @@ def findings(listed: Sequence[Finding]) -> str:
   lines: list[str] = []
   for finding in sorted(listed, key=lambda f: order.index(f.severity)):
     lines += ["", f"{finding.severity.upper()} {finding.rule}"]
-    lines += _indented(finding.text, f"Fix: {finding.fix}.")
+    for text in (finding.text, f"Fix: {finding.fix}."):
+      lines += textwrap.indent(textwrap.fill(text, _WIDTH - 2), "  ").split(
+        "\n"
+      )
     if finding.ids:
       more = len(finding.ids) - _IDS
       shown = ", ".join(map(str, finding.ids[:_IDS]))
@@ -96,12 +89,6 @@ def findings(listed: Sequence[Finding]) -> str:
     verdict = "training refuses this data"
   numbers = "{} errors, {} warnings, {} notes".format(*counts)
   return "\n".join([*lines, "", f"{numbers}: {verdict}"])
-
-
-def _indented(*texts: str) -> Iterable[str]:
-  indent = {"initial_indent": "  ", "subsequent_indent": "  "}
-  for text in texts:
-    yield from textwrap.wrap(text, _WIDTH, **indent)
 
 
 def estimate(names: Sequence[str], estimated: Estimate) -> str:
