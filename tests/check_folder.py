@@ -69,18 +69,18 @@ def person(number: int, image_id: int, large: int, rng) -> dict:
   }
 
 
-def write(folder: pathlib.Path, what: dict) -> pathlib.Path:
+def write(folder: pathlib.Path, labels: dict) -> pathlib.Path:
   """Writes the json."""
   path = folder / "annotations.json"
-  path.write_text(json.dumps(what))
+  path.write_text(json.dumps(labels))
   return path
 
 
-def write_images(folder: pathlib.Path, what: dict) -> pathlib.Path:
+def write_images(folder: pathlib.Path, labels: dict) -> pathlib.Path:
   """Writes a grey picture for each image; gives their folder."""
   images = folder / "images"
   images.mkdir()
-  for entry in what["images"]:
+  for entry in labels["images"]:
     size = (entry.get("width", WIDTH), entry.get("height", HEIGHT))
     PIL.Image.new("L", size).save(images / entry["file_name"])
   return images

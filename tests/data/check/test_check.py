@@ -1,4 +1,4 @@
-"""`check`: a clean data set gives nothing, and each flaw its own finding."""
+"""`check`: no findings in clean data, and each flaw gives its own."""
 
 import json
 
@@ -12,16 +12,16 @@ from darkjax.data.check import report as check
 from darkjax.data.check.rules import ERROR, NOTE, WARNING
 
 
-def found(folder, what, **options) -> dict[str, tuple]:
+def find_rules(folder, labels, **options) -> dict[str, tuple]:
   """(severity, ids) by rule."""
-  report = check.check(check_folder.write(folder, what), **options)
+  report = check.check(check_folder.write(folder, labels), **options)
   return {f.rule: (f.severity, f.ids) for f in report.findings}
 
 
 def test_a_clean_data_set_gives_nothing(tmp_path):
-  what = check_folder.content()
-  path = check_folder.write(tmp_path, what)
-  report = check.check(path, check_folder.write_images(tmp_path, what))
+  labels = check_folder.content()
+  path = check_folder.write(tmp_path, labels)
+  report = check.check(path, check_folder.write_images(tmp_path, labels))
   assert report.findings == ()
   assert report.exit_status == 0
   assert "0 errors, 0 warnings, 0 notes: ready to train on" in report.text()
@@ -47,25 +47,25 @@ def test_counts_are_those_of_the_data(tmp_path):
 
 def change(**values):
   """Sets fields of the first person."""
-  return lambda what: what["annotations"][0].update(values)
+  return lambda labels: labels["annotations"][0].update(values)
 
 
 def everybody(edit):
   """Applies an edit to every annotation."""
-  return lambda what: [edit(person) for person in what["annotations"]]
+  return lambda labels: [edit(person) for person in labels["annotations"]]
 
 
 def keypoint(k: int, values, person: int = 0):
   """Sets (x, y, visibility) of keypoint k of a person."""
 
-  def edit(what):
-    what["annotations"][person]["keypoints"][3 * k : 3 * k + 3] = values
+  def edit(labels):
+    labels["annotations"][person]["keypoints"][3 * k : 3 * k + 3] = values
 
   return edit
 
 
 def category(**values):
-  return lambda what: what["categories"][0].update(values)
+  return lambda labels: labels["categories"][0].update(values)
 
 
 def in_everybody(k: int, values):
@@ -108,21 +108,21 @@ def swap(a: int, b: int):
   return edit
 
 
-def add_twin(what):
-  twin = {**what["annotations"][1], "id": 999}
+def add_twin(labels):
+  twin = {**labels["annotations"][1], "id": 999}
   flat = np.array(twin["keypoints"]).reshape(-1, 3)
   flat[:, 0] += 1.0  # one pixel of 200
-  what["annotations"].append({**twin, "keypoints": flat.ravel().tolist()})
+  labels["annotations"].append({**twin, "keypoints": flat.ravel().tolist()})
 
 
-def add_crowd(what):
-  what["annotations"].append(
-    {**what["annotations"][1], "id": 999, "iscrowd": 1}
+def add_crowd(labels):
+  labels["annotations"].append(
+    {**labels["annotations"][1], "id": 999, "iscrowd": 1}
   )
 
 
-def one_image(what):
-  for person in what["annotations"][:21]:
+def one_image(labels):
+  for person in labels["annotations"][:21]:
     person["image_id"] = 1
     shift = 3.0 * (person["id"] - 101)
     flat = np.array(person["keypoints"]).reshape(-1, 3)
@@ -131,13 +131,15 @@ def one_image(what):
     person["bbox"][1] += shift
 
 
-def second_category(what):
-  what["categories"].append({**what["categories"][0], "id": 2, "name": "bear"})
-  what["annotations"][5]["category_id"] = 2
+def second_category(labels):
+  labels["categories"].append(
+    {**labels["categories"][0], "id": 2, "name": "bear"}
+  )
+  labels["annotations"][5]["category_id"] = 2
 
 
-def rare_nose(what):
-  for person in what["annotations"][1:60]:
+def rare_nose(labels):
+  for person in labels["annotations"][1:60]:
     person["keypoints"][:3] = [0, 0, 0]
     del person["num_keypoints"]
 
@@ -302,9 +304,9 @@ ALSO = {
 @pytest.mark.parametrize("name", FLAWS)
 def test_each_flaw_gives_its_finding(tmp_path, name):
   edit, rule, severity, ids = FLAWS[name]
-  what = check_folder.content()
-  edit(what)
-  rules = found(tmp_path, what)
+  labels = check_folder.content()
+  edit(labels)
+  rules = find_rules(tmp_path, labels)
   assert rule in rules
   assert rules[rule][0] == severity
   assert ids is None or rules[rule][1] == ids
@@ -312,46 +314,46 @@ def test_each_flaw_gives_its_finding(tmp_path, name):
 
 
 def test_an_empty_list_of_pairs_says_that_there_are_none(tmp_path):
-  what = check_folder.content()
-  category(keypoints=list("abcde"), flip_pairs=[])(what)
-  assert found(tmp_path, what) == {}
+  labels = check_folder.content()
+  category(keypoints=list("abcde"), flip_pairs=[])(labels)
+  assert find_rules(tmp_path, labels) == {}
 
 
 def test_errors_and_warnings_set_the_exit_status(tmp_path):
   for edit, _, severity, _ in (FLAWS["K"], FLAWS["origin"], FLAWS["never 1"]):
-    what = check_folder.content()
-    edit(what)
-    report = check.check(check_folder.write(tmp_path, what))
+    labels = check_folder.content()
+    edit(labels)
+    report = check.check(check_folder.write(tmp_path, labels))
     assert report.exit_status == (severity != NOTE)
 
 
 def test_image_files_are_compared_with_the_json(tmp_path):
-  what = check_folder.content()
-  images = check_folder.write_images(tmp_path, what)
+  labels = check_folder.content()
+  images = check_folder.write_images(tmp_path, labels)
   (images / "1.png").unlink()
   (images / "2.png").write_text("no picture")
   PIL.Image.new("L", (300, 400)).save(images / "3.png")  # turned
-  what["annotations"] = what["annotations"][2:]  # nobody is in image 1
-  rules = found(tmp_path, what, images=images)
+  labels["annotations"] = labels["annotations"][2:]  # nobody is in image 1
+  rules = find_rules(tmp_path, labels, images=images)
   assert rules == {
     "image-missing": (NOTE, ("1.png",)),
     "image-unreadable": (ERROR, (2,)),
     "image-size": (ERROR, (3,)),
   }
   (images / "4.png").unlink()
-  rules = found(tmp_path, what, images=images)
+  rules = find_rules(tmp_path, labels, images=images)
   assert rules["image-missing"] == (ERROR, ("4.png",))
 
 
-def test_a_folder_too_many_is_told(tmp_path):
-  what = check_folder.content()
-  images = check_folder.write_images(tmp_path, what)
-  path = check_folder.write(tmp_path, what)
+def test_a_folder_too_many_is_suggested(tmp_path):
+  labels = check_folder.content()
+  images = check_folder.write_images(tmp_path, labels)
+  path = check_folder.write(tmp_path, labels)
   (missing,) = check.check(path, tmp_path).findings
   assert "give that as --images" in missing.fix
-  for entry in what["images"]:
+  for entry in labels["images"]:
     entry["file_name"] = "val/" + entry["file_name"]
-  path = check_folder.write(tmp_path, what)
+  path = check_folder.write(tmp_path, labels)
   (missing,) = check.check(path, images).findings
   assert "start with val/" in missing.fix
   with pytest.raises(FileNotFoundError, match="no folder of images"):
@@ -359,29 +361,29 @@ def test_a_folder_too_many_is_told(tmp_path):
 
 
 def test_sizes_are_read_from_the_files_where_the_json_has_none(tmp_path):
-  what = check_folder.content()
-  images = check_folder.write_images(tmp_path, what)
-  for entry in what["images"]:
+  labels = check_folder.content()
+  images = check_folder.write_images(tmp_path, labels)
+  for entry in labels["images"]:
     del entry["width"], entry["height"]
-  assert found(tmp_path, what, images=images) == {}
-  keypoint(2, [-30, 70, 2])(what)
-  rules = found(tmp_path, what, images=images)
+  assert find_rules(tmp_path, labels, images=images) == {}
+  keypoint(2, [-30, 70, 2])(labels)
+  rules = find_rules(tmp_path, labels, images=images)
   assert rules["keypoint-outside-image"] == (NOTE, FIRST)
 
 
 def test_someone_labelled_from_the_viewers_side_is_found(tmp_path):
   # Everybody faces the camera, as whoever shows both eyes does; one does not.
-  what = check_folder.content()
-  for person in what["annotations"]:
+  labels = check_folder.content()
+  for person in labels["annotations"]:
     flat = np.array(person["keypoints"]).reshape(-1, 3)
     if flat[1, 0] < flat[2, 0]:  # seen from behind
       flat[[1, 2, 3, 4]] = flat[[2, 1, 4, 3]]
     person["keypoints"] = flat.ravel().tolist()
-  assert found(tmp_path, what) == {}
-  swap(1, 2)(what["annotations"][6])
-  swap(3, 4)(what["annotations"][6])
+  assert find_rules(tmp_path, labels) == {}
+  swap(1, 2)(labels["annotations"][6])
+  swap(3, 4)(labels["annotations"][6])
   # 1 of 80 is more than one in a hundred.
-  assert found(tmp_path, what) == {"person-mirrored": (WARNING, (107,))}
+  assert find_rules(tmp_path, labels) == {"person-mirrored": (WARNING, (107,))}
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"images": []}'])
@@ -398,9 +400,9 @@ def test_a_file_of_another_kind_is_a_finding(tmp_path, text):
 
 
 def test_limbs_and_pairs_are_suggested_and_written(tmp_path):
-  what = check_folder.content()
-  del what["categories"][0]["skeleton"]
-  report = check.check(check_folder.write(tmp_path, what))
+  labels = check_folder.content()
+  del labels["categories"][0]["skeleton"]
+  report = check.check(check_folder.write(tmp_path, labels))
   category = report.category()
   # By hand: the nose is nearest to the shoulders, these to the hips, the hips
   # to each other.
@@ -413,20 +415,20 @@ def test_limbs_and_pairs_are_suggested_and_written(tmp_path):
   check.write_completed(report, completed)
   content = json.loads(completed.read_text())
   assert content["categories"] == [category]
-  assert content["annotations"] == what["annotations"]
+  assert content["annotations"] == labels["annotations"]
   assert check.check(completed).findings == ()
 
 
-def test_the_command_tells_people_and_machines(tmp_path):
-  what = check_folder.content()
-  path = check_folder.write(tmp_path, what)
-  images = check_folder.write_images(tmp_path, what)
+def test_the_command_prints_text_or_json(tmp_path):
+  labels = check_folder.content()
+  path = check_folder.write(tmp_path, labels)
+  images = check_folder.write_images(tmp_path, labels)
   done = run(path, "--images", images)
   assert done.returncode == 0
   assert "to train on: 80" in done.stdout
   assert done.stderr.strip() == "set()"  # neither JAX nor TensorFlow
-  change(area=None)(what)
-  check_folder.write(tmp_path, what)
+  change(area=None)(labels)
+  check_folder.write(tmp_path, labels)
   done = run(path, "--json")
   assert done.returncode == 1
   content = json.loads(done.stdout)

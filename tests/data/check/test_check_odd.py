@@ -3,9 +3,9 @@
 import json
 
 import check_folder
+import commands
 import numpy as np
 import pytest
-from check_command import run
 
 from darkjax import skeletons
 from darkjax.data.check import report as check
@@ -13,8 +13,8 @@ from darkjax.data.check.rules import ERROR
 from darkjax.data.coco import reader
 
 
-def findings(folder, what, **options) -> dict:
-  report = check.check(check_folder.write(folder, what), **options)
+def findings(folder, labels, **options) -> dict:
+  report = check.check(check_folder.write(folder, labels), **options)
   assert isinstance(report.text(), str)
   json.dumps(report.to_json(), allow_nan=False)
   return {finding.rule: finding for finding in report.findings}
@@ -42,18 +42,18 @@ def findings(folder, what, **options) -> dict:
 )
 @pytest.mark.parametrize("files", [False, True])
 def test_odd_people_are_refused(tmp_path, field, value, rule, files):
-  what = check_folder.content(2)
-  images = check_folder.write_images(tmp_path, what) if files else None
-  what["annotations"][0][field] = value
-  assert findings(tmp_path, what, images=images)[rule].severity == ERROR
+  labels = check_folder.content(2)
+  images = check_folder.write_images(tmp_path, labels) if files else None
+  labels["annotations"][0][field] = value
+  assert findings(tmp_path, labels, images=images)[rule].severity == ERROR
 
 
 def test_ids_of_images_have_64_bits(tmp_path):
-  what = check_folder.content()
-  what["images"][0]["id"] = 10**20
-  for person in what["annotations"][:2]:
+  labels = check_folder.content()
+  labels["images"][0]["id"] = 10**20
+  for person in labels["annotations"][:2]:
     person["image_id"] = 10**20
-  finding = findings(tmp_path, what)["image-refused"]
+  finding = findings(tmp_path, labels)["image-refused"]
   assert finding.ids == (101, 102)
   assert "exceeds 64 bits" in finding.text
 
@@ -61,20 +61,20 @@ def test_ids_of_images_have_64_bits(tmp_path):
 @pytest.mark.parametrize("value", [10**20, 0, -1])
 @pytest.mark.parametrize("field", ["width", "height"])
 def test_sizes_that_no_image_has_are_refused(tmp_path, field, value):
-  what = check_folder.content()
-  images = check_folder.write_images(tmp_path, what)
-  what["images"][1][field] = value
+  labels = check_folder.content()
+  images = check_folder.write_images(tmp_path, labels)
+  labels["images"][1][field] = value
   for options in ({}, {"images": images}):
-    found = findings(tmp_path, what, **options)
+    found = findings(tmp_path, labels, **options)
     assert [*found] == ["image-size-refused"]
     assert found["image-size-refused"].ids == (2,)
 
 
 def test_file_names_may_be_numbers(tmp_path):
-  what = check_folder.content(2)
-  images = check_folder.write_images(tmp_path, what)
-  what["images"][0]["file_name"] = 7
-  found = findings(tmp_path, what, images=images)
+  labels = check_folder.content(2)
+  images = check_folder.write_images(tmp_path, labels)
+  labels["images"][0]["file_name"] = 7
+  found = findings(tmp_path, labels, images=images)
   assert found["image-missing"].ids == ("7",)
 
 
@@ -92,23 +92,23 @@ def test_file_names_may_be_numbers(tmp_path):
   ],
 )
 def test_odd_categories_are_refused(tmp_path, values, message):
-  what = check_folder.content(2)
-  what["categories"][0].update(values)
-  assert message in findings(tmp_path, what)["json-refused"].text
+  labels = check_folder.content(2)
+  labels["categories"][0].update(values)
+  assert message in findings(tmp_path, labels)["json-refused"].text
 
 
 @pytest.mark.parametrize("value", [[], [1], {}, None])
 def test_odd_ids_of_categories_are_refused(tmp_path, value):
-  what = check_folder.content(2)
-  what["categories"][0]["id"] = value
-  assert "needs an 'id'" in findings(tmp_path, what)["json-refused"].text
+  labels = check_folder.content(2)
+  labels["categories"][0]["id"] = value
+  assert "needs an 'id'" in findings(tmp_path, labels)["json-refused"].text
 
 
 @pytest.mark.parametrize("value", [[1], {}])
 def test_odd_categories_of_annotations_are_refused(tmp_path, value):
-  what = check_folder.content(2)
-  what["annotations"][0]["category_id"] = value
-  text = findings(tmp_path, what)["json-refused"].text
+  labels = check_folder.content(2)
+  labels["annotations"][0]["category_id"] = value
+  text = findings(tmp_path, labels)["json-refused"].text
   assert "annotation 101: 'category_id' must be an integer" in text
 
 
@@ -121,16 +121,18 @@ def test_odd_categories_of_annotations_are_refused(tmp_path, value):
   ],
 )
 def test_odd_keypoints_of_categories_are_refused(tmp_path, value, message):
-  what = check_folder.content(2)
-  what["categories"][0]["keypoints"] = value
-  assert message in findings(tmp_path, what)["json-refused"].text
+  labels = check_folder.content(2)
+  labels["categories"][0]["keypoints"] = value
+  assert message in findings(tmp_path, labels)["json-refused"].text
 
 
 def test_ids_of_categories_may_be_of_two_kinds(tmp_path):
-  what = check_folder.content()
-  what["categories"].append({**what["categories"][0], "id": "two"})
-  what["annotations"][0]["category_id"] = "two"
-  assert "ids [1, 'two']" in findings(tmp_path, what)["several-categories"].text
+  labels = check_folder.content()
+  labels["categories"].append({**labels["categories"][0], "id": "two"})
+  labels["annotations"][0]["category_id"] = "two"
+  assert (
+    "ids [1, 'two']" in findings(tmp_path, labels)["several-categories"].text
+  )
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,7 @@ def test_ids_of_categories_may_be_of_two_kinds(tmp_path):
 )
 def test_odd_options_are_refused(tmp_path, option, message):
   path = check_folder.write(tmp_path, check_folder.content(2))
-  done = run(path, option)
+  done = commands.run("data.check", path, option)
   assert done.returncode == 2
   assert message in done.stderr
   assert "Traceback" not in done.stderr
@@ -169,18 +171,18 @@ def test_odd_crops_are_refused(tmp_path, options, message):
 
 
 def test_json_has_null_for_sigmas_that_are_not_known(tmp_path):
-  what = check_folder.content()
-  path = check_folder.write(tmp_path, what)
+  labels = check_folder.content()
+  path = check_folder.write(tmp_path, labels)
   again = tmp_path / "again"
   again.mkdir()
   rng = np.random.default_rng(1)
-  for person in what["annotations"]:
+  for person in labels["annotations"]:
     flat = np.reshape(person["keypoints"], (-1, 3))
     flat[:, :2] += rng.normal(size=(5, 2))
     flat[0] = 0.0  # nobody's nose is labelled twice
     person["keypoints"] = flat.ravel().tolist()
-  repeated = check_folder.write(again, what)
-  done = run(path, f"--repeated={repeated}", "--json")
+  repeated = check_folder.write(again, labels)
+  done = commands.run("data.check", path, f"--repeated={repeated}", "--json")
 
   def refuse(constant):
     raise AssertionError(f"{constant} is not json")

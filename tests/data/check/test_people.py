@@ -7,12 +7,12 @@ from darkjax.data.check import report as check
 from darkjax.metrics import coco
 
 
-def findings(folder, what) -> dict:
-  report = check.check(check_folder.write(folder, what))
+def findings(folder, labels) -> dict:
+  report = check.check(check_folder.write(folder, labels))
   return {finding.rule: finding for finding in report.findings}
 
 
-def without_first(what) -> float:
+def without_first(labels) -> float:
   """AP where everybody but the first person is found as labelled."""
   results = [
     {
@@ -21,10 +21,10 @@ def without_first(what) -> float:
       "score": 1.0,
       "keypoints": person["keypoints"],
     }
-    for person in what["annotations"][1:]
+    for person in labels["annotations"][1:]
   ]
-  sigmas = what["categories"][0]["sigmas"]
-  return coco.average_precision(what, results, sigmas=sigmas)["AP/gt_boxes"]
+  sigmas = labels["categories"][0]["sigmas"]
+  return coco.average_precision(labels, results, sigmas=sigmas)["AP/gt_boxes"]
 
 
 @pytest.mark.parametrize(
@@ -38,26 +38,26 @@ def without_first(what) -> float:
 def test_people_left_out_of_training_count_as_missed(
   tmp_path, field, value, rule
 ):
-  what = check_folder.content()
-  what["annotations"][0][field] = value
+  labels = check_folder.content()
+  labels["annotations"][0][field] = value
   assert (
     "left out of training; AP counts them as missed, PCK leaves them out"
-    in findings(tmp_path, what)[rule].text
+    in findings(tmp_path, labels)[rule].text
   )
   # 79 of 80 people: recall 0.9875, so that the last of COCO's 101 points of
   # recall, 0.99 and 1, have no precision.
-  assert without_first(what) == pytest.approx(100 * 99 / 101, abs=1e-9)
+  assert without_first(labels) == pytest.approx(100 * 99 / 101, abs=1e-9)
 
 
 def test_no_number_of_labels_is_like_no_field(tmp_path):
-  what = check_folder.content()
-  for person in what["annotations"]:
+  labels = check_folder.content()
+  for person in labels["annotations"]:
     person["num_keypoints"] = None
-  assert findings(tmp_path, what) == {}
+  assert findings(tmp_path, labels) == {}
 
 
 @pytest.mark.parametrize("number", [[1], {}, "x", 10**20, 1.5])
 def test_odd_numbers_of_labels_are_found(tmp_path, number):
-  what = check_folder.content()
-  what["annotations"][0]["num_keypoints"] = number
-  assert findings(tmp_path, what)["num-keypoints"].ids == (101,)
+  labels = check_folder.content()
+  labels["annotations"][0]["num_keypoints"] = number
+  assert findings(tmp_path, labels)["num-keypoints"].ids == (101,)

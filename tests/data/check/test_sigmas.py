@@ -20,14 +20,14 @@ def test_two_people_by_hand():
   second[1, 1, :2] = (2, 0)  # d² = 4, s² = 4
   second[0, 1, 2] = 0
   second[:, 2, 2] = 0
-  found = sigmas.estimate_sigmas(first, second, np.array([100.0, 4.0]))
+  estimate = sigmas.estimate_sigmas(first, second, np.array([100.0, 4.0]))
   # sqrt((25/100 + 1/4) / 2) = 0.5, sqrt(4/4) = 1.
-  np.testing.assert_allclose(found.sigmas, [0.5, 1.0, np.nan])
-  assert found.counts.tolist() == [2, 1, 0]
+  np.testing.assert_allclose(estimate.sigmas, [0.5, 1.0, np.nan])
+  assert estimate.counts.tolist() == [2, 1, 0]
   # The median of both is their mean here, and ln 2 the median of an
   # exponential variable of mean 1.
   np.testing.assert_allclose(
-    found.robust, np.array([0.5, 1.0, np.nan]) / np.sqrt(np.log(2))
+    estimate.robust, np.array([0.5, 1.0, np.nan]) / np.sqrt(np.log(2))
   )
 
 
@@ -37,10 +37,10 @@ def test_flip_pairs_share_a_sigma():
   second = first.copy()
   second[0, :, 0] = [0, 1, 7]
   area = np.array([2.0])
-  found = sigmas.estimate_sigmas(first, second, area, flip_pairs=((1, 2),))
+  estimate = sigmas.estimate_sigmas(first, second, area, flip_pairs=((1, 2),))
   # sqrt((1 + 49) / 2 / 2) of both sides.
-  np.testing.assert_allclose(found.sigmas, [0, 12.5**0.5, 12.5**0.5])
-  assert found.counts.tolist() == [1, 2, 2]
+  np.testing.assert_allclose(estimate.sigmas, [0, 12.5**0.5, 12.5**0.5])
+  assert estimate.counts.tolist() == [1, 2, 2]
 
 
 def test_known_sigmas_are_found_again_and_give_cocos_oks():
@@ -53,11 +53,11 @@ def test_known_sigmas_are_found_again_and_give_cocos_oks():
   second = first.copy()
   first[..., :2] += rng.normal(size=(count, 2, 2)) * spread
   second[..., :2] += rng.normal(size=(count, 2, 2)) * spread
-  found = sigmas.estimate_sigmas(first, second, area)
+  estimate = sigmas.estimate_sigmas(first, second, area)
   # Four standard errors.
-  limit = 4 * found.relative_error[0]
-  np.testing.assert_allclose(found.sigmas, true, rtol=limit)
-  np.testing.assert_allclose(found.robust, true, rtol=2 * limit)
+  limit = 4 * estimate.relative_error[0]
+  np.testing.assert_allclose(estimate.sigmas, true, rtol=limit)
+  np.testing.assert_allclose(estimate.robust, true, rtol=2 * limit)
   # One sigma off is an OKS of exp(-1/8), whatever the area.
   moved = np.full((1, 1, 2), 0.03 * 50.0) / np.sqrt(2)
   (oks,) = similarity.oks(
@@ -72,30 +72,30 @@ def test_outliers_move_the_mean_and_not_the_median():
   second = first.copy()
   second[..., :2] += rng.normal(size=(1000, 1, 2))
   second[:20, 0, 0] += 100  # swapped, in two of a hundred
-  found = sigmas.estimate_sigmas(first, second, np.ones(1000))
-  assert found.sigmas[0] > 5
+  estimate = sigmas.estimate_sigmas(first, second, np.ones(1000))
+  assert estimate.sigmas[0] > 5
   # σ² = 2 for a unit normal along both axes.
-  assert found.robust[0] == pytest.approx(2**0.5, rel=0.1)
+  assert estimate.robust[0] == pytest.approx(2**0.5, rel=0.1)
 
 
 @pytest.fixture
 def repeated(tmp_path):
   """Two jsons of the same people; the second moved by 2 % of the scale."""
-  what = check_folder.content()
-  del what["categories"][0]["sigmas"]
+  labels = check_folder.content()
+  del labels["categories"][0]["sigmas"]
   (tmp_path / "a").mkdir()
-  first = check_folder.write(tmp_path / "a", what)
-  for person in what["annotations"]:
+  first = check_folder.write(tmp_path / "a", labels)
+  for person in labels["annotations"]:
     flat = np.array(person["keypoints"]).reshape(-1, 3)
     flat[flat[:, 2] > 0, 0] += 0.02 * person["area"] ** 0.5
     person["keypoints"] = flat.ravel().tolist()
-  what["annotations"].pop()
-  return first, what, tmp_path
+  labels["annotations"].pop()
+  return first, labels, tmp_path
 
 
 def test_the_check_estimates_from_two_files(repeated):
-  first, what, folder = repeated
-  report = check.check(first, repeated=check_folder.write(folder, what))
+  first, labels, folder = repeated
+  report = check.check(first, repeated=check_folder.write(folder, labels))
   assert report.findings == ()
   np.testing.assert_allclose(report.category()["sigmas"], 0.02)
   # 79 people; both shoulders count for each; 39 noses.
@@ -104,16 +104,16 @@ def test_the_check_estimates_from_two_files(repeated):
   assert json.dumps(report.to_json()["estimated_sigmas"])
 
 
-def other_names(what):
-  what["categories"][0]["keypoints"][0] = "chin"
+def other_names(labels):
+  labels["categories"][0]["keypoints"][0] = "chin"
 
 
-def other_image(what):
-  what["annotations"][0]["image_id"] = 2
+def other_image(labels):
+  labels["annotations"][0]["image_id"] = 2
 
 
-def other_ids(what):
-  for person in what["annotations"]:
+def other_ids(labels):
+  for person in labels["annotations"]:
     person["id"] += 1000
 
 
@@ -126,10 +126,10 @@ def other_ids(what):
   ],
 )
 def test_files_that_do_not_fit_are_refused(repeated, edit, message):
-  first, what, folder = repeated
-  edit(what)
+  first, labels, folder = repeated
+  edit(labels)
   with pytest.raises(ValueError, match=message):
-    check.check(first, repeated=check_folder.write(folder, what))
+    check.check(first, repeated=check_folder.write(folder, labels))
 
 
 def test_the_same_labels_twice_are_refused(repeated):
