@@ -10,7 +10,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csgraph
 
 from darkjax import skeletons
 from darkjax.data.check import boxes
@@ -110,6 +109,8 @@ def suggest_limbs(
   people: People, skeleton: skeletons.Skeleton
 ) -> list[tuple[int, int]]:
   """Returns limbs that the labels suggest, index pairs from 0."""
+  from scipy.sparse import csgraph  # half a second that few categories need
+
   points = people.keypoints[..., :2] / np.sqrt(people.area)[:, None, None]
   points = np.where(people.keypoints[..., 2:] > 0, points, np.nan)
   with warnings.catch_warnings(action="ignore", category=RuntimeWarning):

@@ -16,7 +16,7 @@ _RELIABLE = 30
 
 
 def summary(content: reader.Content, counts: Mapping[str, Any]) -> str:
-  """Returns a json's counts (see `summarize`), a row each, and its keypoints."""
+  """Returns the counts of `summarize`, a row each, and its keypoints."""
   rows = [
     (name, ", ".join(_count(*item) for item in counts[name].items()))
     for name in ("images", "people", "areas", "boxes")

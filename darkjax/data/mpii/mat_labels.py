@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from scipy import io
 
 _NUM_KEYPOINTS = 16
 
@@ -110,6 +109,8 @@ def _names(content: dict[str, Any]) -> list[str]:
 
 
 def _load(path: pathlib.Path) -> dict[str, Any]:
+  from scipy import io  # slow to import, and json lists do without
+
   try:
     return io.loadmat(path, struct_as_record=False, squeeze_me=True)
   except Exception as error:  # SciPy raises whatever it stumbles on
