@@ -89,9 +89,11 @@ def _check_flip_pairs(skeleton: Skeleton) -> None:
 
 
 def _check_indices(skeleton: Skeleton, field: str, indices) -> None:
-  known = range(skeleton.num_keypoints)
+  allowed = range(skeleton.num_keypoints)
   wrong = [
-    i for i in indices if not isinstance(i, numbers.Integral) or i not in known
+    i
+    for i in indices
+    if not isinstance(i, numbers.Integral) or i not in allowed
   ]
   if wrong:
     raise ValueError(
@@ -109,13 +111,13 @@ def _check_sigmas(skeleton: Skeleton) -> None:
     )
 
 
-def _words(names: str) -> tuple[str, ...]:
-  return tuple(names.split())
+def _names(text: str) -> tuple[str, ...]:
+  return tuple(text.split())
 
 
 COCO = Skeleton(
   name="coco",
-  keypoint_names=_words(
+  keypoint_names=_names(
     "nose left_eye right_eye left_ear right_ear left_shoulder "
     "right_shoulder left_elbow right_elbow left_wrist right_wrist "
     "left_hip right_hip left_knee right_knee left_ankle right_ankle"
@@ -140,7 +142,7 @@ COCO = Skeleton(
 # its head top and neck; the pelvis takes the hips'.
 MPII = Skeleton(
   name="mpii",
-  keypoint_names=_words(
+  keypoint_names=_names(
     "right_ankle right_knee right_hip left_hip left_knee left_ankle "
     "pelvis thorax upper_neck head_top right_wrist right_elbow "
     "right_shoulder left_shoulder left_elbow left_wrist"
@@ -160,7 +162,7 @@ MPII = Skeleton(
 
 LSP = Skeleton(
   name="lsp",
-  keypoint_names=_words(
+  keypoint_names=_names(
     "right_ankle right_knee right_hip left_hip left_knee left_ankle "
     "right_wrist right_elbow right_shoulder left_shoulder left_elbow "
     "left_wrist neck head_top"

@@ -74,7 +74,8 @@ class Report(NamedTuple):
         name: np.round(column, 5).tolist()
         for name, column in self.estimate._asdict().items()
       }
-    return _finite(content)
+    # json does not know NaN and infinity.
+    return json.loads(json.dumps(content), parse_constant=lambda _: None)
 
   def text(self) -> str:
     """Returns what the command prints."""
@@ -85,16 +86,6 @@ class Report(NamedTuple):
       if self.estimate is not None:
         parts += ["\n" + text.estimate(names, self.estimate)]
     return "\n".join([*parts, text.findings(self.findings)])
-
-
-def _finite(value: Any) -> Any:
-  """The same with None for NaN and infinity, which json does not know."""
-  if isinstance(value, Mapping):
-    return {name: _finite(item) for name, item in value.items()}
-  if isinstance(value, list | tuple):
-    return [_finite(item) for item in value]
-  odd = isinstance(value, float) and not math.isfinite(value)
-  return None if odd else value
 
 
 def check(
