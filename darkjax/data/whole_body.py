@@ -152,7 +152,7 @@ def to_coco(annotations: str | os.PathLike[str]) -> dict[str, Any]:
     FileNotFoundError: no such file.
     ValueError: malformed, or a part of another length.
   """
-  content = reader.read_content(annotations)
+  content = reader.read_content(pathlib.Path(annotations))
   return {
     "images": list(content.images.values()),
     "annotations": [_merged(a, annotations) for a in content.annotations],

@@ -12,7 +12,7 @@ from darkjax.data.check.findings import (
   finding,
   share,
 )
-from darkjax.data.check.labels import TOLERANCE, Labels
+from darkjax.data.check.labels import TOLERANCE, Labels, Size
 from darkjax.data.people_table import People, clean_boxes
 
 # COCO's bounds of medium people, px² of the body.
@@ -22,7 +22,7 @@ _FEW_OUTSIDE = 0.05
 
 
 def findings(
-  labels: Labels, *, crop_size: tuple[int, int], padding: float
+  labels: Labels, crop_size: Size, padding: float
 ) -> Iterator[Finding]:
   """Yields all of them; crop_size is (height, width) px, padding a factor."""
   people = labels.people.rows(~labels.people.iscrowd & labels.people.labelled)
@@ -75,7 +75,7 @@ def _areas(people: People) -> Iterator[Finding]:
 
 
 def crop_boxes(
-  people: People, crop_size: tuple[int, int], padding: float
+  people: People, crop_size: Size, padding: float
 ) -> tuple[np.ndarray, np.ndarray]:
   """Returns centre [N, 2] and scale [N, 2] of the people's crops, image px."""
   return geometry.box_to_center_scale(
@@ -86,7 +86,9 @@ def crop_boxes(
   )
 
 
-def _outside_crop(people: People, crop_size, padding) -> Iterator[Finding]:
+def _outside_crop(
+  people: People, crop_size: Size, padding: float
+) -> Iterator[Finding]:
   center, scale = crop_boxes(people, crop_size, padding)
   offset = np.abs(people.keypoints[..., :2] - center[:, None])
   labelled = people.keypoints[..., 2] > 0

@@ -63,12 +63,11 @@ def findings(
   if unknown and folder is None:
     yield finding("image-size-unknown", unknown)
   if wrong:
-    first = "{1}x{0} px".format(*sizes[wrong[0]])
-    yield finding("image-size-refused", wrong, first=first)
+    height, width = sizes[wrong[0]] or (0, 0)
+    yield finding("image-size-refused", wrong, first=f"{width}x{height} px")
   yield from _missing(content, folder, read, names)
   if broken:
-    first = next(iter(broken.values()))
-    yield finding("image-unreadable", broken, first=first)
+    yield finding("image-unreadable", broken, first=next(iter(broken.values())))
   if other:
     yield finding("image-size", other, first=next(iter(other.values())))
 

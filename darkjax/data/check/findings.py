@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from darkjax.data.check.rules import NOTE, RULES, WARNING, Severity
 from darkjax.data.people_table import People
@@ -53,15 +54,15 @@ def share(count: int, total: int) -> str:
 
 
 def about_people(
-  rule: str, people: People, wrong: np.ndarray, **options: Any
+  rule: str, people: People, wrong: ArrayLike, **options: Any
 ) -> Iterator[Finding]:
   """Yields one finding about the people of a mask [N], none if it is empty.
 
   Options are those of `finding`; its field `share` and, where the rule leaves
   it open, the severity follow from how many of the people are wrong.
   """
-  count, total = int(wrong.sum()), len(people)
+  ids = people.annotation_id[np.asarray(wrong)].tolist()
+  count, total = len(ids), len(people)
   if count:
-    ids = people.annotation_id[wrong].tolist()
     own = {"share": share(count, total), "severity": by_share(count, total)}
     yield finding(rule, ids, **own | options)

@@ -80,7 +80,7 @@ def _positions(people: People, names: Sequence[str]) -> Iterator[Finding]:
 
 def _rare(people: People, names: Sequence[str]) -> Iterator[Finding]:
   counts = (people.keypoints[..., 2] > 0).sum(0)
-  missing = [names[k] for k in np.flatnonzero(counts == 0)]
+  missing = [names[k] for k in np.flatnonzero(counts == 0).tolist()]
   if len(people) and missing:
     yield finding(
       "keypoint-never-labelled",
@@ -88,7 +88,7 @@ def _rare(people: People, names: Sequence[str]) -> Iterator[Finding]:
       total=len(names),
       names=", ".join(missing[:5]),
     )
-  rare = np.flatnonzero((counts > 0) & (counts < _FEW_LABELS))
-  if len(people) > _FEW_LABELS and len(rare):
+  rare = np.flatnonzero((counts > 0) & (counts < _FEW_LABELS)).tolist()
+  if len(people) > _FEW_LABELS and rare:
     shown = ", ".join(f"{names[k]} {counts[k]}" for k in rare)
     yield finding("keypoint-rarely-labelled", few=_FEW_LABELS, names=shown)

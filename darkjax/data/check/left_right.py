@@ -48,8 +48,8 @@ def _names(content: reader.Content) -> Iterator[Finding]:
   sided = [n for n in names if keypoint_names.has_side(n)]
   alone = [n for n in sided if names.index(n) not in paired]
   if alone:
-    shown = ", ".join(alone[:5])
-    yield finding("side-without-partner", count=len(alone), names=shown)
+    first = ", ".join(alone[:5])
+    yield finding("side-without-partner", count=len(alone), names=first)
   given = content.category.get("flip_pairs") is not None
   if not pairs and len(names) > 1 and not alone and not given:
     yield finding("no-flip-pairs")

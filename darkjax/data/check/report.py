@@ -136,11 +136,10 @@ def check(
   labels = read_labels(
     content, {i: s for i, s in read.items() if isinstance(s, tuple)}
   )
-  crop = {"crop_size": crop_size, "padding": padding}
   findings = [
     *files.findings(content, folder, read),
     *keypoints.findings(labels),
-    *boxes.findings(labels, **crop),
+    *boxes.findings(labels, crop_size, padding),
     *people.findings(labels),
     *left_right.findings(labels),
   ]
@@ -152,7 +151,7 @@ def check(
     of_all = share(defaults, content.skeleton.num_keypoints)
     sigma = skeletons.DEFAULT_SIGMA
     findings.append(finding("sigma-default", share=of_all, sigma=sigma))
-  counts = summary.summarize(labels, **crop)
+  counts = summary.summarize(labels, crop_size, padding)
   return Report(path, tuple(findings), labels, counts, estimate)
 
 

@@ -13,12 +13,12 @@ import numpy as np
 
 from darkjax import skeletons
 from darkjax.data.check import boxes
-from darkjax.data.check.labels import UNKNOWN_SIZE, Labels
+from darkjax.data.check.labels import UNKNOWN_SIZE, Labels, Size
 from darkjax.data.people_table import People
 
 
 def summarize(
-  labels: Labels, *, crop_size: tuple[int, int], padding: float
+  labels: Labels, crop_size: Size, padding: float
 ) -> dict[str, Any]:
   """Returns counts and the completed category, as json can write them.
 
@@ -76,7 +76,7 @@ def default_sigmas(labels: Labels) -> set[int]:
   return {k for k, name in enumerate(names) if not skeletons.knows(name)}
 
 
-def _boxes(people: People, crop_size, padding) -> dict[str, Any]:
+def _boxes(people: People, crop_size: Size, padding: float) -> dict[str, Any]:
   _, scale = boxes.crop_boxes(people, crop_size, padding)
   enlargement = crop_size[1] / scale[:, 0]  # image px to crop px
   first = people.bbox[:, :2].astype(np.float64)

@@ -43,11 +43,11 @@ def read_headboxes(path: pathlib.Path) -> np.ndarray:
     ValueError: another structure.
   """
   content = _load(path)
-  boxes = content.get("headboxes_src")
-  if np.shape(boxes)[:2] != (2, 2):
+  boxes = np.asarray(content.get("headboxes_src"))
+  if boxes.shape[:2] != (2, 2):
     raise ValueError(
       f"{path}: expected headboxes_src of shape (2, 2, N), got "
-      f"{np.shape(boxes)} among {_names(content)}; the file is HRNet's "
+      f"{boxes.shape} among {_names(content)}; the file is HRNet's "
       "gt_valid.mat"
     )
   # Stored as [corner, (x, y), person].

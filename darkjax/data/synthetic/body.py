@@ -118,8 +118,8 @@ def sample_pose(rng: np.random.Generator) -> Pose:
   # Elbows and knees bend one way only.
   arms[:, 3], legs[:, 3] = np.maximum(arms[:, 3], 0), np.maximum(legs[:, 3], 0)
   means, deviations, shares = zip(*_VIEWS, strict=True)
-  view = rng.choice(len(_VIEWS), p=shares)
-  yaw = rng.normal(means[view], deviations[view])
+  side = rng.choice(len(_VIEWS), p=shares)
+  yaw = rng.normal(means[side], deviations[side])
   roll = rng.normal(0, 20 if rng.random() < 0.12 else 4)
   view = np.array([yaw, rng.normal(6, 6), roll])
   return Pose(*(np.radians(a) for a in (view, spine, head, arms, legs)))

@@ -97,12 +97,13 @@ def _chest_surface(f: Figure, height: float, degrees: float) -> np.ndarray:
 
 
 def _marks(f: Figure) -> None:
-  throat = ((0.97, 0), (0.74, 0), (0.022, 0.003), f.look.skin * 0.93)
-  drawn = _FRONTS.get(f.look.front, ()) + _BACKS.get(f.look.back, ())
-  drawn = [(*mark[:3], f.look.accent * mark[3]) for mark in drawn]
-  for start, end, widths, color in [throat, *drawn]:
+  marks = _FRONTS.get(f.look.front, ()) + _BACKS.get(f.look.back, ())
+  throat = ((0.97, 0), (0.74, 0), (0.022, 0.003), 0.93)
+  colors = [f.look.skin] + [f.look.accent] * len(marks)
+  for color, mark in zip(colors, (throat, *marks), strict=True):
+    start, end, widths, factor = mark
     ends = _chest_surface(f, *start), _chest_surface(f, *end)
-    f.rod(*ends, widths, color, bulge=0.15, on_top=True)
+    f.rod(*ends, widths, color * factor, bulge=0.15, on_top=True)
 
 
 def _luggage(f: Figure) -> None:

@@ -85,11 +85,11 @@ def _locks(f: Figure) -> None:
   """Adds what falls from the head; it hangs along the chest's up direction."""
   color, style = f.look.hair * 0.93, f.look.hair_style
   fall = {"bob": -0.055, "long": -0.14, "tail": -0.09}[style]
-  locks, widths, low_z = (-0.03, 0, 0.03), (0.027, 0.024), -0.04
-  y, z = 0.02, -0.026
+  tops = [(x, 0.02, -0.026) for x in (-0.03, 0, 0.03)]
+  widths, low_z = [0.027, 0.024], -0.04
   if style == "tail":
-    locks, widths, low_z = (0,), (0.016, 0.022, 0.006), -0.085
-    y, z = 0.03, -0.066
-  for x in locks:
-    top, low = _at(f, (x, y, z)), _at(f, (x * 1.25, fall, low_z), "chest")
-    f.rod(top, low, np.array(widths) * f.body.build.head, color, hides=True)
+    tops, widths, low_z = [(0, 0.03, -0.066)], [0.016, 0.022, 0.006], -0.085
+  for top in tops:
+    low = _at(f, (top[0] * 1.25, fall, low_z), "chest")
+    scaled = np.array(widths) * f.body.build.head
+    f.rod(_at(f, top), low, scaled, color, hides=True)
