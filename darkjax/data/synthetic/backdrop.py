@@ -13,16 +13,7 @@ from darkjax.data.synthetic.render import Ellipsoid, Pattern, Rod, Size, Solid
 def sample_backdrop(
   rng: np.random.Generator, size: Size, light: np.ndarray
 ) -> np.ndarray:
-  """Draws a place, more or less in focus.
-
-  Args:
-    rng: where all randomness comes from.
-    size: (height, width).
-    light: [3] unit vector towards the light.
-
-  Returns:
-    float32 [3, H, W], in [0, 255] or a little beyond.
-  """
+  """Draws a place, more or less in focus: float32 [3, H, W], about 0 to 255."""
   blur = rng.choice([1, 2, 2, 3])  # painted smaller, then stretched
   height, width = (-(-side // blur) + 1 for side in size)
   small = height, width
@@ -38,17 +29,30 @@ def sample_backdrop(
   return render.resample(image, size)
 
 
-def board(start, end, half_width, color, pattern=None, bulge=0.0, cap=0.0):
+def board(
+  start: tuple[float, float],
+  end: tuple[float, float],
+  half_width: float,
+  color: np.ndarray,
+  pattern: Pattern | None = None,
+  bulge: float = 0.0,
+  cap: float = 0.0,
+) -> Rod:
   """Returns a rod in the image's plane from start to end (x, y), cut flat."""
-  start, end = np.array([*start, 0.0]), np.array([*end, 0.0])
+  ends = np.array([*start, 0.0]), np.array([*end, 0.0])
   widths = np.array([half_width, half_width], float)
-  return Rod(start, end, widths, color, bulge, cap, pattern)
+  return Rod(*ends, widths, color, bulge, cap, pattern)
 
 
-def disc(x, y, radii, color, pattern=None):
+def disc(
+  x: float,
+  y: float,
+  radii: np.ndarray,
+  color: np.ndarray,
+  pattern: Pattern | None = None,
+) -> Ellipsoid:
   """Returns a ball, or a flatter thing, with radii (rx, ry, rz)."""
-  center = np.array([x, y, 0.0])
-  return Ellipsoid(center, np.eye(3), np.asarray(radii), color, pattern)
+  return Ellipsoid(np.array([x, y, 0.0]), np.eye(3), radii, color, pattern)
 
 
 def sample_pattern(rng: np.random.Generator, unit: float) -> Pattern | None:
@@ -76,7 +80,7 @@ def _room(rng, size: Size, horizon: float):
   """A wall with doors, windows, pictures and shelves, and a floor."""
   height, width = size
   ground = _ground(rng, size, horizon, _wall_color(rng), _wall_color(rng) * 0.7)
-  solids = []
+  solids: list[Solid] = []
   paper = sample_pattern(rng, max(size) / 2)
   if paper is not None:
     dull = paper._replace(color=_wall_color(rng))
@@ -104,7 +108,7 @@ def _furniture(rng, size: Size, horizon: float) -> list[Solid]:
     foot = rng.uniform(0.3, 0.9) * horizon
   frame, inside = cloth_color(rng), cloth_color(rng)
   edge, pattern = 0.015 * width + 0.5, sample_pattern(rng, max(size) / 2)
-  solids = [board((x, foot - tall), (x, foot), half, frame)]
+  solids: list[Solid] = [board((x, foot - tall), (x, foot), half, frame)]
   inner = (x, foot - tall + edge), (x, foot - edge)
   solids.append(board(*inner, max(half - edge, 1), inside, pattern))
   for y in np.arange(foot - tall, foot, rng.uniform(0.1, 0.6) * height):
@@ -117,7 +121,8 @@ def _street(rng, size: Size, horizon: float):
   height, width = size
   sky, road = _sky(rng), np.full(3, rng.uniform(60, 150))
   ground = _ground(rng, size, horizon, sky, road)
-  solids, x = [], rng.uniform(-0.3, 0) * width
+  solids: list[Solid] = []
+  x = rng.uniform(-0.3, 0) * width
   while x < width:
     half = rng.uniform(0.08, 0.25) * width
     top = horizon - rng.uniform(0.2, 1.0) * height
@@ -140,7 +145,7 @@ def _park(rng, size: Size, horizon: float):
   height, width = size
   grass = np.array([rng.uniform(60, 140), rng.uniform(90, 150), 60.0])
   ground = _ground(rng, size, horizon, _sky(rng), grass)
-  solids = []
+  solids: list[Solid] = []
   for _ in range(rng.integers(0, 4)):
     x, color = rng.uniform(0, width), grass * rng.uniform(0.5, 0.9)
     radii = np.array([rng.uniform(0.2, 0.6) * width, 0.15 * height, 1.0])

@@ -62,15 +62,15 @@ def dress(body: Body, look: Look) -> list[Solid]:
 def _trunk(f: Figure) -> None:
   g, trousers = f.body.build.girth, f.look.trousers
   low, high = (f.at("pelvis", "pelvis", (0, y, 0)) for y in (-0.02, 0.04))
-  wide, deep = (0.072, 0.088, 0.083), (0.058, 0.066, 0.058)
-  f.slab(low, high, "pelvis", wide, deep, trousers, scale=g, cap=0.5)
+  widths = np.array([(0.072, 0.088, 0.083), (0.058, 0.066, 0.058)]) * g
+  f.slab(low, high, "pelvis", widths, trousers, cap=0.5)
   # From a little over the trousers to the waist, from there to the shoulders.
   low, high = f.at("waist", "pelvis", (0, -0.065, 0)), f.body.points["waist"]
-  wide, deep = (0.1, 0.092, 0.084), (0.084, 0.074, 0.066)
-  f.slab(low, high, "pelvis", wide, deep, scale=g, cap=0.25, **f.shirt)
+  widths = np.array([(0.1, 0.092, 0.084), (0.084, 0.074, 0.066)]) * g
+  f.slab(low, high, "pelvis", widths, cap=0.25, **f.shirt)
   top = f.at("neck", "chest", (0, -0.03, 0))
   wide = _CHEST_WIDE * np.sqrt(g) * f.body.build.shoulder / Build().shoulder
-  f.slab(high, top, "chest", wide, _CHEST_DEEP * g, cap=0.35, **f.shirt)
+  f.slab(high, top, "chest", (wide, _CHEST_DEEP * g), cap=0.35, **f.shirt)
 
 
 def _neck(f: Figure) -> None:
@@ -112,8 +112,8 @@ def _luggage(f: Figure) -> None:
     f.egg("neck", "chest", (0, -0.03, -0.05), radii, f.look.shirt * 0.85)
   elif f.look.back == "bag":
     low, high = (f.at("waist", "chest", (0, y, -0.09)) for y in (0.03, 0.16))
-    wide, deep, color = (0.085, 0.08), (0.05, 0.045), f.look.accent
-    f.slab(low, high, "chest", wide, deep, color, cap=0.4, hides=True)
+    widths, color = ((0.085, 0.08), (0.05, 0.045)), f.look.accent
+    f.slab(low, high, "chest", widths, color, cap=0.4, hides=True)
 
 
 def _limb(f: Figure, side, ends, widths, covered: float, cloth) -> None:
@@ -140,7 +140,7 @@ def _arm(f: Figure, side: str) -> None:
   palm = f.at(wrist, frame, (0, -0.03, 0))
   tips = f.at(wrist, frame, (0, -0.075, 0.012))
   thumb = f.at(wrist, frame, (0, -0.05, 0.032))
-  f.slab(palm, tips, frame, (0.012, 0.008), (0.022, 0.014), look.skin)
+  f.slab(palm, tips, frame, ((0.012, 0.008), (0.022, 0.014)), look.skin)
   f.rod(f.body.points[wrist], palm, (0.014, 0.017), look.skin)
   f.rod(palm, thumb, (0.009, 0.007), look.skin)
 

@@ -73,15 +73,9 @@ def write_dataset(
 def render_image(
   seed: int, split: str, index: int
 ) -> tuple[np.ndarray, list[scene.Person]]:
-  """Draws an image of a data set.
+  """Draws one image [H, W, 3] uint8 of a data set, its index from 0.
 
-  Args:
-    seed: of the data set.
-    split: of the data set.
-    index: from 0.
-
-  Returns:
-    The uint8 image [H, W, 3] and its people, from back to front.
+  Also returns its people, from back to front.
   """
   rng, num_people = _generator(seed, split, index)
   return scene.render_scene(rng, num_people=num_people)

@@ -76,9 +76,8 @@ def _cap(f: Figure) -> None:
   color = f.look.accent
   _egg(f, (0, 0.038, -0.004), (0.054, 0.045, 0.06), color, hides=True)
   back, tip = _at(f, (0, 0.034, 0.03)), _at(f, (0, 0.03, 0.088))
-  options = {"scale": f.body.build.head, "cap": 0.5, "hides": True}
-  wide, deep = (0.038, 0.03), (0.008, 0.006)
-  f.slab(back, tip, "head", wide, deep, color * 0.8, **options)
+  widths = np.array([(0.038, 0.03), (0.008, 0.006)]) * f.body.build.head
+  f.slab(back, tip, "head", widths, color * 0.8, cap=0.5, hides=True)
 
 
 def _locks(f: Figure) -> None:

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from darkjax.data.synthetic.body import Body
 from darkjax.data.synthetic.render import Ellipsoid, Pattern, Rod, Solid
@@ -96,30 +97,55 @@ class Figure:
       period = look.pattern.period * self.unit
       self.shirt["pattern"] = look.pattern._replace(period=period)
 
-  def at(self, point: str, frame: str, offset) -> np.ndarray:
+  def at(self, point: str, frame: str, offset: ArrayLike) -> np.ndarray:
     """Returns the place at an offset from a point in a frame, by names."""
     shift = self.body.frames[frame] @ np.asarray(offset, float)
     return self.body.points[point] + self.unit * shift
 
-  def rod(self, start, end, widths, color, **options) -> None:
+  def rod(
+    self,
+    start: np.ndarray,
+    end: np.ndarray,
+    widths: ArrayLike,
+    color: np.ndarray,
+    **options: Any,
+  ) -> None:
     """Adds a rod; its ends are in pixels."""
-    widths = np.maximum(np.asarray(widths) * self.unit, 0.35)
-    self.solids.append(Rod(start, end, widths, color, **options))
+    scaled = np.maximum(np.asarray(widths) * self.unit, 0.35)
+    self.solids.append(Rod(start, end, scaled, color, **options))
 
-  def egg(self, point, frame, offset, radii, color, *, lift=0.0, **options):
+  def egg(
+    self,
+    point: str,
+    frame: str,
+    offset: ArrayLike,
+    radii: ArrayLike,
+    color: np.ndarray,
+    *,
+    lift: float = 0.0,
+    **options: Any,
+  ) -> None:
     """Adds an ellipsoid; radii along left, up, front.
 
     A lift towards the viewer keeps a mark clear of the curved surface under it
     and leaves its place in the image alone.
     """
     center = self.at(point, frame, offset) + np.array([0, 0, lift * self.unit])
-    radii = np.maximum(np.asarray(radii) * self.unit, 0.4)
-    frame = self.body.frames[frame]
-    self.solids.append(Ellipsoid(center, frame, radii, color, **options))
+    scaled = np.maximum(np.asarray(radii) * self.unit, 0.4)
+    axes = self.body.frames[frame]
+    self.solids.append(Ellipsoid(center, axes, scaled, color, **options))
 
-  def slab(self, start, end, frame, wide, deep, color, *, scale=1.0, **options):
-    """Adds a rod of elliptic section, `wide` left-right, `deep` front-back."""
-    wide, deep = np.asarray(wide) * scale, np.asarray(deep) * scale
+  def slab(
+    self,
+    start: np.ndarray,
+    end: np.ndarray,
+    frame: str,
+    half_widths: ArrayLike,
+    color: np.ndarray,
+    **options: Any,
+  ) -> None:
+    """Adds a rod of elliptic section, its widths left-right and front-back."""
+    wide, deep = np.asarray(half_widths)  # [2, n]
     axis = end[:2] - start[:2]
     length = np.hypot(*axis)
     axis = axis / length if length > 0.01 else np.array([0.0, 1.0])

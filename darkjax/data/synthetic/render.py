@@ -150,10 +150,7 @@ def paint_layer(
 ) -> Layer:
   """Paints solids, given in any order, with a depth test at every pixel.
 
-  Args:
-    solids: rods and ellipsoids.
-    size: (height, width) of the layer.
-    light: [3] unit vector towards the light.
+  The light is a unit vector [3] towards it.
   """
   layer = Layer(
     color=np.zeros((3, *size), np.float32),
@@ -189,11 +186,8 @@ def cloud(
 ) -> np.ndarray:
   """Draws noise [H, W] with mean near 0 and standard deviation near 1.
 
-  Args:
-    rng: where the randomness comes from.
-    size: (height, width).
-    cells: how many bumps fit along a side in the first octave.
-    octaves: how many are summed, each half as coarse and as strong.
+  Of the octaves, each half as coarse and as strong as the one before, the first
+  has so many cells along a side.
   """
   total = np.zeros(size, np.float32)
   for octave in range(octaves):

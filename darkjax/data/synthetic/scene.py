@@ -38,29 +38,19 @@ class Scene(NamedTuple):
 
 
 class Person(NamedTuple):
-  """The labels of one person.
+  """The labels of one person."""
 
-  Attributes:
-    keypoints_image: [17, 2] float64 (x, y) pixels in the order of COCO, also
-      where they lie outside the image.
-    visibility: [17] int64: 2 seen, 1 hidden by something or by the person's
-      own body, 0 outside the image.
-    silhouette: [H, W] bool, the whole outline, also behind what hides it.
-  """
-
+  # [17, 2] float64 (x, y) px in the order of COCO, also outside the image.
   keypoints_image: np.ndarray
+  # [17] int64: 2 seen, 1 hidden, be it by the own body, 0 outside the image.
   visibility: np.ndarray
-  silhouette: np.ndarray
+  silhouette: np.ndarray  # [H, W] bool, also behind what hides it
 
 
 def render_scene(
   rng: np.random.Generator, *, num_people: int
 ) -> tuple[np.ndarray, list[Person]]:
   """Draws scenes until each of their people shows a few keypoints.
-
-  Args:
-    rng: where all randomness comes from.
-    num_people: at least 1.
 
   Returns:
     The uint8 image [H, W, 3] and its people, from back to front.
