@@ -1,6 +1,5 @@
 """Rules of a check: how severe a finding is, its text, and the fix."""
 
-from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 Severity = Literal["error", "warning", "note"]
@@ -28,7 +27,7 @@ _REFUSED = {
   "id": "number the annotations, each by another integer",
   "image": "add the images, or drop the annotations",
   "box": _BOX,
-  "area": _AREA,
+  "area": f"{_AREA}; AP(M) counts 32² to 96² px² and is -1 without any",
   "keypoints": "write x, y, visibility for each name of the category",
   "visibility": "write 0 for not labelled, 1 for hidden, 2 for visible",
   "score": "drop the field, or write a number",
@@ -236,15 +235,9 @@ _BY_SHARE = {
   ),
 }
 
-_Texts = Mapping[str, tuple[str, str]]
-_BY_SEVERITY: tuple[tuple[Severity | None, _Texts], ...] = (
-  (ERROR, _ERRORS),
-  (WARNING, _WARNINGS),
-  (NOTE, _NOTES),
-  (None, _BY_SHARE),
-)
 RULES = {
-  name: Rule(severity, *texts)
-  for severity, rules in _BY_SEVERITY
-  for name, texts in rules.items()
+  **{name: Rule(ERROR, *texts) for name, texts in _ERRORS.items()},
+  **{name: Rule(WARNING, *texts) for name, texts in _WARNINGS.items()},
+  **{name: Rule(NOTE, *texts) for name, texts in _NOTES.items()},
+  **{name: Rule(None, *texts) for name, texts in _BY_SHARE.items()},
 }
