@@ -20,6 +20,7 @@ def summary(content: reader.Content, counts: Mapping[str, Any]) -> str:
   rows = [
     (name, ", ".join(_count(*item) for item in counts[name].items()))
     for name in ("images", "people", "areas", "boxes")
+    if counts[name]
   ]
   lines: list[str] = []
   for name, text in (*rows, *_skeleton(content, counts)):

@@ -48,6 +48,12 @@ def test_odd_people_are_refused(tmp_path, field, value, rule, files):
   assert findings(tmp_path, labels, images=images)[rule].severity == ERROR
 
 
+def test_a_json_without_annotations_is_reported(tmp_path):
+  labels = check_folder.content(2)
+  labels["annotations"] = []
+  assert [*findings(tmp_path, labels)] == ["nobody-to-train-on"]
+
+
 def test_ids_of_images_have_64_bits(tmp_path):
   labels = check_folder.content()
   labels["images"][0]["id"] = 10**20
