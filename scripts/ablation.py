@@ -33,11 +33,11 @@ import jax
 from ablation_report import ENCODERS, Measured
 from absl import app, flags
 
-from darkjax import checkpoint, models
+from darkjax import checkpoint
 from darkjax.convention import Convention
 from darkjax.data import from_config
 from darkjax.data.people_table import GT_BOXES
-from darkjax.inference.ensemble import Member
+from darkjax.inference.predictor import Predictor
 from darkjax.runtime import startup
 
 if TYPE_CHECKING:
@@ -124,18 +124,18 @@ def measure(
   """The grid of each encoder's checkpoint, see `grid.evaluate`."""
   measured = {}
   for encoder, folder in folders.items():
-    variables, metadata = checkpoint.load(folder)
-    check_encoder(folder, encoder, metadata.convention)
-    model = models.create_model(**metadata.model)
-    member = Member(model, variables, metadata.convention)
+    predictor = Predictor.from_checkpoint(folder)
+    check_encoder(folder, encoder, predictor.convention)
     cells = ablation_grid.evaluate(
-      member,
+      predictor,
       crops,
       annotations,
       category_ids=category_ids,
       box_source=box_source,
     )
-    measured[encoder] = Measured(folder, metadata.convention, cells, box_source)
+    measured[encoder] = Measured(
+      folder, predictor.convention, cells, box_source
+    )
   return measured
 
 

@@ -20,10 +20,9 @@ import numpy as np
 from darkjax import geometry, inference
 from darkjax.convention import Convention
 from darkjax.data.people_table import GT_BOXES
-from darkjax.evaluate import predict as collect
-from darkjax.evaluate.scores import People, score
-from darkjax.inference.ensemble import Member
-from darkjax.runtime import xla_options
+from darkjax.evaluate import predict as predict_lib
+from darkjax.evaluate.scores import Predictions, score
+from darkjax.inference.predictor import Predictor
 
 # Names of decoders, and what `inference.locate` does for them. "dark" without
 # modulation is a blur kernel of 1.
@@ -48,7 +47,7 @@ def decoders(convention: Convention) -> dict[str, dict[str, Any]]:
 
 
 def evaluate(
-  member: Member,
+  predictor: Predictor,
   crops: Callable[[Convention], Iterable[dict[str, np.ndarray]]],
   annotations: str | pathlib.Path,
   *,
@@ -58,7 +57,7 @@ def evaluate(
   """The metrics of every cell of the grid.
 
   Args:
-    member: a network; the alignment and flip shift of its convention are not
+    predictor: a network; the alignment and flip shift of its convention are not
       read.
     crops: convention -> this process's batches of all people, such as
       `functools.partial(pipeline.eval_batches, source, batch_size=64)`.
@@ -72,8 +71,10 @@ def evaluate(
   """
   cells = {}
   for alignment in geometry.ALIGNMENTS:
-    convention = dataclasses.replace(member.convention, alignment=alignment)
-    found = predict(member._replace(convention=convention), crops(convention))
+    convention = dataclasses.replace(predictor.convention, alignment=alignment)
+    found = predict(
+      dataclasses.replace(predictor, convention=convention), crops(convention)
+    )
     for shift, people in found.items():
       cells[alignment, shift] = score(
         people,
@@ -86,7 +87,7 @@ def evaluate(
 
 
 def evaluate_trained(
-  member: Member,
+  predictor: Predictor,
   crops: Callable[[Convention], Iterable[dict[str, np.ndarray]]],
   annotations: str | pathlib.Path,
   *,
@@ -97,8 +98,8 @@ def evaluate_trained(
 
   Args and Returns: as of `evaluate`, of which this is a sixth.
   """
-  convention = member.convention
-  people = predict(member, crops(convention))[convention.flip_shift]
+  convention = predictor.convention
+  people = predict(predictor, crops(convention))[convention.flip_shift]
   return score(
     people,
     annotations,
@@ -109,41 +110,43 @@ def evaluate_trained(
 
 
 def predict(
-  member: Member, batches: Iterable[dict[str, np.ndarray]]
-) -> dict[int, People]:
+  predictor: Predictor, batches: Iterable[dict[str, np.ndarray]]
+) -> dict[int, Predictions]:
   """Finds everyone by every decoder, at every flip shift.
 
   Args:
-    member: a network; its flip shift is not read.
-    batches: of this process, cropped by the member's convention.
+    predictor: a network; its flip shift is not read.
+    batches: of this process, cropped by the predictor's convention.
 
   Returns:
     By flip shift the people, whose methods are those of `decoders`.
   """
   # On the device nothing depends on these two: all alignments are one program.
   convention = dataclasses.replace(
-    member.convention, alignment="dark", flip_shift=0
+    predictor.convention, alignment="dark", flip_shift=0
   )
-  step = _step(member.model, convention)
-  variables = flax.jax_utils.replicate(member.folded(), jax.local_devices())
+  step = _step(predictor.model, convention)
+  variables = flax.jax_utils.replicate(predictor.variables, jax.local_devices())
   rows = []
   for batch in batches:
-    (images,), (matrices,) = collect.shard([batch])
-    found = step(variables, images, matrices)
-    rows.append({n: collect.rows_of(batch, found[n]) for n in FLIP_SHIFTS})
+    found = step(variables, (batch["image"], batch["image_from_heatmap"]))
+    rows.append(
+      {n: predict_lib.to_predictions(batch, found[n]) for n in FLIP_SHIFTS}
+    )
   names = list(decoders(convention))
   return {
-    shift: collect.gather([row[shift] for row in rows], names, convention)
+    shift: predict_lib.gather([row[shift] for row in rows], names, convention)
     for shift in FLIP_SHIFTS
   }
 
 
 @functools.lru_cache(maxsize=2)
 def _step(model, convention):
-  """(variables, images, matrices) -> {shift: {decoder: Keypoints}}, pmapped."""
+  """(variables, (images, matrices)) -> {shift: {decoder: Keypoints}}."""
   indices = convention.skeleton.flip_indices
 
-  def step(variables, images, image_from_heatmap):
+  def step(variables, crops):
+    images, image_from_heatmap = crops
     both = jnp.concatenate([images, images[:, :, ::-1]])
     heatmaps = inference.predict_heatmaps(
       model, variables, both, convention=convention, flip_test=False
@@ -166,7 +169,7 @@ def _step(model, convention):
       for i, n in enumerate(FLIP_SHIFTS)
     }
 
-  return xla_options.tuned(jax.pmap(step, devices=jax.local_devices()))
+  return predict_lib.map_rows(step)
 
 
 def _locate_all(heatmaps, image_from_heatmap, convention):

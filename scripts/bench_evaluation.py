@@ -108,7 +108,7 @@ def _near(labels, bbox, wrong, rng) -> np.ndarray:
 
 def decode(
   boxes: Boxes, used: convention.Convention, batch_size: int, stages: Stages
-) -> scoring.People:
+) -> scoring.Predictions:
   """Draws, decodes and maps back, batch by batch."""
   center, scale, crop_from_image = used.crop_from_box(boxes.bbox)
   del center
@@ -126,7 +126,7 @@ def decode(
         jax.tree.map(lambda x, r=rows: np.asarray(x)[: len(r)], some)
       )
   found = jax.tree.map(lambda *parts: np.concatenate(parts), *found)
-  return scoring.People(
+  return scoring.Predictions(
     image_ids=boxes.image_ids,
     annotation_ids=np.arange(len(boxes.image_ids)),
     box_scores=boxes.scores,
@@ -169,7 +169,7 @@ def measure(
   stages = Stages()
   people = decode(boxes, used, batch_size, stages)
   with stages("rescoring and NMS"):
-    results = scoring.results(people, "dark", skeleton)
+    results = scoring.to_results(people, "dark", skeleton)
   with stages("COCO's AP"):
     metrics = coco.average_precision(
       annotations,

@@ -27,12 +27,12 @@ from absl import app, flags
 from darkjax import models
 from darkjax.data.images import photo
 from darkjax.export import formats
-from darkjax.inference.predictor import Graph
+from darkjax.inference.predictor import Predictor
 
 Runner = Callable[[np.ndarray], np.ndarray]
 
 
-def load_python(graph: Graph, path: None) -> Runner:
+def load_python(graph: Predictor, path: None) -> Runner:
   """The Python call: jitted once, weights as an argument as in `Pose`."""
   del path
   variables = jax.device_put(graph.variables)
@@ -40,7 +40,7 @@ def load_python(graph: Graph, path: None) -> Runner:
   return lambda crops: np.asarray(apply(variables, crops))
 
 
-def load_stablehlo(graph: Graph, path: pathlib.Path) -> Runner:
+def load_stablehlo(graph: Predictor, path: pathlib.Path) -> Runner:
   """What jax.export reads."""
   del graph
   exported = jax.export.deserialize(bytearray(path.read_bytes()))
@@ -48,7 +48,7 @@ def load_stablehlo(graph: Graph, path: pathlib.Path) -> Runner:
   return lambda crops: np.asarray(call(crops))
 
 
-def load_onnx(graph: Graph, path: pathlib.Path) -> Runner:
+def load_onnx(graph: Predictor, path: pathlib.Path) -> Runner:
   """ONNX Runtime on the CPU."""
   del graph
   import onnxruntime
@@ -62,7 +62,7 @@ def load_onnx(graph: Graph, path: pathlib.Path) -> Runner:
   return lambda crops: session.run(["keypoints"], {"images": crops})[0]
 
 
-def load_savedmodel(graph: Graph, path: pathlib.Path) -> Runner:
+def load_savedmodel(graph: Predictor, path: pathlib.Path) -> Runner:
   """TensorFlow."""
   del graph
   import tensorflow as tf
@@ -78,14 +78,14 @@ LOADERS = {
 }
 
 
-def fresh(name: str, size: tuple[int, int], *, flip_test: bool) -> Graph:
+def fresh(name: str, size: tuple[int, int], *, flip_test: bool) -> Predictor:
   """A COCO network with random weights and the convention of its size."""
   height, width = size
   model = models.create_model(name)
   variables = jax.jit(model.init)(
     jax.random.key(0), jnp.zeros((1, height, width, 3))
   )
-  return Graph(
+  return Predictor(
     model,
     jax.tree.map(np.asarray, variables),
     unbiased.make_convention(size),
@@ -93,7 +93,7 @@ def fresh(name: str, size: tuple[int, int], *, flip_test: bool) -> Graph:
   )
 
 
-def make_crops(graph: Graph, folder: str | None, count: int) -> np.ndarray:
+def make_crops(graph: Predictor, folder: str | None, count: int) -> np.ndarray:
   """Whole photographs of a folder as crops, or noise without one."""
   size = graph.convention.crop_size
   if folder is None:
@@ -129,7 +129,7 @@ def main(argv: list[str]) -> None:
   constant = {"machine": provenance.machine(), "commit": provenance.commit()}
   if flag.checkpoint:
     name = pathlib.Path(flag.checkpoint).name
-    graph = Graph.from_checkpoint(flag.checkpoint, flip_test=flag.flip_test)
+    graph = Predictor.from_checkpoint(flag.checkpoint, flip_test=flag.flip_test)
   else:
     name = flag.model
     height, width = (int(side) for side in flag.size.split("x"))

@@ -151,10 +151,10 @@ def make_twin(name: str = "hrnet_w32") -> torch_twins.HRNet:
 
 def make_graph(
   twin, size: tuple[int, int], name: str = "hrnet_w32"
-) -> predictor.Graph:
+) -> predictor.Predictor:
   """The twin's network in darkjax; batch norms are folded."""
   model = models.create_model(name, dtype=flags.FLAGS.dtype)
-  return predictor.Graph(
+  return predictor.Predictor(
     model,
     _variables(twin, model),
     unbiased.make_convention(size),

@@ -50,7 +50,7 @@ def darkjax_steps(task: str, batch: dict[str, np.ndarray], *, remat: bool):
   if task == "inference":
     images = jax.ShapeDtypeStruct((1, *used.crop_size, 3), np.float32)
     variables = jax.device_get(model.lazy_init(jax.random.key(0), images))
-    network = predictor.Graph(model, variables, used, flip_test=False)
+    network = predictor.Predictor(model, variables, used, flip_test=False)
     find = backends.JaxBackend(network)
     arrays = batch["image"], batch["image_from_heatmap"]
     return lambda: jax.block_until_ready(find(*arrays, rest=False))

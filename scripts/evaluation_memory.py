@@ -26,6 +26,7 @@ from absl import app, flags
 
 from darkjax import skeletons
 from darkjax.evaluate import predict, scores
+from darkjax.inference.predictor import Predictor
 from darkjax.runtime import startup
 
 SKELETON = skeletons.COCO
@@ -66,7 +67,7 @@ def make_batches(people: int) -> Iterator[dict[str, np.ndarray]]:
     }
 
 
-def write_labels(path: pathlib.Path, found: scores.People) -> None:
+def write_labels(path: pathlib.Path, found: scores.Predictions) -> None:
   """The json that the people are scored against."""
   points = np.dstack([found.truth, 2 * found.visible]).round(2)
   people = [
@@ -108,7 +109,8 @@ def measure(people: int) -> dict[str, float]:
   images = jnp.zeros((1, *CONVENTION.crop_size, 3))
   variables = {"batch_stats": {}} | model.init(jax.random.key(0), images)
   before = resident_mib()
-  found = predict.predict(model, variables, make_batches(people), CONVENTION)
+  predictor = Predictor(model, variables, CONVENTION)
+  found = predict.predict_dataset([predictor], zip(make_batches(people)))
   predicted, peak = resident_mib(), peak_mib()
   size = sum(column.nbytes for column in jax.tree.leaves(found))
   with tempfile.TemporaryDirectory() as folder:

@@ -29,7 +29,7 @@ from darkjax import Pose, inference
 from darkjax.heatmaps import decode_heatmaps
 from darkjax.inference import boxes
 from darkjax.runtime import startup
-from darkjax.viz import sheets
+from darkjax.viz import contact_sheet
 
 JPEG_QUALITY = 78
 TILE = (330, 222)  # height, width, px
@@ -84,9 +84,9 @@ class Found:
     return self.maps.labelled & (distance <= most)
 
   def tile(self, n: int, **options: Any) -> PIL.Image.Image:
-    """Person n with what DARK found, see `tiles.person_tile`."""
+    """Person n with what DARK found, see `contact_sheet.draw_person`."""
     name = self._names[int(self.maps.image_ids[n])]
-    return sheets.person_tile(
+    return contact_sheet.draw_person(
       PIL.Image.open(self.images / name).convert("RGB"),
       np.asarray(self.keypoints["dark"].keypoints_image[n]),
       self.skeleton,
@@ -99,7 +99,7 @@ class Found:
 
 def quickstart(found: Found) -> PIL.Image.Image:
   """People of the evaluation, evenly picked: the README's first picture."""
-  return sheets.people_sheet(
+  return contact_sheet.draw_people(
     np.asarray(found.keypoints["dark"].keypoints_image),
     found.skeleton,
     image_ids=found.maps.image_ids,
@@ -123,7 +123,7 @@ def comparison(found: Found, count: int = 4) -> PIL.Image.Image:
     found.tile(n, baseline=maxima[n])
     for n in evenly(np.flatnonzero(right), count)
   ]
-  return sheets.contact_sheet(people, columns=count)
+  return contact_sheet.contact_sheet(people, columns=count)
 
 
 def modulation(found: Found, count: int = 4) -> PIL.Image.Image:
@@ -157,7 +157,7 @@ def uncertainty(found: Found, count: int = 4) -> PIL.Image.Image:
     found.tile(n, covariances=np.asarray(dark.covariances[n]))
     for n in evenly(whole, count)
   ]
-  return sheets.contact_sheet(people, columns=count)
+  return contact_sheet.contact_sheet(people, columns=count)
 
 
 def gain(found: Found) -> PIL.Image.Image:

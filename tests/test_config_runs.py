@@ -19,6 +19,7 @@ from darkjax.data import batch as schema
 from darkjax.data.pipeline import augment
 from darkjax.data.synthetic import dataset
 from darkjax.evaluate import predict
+from darkjax.inference.predictor import Predictor
 from darkjax.train import loop, optim, step
 
 
@@ -212,13 +213,11 @@ def test_one_step_of_training_and_evaluation(name):
   largest = max(jax.tree.leaves(moved))
   assert largest == pytest.approx(config.optimizer.learning_rate, rel=1e-2)
 
-  result = predict.predict(
-    model,
-    after.variables,
-    [batch],
-    found,
+  flip_test = config.evaluate.flip_test
+  result = predict.predict_dataset(
+    [Predictor(model, after.variables, found, flip_test=flip_test)],
+    [[batch]],
     methods=config.evaluate.methods,
-    flip_test=config.evaluate.flip_test,
   )
   shape = (PEOPLE, found.skeleton.num_keypoints, 2)
   for keypoints in result.keypoints.values():

@@ -3,14 +3,14 @@
 Several checkpoints, or several --scales of the boxes, are an ensemble. The
 network runs once over every person; all decoders read the same heatmaps.
 Metrics are named method/metric/boxes, as in dark/AP/gt_boxes or, with --boxes
-naming a file of detections, dark/AP/detections. Of images without labels, as of
-a test set, the results are written and nothing is scored.
+naming a file of detections, dark/AP/detections. For images without labels, as
+of a test set, the results are written and nothing is scored.
 """
 
 import dataclasses
 import logging
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -18,35 +18,49 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from darkjax import checkpoint, geometry, inference, models
-from darkjax.convention import Convention
+from darkjax import geometry
+from darkjax.convention import METHODS, Convention
 from darkjax.data import from_config
-from darkjax.evaluate import pictures
-from darkjax.evaluate.predict import METHODS, predict_together
-from darkjax.evaluate.scores import results, score, table
-from darkjax.inference import ensemble
-from darkjax.inference.ensemble import Member
+from darkjax.evaluate import pictures, scores
+from darkjax.evaluate.predict import Batch, default_methods, predict_dataset
+from darkjax.heatmaps.decode import BORDERS
+from darkjax.inference import check_method, ensemble
+from darkjax.inference.predictor import Predictor
 from darkjax.metrics import coco
 from darkjax.runtime import command, distributed, files, startup
 
 _LOG = logging.getLogger(__name__)
 
 
-def main(flags: command.Flags, arguments) -> None:
-  """Evaluates a checkpoint."""
+def main(flags: command.Flags, arguments: Sequence[str]) -> None:
+  """Evaluates checkpoints."""
   del arguments
   startup.start()
   distributed.start(flags)
   with distributed.failing_together():
-    _main(flags)
+    evaluate(flags)
 
 
-def _main(flags) -> None:
+def evaluate(flags: command.Flags) -> None:
+  """Predicts all people of a data set, then scores, writes and draws them."""
   from darkjax.data.coco import detections, sections, unreadable  # TensorFlow
 
-  _check_outputs(flags.results, flags.picture)
-  members, config = _members(flags)
-  convention = members[0].convention
+  check_outputs(flags.results, flags.picture)
+  predictors = load_predictors(
+    flags.checkpoint,
+    changes={
+      "alignment": flags.alignment,
+      "flip_shift": flags.flip_shift,
+      "blur_kernel": flags.blur_kernel,
+    },
+    scales=[float(scale) for scale in flags.scales],
+    flip_test=flags.flip_test,
+    border=flags.border,
+  )
+  convention, config = predictors[0].convention, predictors[0].config
+  methods = flags.methods or default_methods(convention)
+  for method in methods:
+    check_method(method, convention)
   annotations, images = from_config.validation_paths(
     flags.checkpoint[0],
     config,
@@ -56,8 +70,8 @@ def _main(flags) -> None:
   )
   labelled = sections.has_labels(annotations)
   if not labelled:
-    _check_unlabelled(annotations, flags)
-  source = detections.load(
+    check_unlabelled(annotations, flags.boxes, flags.results)
+  dataset = detections.load(
     annotations,
     images,
     flags.boxes,
@@ -69,55 +83,126 @@ def _main(flags) -> None:
     cache_dir=flags.cache,
     tolerance=unreadable.Tolerance(flags.on_error, flags.max_skipped),
   )
-  _LOG.info("%s: %d %s", annotations, source.num_people, source.box_source)
-  people = predict_together(
-    members,
-    _progress(source, members, flags.batch_size),
-    methods=flags.methods,
-    flip_test=flags.flip_test,
-    border=flags.border,
-  )
+  _LOG.info("%s: %d %s", annotations, dataset.num_people, dataset.box_source)
+
+  batches = read_batches(dataset, predictors, flags.batch_size)
+  predictions = predict_dataset(predictors, batches, methods=methods)
   if jax.process_index() > 0:
-    return  # every process has everybody; one scores, writes and draws
-  source.check_labels()
+    return  # every process has all people; one scores, writes and draws
+
+  dataset.check_labels()
   if labelled:
-    metrics = score(
-      people,
+    metrics = scores.score(
+      predictions,
       annotations,
       convention.skeleton,
-      category_ids=source.category_ids,
-      box_source=source.box_source,
+      category_ids=dataset.category_ids,
+      box_source=dataset.box_source,
       nms=flags.nms,
     )
-    print(table(metrics))
+    print(scores.table(metrics))
   else:
     print(f"{annotations} has no labels: nothing is scored")
   if flags.results:
-    found = results(
-      people,
-      flags.methods[-1],
+    results = scores.to_results(
+      predictions,
+      methods[-1],
       convention.skeleton,
-      category_id=source.category_ids[0],
+      category_id=dataset.category_ids[0],
       nms=flags.nms,
     )
-    coco.write_results(flags.results, found)
+    coco.write_results(flags.results, results)
   if flags.picture:
-    path = pathlib.Path(flags.picture)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sheet = pictures.sheet(people, convention, annotations, images)
-    sheet.save(path)
+    picture = pictures.draw_predictions(
+      predictions, convention.skeleton, annotations, images
+    )
+    picture.save(flags.picture)
 
 
-def _check_outputs(results_path: str | None, picture_path: str | None) -> None:
-  """Finds out before the evaluation what could not be written after it."""
+def check_outputs(results_path: str | None, picture_path: str | None) -> None:
+  """Refuses outputs that could not be written after the evaluation."""
   for path in filter(None, (results_path, picture_path)):
     files.check_writable(path)
   suffix = pathlib.Path(picture_path).suffix if picture_path else ".png"
   if suffix.lower() not in Image.registered_extensions():
     raise ValueError(
-      f"--picture={picture_path}: {suffix!r} is no format of pictures; end "
+      f"--picture={picture_path}: {suffix!r} is not a format of pictures; end "
       "the name in .png or .jpg"
     )
+
+
+def check_unlabelled(
+  annotations: pathlib.Path, boxes: str, results_path: str | None
+) -> None:
+  """Refuses an evaluation without labels that could not return anything."""
+  if boxes == "gt" or not results_path:
+    raise ValueError(
+      f"{annotations} has no labels, so neither boxes nor a score; give the "
+      "boxes of a detector (--boxes=detections.json) and --results=FILE to "
+      f"write the keypoints, got --boxes={boxes} and --results={results_path}"
+    )
+
+
+def load_predictors(
+  checkpoints: Sequence[str],
+  *,
+  changes: Mapping[str, Any],
+  scales: Sequence[float],
+  **options: Any,
+) -> list[Predictor]:
+  """Reads networks, at every scale of the boxes; `changes` as below."""
+  predictors = []
+  for path in checkpoints:
+    predictor = Predictor.from_checkpoint(path, **options)
+    convention = change_convention(predictor.convention, changes)
+    predictor = dataclasses.replace(predictor, convention=convention)
+    predictors += ensemble.at_scales(predictor, scales)
+  if len(predictors) > 1:
+    conventions = [predictor.convention for predictor in predictors]
+    size = conventions[ensemble.reference_index(conventions)].heatmap_size
+    count = len(predictors)
+    _LOG.info("%d members, averaged over the heatmaps of %s", count, size)
+  return predictors
+
+
+def change_convention(
+  convention: Convention, changes: Mapping[str, Any]
+) -> Convention:
+  """Replaces the fields that are not None, with a warning."""
+  changed = dataclasses.replace(
+    convention,
+    **{name: value for name, value in changes.items() if value is not None},
+  )
+  for difference in changed.differences(convention):
+    _LOG.warning("not as trained: %s (checkpoint)", difference)
+  _LOG.info("convention: %s", changed.describe())
+  return changed
+
+
+def read_batches(
+  dataset: Any, predictors: Sequence[Predictor], batch_size: int
+) -> Iterator[tuple[Batch, ...]]:
+  """Reads every predictor's crops of the same people, with a progress bar."""
+  from darkjax.data.pipeline import batches as pipeline  # TensorFlow
+
+  processes = jax.process_count()
+  batch_size = -(-batch_size // processes)
+  batches = [
+    pipeline.eval_batches(
+      dataset,
+      predictor.convention,
+      batch_size=batch_size,
+      process_index=jax.process_index(),
+      process_count=processes,
+    )
+    for predictor in predictors
+  ]
+  return tqdm(
+    zip(*batches, strict=True),
+    total=-(-dataset.num_people // (batch_size * processes)),
+    unit="batch",
+    disable=jax.process_index() > 0 or None,  # None: if there is no terminal
+  )
 
 
 def _are_factors(scales: Sequence[str]) -> bool:
@@ -127,113 +212,72 @@ def _are_factors(scales: Sequence[str]) -> bool:
     return False
 
 
-def _check_unlabelled(annotations, flags) -> None:
-  """Refuses an evaluation that could give nothing."""
-  if flags.boxes == "gt" or not flags.results:
-    raise ValueError(
-      f"{annotations} has no labels, so neither boxes nor a score; give the "
-      "boxes of a detector (--boxes=detections.json) and --results=FILE to "
-      f"write what is found, got --boxes={flags.boxes} and "
-      f"--results={flags.results}"
-    )
-
-
-def _members(flags) -> tuple[list[Member], dict[str, Any]]:
-  """The networks at every scale, and the configuration of the first."""
-  loaded = [checkpoint.load(folder) for folder in flags.checkpoint]
-  scales = [float(scale) for scale in flags.scales]
-  members = []
-  for variables, metadata in loaded:
-    model = models.create_model(**metadata.model)
-    member = Member(model, variables, _override(metadata.convention, flags))
-    members += ensemble.at_scales(member, scales)
-  if len(members) > 1:
-    reference = ensemble.reference_member([m.convention for m in members])
-    _LOG.info(
-      "%d members, averaged over the heatmaps of %s",
-      len(members),
-      members[reference].convention.heatmap_size,
-    )
-  return members, loaded[0][1].config
-
-
-def _override(convention: Convention, flags) -> Convention:
-  """The checkpoint's convention with what the flags change, said aloud."""
-  names = ("alignment", "flip_shift", "blur_kernel")
-  given = {name: getattr(flags, name) for name in names}
-  changes = {name: value for name, value in given.items() if value is not None}
-  used = dataclasses.replace(convention, **changes)
-  for difference in used.differences(convention):
-    _LOG.warning("not as trained: %s (checkpoint)", difference)
-  _LOG.info("convention: %s", used.describe())
-  return used
-
-
-def _progress(source, members, batch_size):
-  """Every member's crops of the same people, batch by batch."""
-  from darkjax.data.pipeline import batches as pipeline  # TensorFlow
-
-  batch_size = -(-batch_size // jax.process_count())
-  batches = [
-    pipeline.eval_batches(
-      source,
-      member.convention,
-      batch_size=batch_size,
-      process_index=jax.process_index(),
-      process_count=jax.process_count(),
-    )
-    for member in members
-  ]
-  total = -(-source.num_people // (batch_size * jax.process_count()))
-  together = zip(*batches, strict=True)
-  # None: shown where there is a terminal.
-  silent = jax.process_index() > 0 or None
-  return tqdm(together, total=total, unit="batch", disable=silent)
-
-
 def define_flags(define: command.Define) -> None:
   """Adds the flags of `main`."""
   define.multi_string(
-    "checkpoint", None, "Folder of a run or of weights; several: an ensemble."
+    "checkpoint", None, "Folder of a run or weights; several are an ensemble."
   )
-  define.list("scales", "1", "Factors on the boxes, averaged over.")
+  define.list("scales", "1", "Factors on the boxes, to average over.")
   define.check("scales", _are_factors, "are numbers above 0")
   define.string(
     "annotations", None, "COCO-format json; default: the run's validation set."
   )
-  define.string("images", None, "Folder of its images.")
+  define.string("images", None, "Folder of the images of --annotations.")
   define.string(
-    "category", "", "Which, if several differ; default: the checkpoint's."
+    "category",
+    "",
+    "Category to evaluate, where keypoints differ; default: the checkpoint's.",
   )
-  define.string("boxes", "gt", "'gt', the labels', or a json of detections.")
+  define.string(
+    "boxes", "gt", "'gt' for the labels' boxes, or a json of detections."
+  )
   define.float("box_threshold", 0.0, "Lowest score of a detection.")
-  define.enum("nms", "hard", coco.NMS, "How duplicates leave, by OKS.")
-  define.string("root", None, "Where the run's data lies now.")
-  define.string("cache", "", "Folder for prepared records.")
+  define.enum("nms", "hard", coco.NMS, "How to remove duplicates, by OKS.")
+  define.string("root", None, "Folder the run's data was moved to.")
+  define.string("cache", "", "Folder of prepared records.")
   define.enum(
-    "on_error", "raise", ("raise", "skip"), "Images that cannot be read."
+    "on_error",
+    "raise",
+    ("raise", "skip"),
+    "What to do about images that cannot be read.",
   )
-  define.float("max_skipped", 0.01, "Share of images that may be skipped.")
+  define.float("max_skipped", 0.01, "Largest share of images to skip.")
   define.list(
-    "methods", ",".join(METHODS), "Decoders; the last is written and drawn."
+    "methods",
+    None,
+    "Decoders; the last is written and drawn; default: all that the network's "
+    "head allows.",
   )
   define.check(
     "methods",
-    lambda names: bool(names) and set(names) <= set(inference.METHODS),
-    f"are some of {', '.join(inference.METHODS)}",
+    lambda names: names is None or (bool(names) and set(names) <= set(METHODS)),
+    f"are some of {', '.join(METHODS)}",
   )
   define.enum(
-    "border", "refine", ("refine", "official"), "Of the dark decoder."
+    "border", "refine", BORDERS, "DARK: how to treat the map's border."
   )
   define.bool("flip_test", True, "Average with the mirrored crop.")
-  define.integer("batch_size", 64, "People in all devices together.")
-  define.enum(
-    "alignment", None, geometry.ALIGNMENTS, "In place of the checkpoint's."
+  define.integer(
+    "batch_size", 64, "People in a batch, of all devices together."
   )
-  define.integer("flip_shift", None, "In place of the checkpoint's: 0 or 1 px.")
-  define.integer("blur_kernel", None, "In place of the checkpoint's, px.")
-  define.string("results", None, "Write the results json here.")
-  define.string("picture", None, "Write a sheet of people here.")
+  define.enum(
+    "alignment",
+    None,
+    geometry.ALIGNMENTS,
+    "Alignment of the crops; default: the checkpoint's.",
+  )
+  define.integer(
+    "flip_shift",
+    None,
+    "Shift of mirrored heatmaps, 0 or 1 px; default: the checkpoint's.",
+  )
+  define.integer(
+    "blur_kernel",
+    None,
+    "DARK: size of the blur, heatmap px; default: the checkpoint's.",
+  )
+  define.string("results", None, "Json to write the results to.")
+  define.string("picture", None, "Picture of some people to write.")
   distributed.define_flags(define)
   define.required(["checkpoint"])
 

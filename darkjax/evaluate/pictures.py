@@ -1,33 +1,38 @@
-"""Sheets of people with their labels and what was found."""
+"""Contact sheets of predictions and labels."""
+
+import os
 
 import jax
 import numpy as np
 from PIL import Image
 
-from darkjax.convention import Convention
-from darkjax.evaluate.scores import People
-from darkjax.viz import sheets
+from darkjax.evaluate.scores import Predictions
+from darkjax.skeletons import Skeleton
+from darkjax.viz import contact_sheet
 
 _DRAWN = 18  # boxes without labels on a picture
 
 
-def sheet(
-  people: People, convention: Convention, annotations, images
+def draw_predictions(
+  predictions: Predictions,
+  skeleton: Skeleton,
+  annotations: str | os.PathLike[str],
+  images: str | os.PathLike[str],
 ) -> Image.Image:
-  """A sheet of what the last method found in some people, with the labels.
+  """Draws some people with the last method's keypoints and their labels.
 
-  Of detected boxes, which have no labels, those the detector is surest of.
+  Of detected boxes, which have no labels, those with the highest scores.
   """
-  method = list(people.keypoints)[-1]
-  if not people.visible.any():
-    surest = np.argsort(-people.box_scores, kind="stable")[:_DRAWN]
-    people = jax.tree.map(lambda column: column[surest], people)
-  return sheets.people_sheet(
-    people.keypoints[method],
-    convention.skeleton,
-    image_ids=people.image_ids,
-    truth=people.truth,
-    visible=people.visible,
+  method = list(predictions.keypoints)[-1]
+  if not predictions.visible.any():
+    best = np.argsort(-predictions.box_scores, kind="stable")[:_DRAWN]
+    predictions = jax.tree.map(lambda column: column[best], predictions)
+  return contact_sheet.draw_people(
+    predictions.keypoints[method],
+    skeleton,
+    image_ids=predictions.image_ids,
+    truth=predictions.truth,
+    visible=predictions.visible,
     annotations=annotations,
     images=images,
   )

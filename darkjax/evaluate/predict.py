@@ -1,261 +1,221 @@
-"""People found in batches: one compiled program over all local devices.
+"""Prediction of a data set on all local devices.
 
 The network runs once over every person; all decoders read the same heatmaps.
-`predict` is for one network, `predict_together` for an ensemble.
 
 On CPUs a person's keypoints are the same bits in batches of any size and on any
-number of devices. XLA picks how to sum by the shape of an operation, so that
-float32 would differ in the last digit (6e-5 px at 500 px), seen in two places:
-in the decoders' matrix products, at every size, hence decoding runs person by
-person there, which costs a tenth of a millisecond; and in convolutions over
-fewer than three crops, hence a device gets at least `_FEWEST` people. Where
-convolutions change at other sizes too (accelerators; other numbers of cores
-have not been tried than two), the last digit may differ.
+number of devices. XLA chooses the order of a sum by the shape of an operation,
+which changes the last digit of float32 (6e-5 px at 500 px) in two cases: in the
+decoders' matrix products, at every size, hence decoding runs person by person
+there, which costs a tenth of a millisecond; and in convolutions over fewer than
+three crops, hence a device gets at least `_FEWEST` people. Where convolutions
+change at other sizes too (on accelerators; only two cores were tried), the last
+digit may differ.
 """
 
+import dataclasses
 import functools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import flax.jax_utils
 import jax
 import numpy as np
 
-from darkjax import geometry, inference
-from darkjax.convention import Convention
-from darkjax.evaluate.scores import People
+from darkjax import geometry
+from darkjax.convention import METHODS, Convention
+from darkjax.evaluate.scores import Predictions
 from darkjax.inference import ensemble
-from darkjax.inference.ensemble import Member
+from darkjax.inference.keypoints import Keypoints
+from darkjax.inference.predictor import Predictor
 from darkjax.runtime import distributed, xla_options
 from darkjax.runtime.timer import Stages
 
 _LOG = logging.getLogger(__name__)
 
-METHODS = ("argmax", "standard", "dark")
-
 _FEWEST = 4  # people on a device
 
+Batch = dict[str, np.ndarray]
 
-def predict(
-  model: Any,
-  variables: Any,
-  batches: Iterable[dict[str, np.ndarray]],
-  convention: Convention,
+
+def default_methods(convention: Convention) -> tuple[str, ...]:
+  """Returns the decoders that can read a network, its default one last."""
+  softmax = convention.head == "softmax"
+  return tuple(m for m in METHODS if m != "integral" or softmax)
+
+
+def predict_dataset(
+  predictors: Sequence[Predictor],
+  batches: Iterable[Sequence[Batch]],
   *,
-  methods: Sequence[str] = METHODS,
-  flip_test: bool = True,
-  border: str = "refine",
-) -> People:
-  """Finds the keypoints of every person once, by each method.
+  methods: Sequence[str] | None = None,
+) -> Predictions:
+  """Predicts the keypoints of every person once, by each method.
 
   Args:
-    model: a Linen module of darkjax.models.
-    variables: its "params" and "batch_stats".
-    batches: of this process, as in data/schema.py; rows with mask 0 are left
-      out. Any batch size will do: rows are added until the local devices
-      share them equally, and taken out again. The processes may have different
-      numbers of batches, or none.
-    convention: the one the weights were trained with.
-    methods: decoders, see `decode_heatmaps`.
-    flip_test: average with the heatmaps of the mirrored crop.
-    border: of the dark decoder.
+    predictors: one network, or an ensemble, whose heatmaps are averaged over
+      the image. Their own `method` is not used.
+    batches: of this process: for each batch of people, every predictor's crops
+      of them, as in data/batch.py; `zip(batches)` for one predictor. Rows with
+      mask 0 are left out. Any batch size will do, and the processes may have
+      different numbers of batches, or none.
+    methods: decoders; all of `default_methods` by default.
 
   Returns:
-    The people of all processes, ordered by annotation id.
+    The people of all processes, ordered by image and annotation id; box areas
+    are those of the ensemble's reference.
   """
-  return predict_together(
-    [Member(model, variables, convention)],
-    ((batch,) for batch in batches),
-    methods=methods,
-    flip_test=flip_test,
-    border=border,
-  )
-
-
-def predict_together(
-  members: Sequence[Member],
-  batches: Iterable[Sequence[dict[str, np.ndarray]]],
-  *,
-  methods: Sequence[str] = METHODS,
-  flip_test: bool = True,
-  border: str = "refine",
-) -> People:
-  """`predict` for an ensemble, whose heatmaps are averaged over the image.
-
-  Args:
-    members: networks, see ensemble.py.
-    batches: for each batch of people, every member's crops of them.
-    methods: as in `predict`; the next two too.
-    flip_test: of every member.
-    border: of the dark decoder.
-
-  Returns:
-    As `predict`; box areas are those of the reference member.
-  """
-  methods = tuple(methods)
-  conventions = tuple(member.convention for member in members)
-  step = predict_step(
-    tuple(member.model for member in members),
-    conventions,
-    methods=methods,
-    flip_test=flip_test,
-    border=border,
-  )
-  variables = _replicate(members)
-  reference = ensemble.reference_member(conventions)
-  stages, rows = Stages(), []
+  reference = ensemble.reference_index([p.convention for p in predictors])
+  convention = predictors[reference].convention
+  methods = tuple(methods or default_methods(convention))
+  structures = [dataclasses.replace(p, variables={}) for p in predictors]
+  step = compile_step(tuple(structures), methods)
+  variables = _replicate([predictor.variables for predictor in predictors])
+  stages, parts = Stages(), []
   for crops in stages.waiting("waiting for crops", batches):
     with stages("network and decoding"):
-      found = step(variables, *shard(crops))
-      rows.append(rows_of(crops[reference], found))
-  _LOG.info("found people: %s", stages.describe())
-  return gather(rows, methods, conventions[reference])
+      images = [batch["image"] for batch in crops]
+      matrices = [batch["image_from_heatmap"] for batch in crops]
+      keypoints = step(variables, (images, matrices))
+      parts.append(to_predictions(crops[reference], keypoints))
+  _LOG.info("predicted: %s", stages.describe())
+  return gather(parts, methods, convention)
 
 
 @functools.lru_cache(maxsize=8)
-def predict_step(
-  networks: tuple[Any, ...],
-  conventions: tuple[Convention, ...],
-  *,
-  methods: tuple[str, ...],
-  flip_test: bool,
-  border: str,
-):
-  """(variables, images, image_from_heatmap) -> {method: Keypoints}, pmapped.
+def compile_step(
+  predictors: tuple[Predictor, ...], methods: tuple[str, ...]
+) -> Callable[[Any, Any], dict[str, Keypoints]]:
+  """Returns (variables, (images, image_from_heatmap)) -> keypoints by method.
 
-  Each argument is a list with an entry per member. Cached, so that the
-  evaluations of one run share a compiled program.
+  Each of the three has an entry per predictor. Cached, so that the evaluations
+  of one run share a compiled program.
   """
-  reference = ensemble.reference_member(conventions)
+  reference = ensemble.reference_index([p.convention for p in predictors])
+  decoders = {
+    method: dataclasses.replace(predictors[reference], method=method)
+    for method in methods
+  }
 
-  def step(variables, images, image_from_heatmap):
-    heatmaps = ensemble.predict_heatmaps(
-      networks,
-      variables,
-      images,
-      image_from_heatmap,
-      conventions=conventions,
-      flip_test=flip_test,
-    )
+  def decode(heatmaps, image_from_heatmap):
+    return {
+      method: decoder.decode(heatmaps, image_from_heatmap)
+      for method, decoder in decoders.items()
+    }
 
-    def locate(heatmaps, image_from_heatmap):
-      return {
-        method: inference.locate(
-          heatmaps,
-          image_from_heatmap,
-          convention=conventions[reference],
-          method=method,
-          border=border,
-        )
-        for method in methods
-      }
-
-    matrices = image_from_heatmap[reference]
+  def step(variables, crops):
+    heatmaps = ensemble.predict_heatmaps(predictors, variables, *crops)
+    image_from_heatmap = crops[1][reference]
     if jax.default_backend() == "cpu":
-      return _one_by_one(locate, heatmaps, matrices)
-    return locate(heatmaps, matrices)
+      return _map_people(decode, heatmaps, image_from_heatmap)
+    return decode(heatmaps, image_from_heatmap)
 
-  return xla_options.tuned(jax.pmap(step, devices=jax.local_devices()))
-
-
-def _one_by_one(function, *arrays):
-  """A function of batches, on one row after the other."""
-
-  def on_row(rows):
-    found = function(*(row[None] for row in rows))
-    return jax.tree.map(lambda x: x[0], found)
-
-  return jax.lax.map(on_row, arrays)
+  return map_rows(step, fewest=_FEWEST)
 
 
-def _replicate(members: Sequence[Member]) -> list[Any]:
-  """Folds weights and copies them to all devices, shared ones only once."""
-  distinct = {id(member.variables): member.folded() for member in members}
-  copies = flax.jax_utils.replicate(distinct, jax.local_devices())
-  return [copies[id(member.variables)] for member in members]
+def _map_people(function, *arrays):
+  """Applies a function of batches to one row after the other."""
+
+  def one_row(rows):
+    result = function(*(row[None] for row in rows))
+    return jax.tree.map(lambda x: x[0], result)
+
+  return jax.lax.map(one_row, arrays)
 
 
-def shard(
-  crops: Sequence[dict[str, np.ndarray]],
-) -> Iterator[list[np.ndarray]]:
-  """Images, then matrices, of each member: [devices, people of one, ...]."""
-  for name in ("image", "image_from_heatmap"):
-    yield [_split(batch[name]) for batch in crops]
-
-
-def _split(rows: np.ndarray) -> np.ndarray:
-  """[D, B/D, ...]; the last row is repeated until D divides B ≥ 4 D."""
-  devices = jax.local_device_count()
-  missing = max(-len(rows) % devices, _FEWEST * devices - len(rows))
-  rows = np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])
-  return rows.reshape(devices, -1, *rows.shape[1:])
-
-
-def rows_of(
-  batch: dict[str, np.ndarray], found: dict[str, inference.Keypoints]
-) -> People:
-  """The people of one batch on the host, padding removed.
+def map_rows(
+  function: Callable[[Any, Any], Any], *, fewest: int = 1
+) -> Callable[[Any, Any], Any]:
+  """Maps a function of rows over the local devices.
 
   Args:
-    batch: as in data/schema.py.
-    found: by method, with leading axes [devices, people of one].
+    function: (shared, rows) -> results, trees of arrays with as many rows.
+    fewest: rows that a device gets at least.
 
   Returns:
-    This process's people of the batch.
+    (shared, rows) -> results, for `shared` from `flax.jax_utils.replicate` and
+    NumPy arrays [N, ...] as rows: the last row is repeated until the devices
+    share them equally.
+  """
+  devices = jax.local_devices()
+  mapped = xla_options.tuned(jax.pmap(function, devices=devices))
+
+  def call(shared, rows):
+    count = len(jax.tree.leaves(rows)[0])
+    each = max(-(-count // len(devices)), fewest)
+    index = np.minimum(np.arange(each * len(devices)), count - 1)
+    index = index.reshape(len(devices), each)
+    results = mapped(shared, jax.tree.map(lambda x: x[index], rows))
+    return jax.tree.map(
+      lambda x: np.asarray(x).reshape(-1, *x.shape[2:])[:count], results
+    )
+
+  return call
+
+
+def _replicate(trees: Sequence[Any]) -> list[Any]:
+  """Copies trees to all devices, those given several times once."""
+  distinct = {id(tree): tree for tree in trees}
+  copies = flax.jax_utils.replicate(distinct, jax.local_devices())
+  return [copies[id(tree)] for tree in trees]
+
+
+def to_predictions(
+  batch: Batch, keypoints: dict[str, Keypoints]
+) -> Predictions:
+  """Returns the people of one batch, padding removed.
+
+  Args:
+    batch: as in data/batch.py.
+    keypoints: of its rows, by method.
   """
   real = batch["mask"] > 0
-  flat = jax.tree.map(
-    lambda x: np.asarray(x).reshape(-1, *x.shape[2:])[: len(real)][real], found
-  )
   truth = geometry.apply_affine(
     batch["image_from_heatmap"].astype(np.float64), batch["keypoints_heatmap"]
   )
-  return People(
+  return Predictions(
     image_ids=batch["image_id"][real],
     annotation_ids=batch["annotation_id"][real],
     box_scores=batch["score"][real],
     box_areas=batch["box_area"][real],
     truth=truth[real],
     visible=batch["visibility"][real],
-    keypoint_scores=next(iter(flat.values())).scores,
-    keypoints={name: found.keypoints_image for name, found in flat.items()},
+    keypoint_scores=next(iter(keypoints.values())).scores[real],
+    keypoints={
+      method: result.keypoints_image[real]
+      for method, result in keypoints.items()
+    },
   )
 
 
-def _nobody(keypoints: int, methods: Sequence[str]) -> People:
-  """No rows: what a process has that got no batch."""
-
-  def empty(*shape, dtype=np.float32):
-    return np.zeros((0, *shape), dtype)
-
-  return People(
-    image_ids=empty(dtype=np.int64),
-    annotation_ids=empty(dtype=np.int64),
-    box_scores=empty(),
-    box_areas=empty(),
-    truth=empty(keypoints, 2, dtype=np.float64),
-    visible=empty(keypoints),
-    keypoint_scores=empty(keypoints),
-    keypoints={method: empty(keypoints, 2) for method in methods},
+def _no_people(num_keypoints: int, methods: Sequence[str]) -> Predictions:
+  """Returns the predictions of a process that got no batch."""
+  ids, numbers = np.zeros(0, np.int64), np.zeros(0, np.float32)
+  points = np.zeros((0, num_keypoints, 2), np.float32)
+  return Predictions(
+    image_ids=ids,
+    annotation_ids=ids,
+    box_scores=numbers,
+    box_areas=numbers,
+    truth=points.astype(np.float64),
+    visible=points[..., 0],
+    keypoint_scores=points[..., 0],
+    keypoints=dict.fromkeys(methods, points),
   )
 
 
 def gather(
-  rows: Sequence[People], methods: Sequence[str], convention: Convention
-) -> People:
-  """The people of all batches and processes, by image and annotation id.
+  parts: Sequence[Predictions], methods: Sequence[str], convention: Convention
+) -> Predictions:
+  """Joins the people of all batches and processes by image and annotation id.
 
   Args:
-    rows: of this process's batches.
-    methods: the order of the keypoints' methods, which trees of arrays sort.
+    parts: of this process's batches.
+    methods: their order in the result; trees of arrays would sort them.
     convention: gives the number of keypoints, for a process without batches.
-
-  Returns:
-    All people.
   """
-  nobody = _nobody(convention.skeleton.num_keypoints, methods)
-  people = jax.tree.map(lambda *parts: np.concatenate(parts), nobody, *rows)
+  empty = _no_people(convention.skeleton.num_keypoints, methods)
+  people = jax.tree.map(lambda *columns: np.concatenate(columns), empty, *parts)
   people = distributed.gather_rows(people)
   order = np.lexsort((people.annotation_ids, people.image_ids))
   people = jax.tree.map(lambda column: column[order], people)

@@ -1,8 +1,9 @@
 """Export: `python -m darkjax.export --checkpoint=DIR --format=onnx --out=DIR`.
 
-The whole graph leaves JAX in one file: uint8 crops in, keypoints in crop pixels
-and scores out; normalising, the flip test and the decoder are inside, and the
-number of crops is open. Beside it lies darkjax.json, which says what to feed.
+Everything leaves JAX in one file: uint8 crops in, keypoints in crop pixels and
+scores out; normalization, the flip test and the decoder are inside, and the
+number of crops is open. The file darkjax.json beside it describes input and
+output.
 
   stablehlo  model.stablehlo, for `jax.export.deserialize` without darkjax, on
              CPU, CUDA and TPU
@@ -11,34 +12,35 @@ number of crops is open. Beside it lies darkjax.json, which says what to feed.
              that converters of TensorFlow's own operations (TFLite) cannot
              read it
 
-Arithmetic is that of the Python call; what a runtime rounds otherwise is below
-1e-3 crop pixels on float32 weights.
+Results are those of the Python call; on float32 weights a runtime's rounding
+changes them by less than 1e-3 crop pixels.
 """
 
 import logging
+from collections.abc import Sequence
 
-from darkjax import inference
+from darkjax.convention import METHODS
 from darkjax.export import description, formats
-from darkjax.heatmaps import decode
-from darkjax.inference.predictor import Graph
+from darkjax.heatmaps.decode import BORDERS
+from darkjax.inference.predictor import Predictor
 from darkjax.runtime import command, startup
 
 _LOG = logging.getLogger(__name__)
 
 
-def main(flags: command.Flags, arguments) -> None:
-  """Exports what the flags name."""
+def main(flags: command.Flags, arguments: Sequence[str]) -> None:
+  """Exports a checkpoint."""
   del arguments
   startup.start()
-  graph = Graph.from_checkpoint(
+  predictor = Predictor.from_checkpoint(
     flags.checkpoint,
-    step=flags.step,
+    flags.step,
     method=flags.method,
     border=flags.border,
     flip_test=flags.flip_test,
     covariances=flags.covariances,
   )
-  path = formats.write(graph, flags.out, format=flags.format)
+  path = formats.write(predictor, flags.out, format=flags.format)
   files = [path, *path.rglob("*")]
   size = sum(file.stat().st_size for file in files if file.is_file())
   _LOG.info("%s: %.1f MB, described in %s", path, size / 1e6, description.NAME)
@@ -47,13 +49,17 @@ def main(flags: command.Flags, arguments) -> None:
 def define_flags(define: command.Define) -> None:
   """Adds the flags of `main`."""
   define.string("checkpoint", None, "Folder of a run or of weights.")
-  define.integer("step", None, "Which step of it; default: the latest.")
+  define.integer("step", None, "Step of the run; default: the latest.")
   define.string("format", None, f"One of {', '.join(formats.FORMATS)}.")
-  define.string("out", None, "New folder of what is written.")
-  define.enum("method", "dark", inference.METHODS, "Decoder.")
-  define.enum("border", "refine", decode.BORDERS, "Of the dark decoder.")
+  define.string("out", None, "New folder to write to.")
+  define.enum(
+    "method", None, METHODS, "Decoder; default: what suits the network's head."
+  )
+  define.enum(
+    "border", "refine", BORDERS, "DARK: how to treat the map's border."
+  )
   define.bool("flip_test", True, "Average with the mirrored crop.")
-  define.bool("covariances", False, "Add columns xx, xy, yy.")
+  define.bool("covariances", False, "Add columns xx, xy, yy of the covariance.")
   define.required(["checkpoint", "format", "out"])
 
 

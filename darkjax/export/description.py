@@ -1,4 +1,4 @@
-"""darkjax.json: what the user of an exported file feeds it, without darkjax."""
+"""Description of an exported file for users without darkjax: darkjax.json."""
 
 import importlib.metadata
 from typing import Any
@@ -6,18 +6,19 @@ from typing import Any
 import jax
 
 from darkjax.convention import Convention
-from darkjax.inference.predictor import Graph
+from darkjax.inference.predictor import Predictor
 
 NAME = "darkjax.json"
 
-# A box, (x, y, w, h) in image px, to check one's own arithmetic with.
+# A box, (x, y, w, h) in image px, for users to check their arithmetic.
 EXAMPLE_BOX = (30.0, 40.0, 120.0, 300.0)
 
 
-def describe(graph: Graph) -> dict[str, Any]:
-  """What the user of an exported file has to know; can be written as json."""
-  height, width = graph.convention.crop_size
-  skeleton = graph.convention.skeleton
+def describe(predictor: Predictor) -> dict[str, Any]:
+  """Returns input, output and convention of an exported file, for json."""
+  height, width = predictor.convention.crop_size
+  skeleton = predictor.convention.skeleton
+  columns = 6 if predictor.covariances else 3
   return {
     "darkjax": importlib.metadata.version("darkjax"),
     "jax": jax.__version__,
@@ -29,31 +30,26 @@ def describe(graph: Graph) -> dict[str, Any]:
     },
     "output": {
       "name": "keypoints",
-      "shape": ["batch", skeleton.num_keypoints, 6 if graph.covariances else 3],
+      "shape": ["batch", skeleton.num_keypoints, columns],
       "type": "float32",
       "meaning": "x, y in crop pixels, integers at centres of pixels; score"
-      + graph.covariances * "; covariance xx, xy, yy in squared crop pixels",
+      + "; covariance xx, xy, yy in squared crop pixels" * (columns == 6),
     },
     "keypoint_names": list(skeleton.keypoint_names),
-    "method": graph.method,
-    "border": graph.border,
-    "flip_test": graph.flip_test,
-    "crop": crop_recipe(graph.convention),
-    "convention": graph.convention.to_json(),
+    "method": predictor.method,
+    "border": predictor.border,
+    "flip_test": predictor.flip_test,
+    "crop": crop_recipe(predictor.convention),
+    "convention": predictor.convention.to_json(),
   }
 
 
 def crop_recipe(convention: Convention) -> dict[str, Any]:
-  """Says how `Convention.crop_from_box` goes from a box to a crop.
+  """Returns the arithmetic of `Convention.crop_from_box`, for json.
 
-  Args:
-    convention: of the model.
-
-  Returns:
-    A dictionary that can be written as json. "steps" are assignments in order,
-    valid Python, from the box (x, y, w, h) in image px to factor and offset:
-    crop_x = factor_x * image_x + offset_x, likewise y. "example" holds a box
-    and what the steps give for it.
+  "steps" are assignments in order, valid Python, from the box (x, y, w, h) in
+  image px to factor and offset: crop_x = factor_x * image_x + offset_x,
+  likewise y. "example" holds a box and the results of the steps.
   """
   matrix = convention.crop_from_box(EXAMPLE_BOX)[2]
   (factor_x, _, offset_x), (_, factor_y, offset_y) = matrix.tolist()
@@ -61,11 +57,11 @@ def crop_recipe(convention: Convention) -> dict[str, Any]:
     "meaning": (
       "crop_x = factor_x * image_x + offset_x, likewise y, from the person's "
       "box x, y, w, h in image pixels by the steps; integers are the centres "
-      "of pixels; sample bilinearly, black outside of the image. Back: "
+      "of pixels; sample bilinearly, black outside of the image. Inverse: "
       "image_x = (crop_x - offset_x) / factor_x."
     ),
     "alignment": convention.alignment,
-    "steps": _steps(convention),
+    "steps": _formulas(convention),
     "example": {
       "box": list(EXAMPLE_BOX),
       "factor_x": factor_x,
@@ -76,8 +72,8 @@ def crop_recipe(convention: Convention) -> dict[str, Any]:
   }
 
 
-def _steps(convention: Convention) -> list[str]:
-  """The formulas of geometry.py with the convention's numbers in them."""
+def _formulas(convention: Convention) -> list[str]:
+  """Returns the formulas of geometry.py with the convention's numbers."""
   height, width = convention.crop_size
   inset = 0 if convention.alignment == "hrnet" else 1
   least = max(2.0, 2.0 * width / height)

@@ -1,19 +1,4 @@
-"""Export: `python -m darkjax.export --checkpoint=DIR --format=onnx --out=DIR`.
-
-The whole graph leaves JAX in one file: uint8 crops in, keypoints in crop pixels
-and scores out; normalising, the flip test and the decoder are inside, and the
-number of crops is open. Beside it lies darkjax.json, which says what to feed.
-
-  stablehlo  model.stablehlo, for `jax.export.deserialize` without darkjax, on
-             CPU, CUDA and TPU
-  onnx       model.onnx, for ONNX Runtime; `pip install "darkjax[onnx]"`
-  savedmodel a folder for `tf.saved_model.load`; XLA runs inside TensorFlow, so
-             that converters of TensorFlow's own operations (TFLite) cannot
-             read it
-
-Arithmetic is that of the Python call; what a runtime rounds otherwise is below
-1e-3 crop pixels on float32 weights.
-"""
+"""Export formats: StableHLO, ONNX and TensorFlow's SavedModel."""
 
 import functools
 import json
@@ -28,7 +13,7 @@ from jax import export as jax_export
 
 from darkjax.export import description
 from darkjax.inference.onnx.convert import to_onnx
-from darkjax.inference.predictor import Graph
+from darkjax.inference.predictor import Predictor
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,27 +27,27 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 
 
 def to_stablehlo(
-  graph: Graph, *, platforms: Sequence[str] = PLATFORMS
+  predictor: Predictor, *, platforms: Sequence[str] = PLATFORMS
 ) -> bytes:
-  """Serialises a graph for `jax.export.deserialize`.
+  """Serializes a predictor for `jax.export.deserialize`.
 
   Args:
-    graph: what is exported.
-    platforms: that it will run on.
+    predictor: the network with its decoder.
+    platforms: to run on.
 
   Returns:
-    What a file holds. JAX reads it for at least six months after the version
-    that wrote it; keep the checkpoint for longer.
+    The content of a file. JAX reads it for at least six months after the
+    version that wrote it; keep the checkpoint for longer.
   """
-  exported = jax_export.export(jax.jit(graph.__call__), platforms=platforms)
-  return bytes(exported(graph.images).serialize())
+  exported = jax_export.export(jax.jit(predictor.__call__), platforms=platforms)
+  return bytes(exported(predictor.input_spec).serialize())
 
 
-def to_savedmodel(graph: Graph, folder: str | os.PathLike) -> None:
-  """Writes a graph as a TensorFlow SavedModel, weights as variables.
+def to_savedmodel(predictor: Predictor, folder: str | os.PathLike[str]) -> None:
+  """Writes a predictor as a TensorFlow SavedModel, weights as variables.
 
   Args:
-    graph: what is exported.
+    predictor: the network with its decoder.
     folder: new folder. `tf.saved_model.load` gives an object whose `find` takes
       the crops; the signature "serving_default" takes "images" and gives
       "keypoints".
@@ -78,15 +63,17 @@ def to_savedmodel(graph: Graph, folder: str | os.PathLike) -> None:
     ) from error
   from jax.experimental import jax2tf  # loads TensorFlow
 
-  sizes = ", ".join(str(side) for side in graph.images.shape[1:])
+  shape = predictor.input_spec.shape[1:]
   converted = jax2tf.convert(
-    graph.apply, polymorphic_shapes=[None, f"(b, {sizes})"], with_gradient=False
+    predictor.apply,
+    polymorphic_shapes=[None, f"(b, {', '.join(map(str, shape))})"],
+    with_gradient=False,
   )
   module = tf.Module()
   module.weights = jax.tree.map(
-    functools.partial(tf.Variable, trainable=False), graph.variables
+    functools.partial(tf.Variable, trainable=False), predictor.variables
   )
-  images = tf.TensorSpec((None, *graph.images.shape[1:]), tf.uint8, "images")
+  images = tf.TensorSpec((None, *shape), tf.uint8, "images")
   module.find = tf.function(
     lambda images: {"keypoints": converted(module.weights, images)},
     input_signature=[images],
@@ -96,12 +83,16 @@ def to_savedmodel(graph: Graph, folder: str | os.PathLike) -> None:
 
 
 def write(
-  graph: Graph, out: str | os.PathLike, *, format: str, **options: Any
+  predictor: Predictor,
+  out: str | os.PathLike[str],
+  *,
+  format: str,
+  **options: Any,
 ) -> pathlib.Path:
-  """Writes a graph and its description.
+  """Writes a predictor and its description.
 
   Args:
-    graph: what is exported.
+    predictor: the network with its decoder.
     out: new or empty folder.
     format: one of `FORMATS`.
     **options: of `to_stablehlo` (platforms) or `to_onnx` (opset).
@@ -110,7 +101,7 @@ def write(
     The file, or for "savedmodel" the folder, in `out`.
 
   Raises:
-    ValueError: an unknown format, or a folder that holds something.
+    ValueError: an unknown format, or a folder that is not empty.
     ImportError: the format's package is missing.
   """
   if format not in FORMATS:
@@ -118,22 +109,19 @@ def write(
   out = pathlib.Path(out)
   if out.exists() and (not out.is_dir() or any(out.iterdir())):
     raise ValueError(
-      f"an export goes into a new or empty folder, {out} holds something; "
-      "name another --out or remove it"
+      f"an export needs a new or empty folder, {out} is not; choose another "
+      "--out or remove it"
     )
   path = out / FORMATS[format]
   if format == "savedmodel":
-    to_savedmodel(graph, path)
+    to_savedmodel(predictor, path)
   else:
-    content = _content(graph, format, **options)
+    if format == "onnx":
+      content = to_onnx(predictor, **options).SerializeToString()
+    else:
+      content = to_stablehlo(predictor, **options)
     out.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-  text = json.dumps(description.describe(graph), indent=2)
+  text = json.dumps(description.describe(predictor), indent=2)
   (out / description.NAME).write_text(text + "\n")
   return path
-
-
-def _content(graph: Graph, format: str, **options) -> bytes:
-  if format == "stablehlo":
-    return to_stablehlo(graph, **options)
-  return to_onnx(graph, **options).SerializeToString()

@@ -1,44 +1,44 @@
-"""What runs a graph on batches of crops: JAX, or ONNX Runtime.
+"""Backends that run a predictor on batches of crops: JAX or ONNX Runtime.
 
-A backend takes crops and their matrices, of any number, and gives keypoints in
-the image, of at least as many rows; both give the same to 1e-3 px.
+A backend takes any number of crops with their matrices and returns keypoints in
+the image, of at least as many rows; both return the same to 1e-3 px.
 """
 
 import jax
 import numpy as np
 
-from darkjax import inference
+from darkjax.inference.keypoints import Keypoints
 from darkjax.inference.onnx.convert import to_onnx
-from darkjax.inference.predictor import Graph
+from darkjax.inference.predictor import Predictor
 from darkjax.runtime import xla_options
 
 
 class JaxBackend:
-  """XLA, on any device; compiles for batches of 1, 2, 4, ... rows.
+  """XLA, on any device; compiles programs for batches of 1, 2, 4, ... rows.
 
-  Input buffers are not donated: no output has the size of an input, so that
-  there is nothing that XLA could use them for.
+  Input buffers are not donated: no output has the size of an input, so XLA
+  could not reuse them.
   """
 
-  def __init__(self, graph: Graph):
+  def __init__(self, predictor: Predictor):
     """Sends the weights to the device; nothing is compiled yet."""
-    self._variables = jax.device_put(graph.variables)
-    self._locate = xla_options.tuned(jax.jit(graph.locate))
-    self._sizes = _Sizes()
+    self._variables = jax.device_put(predictor.variables)
+    self._locate = xla_options.tuned(jax.jit(predictor.locate))
+    self._sizes = _ProgramSizes()
 
   def __call__(
     self, images: np.ndarray, image_from_heatmap: np.ndarray, *, rest: bool
-  ) -> inference.Keypoints:
-    """Finds keypoints; returns before they are computed.
+  ) -> Keypoints:
+    """Starts to compute keypoints; does not wait for them.
 
     Args:
       images: [B, H, W, 3] uint8 RGB crops.
       image_from_heatmap: [B, 2, 3], px.
-      rest: these are the last people of many. They take a program that is
-        there if one fits, although a smaller one would be faster.
+      rest: these are the last people of many, which take a compiled program if
+        one fits, even where a smaller one would be faster.
 
     Returns:
-      Keypoints of B or more rows, of which the first B count.
+      Keypoints of B or more rows; those after the first B are padding.
     """
     rows = self._sizes.choose(len(images), rest)
     return self._locate(
@@ -48,16 +48,16 @@ class JaxBackend:
     )
 
 
-class _Sizes:
-  """Which program takes a batch: those of 1, 2, 4, ... rows are compiled."""
+class _ProgramSizes:
+  """Numbers of rows that programs were compiled for."""
 
   def __init__(self):
-    self._compiled = set()
+    self._compiled: set[int] = set()
 
   def choose(self, count: int, rest: bool) -> int:
-    """Rows of the program: a power of two, unless another is at hand."""
-    there = [rows for rows in self._compiled if rows >= count]
-    rows = min(there) if rest and there else 1 << (count - 1).bit_length()
+    """Returns a power of two, or with `rest` the least compiled that fits."""
+    fitting = [rows for rows in self._compiled if rest and rows >= count]
+    rows = min(fitting, default=1 << (count - 1).bit_length())
     self._compiled.add(rows)
     return rows
 
@@ -76,14 +76,19 @@ class OnnxBackend:
   ONNX Runtime; XLA fuses them.
   """
 
-  def __init__(self, graph: Graph):
+  def __init__(self, predictor: Predictor):
     """Converts the network, which takes seconds to a minute.
 
     Raises:
       ImportError: the extra "onnx" is not installed.
-      RuntimeError: JAX was told to do without the CPU.
+      RuntimeError: JAX_PLATFORMS leaves out the CPU.
     """
-    self._cpu = _cpu()
+    try:
+      self._cpu = jax.local_devices(backend="cpu")[0]
+    except RuntimeError as error:
+      raise RuntimeError(
+        "backend='onnxruntime' decodes on the CPU; add cpu to JAX_PLATFORMS"
+      ) from error
     try:
       import onnxruntime
     except ImportError as error:
@@ -94,32 +99,23 @@ class OnnxBackend:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors; it warns of unused constants
     self._session = onnxruntime.InferenceSession(
-      to_onnx(graph, output="heatmaps").SerializeToString(),
+      to_onnx(predictor, output="heatmaps").SerializeToString(),
       options,
       providers=["CPUExecutionProvider"],
     )
-    self._read = jax.jit(graph.read)
-    self._sizes = _Sizes()
+    self._decode = jax.jit(predictor.decode)
+    self._sizes = _ProgramSizes()
 
   def __call__(
     self, images: np.ndarray, image_from_heatmap: np.ndarray, *, rest: bool
-  ) -> inference.Keypoints:
+  ) -> Keypoints:
     """See `JaxBackend`; waits for the network."""
     (heatmaps,) = self._session.run(["heatmaps"], {"images": images})
     rows = self._sizes.choose(len(images), rest)
     arrays = heatmaps, image_from_heatmap.astype(np.float32)
-    return self._read(
+    return self._decode(
       *jax.device_put([_pad_rows(array, rows) for array in arrays], self._cpu)
     )
-
-
-def _cpu() -> jax.Device:
-  try:
-    return jax.local_devices(backend="cpu")[0]
-  except RuntimeError as error:
-    raise RuntimeError(
-      "backend='onnxruntime' decodes on the CPU; add cpu to JAX_PLATFORMS"
-    ) from error
 
 
 BACKENDS = {"jax": JaxBackend, "onnxruntime": OnnxBackend}

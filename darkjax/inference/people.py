@@ -1,4 +1,4 @@
-"""What `Pose` returns: people, each with keypoints, scores and covariances."""
+"""Results of `Pose`: people with keypoints, scores and covariances."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from darkjax.data.images import photo as image_lib
+from darkjax.data.images import photo as photo_lib
 from darkjax.skeletons import Skeleton
 from darkjax.viz import draw
 
@@ -18,19 +18,18 @@ SHOWN_SCORE = 0.2
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Person:
-  """One person: K keypoints found in one box.
+  """One person: K keypoints in one box.
 
   Attributes:
     keypoints_image: [K, 2] float32 (x, y), image px; an integer coordinate is
       the centre of a pixel.
-    scores: [K] float32, maximum of each heatmap: near 1 where the network is
-      sure, and not a probability.
+    scores: [K] float32, see `Keypoints.scores`.
     covariances: [K, 2, 2] float32, image px²: the width of each peak, which is
-      that of the training Gaussian and the blur at the least; nan where there
-      is no peak and where the decoder gives none.
-    bbox: [4] float64 (x, y, w, h), image px; the box that was searched.
+      at least that of the training Gaussian and the blur; nan where there is no
+      peak and where the decoder gives none.
+    bbox: [4] float64 (x, y, w, h), image px; the person's box.
     skeleton: names and limbs of the keypoints.
-    image: what the photograph was given as.
+    image: the photograph, as a path, an image or an array.
   """
 
   keypoints_image: np.ndarray
@@ -38,44 +37,44 @@ class Person:
   covariances: np.ndarray
   bbox: np.ndarray
   skeleton: Skeleton
-  image: image_lib.ImageLike = dataclasses.field(repr=False)
+  image: photo_lib.ImageLike = dataclasses.field(repr=False)
 
   @property
   def names(self) -> tuple[str, ...]:
-    """K names, such as "left_wrist"; left is the person's left."""
+    """K names, such as "left_wrist"; left is the person's left side."""
     return self.skeleton.keypoint_names
 
   def plot(self, **options: Any) -> PIL.Image.Image:
-    """A copy of the photograph with this person drawn, see `People.plot`."""
+    """Draws this person on a copy of the photograph, see `People.plot`."""
     return People([self], self.image).plot(**options)
 
 
 class People(list[Person]):
   """The people of one photograph, a list in the order of their boxes.
 
-  Slices and copies are `People` too; of other choices make them with
-  `People(chosen, people.image)`.
+  Slices and copies are `People` too; for other subsets call
+  `People(subset, people.image)`.
 
   Attributes:
-    image: what the photograph was given as.
+    image: the photograph, as a path, an image or an array.
   """
 
-  def __init__(self, people: Iterable[Person], image: image_lib.ImageLike):
+  def __init__(self, people: Iterable[Person], image: photo_lib.ImageLike):
     super().__init__(people)
     self.image = image
 
   def __getitem__(self, index):
-    chosen = super().__getitem__(index)
-    return People(chosen, self.image) if isinstance(index, slice) else chosen
+    item = super().__getitem__(index)
+    return People(item, self.image) if isinstance(index, slice) else item
 
   def copy(self) -> "People":
-    """A shallow copy."""
+    """Returns a shallow copy."""
     return self[:]
 
   def plot(
     self, *, min_score: float = SHOWN_SCORE, uncertainty: bool = False
   ) -> PIL.Image.Image:
-    """A copy of the photograph with everybody drawn.
+    """Draws all people on a copy of the photograph.
 
     Args:
       min_score: keypoints with lower scores are left out.
@@ -84,7 +83,7 @@ class People(list[Person]):
     Returns:
       RGB, in the size of the photograph, turned upright by its EXIF tag.
     """
-    photo = PIL.Image.fromarray(image_lib.read(self.image))
+    photo = PIL.Image.fromarray(photo_lib.read(self.image))
     if not self:
       return photo
     return draw.draw_people(

@@ -3,15 +3,16 @@
     pose = Pose.pretrained()  # or Pose.from_checkpoint("runs/NAME")
     people = pose("photo.jpg", boxes=[[30, 40, 120, 300]])
     people[0].keypoints_image, people[0].scores, people[0].names
-    people.plot().save("found.png")
+    people.plot().save("people.png")
 
-The host cuts the crops out of the photographs, so that these never travel to
-the device; the rest is one jitted function, see graph.py and backends.py.
+The host cuts the crops out of the photographs, so that only crops travel to
+the device; the rest is one jitted function, see predictor.py and backends.py.
 People of all photographs share batches of 1, 2, 4, ... crops up to
-`batch_size`, so that another number of people compiles nothing once these few
-sizes have been seen.
+`batch_size`, so that once these few sizes are compiled no number of people
+compiles another.
 """
 
+import itertools
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,108 +22,95 @@ import jax
 import numpy as np
 import PIL.Image
 
-from darkjax import checkpoint, geometry, inference, models
-from darkjax.convention import Convention
-from darkjax.data.images import photo as image_lib
+from darkjax import geometry
+from darkjax.data.images import photo as photo_lib
+from darkjax.data.images.photo import ImageLike
 from darkjax.heatmaps import blur
-from darkjax.heatmaps.decode import BORDERS
 from darkjax.inference import boxes as boxes_lib
 from darkjax.inference.backends import BACKENDS
+from darkjax.inference.keypoints import Keypoints
 from darkjax.inference.people import People, Person
-from darkjax.inference.predictor import Graph
+from darkjax.inference.predictor import Predictor
 
-# The weights that come with darkjax; assets/README.md says what they can do.
+# The weights that come with darkjax; assets/README.md has their accuracy.
 ASSETS = pathlib.Path(__file__).resolve().parents[1] / "assets"
 PRETRAINED = ASSETS / "lsp_hrnet_small.npz"
 
 
 class Pose:
-  """Finds the keypoints of people in photographs.
+  """Keypoints of people in photographs.
 
   Attributes:
     convention: the one the weights were trained with.
   """
 
   def __init__(
-    self,
-    model: Any,
-    variables: Any,
-    convention: Convention,
-    *,
-    method: str = "dark",
-    flip_test: bool = True,
-    border: str = "refine",
-    batch_size: int = 32,
-    backend: str = "jax",
+    self, predictor: Predictor, *, batch_size: int = 32, backend: str = "jax"
   ):
-    """Takes weights at hand; `from_checkpoint` reads them.
+    """Prepares a predictor; `from_checkpoint` reads one.
 
     Args:
-      model: a Linen module of darkjax.models.
-      variables: its "params" and "batch_stats".
-      convention: the one the weights were trained with.
-      method: decoder, one of `inference.METHODS`.
-      flip_test: average with the mirrored crop, which costs twice the time.
-      border: of the dark decoder, see `decode_heatmaps`.
-      batch_size: crops at once at the most, a power of two.
-      backend: what computes: "jax", or "onnxruntime" on the CPU, with the same
-        keypoints to 1e-3 px. It converts the network first and needs
+      predictor: the network with its weights and decoder.
+      batch_size: most crops at once, a power of two.
+      backend: "jax", or "onnxruntime" on the CPU, with the same keypoints to
+        1e-3 px. It converts the network first and needs
         `pip install "darkjax[onnx]"`.
 
     Raises:
-      ValueError: a batch size that is no power of two, or an unknown method,
-        border or backend.
+      ValueError: a batch size that is not a power of two, or an unknown
+        backend.
       ImportError: the backend's packages are missing.
     """
     if batch_size < 1 or batch_size & (batch_size - 1):
       raise ValueError(
         f"batch_size is a power of two such as 32, got {batch_size}"
       )
-    for name, value, known in (
-      ("method", method, inference.METHODS),
-      ("border", border, BORDERS),
-      ("backend", backend, tuple(BACKENDS)),
-    ):
-      if value not in known:
-        raise ValueError(f"{name} is one of {list(known)}, got {value!r}")
-    self.convention = convention
+    if backend not in BACKENDS:
+      raise ValueError(f"backend is one of {list(BACKENDS)}, got {backend!r}")
+    self.convention = predictor.convention
     self._batch_size = batch_size
-    self._find = BACKENDS[backend](
-      Graph(model, variables, convention, method, border, flip_test)
-    )
+    self._backend = BACKENDS[backend](predictor)
 
   @classmethod
   def from_checkpoint(
-    cls, path: str | os.PathLike, *, step: int | None = None, **options: Any
+    cls,
+    path: str | os.PathLike[str],
+    *,
+    step: int | None = None,
+    batch_size: int = 32,
+    backend: str = "jax",
+    **options: Any,
   ) -> "Pose":
     """Reads a model from a run, converted weights or a file of weights.
 
     Args:
       path: the folder, or the file of darkjax.release.
-      step: which step of a folder; the latest by default.
-      **options: method, flip_test, border, batch_size, backend, see `Pose`.
+      step: a step of the folder; the latest by default.
+      batch_size: see `Pose`.
+      backend: see `Pose`.
+      **options: method, flip_test, border, see `Predictor`. The method is by
+        default the one that suits the network's head.
 
     Returns:
       A `Pose`.
 
     Raises:
       FileNotFoundError: no checkpoint there.
-      ValueError: a file that holds no weights.
+      ValueError: a file that holds no weights, or see `Predictor` and `Pose`.
     """
-    variables, metadata = checkpoint.load(path, step=step)
-    model = models.create_model(**metadata.model)
-    return cls(model, variables, metadata.convention, **options)
+    predictor = Predictor.from_checkpoint(path, step, **options)
+    return cls(predictor, batch_size=batch_size, backend=backend)
 
   @classmethod
   def pretrained(cls, **options: Any) -> "Pose":
-    """The small HRNet that comes with darkjax: 14 keypoints of whole people.
+    """Loads the small HRNet that comes with darkjax: 14 keypoints (LSP).
 
     It was trained on 3,000 photographs of people at sport and is no match for
     networks of COCO; assets/README.md has its accuracy and its licence (the
     weights are for research).
 
     Args:
-      **options: method, flip_test, border, batch_size, backend, see `Pose`.
+      **options: see `from_checkpoint`.
 
     Returns:
       A `Pose`.
@@ -130,11 +118,9 @@ class Pose:
     return cls.from_checkpoint(PRETRAINED, **options)
 
   def __call__(
-    self,
-    images: image_lib.ImageLike | Sequence[image_lib.ImageLike],
-    boxes: Any = None,
+    self, images: ImageLike | Sequence[ImageLike], boxes: Any = None
   ) -> People | list[People]:
-    """Finds people's keypoints.
+    """Computes people's keypoints.
 
     Args:
       images: a photograph, or a list of them. A photograph is a path, a PIL
@@ -153,9 +139,10 @@ class Pose:
     Raises:
       FileNotFoundError: a path that is no file; the message names it.
       ValueError: an image or a box that cannot be used; the message says which
-        and why. A box may overlap the photograph's border, not lie beyond it.
+        and why. A box may cross the photograph's border, but must overlap it.
     """
-    if _is_photograph(images):
+    single = isinstance(images, str | os.PathLike | PIL.Image.Image)
+    if single or hasattr(images, "__array__"):
       return next(self.stream([(images, boxes)]))
     if not isinstance(images, Iterable) or isinstance(images, bytes):
       raise ValueError(
@@ -172,13 +159,13 @@ class Pose:
     return list(self.stream(zip(images, boxes, strict=True)))
 
   def stream(
-    self, photographs: Iterable[tuple[image_lib.ImageLike, Any]]
+    self, photographs: Iterable[tuple[ImageLike, Any]]
   ) -> Iterator[People]:
-    """Like a call with a list, for any number of photographs or video frames.
+    """Computes people's keypoints for any number of photographs or frames.
 
-    It reads ahead by about two batches and keeps no photograph that it has
-    yielded the people of. A photograph without boxes takes a place in a batch,
-    so that reading ahead is bounded where nobody is to be seen.
+    It reads ahead by about two batches and keeps no photograph whose people it
+    has yielded. A photograph without boxes takes up a row of a batch, so that
+    reading ahead is bounded where there are no people.
 
     Args:
       photographs: pairs of an image and its boxes [N, 4] or None, see
@@ -188,18 +175,18 @@ class Pose:
       The `People` of each photograph, in order.
     """
     skeleton = self.convention.skeleton
-    for places, found in self._batches(self._places(photographs)):
-      located = zip(*found, strict=True)
-      for place in places:
-        people = place.people
-        if place.bbox is not None:
-          keypoints = next(located)
-          people.append(Person(*keypoints, place.bbox, skeleton, people.image))
-        if place.last:
+    for rows, keypoints in self._batches(self._rows(photographs)):
+      each_person = zip(*keypoints, strict=True)
+      for row in rows:
+        people = row.people
+        if row.bbox is not None:
+          fields = next(each_person)
+          people.append(Person(*fields, row.bbox, skeleton, people.image))
+        if row.last:
           yield people
 
   def peak_width(self, bbox: np.ndarray) -> float:
-    """Standard deviation of a clean peak: sqrt(tr Σ / 2) at its smallest.
+    """Returns the standard deviation of a clean peak, √(tr Σ / 2).
 
     Args:
       bbox: [4] (x, y, w, h), image px.
@@ -213,81 +200,59 @@ class Pose:
     linear = self._image_from_heatmap(crop_from_image)[:, :2]
     return float(np.sqrt(variance * abs(np.linalg.det(linear))))
 
-  def _places(self, photographs) -> Iterator["_Place"]:
-    """What takes a place in a batch: every box, and photographs without."""
-    for n, (source, wanted) in enumerate(photographs):
-      pixels = image_lib.read(source)
-      wanted = boxes_lib.check(wanted, pixels.shape[:2], _name(source, n))
-      people = People([], source)
-      if not len(wanted):
-        yield _Place(people, None, None, True)
-      for i, bbox in enumerate(wanted, 1):
-        crop = self._crop(pixels, bbox)
-        yield _Place(people, bbox, crop, i == len(wanted))
+  def _rows(self, photographs) -> Iterator["_Row"]:
+    for n, (image, boxes) in enumerate(photographs):
+      pixels = photo_lib.read(image)
+      named = image if isinstance(image, str | os.PathLike) else n
+      boxes = boxes_lib.check(boxes, pixels.shape[:2], f"image {named}")
+      people = People([], image)
+      if not len(boxes):
+        yield _Row(people, None, None, True)
+      for i, bbox in enumerate(boxes, 1):
+        yield _Row(people, bbox, self._crop(pixels, bbox), i == len(boxes))
 
   def _crop(self, pixels, bbox) -> tuple[np.ndarray, np.ndarray]:
-    """A person's crop [H, W, 3] uint8 and image_from_heatmap [2, 3]."""
+    """Returns a crop [H, W, 3] uint8 and its image_from_heatmap [2, 3]."""
     _, _, crop_from_image = self.convention.crop_from_box(bbox)
-    crop = image_lib.warp(pixels, crop_from_image, self.convention.crop_size)
+    crop = photo_lib.warp(pixels, crop_from_image, self.convention.crop_size)
     return crop, self._image_from_heatmap(crop_from_image)
 
   def _image_from_heatmap(self, crop_from_image) -> np.ndarray:
     heatmap_from_crop = self.convention.heatmap_from_crop()
     return geometry.invert(geometry.compose(heatmap_from_crop, crop_from_image))
 
-  def _batches(self, places):
-    """Places and, as NumPy arrays, what was found in their crops.
+  def _batches(self, rows) -> Iterator[tuple[list["_Row"], Keypoints]]:
+    """Yields rows and the keypoints of their crops, as NumPy arrays.
 
-    While the device works on a batch the host cuts the next one.
+    The host cuts the next batch while the device works on one.
     """
     running = None
-    for batch in _groups(places, self._batch_size):
-      crops = [place.crop for place in batch if place.crop is not None]
-      started = batch, self._start(crops, rest=running is not None)
+    while batch := list(itertools.islice(rows, self._batch_size)):
+      started = batch, *self._start(batch, rest=running is not None)
       if running is not None:
         yield _finish(*running)
       running = started
     if running is not None:
       yield _finish(*running)
 
-  def _start(self, crops, rest: bool) -> tuple[inference.Keypoints, int]:
+  def _start(self, rows, rest: bool) -> tuple[Keypoints, int]:
     """Sends crops to the backend; does not wait."""
+    crops = [row.crop for row in rows if row.crop is not None]
     if not crops:
-      return inference.Keypoints((), (), ()), 0
+      return Keypoints((), (), ()), 0
     images, matrices = (np.stack(arrays) for arrays in zip(*crops, strict=True))
-    return self._find(images, matrices, rest=rest), len(crops)
+    return self._backend(images, matrices, rest=rest), len(crops)
 
 
-class _Place(NamedTuple):
+class _Row(NamedTuple):
   """One row of a batch: a person's crop, or a photograph without people."""
 
-  people: People  # of the photograph, filled as they are found
+  people: People  # of the photograph, extended by each row's person
   bbox: np.ndarray | None
   crop: tuple[np.ndarray, np.ndarray] | None  # pixels, image_from_heatmap
   last: bool  # of the photograph
 
 
-def _finish(places, started) -> tuple[list[_Place], inference.Keypoints]:
+def _finish(rows, keypoints, count: int) -> tuple[list[_Row], Keypoints]:
   """Waits for a batch and drops its padding."""
-  found, count = started
-  return places, jax.tree.map(lambda array: np.asarray(array)[:count], found)
-
-
-def _groups(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-  group = []
-  for item in items:
-    group.append(item)
-    if len(group) == size:
-      yield group
-      group = []
-  if group:
-    yield group
-
-
-def _is_photograph(images) -> bool:
-  named = isinstance(images, str | os.PathLike | PIL.Image.Image)
-  return named or hasattr(images, "__array__")
-
-
-def _name(source, n: int) -> str:
-  return f"image {source if isinstance(source, str | os.PathLike) else n}"
+  return rows, jax.tree.map(lambda x: np.asarray(x)[:count], keypoints)

@@ -1,95 +1,107 @@
-"""The whole graph of a trained network, from crops to keypoints.
-
-Everything is one function to compile: normalising, the flip test, the decoder
-and the way back to crop or image pixels. Batch norms are folded once, when the
-graph is made.
-"""
+"""`Predictor`: a network with its weights, convention and decoder."""
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import export as jax_export
 
-from darkjax import checkpoint, geometry, inference, models
+from darkjax import checkpoint, geometry, models
 from darkjax.convention import Convention
+from darkjax.heatmaps.decode import BORDERS
+from darkjax.inference import keypoints as keypoints_lib
+from darkjax.inference.keypoints import Keypoints
 from darkjax.models import batch_norm_folding
 
 
 @dataclasses.dataclass(frozen=True)
-class Graph:
-  """A network, its weights and how its heatmaps are read.
+class Predictor:
+  """A network, its weights and how its heatmaps become keypoints.
+
+  Every method is a pure function to compile: normalization, the flip test, the
+  decoder and the map to crop or image pixels are inside. Predictors that differ
+  in weights alone are equal and have the same hash.
 
   Attributes:
     model: a Linen module of darkjax.models.
     variables: its "params" and "batch_stats"; kept with batch norms folded,
-      see models/folding.py.
+      see models/batch_norm_folding.py.
     convention: the one the weights were trained with.
-    method: decoder, one of `inference.METHODS`.
-    border: of the dark decoder, see `decode_heatmaps`.
-    flip_test: average with the mirrored crop, which costs twice the time.
-    covariances: give three more columns for each keypoint, see `apply`.
+    method: decoder, one of `convention.METHODS`; None becomes the convention's
+      `default_method`.
+    border: DARK: how to treat the map's border, see `decode_heatmaps`.
+    flip_test: average with the mirrored crop, which doubles the time.
+    covariances: add three columns for each keypoint, see `apply`.
+    config: configuration of the training run, {} where there was none.
+
+  Raises:
+    ValueError: an unknown method or border, or "integral" for a head without
+      softmax.
   """
 
   model: Any
-  variables: Any
+  variables: Any = dataclasses.field(compare=False)
   convention: Convention
-  method: str = "dark"
+  method: str | None = None
   border: str = "refine"
   flip_test: bool = True
   covariances: bool = False
+  config: Mapping[str, Any] = dataclasses.field(
+    default_factory=dict, compare=False
+  )
 
   def __post_init__(self):
+    method = self.method or self.convention.default_method
+    keypoints_lib.check_method(method, self.convention)
+    if self.border not in BORDERS:
+      raise ValueError(f"border is one of {BORDERS}, got {self.border!r}")
     size = self.convention.crop_size
     folded = batch_norm_folding.fold(self.model, self.variables, crop_size=size)
+    object.__setattr__(self, "method", method)
     object.__setattr__(self, "variables", folded)
 
   @classmethod
   def from_checkpoint(
-    cls, path: str | os.PathLike, *, step: int | None = None, **options: Any
-  ) -> "Graph":
+    cls, path: str | os.PathLike[str], step: int | None = None, **options: Any
+  ) -> "Predictor":
     """Reads a run, converted weights or a file of weights.
 
     Args:
       path: the folder, or the file of darkjax.release.
-      step: which step of a folder; the latest by default.
+      step: a step of the folder; the latest by default.
       **options: method, border, flip_test, covariances.
 
     Raises:
       FileNotFoundError: no checkpoint there.
-      ValueError: a file that holds no weights.
+      ValueError: a file that holds no weights, or see `Predictor`.
     """
     variables, metadata = checkpoint.load(path, step=step)
     model = models.create_model(**metadata.model)
-    return cls(model, variables, metadata.convention, **options)
+    return cls(
+      model, variables, metadata.convention, config=metadata.config, **options
+    )
 
   @property
-  def images(self) -> jax.ShapeDtypeStruct:
-    """The input: uint8 [b, H, W, 3], b symbolic."""
+  def input_spec(self) -> jax.ShapeDtypeStruct:
+    """Crops as an input: uint8 [b, H, W, 3], b symbolic."""
     (count,) = jax_export.symbolic_shape("b")
     return jax.ShapeDtypeStruct(
       (count, *self.convention.crop_size, 3), jnp.uint8
     )
 
   def __call__(self, images: jax.Array) -> jax.Array:
-    """Finds keypoints in crops.
-
-    Args:
-      images: [B, H, W, 3] uint8 RGB.
-
-    Returns:
-      See `apply`.
-    """
+    """Calls `apply` with the predictor's own variables."""
     return self.apply(self.variables, images)
 
   def apply(self, variables: Any, images: jax.Array) -> jax.Array:
-    """The same with the weights as an argument.
+    """Computes keypoints in crop pixels.
 
     Args:
-      variables: those of the graph, maybe moved elsewhere.
-      images: [B, H, W, 3] uint8 RGB.
+      variables: those of the predictor, e.g. on a device.
+      images: [B, H, W, 3] uint8 RGB crops.
 
     Returns:
       [B, K, 3] float32 (x, y, score), crop px; an integer is a pixel's centre.
@@ -97,51 +109,43 @@ class Graph:
       xy, yy in crop px², nan where the decoder gives none.
     """
     crop_from_heatmap = geometry.invert(self.convention.heatmap_from_crop())
-    found = self.locate(
-      variables,
-      images,
-      jnp.broadcast_to(
-        jnp.asarray(crop_from_heatmap, jnp.float32)[None],
-        (images.shape[0], 2, 3),
-      ),
+    matrices = jnp.broadcast_to(
+      jnp.asarray(crop_from_heatmap, jnp.float32)[None],
+      (images.shape[0], 2, 3),
     )
-    columns = [found.keypoints_image, found.scores[..., None]]
+    keypoints = self.locate(variables, images, matrices)
+    columns = [keypoints.keypoints_image, keypoints.scores[..., None]]
     if self.covariances:
-      columns += [found.covariances[..., 0, :], found.covariances[..., 1, 1:]]
+      covariances = keypoints.covariances
+      columns += [covariances[..., 0, :], covariances[..., 1, 1:]]
     return jnp.concatenate(columns, axis=-1)
 
   def locate(
     self, variables: Any, images: jax.Array, image_from_heatmap: jax.Array
-  ) -> inference.Keypoints:
-    """Finds keypoints in the images that the crops were cut from.
+  ) -> Keypoints:
+    """Computes keypoints in the images that the crops were cut from.
 
     Args:
-      variables: those of the graph, maybe moved elsewhere.
-      images: [B, H, W, 3] uint8 RGB crops.
+      variables: see `apply`.
+      images: see `apply`.
       image_from_heatmap: [B, 2, 3], px, made with the crops.
-
-    Returns:
-      Keypoints in image pixels.
-
-    Raises:
-      ValueError: see `heatmaps`.
     """
-    return self.read(self.heatmaps(variables, images), image_from_heatmap)
+    return self.decode(self.heatmaps(variables, images), image_from_heatmap)
 
   def heatmaps(self, variables: Any, images: jax.Array) -> jax.Array:
-    """Runs the network and the flip test.
+    """Runs the network and the flip test, see `inference.predict_heatmaps`.
 
     Args:
-      variables: those of the graph, maybe moved elsewhere.
-      images: [B, H, W, 3] uint8 RGB crops.
+      variables: see `apply`.
+      images: see `apply`.
 
     Returns:
-      [B, H', W', K] float32, see `inference.predict_heatmaps`.
+      [B, H', W', K] float32.
 
     Raises:
       ValueError: the network's heatmaps are not those of the convention.
     """
-    heatmaps = inference.predict_heatmaps(
+    heatmaps = keypoints_lib.predict_heatmaps(
       self.model,
       variables,
       images,
@@ -157,19 +161,11 @@ class Graph:
       )
     return heatmaps
 
-  def read(
+  def decode(
     self, heatmaps: jax.Array, image_from_heatmap: jax.Array
-  ) -> inference.Keypoints:
-    """Decodes heatmaps and goes back to the image.
-
-    Args:
-      heatmaps: [B, H', W', K], from `heatmaps`.
-      image_from_heatmap: [B, 2, 3], px, made with the crops.
-
-    Returns:
-      Keypoints in image pixels.
-    """
-    return inference.locate(
+  ) -> Keypoints:
+    """Decodes [B, H', W', K] from `heatmaps`, see `inference.locate`."""
+    return keypoints_lib.locate(
       heatmaps,
       image_from_heatmap,
       convention=self.convention,

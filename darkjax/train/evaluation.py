@@ -10,6 +10,7 @@ from PIL import Image
 
 from darkjax.data.from_config import RunData
 from darkjax.evaluate import pictures, predict, scores
+from darkjax.inference.predictor import Predictor
 from darkjax.train import device_crop
 
 
@@ -18,7 +19,7 @@ class Evaluation(NamedTuple):
 
   Attributes:
     metrics: by name, see `scores.score`.
-    picture: people with their labels and what was found; None without one.
+    picture: people with their labels and predictions; None without one.
   """
 
   metrics: dict[str, float]
@@ -48,24 +49,24 @@ def evaluator(
     batches = data.val_batches(
       -(-config.evaluate.batch_size // jax.process_count())
     )
-    people = predict.predict(
-      model,
-      variables,
-      (device_crop.on_host(b, pages, crop_size=crop_size) for b in batches),
-      data.convention,
+    flip_test = config.evaluate.flip_test
+    predictions = predict.predict_dataset(
+      [Predictor(model, variables, data.convention, flip_test=flip_test)],
+      ([device_crop.on_host(b, pages, crop_size=crop_size)] for b in batches),
       methods=config.evaluate.methods,
-      flip_test=config.evaluate.flip_test,
     )
-    return _score(config, data, people)
+    return _score(config, data, predictions)
 
   return evaluate
 
 
-def _score(config, data: RunData, people: scores.People) -> Evaluation:
+def _score(
+  config, data: RunData, predictions: scores.Predictions
+) -> Evaluation:
   val, convention = data.val, data.convention
   val.check_labels()
   metrics = scores.score(
-    people,
+    predictions,
     val.annotations,
     convention.skeleton,
     category_ids=val.category_ids,
@@ -75,6 +76,7 @@ def _score(config, data: RunData, people: scores.People) -> Evaluation:
   if jax.process_index() > 0:
     return Evaluation(metrics)
   images = pathlib.Path(config.data.root) / config.data.val[1]
-  return Evaluation(
-    metrics, pictures.sheet(people, convention, val.annotations, images)
+  picture = pictures.draw_predictions(
+    predictions, convention.skeleton, val.annotations, images
   )
+  return Evaluation(metrics, picture)

@@ -6,7 +6,7 @@ from PIL import Image
 from darkjax.convention import Convention
 from darkjax.data import batch as schema
 from darkjax.train import step
-from darkjax.viz import sheets
+from darkjax.viz.contact_sheet import contact_sheet
 
 _RED = (255, 40, 40)
 
@@ -38,7 +38,7 @@ def targets_sheet(
     _tinted(Image.fromarray(np.asarray(crop)), heat, heatmap_from_crop)
     for crop, heat in zip(first["image"], strongest, strict=True)
   ]
-  return sheets.contact_sheet(tinted, columns=8)
+  return contact_sheet(tinted, columns=8)
 
 
 def _tinted(crop, heat, heatmap_from_crop) -> Image.Image:

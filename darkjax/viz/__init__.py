@@ -1,1 +1,1 @@
-"""Pictures of people and keypoints."""
+"""Drawing of people and keypoints."""

@@ -1,4 +1,4 @@
-"""Pictures of people and their keypoints."""
+"""Drawing of people and their keypoints."""
 
 import functools
 import math
@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from darkjax.skeletons import Skeleton
 
-# Colours of the person's left, right and middle, apart for most eyes.
+# The person's left, right and middle, distinct for most colour-blind people.
 _LEFT, _RIGHT, _MIDDLE = (255, 140, 0), (0, 170, 255), (120, 230, 90)
 
 
@@ -21,7 +21,7 @@ def draw_skeleton(
   covariances: np.ndarray | None = None,
   color: tuple[int, int, int] | None = None,
 ) -> Image.Image:
-  """A copy of the image with one person's limbs and keypoints drawn.
+  """Draws one person's limbs and keypoints on a copy of an image.
 
   Limbs of the person's left are orange, of the right blue, others green.
 
@@ -56,7 +56,7 @@ def draw_people(
   covariances: np.ndarray | None = None,
   color: tuple[int, int, int] | None = None,
 ) -> Image.Image:
-  """A copy of the image with N people drawn, see `draw_skeleton`.
+  """Draws N people on a copy of an image, see `draw_skeleton`.
 
   Lines are as wide as suits the size of each person.
 
@@ -75,51 +75,51 @@ def draw_people(
   keypoints = np.asarray(keypoints, np.float64)
   drawn = np.isfinite(keypoints).all(-1)
   drawn &= True if shown is None else np.asarray(shown, bool)
+  colors = functools.partial(_side_color, skeleton, color)
   for n in np.flatnonzero(drawn.any(-1)):
-    ellipses = () if covariances is None else _ellipses(covariances[n])
-    _draw_person(picture, keypoints[n], skeleton, drawn[n], ellipses, color)
+    outlines = {}
+    if covariances is not None:
+      outlines = _ellipses(keypoints[n], covariances[n], drawn[n])
+    limbs = [(a, b) for a, b in skeleton.limbs if drawn[n, a] and drawn[n, b]]
+    _draw_person(picture, keypoints[n], drawn[n], limbs, outlines, colors)
   return picture
 
 
-def _draw_person(picture, keypoints, skeleton, shown, ellipses, color) -> None:
+def _draw_person(picture, keypoints, shown, limbs, outlines, colors) -> None:
   """Draws into the picture, on a layer as large as the person.
 
   The layer is drawn enlarged and reduced, for smooth edges.
   """
   extent = np.ptp(keypoints[shown], axis=0).max()
   width = np.clip(extent / 90, 1.0, max(max(picture.size) / 120, 1.0))
-  outlines = {k: keypoints[k] + ellipses[k] for k in _drawable(ellipses, shown)}
-  reach = np.concatenate([keypoints[shown], *outlines.values()])
-  corner, size = _patch(reach, 2 * width + 2, picture.size)
+  points = np.concatenate([keypoints[shown], *outlines.values()])
+  corner, size = _layer_box(points, 2 * width + 2, picture.size)
   if min(size) < 1:
     return
   zoom = _zoom(size)
   layer = Image.new("RGBA", tuple(int(zoom * length) for length in size))
-  points = (np.where(shown[:, None], keypoints, 0.0) + 0.5 - corner) * zoom
-  outlines = {k: (o + 0.5 - corner) * zoom for k, o in outlines.items()}
-  colors = functools.partial(_side_color, skeleton, color)
-  _draw_limbs(layer, points, skeleton, shown, outlines, zoom * width, colors)
+  draw = ImageDraw.Draw(layer)
+
+  def to_layer(points):
+    return [tuple(point) for point in (points + 0.5 - corner) * zoom]
+
+  for k, outline in outlines.items():
+    outline = to_layer(outline)
+    draw.polygon(outline, fill=(*colors(k, k), 70))
+    line = max(1, round(zoom * width / 2))
+    draw.line([*outline, outline[0]], (*colors(k, k), 200), line)
+  for a, b in limbs:
+    ends = to_layer(keypoints[[a, b]])
+    draw.line(ends, colors(a, b), max(1, round(zoom * width)))
+  for k in np.flatnonzero(shown):
+    (center,) = to_layer(keypoints[[k]])
+    draw_dot(draw, center, zoom * width, colors(k, k))
   layer = layer.reduce(zoom)
   picture.paste(layer, tuple(int(c) for c in corner), layer)
 
 
-def _draw_limbs(
-  layer, points, skeleton, shown, outlines, width, colors
-) -> None:
-  """Ellipses, limbs over them, keypoints on top; all in px of the layer."""
-  draw = ImageDraw.Draw(layer)
-  points = [tuple(point) for point in points]
-  for k, outline in outlines.items():
-    _ellipse(draw, outline, colors(k, k), width)
-  for a, b in skeleton.limbs:
-    if shown[a] and shown[b]:
-      draw.line([points[a], points[b]], colors(a, b), max(1, round(width)))
-  for k in np.flatnonzero(shown):
-    draw_dot(draw, points[k], width, colors(k, k))
-
-
-def _patch(points, margin, picture_size):
-  """Top left corner and (width, height) of what is drawn on, in the picture."""
+def _layer_box(points, margin, picture_size):
+  """Returns the layer's top left corner and (width, height), picture px."""
   low = np.floor(points.min(0) - margin).astype(int)
   high = np.ceil(points.max(0) + margin).astype(int) + 1
   low, high = np.maximum(low, 0), np.minimum(high, picture_size)
@@ -131,35 +131,19 @@ def _zoom(size) -> int:
   return int(np.clip(math.sqrt(16e6 / (size[0] * size[1])), 1, 4))
 
 
-def _ellipses(covariances) -> np.ndarray:
-  """[K, 32, 2] points around the origin, one standard deviation away.
+def _ellipses(keypoints, covariances, shown) -> dict[int, np.ndarray]:
+  """Returns outlines [32, 2] one standard deviation around keypoints.
 
-  nan where the covariance is, or is not positive definite.
+  None where the covariance is nan or not positive definite.
   """
-  covariances = np.asarray(covariances, np.float64)
-  known = np.isfinite(covariances).all((-1, -2))
-  safe = np.where(known[:, None, None], covariances, np.eye(2))
-  variances, axes = np.linalg.eigh(safe)
-  known &= (variances > 0).all(-1)
   angles = np.linspace(0, 2 * np.pi, 32, endpoint=False)
   circle = np.stack([np.cos(angles), np.sin(angles)], -1)
-  scaled = np.sqrt(np.abs(variances))[:, None, :] * circle
-  points = scaled @ axes.swapaxes(-1, -2)
-  return np.where(known[:, None, None], points, np.nan)
-
-
-def _drawable(ellipses, shown) -> list[int]:
-  return [
-    k
-    for k in np.flatnonzero(shown)
-    if len(ellipses) and np.isfinite(ellipses[k]).all()
-  ]
-
-
-def _ellipse(draw, outline, color, width) -> None:
-  outline = [tuple(point) for point in outline]
-  draw.polygon(outline, fill=(*color, 70))
-  draw.line([*outline, outline[0]], (*color, 200), max(1, round(width / 2)))
+  outlines = {}
+  for k in np.flatnonzero(shown & np.isfinite(covariances).all((-1, -2))):
+    variances, axes = np.linalg.eigh(np.asarray(covariances[k], np.float64))
+    if (variances > 0).all():
+      outlines[k] = keypoints[k] + (np.sqrt(variances) * circle) @ axes.T
+  return outlines
 
 
 def _side_color(skeleton: Skeleton, color, a: int, b: int):
@@ -174,6 +158,6 @@ def _side_color(skeleton: Skeleton, color, a: int, b: int):
 
 
 def draw_dot(draw, point, radius, color) -> None:
-  """A filled circle, into a Pillow drawing; px from the corner."""
+  """Draws a filled circle into a Pillow drawing; px from the corner."""
   (x, y), r = point, radius
   draw.ellipse((x - r, y - r, x + r, y + r), fill=color)

@@ -15,8 +15,7 @@ from collections.abc import Sequence
 import ablation_grid
 from absl import app, flags
 
-from darkjax import checkpoint, models
-from darkjax.inference.ensemble import Member
+from darkjax.inference.predictor import Predictor
 from darkjax.runtime import startup
 
 
@@ -34,20 +33,17 @@ def scores(run: str) -> dict:
   from darkjax.data.pipeline import batches
 
   start = time.monotonic()
-  variables, metadata = checkpoint.load(run)
-  data = metadata.config["data"]
+  predictor = Predictor.from_checkpoint(run)
+  data = predictor.config["data"]
   annotations, images = (pathlib.Path(data["root"]) / p for p in data["val"])
   source = prepare.load(annotations, images, cache_dir=data["cache"])
-  member = Member(
-    models.create_model(**metadata.model), variables, metadata.convention
-  )
   crops = functools.partial(batches.eval_batches, source, batch_size=80)
-  metrics = ablation_grid.evaluate_trained(member, crops, source.annotations)
+  metrics = ablation_grid.evaluate_trained(predictor, crops, source.annotations)
   return {
     "metrics": {
       name.removesuffix("/gt_boxes"): value for name, value in metrics.items()
     },
-    "convention": metadata.convention.describe(),
+    "convention": predictor.convention.describe(),
     "people": source.num_people,
     "evaluation_seconds": round(time.monotonic() - start, 1),
   }

@@ -21,7 +21,8 @@ from darkjax import checkpoint, convention, geometry, models, skeletons
 from darkjax.data.coco import prepare
 from darkjax.data.pipeline import batches as pipeline
 from darkjax.data.synthetic import dataset
-from darkjax.evaluate import predict
+from darkjax.evaluate import predict, scores
+from darkjax.inference.predictor import Predictor
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
 
@@ -38,9 +39,8 @@ def evaluated(folder, alignment, *, flip_shift=0, flip_test=True, size=4):
   )
   used = blobs.convention_of(source.skeleton, alignment, flip_shift=flip_shift)
   batches = pipeline.eval_batches(source, used, batch_size=size)
-  return source, predict.predict(
-    blobs.Sampler(used), {}, batches, used, flip_test=flip_test
-  )
+  predictor = Predictor(blobs.Sampler(used), {}, used, flip_test=flip_test)
+  return source, predict.predict_dataset([predictor], zip(batches))
 
 
 @pytest.mark.parametrize("alignment", geometry.ALIGNMENTS)
@@ -49,7 +49,7 @@ def test_the_chain_finds_what_was_drawn(folder, alignment):
   # Heatmap px. Bytes and two bilinear samplings blur and round; half a crop
   # pixel, the smallest mistake in a frame, would be 0.125.
   assert blobs.error(people) < 0.03
-  metrics = predict.score(people, source.annotations, source.skeleton)
+  metrics = scores.score(people, source.annotations, source.skeleton)
   assert metrics["dark/AP/gt_boxes"] == pytest.approx(100)
   assert (
     metrics["dark/error_px/gt_boxes"]
@@ -97,7 +97,7 @@ def test_methods_come_back_in_the_order_asked(folder):
 
 
 def test_table_has_a_row_per_method_and_says_the_boxes():
-  text = predict.table(
+  text = scores.table(
     {
       "argmax/AP/gt_boxes": 61.2,
       "argmax/AR/gt_boxes": 68.7,

@@ -18,6 +18,8 @@ from darkjax import convention, skeletons
 from darkjax.data import from_config
 from darkjax.data.synthetic import dataset
 from darkjax.evaluate import predict
+from darkjax.evaluate.scores import Predictions
+from darkjax.inference.predictor import Predictor
 from darkjax.train.evaluation import evaluator
 
 BOXES = 13
@@ -113,7 +115,7 @@ def runs(folder):
 
 
 def test_results_do_not_depend_on_devices_and_batches(runs):
-  """Byte for byte; see collect.py for what it takes."""
+  """Byte for byte; see evaluate/predict.py for how."""
   first, *others = [results for _, _, results in runs]
   assert others == [first] * len(others)
   points = np.array([r["keypoints"] for r in json.loads(first)])
@@ -184,7 +186,7 @@ def test_without_labels_boxes_and_results_are_asked_for(folder, without):
     ("--scales=1,big", "--scales=['1', 'big']: are numbers above 0"),
     ("--methods=", "--methods=[]: are some of argmax, "),
     ("--methods=dark,none", "are some of argmax, "),
-    ("--picture=people.txt", "'.txt' is no format of pictures"),
+    ("--picture=people.txt", "'.txt' is not a format of pictures"),
     ("--results=.", "a folder, not a file"),
   ],
 )
@@ -274,11 +276,12 @@ def batch_of(crops: np.ndarray, first: int = 0) -> dict[str, np.ndarray]:
   }
 
 
-def predicted(network, batches, **options) -> predict.People:
+def predicted(network, batches, methods=None, **options) -> Predictions:
   config = quickstart.get_config().convention
   config.crop_size = (64, 64)
   used = convention.from_config(config, skeleton=skeletons.COCO)
-  return predict.predict(network, {}, batches, used, **options)
+  predictor = Predictor(network, {}, used, **options)
+  return predict.predict_dataset([predictor], zip(batches), methods=methods)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3])

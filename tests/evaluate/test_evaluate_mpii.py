@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from darkjax import skeletons
-from darkjax.evaluate import predict
+from darkjax.evaluate import scores
 
 MPII = skeletons.MPII
 WRISTS = [MPII.keypoint_names.index(f"{s}_wrist") for s in ("left", "right")]
@@ -48,13 +48,13 @@ def write(path, headboxes):
   return path
 
 
-def people() -> predict.People:
+def people() -> scores.Predictions:
   """Off by 3.2, 2 and 20 px, the last one's wrists by 40 px."""
   offset = np.zeros((3, MPII.num_keypoints, 2))
   offset[:, :, 0] = np.array([3.2, 2.0, 20.0])[:, None]
   offset[2, WRISTS, 0] = 40.0
   offset[1, HIDDEN, 1] = 500.0  # is not scored
-  return predict.People(
+  return scores.Predictions(
     image_ids=np.ones(3, np.int64),
     annotation_ids=np.array(IDS),
     box_scores=np.ones(3),
@@ -68,7 +68,7 @@ def people() -> predict.People:
 
 def test_pckh_by_hand(tmp_path):
   path = write(tmp_path / "mpii.json", HEADBOXES)
-  metrics = predict.score(people(), path, MPII)
+  metrics = scores.score(people(), path, MPII)
 
   def pckh(name, method="argmax"):
     return metrics[f"{method}/PCKh@{name}/gt_boxes"]
@@ -85,7 +85,7 @@ def test_pckh_by_hand(tmp_path):
 
 
 def test_without_head_boxes_there_is_no_pckh(tmp_path):
-  metrics = predict.score(people(), write(tmp_path / "mpii.json", {}), MPII)
+  metrics = scores.score(people(), write(tmp_path / "mpii.json", {}), MPII)
   assert "argmax/AP/gt_boxes" in metrics
   assert not [name for name in metrics if "PCKh" in name]
 
@@ -93,11 +93,11 @@ def test_without_head_boxes_there_is_no_pckh(tmp_path):
 def test_some_head_boxes_are_refused(tmp_path):
   path = write(tmp_path / "mpii.json", {7: HEADBOXES[7], 3: HEADBOXES[3]})
   with pytest.raises(ValueError, match=r"1 have none, among them ids \[5\]"):
-    predict.score(people(), path, MPII)
+    scores.score(people(), path, MPII)
 
 
 def test_parts_have_tables_of_their_own():
-  text = predict.table(
+  text = scores.table(
     {
       "dark/AP/gt_boxes": 68.4,
       "dark/PCKh@0.5/gt_boxes": 90.6,

@@ -15,6 +15,7 @@ import small_network
 from darkjax import checkpoint, geometry, models
 from darkjax.data.images import photo
 from darkjax.export import description, formats
+from darkjax.inference.predictor import Predictor
 
 # In crop px, what the formats promise; the runtimes here differ by 1e-5.
 TOLERANCE = 1e-3
@@ -34,12 +35,12 @@ assert "darkjax" not in sys.modules
 
 
 @pytest.fixture(scope="module")
-def graph():
+def predictor():
   """A network with random weights, flip test and dark decoder."""
-  return _graph(small_network.GAUSSIAN)
+  return _predictor(small_network.GAUSSIAN)
 
 
-def _graph(convention, **options):
+def _predictor(convention, **options):
   model = small_network.SmallNetwork()
   variables = model.init(jax.random.key(1), jnp.zeros((1, 48, 32, 3)))
   variables = jax.tree.map(np.asarray, variables)
@@ -47,7 +48,7 @@ def _graph(convention, **options):
   norm = variables["batch_stats"]["norm"]
   norm["mean"] = statistics.normal(size=6).astype(np.float32)
   norm["var"] = statistics.uniform(0.5, 2.0, 6).astype(np.float32)
-  return formats.Graph(model, variables, convention, **options)
+  return Predictor(model, variables, convention, **options)
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +67,8 @@ def crops(test_data):
 
 
 @pytest.fixture(scope="module")
-def expected(graph, crops):
-  return np.asarray(jax.jit(graph.__call__)(crops))
+def expected(predictor, crops):
+  return np.asarray(jax.jit(predictor.__call__)(crops))
 
 
 def test_keypoints_are_in_crop_pixels():
@@ -80,12 +81,12 @@ def test_keypoints_are_in_crop_pixels():
       return cells - cells.min((1, 2), keepdims=True)
 
   convention = small_network.GAUSSIAN
-  graph = formats.Graph(
+  predictor = Predictor(
     Brightness(), {}, convention, method="argmax", flip_test=False
   )
   crops = np.zeros((1, 48, 32, 3), np.uint8)
   crops[:, 20:24, 8:12] = 255
-  found = np.asarray(graph(crops))
+  found = np.asarray(predictor(crops))
   # dark alignment: the corners (0, 0) and the right border correspond, so a
   # step of the heatmap is 31/7 crop px and the middles lie on each other.
   x, y = 2 * 31 / 7, 23.5 + (5 - 5.5) * 31 / 7
@@ -96,9 +97,9 @@ def test_keypoints_are_in_crop_pixels():
   )
 
 
-def test_stablehlo_in_a_fresh_process(graph, crops, expected, tmp_path):
+def test_stablehlo_in_a_fresh_process(predictor, crops, expected, tmp_path):
   folder = tmp_path / "new"
-  path = formats.write(graph, folder, format="stablehlo")
+  path = formats.write(predictor, folder, format="stablehlo")
   assert path == folder / "model.stablehlo"
   np.save(folder / "crops.npy", crops)
   subprocess.run([sys.executable, "-c", RELOAD, str(folder)], check=True)
@@ -107,10 +108,10 @@ def test_stablehlo_in_a_fresh_process(graph, crops, expected, tmp_path):
 
 
 @pytest.mark.filterwarnings("default")  # TensorFlow's own
-def test_savedmodel_in_tensorflow(graph, crops, expected, tmp_path):
+def test_savedmodel_in_tensorflow(predictor, crops, expected, tmp_path):
   import tensorflow as tf
 
-  path = formats.write(graph, tmp_path / "new", format="savedmodel")
+  path = formats.write(predictor, tmp_path / "new", format="savedmodel")
   loaded = tf.saved_model.load(str(path))
   for count in (5, 2):  # the batch is open
     found = loaded.find(crops[:count])["keypoints"].numpy()
@@ -135,12 +136,12 @@ def test_onnx_in_its_runtime(convention, options, crops, tmp_path):
   # A kernel of 11, whose border correction has a closed form, halves the time
   # of the conversion.
   convention = dataclasses.replace(convention, blur_kernel=11)
-  graph = _graph(convention, **options)
-  path = formats.write(graph, tmp_path / "new", format="onnx")
+  predictor = _predictor(convention, **options)
+  path = formats.write(predictor, tmp_path / "new", format="onnx")
   session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
   for count in (5, 2):
     found = session.run(["keypoints"], {"images": crops[:count]})[0]
-    expected = graph(crops[:count])
+    expected = predictor(crops[:count])
     np.testing.assert_allclose(found, expected, atol=TOLERANCE)
 
 
@@ -155,9 +156,9 @@ def test_reads_a_checkpoint(tmp_path):
     small_network.GAUSSIAN, crop_size=(64, 64), heatmap_size=(16, 16)
   )
   checkpoint.save_variables(tmp_path / "weights", zeros, convention, model)
-  graph = formats.Graph.from_checkpoint(tmp_path / "weights", method="argmax")
-  assert graph.convention == convention
-  exported = jax.export.deserialize(bytearray(formats.to_stablehlo(graph)))
+  predictor = Predictor.from_checkpoint(tmp_path / "weights", method="argmax")
+  assert predictor.convention == convention
+  exported = jax.export.deserialize(bytearray(formats.to_stablehlo(predictor)))
   assert exported.platforms == ("cpu", "cuda", "tpu")
   assert exported.in_avals[0].str_short() == "uint8[b,64,64,3]"
   assert exported.out_avals[0].str_short() == "float32[b,3,3]"
@@ -165,12 +166,12 @@ def test_reads_a_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("alignment", geometry.ALIGNMENTS)
 @pytest.mark.parametrize("box", [(3.0, 5.0, 40.0, 210.0), (9.0, 4.0, 0.1, 0.1)])
-def test_recipe_of_the_crop_is_what_darkjax_does(alignment, box, graph):
+def test_the_recipe_of_the_crop_is_the_convention_s(alignment, box, predictor):
   convention = dataclasses.replace(
     small_network.GAUSSIAN, alignment=alignment, padding=1.2
   )
-  graph = dataclasses.replace(graph, convention=convention)
-  recipe = json.loads(json.dumps(description.describe(graph)))["crop"]
+  predictor = dataclasses.replace(predictor, convention=convention)
+  recipe = json.loads(json.dumps(description.describe(predictor)))["crop"]
   for bbox in (box, recipe["example"]["box"]):
     names = dict(zip("xywh", bbox, strict=True))
     for step in recipe["steps"]:
@@ -186,47 +187,46 @@ def test_recipe_of_the_crop_is_what_darkjax_does(alignment, box, graph):
   assert recipe["example"]["offset_y"] == offset_y
 
 
-def test_covariances_are_further_columns(graph, crops, expected):
-  graph = dataclasses.replace(graph, covariances=True)
-  found = np.asarray(jax.jit(graph.__call__)(crops))
+def test_covariances_are_further_columns(predictor, crops, expected):
+  predictor = dataclasses.replace(predictor, covariances=True)
+  found = np.asarray(jax.jit(predictor.__call__)(crops))
   np.testing.assert_array_equal(found[..., :3], expected)
   # Crop px in a step of the heatmap, dark alignment.
   step = 31 / 7
-  located = graph.locate(
-    graph.variables, crops, np.tile(np.eye(2, 3, dtype=np.float32), (5, 1, 1))
-  )
+  identity = np.tile(np.eye(2, 3, dtype=np.float32), (5, 1, 1))
+  located = predictor.locate(predictor.variables, crops, identity)
   covariances = np.asarray(located.covariances) * step**2
   columns = found[..., [3, 4, 4, 5]].reshape(5, 3, 2, 2)
   np.testing.assert_allclose(columns, covariances, rtol=1e-3)
-  assert description.describe(graph)["output"]["shape"] == ["batch", 3, 6]
+  assert description.describe(predictor)["output"]["shape"] == ["batch", 3, 6]
 
 
-def test_sidecar_says_what_to_feed(graph, tmp_path):
-  formats.write(graph, tmp_path / "new", format="stablehlo")
-  said = json.loads((tmp_path / "new" / "darkjax.json").read_text())
-  assert said["input"]["shape"] == ["batch", 48, 32, 3]
-  assert said["output"]["shape"] == ["batch", 3, 3]
-  assert said["keypoint_names"] == ["nose", "left_eye", "right_eye"]
-  assert said["convention"]["alignment"] == "dark"
-  assert (said["method"], said["flip_test"]) == ("dark", True)
+def test_the_description_has_input_output_and_convention(predictor, tmp_path):
+  formats.write(predictor, tmp_path / "new", format="stablehlo")
+  text = json.loads((tmp_path / "new" / "darkjax.json").read_text())
+  assert text["input"]["shape"] == ["batch", 48, 32, 3]
+  assert text["output"]["shape"] == ["batch", 3, 3]
+  assert text["keypoint_names"] == ["nose", "left_eye", "right_eye"]
+  assert text["convention"]["alignment"] == "dark"
+  assert (text["method"], text["flip_test"]) == ("dark", True)
 
 
-def test_unknown_format(graph, tmp_path):
+def test_unknown_format(predictor, tmp_path):
   with pytest.raises(ValueError, match=r"one of .*'onnx'.* got 'tflite'"):
-    formats.write(graph, tmp_path / "new", format="tflite")
+    formats.write(predictor, tmp_path / "new", format="tflite")
   assert not (tmp_path / "new").exists()
 
 
-def test_folder_that_holds_something(graph, tmp_path):
+def test_a_folder_that_is_not_empty(predictor, tmp_path):
   (tmp_path / "mine.txt").write_text("kept")
   with pytest.raises(ValueError, match="new or empty folder"):
-    formats.write(graph, tmp_path, format="stablehlo")
+    formats.write(predictor, tmp_path, format="stablehlo")
   with pytest.raises(ValueError, match="new or empty folder"):
-    formats.write(graph, tmp_path / "mine.txt", format="stablehlo")
+    formats.write(predictor, tmp_path / "mine.txt", format="stablehlo")
 
 
-def test_missing_extra_leaves_no_folder(graph, tmp_path, monkeypatch):
+def test_missing_extra_leaves_no_folder(predictor, tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, "jax2onnx", None)
   with pytest.raises(ImportError, match=r"pip install \"darkjax\[onnx\]\""):
-    formats.write(graph, tmp_path / "new", format="onnx")
+    formats.write(predictor, tmp_path / "new", format="onnx")
   assert not (tmp_path / "new").exists()

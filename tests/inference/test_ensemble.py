@@ -21,6 +21,7 @@ from darkjax.data.synthetic import dataset
 from darkjax.evaluate import predict
 from darkjax.heatmaps import decode_heatmaps, render_heatmaps
 from darkjax.inference import ensemble
+from darkjax.inference.predictor import Predictor
 
 # Maps of 24 x 16 with σ 1, and of 48 x 32 with σ 2, as the paper's sizes do.
 COARSE = dataclasses.replace(
@@ -75,7 +76,7 @@ def draw(convention, heatmap_from_image, points):
 def average(conventions, boxes, points):
   """The reference's convention, averaged heatmaps, and keypoints in them."""
   drawn = [draw(c, frame(c, boxes), points) for c in conventions]
-  reference = ensemble.reference_member(conventions)
+  reference = ensemble.reference_index(conventions)
   heatmaps = ensemble.average_heatmaps(
     [one[0] for one in drawn], [one[1] for one in drawn], reference=reference
   )
@@ -122,7 +123,7 @@ def test_a_mean_by_index_is_off(boxes, points):
 
 def test_the_finest_member_is_the_reference():
   members = (COARSE, FINE, dataclasses.replace(FINE, alignment="udp"))
-  assert ensemble.reference_member(members) == 1
+  assert ensemble.reference_index(members) == 1
 
 
 def test_a_member_twice_is_the_member(rng, boxes):
@@ -186,7 +187,7 @@ def test_probabilities_keep_their_sum(boxes, points):
 
 
 def test_scales_change_the_padding_and_start_with_the_nearest_to_1():
-  member = ensemble.Member(None, {}, COARSE)
+  member = Predictor(None, {}, COARSE)
   found = ensemble.at_scales(member, [0.8, 1.0, 1.1])
   paddings = [one.convention.padding for one in found]
   assert paddings == pytest.approx([1.25, 1.25 * 1.1, 1.25 * 0.8])
@@ -195,15 +196,15 @@ def test_scales_change_the_padding_and_start_with_the_nearest_to_1():
       ensemble.at_scales(member, wrong)
 
 
-def test_members_must_find_the_same_keypoints():
+def test_members_must_have_the_same_keypoints():
   swapped = dataclasses.replace(
     FACE, keypoint_names=("nose", "right_eye", "left_eye")
   )
   other = dataclasses.replace(COARSE, skeleton=swapped)
   with pytest.raises(ValueError, match="same keypoints in the same order"):
-    ensemble.reference_member([COARSE, other])
+    ensemble.reference_index([COARSE, other])
   with pytest.raises(ValueError, match="'gaussian' and 'softmax'"):
-    ensemble.reference_member([GAUSSIAN, SOFTMAX])
+    ensemble.reference_index([GAUSSIAN, SOFTMAX])
 
 
 def test_shapes_that_do_not_belong_together():
@@ -230,7 +231,8 @@ def test_the_chain_with_members_of_other_sizes(tmp_path):
     member
     for convention in conventions
     for member in ensemble.at_scales(
-      ensemble.Member(blobs.Sampler(convention), {}, convention), [1.0, 1.1]
+      Predictor(blobs.Sampler(convention), {}, convention, flip_test=False),
+      [1.0, 1.1],
     )
   ]
   batches = zip(
@@ -240,7 +242,7 @@ def test_the_chain_with_members_of_other_sizes(tmp_path):
     ),
     strict=True,
   )
-  people = predict.predict_together(members, batches, flip_test=False)
+  people = predict.predict_dataset(members, batches)
   assert people.annotation_ids.tolist() == [1, 2, 3, 4, 5, 6]
   # As test_evaluate.py has for one network, in px of 24 x 16 maps.
   assert blobs.error(people) < 0.03

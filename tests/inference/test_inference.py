@@ -252,7 +252,7 @@ def test_keypoints_and_covariances_in_the_image(method):
     )
 
 
-@pytest.mark.parametrize("method", inference.METHODS)
+@pytest.mark.parametrize("method", convention.METHODS)
 def test_a_softmax_head_has_one_score_for_all_methods(method):
   used = dataclasses.replace(DARK, head="softmax")
   found = inference.locate(
@@ -261,7 +261,7 @@ def test_a_softmax_head_has_one_score_for_all_methods(method):
     convention=used,
     method=method,
   )
-  # 0.8 for a Gaussian of the training sigma, see heatmaps/integral.py; up to
+  # 0.8 for a Gaussian of the training sigma, see heatmaps/soft_argmax.py; up to
   # half a pixel from the mean it falls by exp(-0.5 / (2·5)) per axis at most;
   # at 3 sigma the border adds a little. The map's maximum would be 0.16.
   np.testing.assert_allclose(found.scores, 0.8, atol=0.04)

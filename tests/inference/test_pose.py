@@ -9,6 +9,7 @@ import pytest
 
 from darkjax.inference.people import People
 from darkjax.inference.pose import Pose
+from darkjax.inference.predictor import Predictor
 
 SIZE = (120, 160)
 # Two people, (x, y) of red, green, blue, and boxes around them, px.
@@ -29,9 +30,11 @@ def pose():
   return _make(batch_size=4)
 
 
-def _make(**options):
-  convention = colours.make_convention()
-  return Pose(colours.Colours(convention), {}, convention, **options)
+def _make(batch_size=32, backend="jax", model=None, convention=None, **options):
+  convention = convention or colours.make_convention()
+  model = model or colours.Colours(convention)
+  predictor = Predictor(model, {}, convention, **options)
+  return Pose(predictor, batch_size=batch_size, backend=backend)
 
 
 @pytest.fixture(scope="module")
@@ -132,10 +135,8 @@ def test_people_do_not_depend_on_their_batch(pose, photo):
 
 
 def test_few_batch_sizes_are_compiled(photo):
-  convention = colours.make_convention()
-  model = colours.Colours(convention)
-  options = {"method": "argmax", "flip_test": False, "batch_size": 32}
-  pose = Pose(model, {}, convention, **options)
+  model = colours.Colours(colours.make_convention())
+  pose = _make(model=model, method="argmax", flip_test=False)
   for count in range(1, 41):
     assert len(pose(photo, np.tile(BOXES[:1], (count, 1)))) == count
   # Traced once each; eight more than 32 take the program of 8.
@@ -143,10 +144,8 @@ def test_few_batch_sizes_are_compiled(photo):
 
 
 def test_the_last_few_of_many_take_a_program_that_is_there(photo):
-  convention = colours.make_convention()
-  model = colours.Colours(convention)
-  options = {"method": "argmax", "flip_test": False, "batch_size": 4}
-  pose = Pose(model, {}, convention, **options)
+  model = colours.Colours(colours.make_convention())
+  pose = _make(model=model, method="argmax", flip_test=False, batch_size=4)
   for count in (5, 3, 1, 5):
     assert len(pose(photo, np.tile(BOXES[:1], (count, 1)))) == count
   assert [shape[0] for shape in model.shapes] == [4, 1]
@@ -303,6 +302,6 @@ def test_batch_size_is_a_power_of_two(batch_size):
 
 def test_model_must_fit_the_convention(photo):
   model = colours.Colours(colours.make_convention(heatmap_size=(8, 6)))
-  pose = Pose(model, {}, colours.make_convention())
+  pose = _make(model=model)
   with pytest.raises(ValueError, match=r"\(16, 12, 3\).*gives \(8, 6, 3\)"):
     pose(photo, BOXES)

@@ -13,8 +13,8 @@ from small_network import GAUSSIAN, SOFTMAX
 from darkjax import convention
 from darkjax.data.coco import prepare
 from darkjax.data.pipeline import batches as pipeline
-from darkjax.evaluate import predict
-from darkjax.inference.ensemble import Member
+from darkjax.evaluate import predict, scores
+from darkjax.inference.predictor import Predictor
 
 
 @pytest.fixture(scope="module")
@@ -30,17 +30,18 @@ def test_cells_are_what_evaluations_one_by_one_give(source):
   trained = blobs.convention_of(source.skeleton, "dark")
   model = blobs.Sampler(trained)
   cells = ablation_grid.evaluate(
-    Member(model, {}, trained),
+    Predictor(model, {}, trained),
     functools.partial(pipeline.eval_batches, source, batch_size=4),
     source.annotations,
   )
   assert len(cells) == 3 * 2
   for alignment, shift in (("dark", 0), ("hrnet", 1), ("udp", 1)):
     used = dataclasses.replace(trained, alignment=alignment, flip_shift=shift)
-    people = predict.predict(
-      model, {}, pipeline.eval_batches(source, used, batch_size=4), used
+    people = predict.predict_dataset(
+      [Predictor(model, {}, used)],
+      zip(pipeline.eval_batches(source, used, batch_size=4)),
     )
-    alone = predict.score(people, source.annotations, used.skeleton)
+    alone = scores.score(people, source.annotations, used.skeleton)
     cell = cells[alignment, shift]
     assert list(cell)[: len(alone)] != list(alone)  # more decoders there
     # The same arithmetic compiled into another program.
@@ -48,7 +49,7 @@ def test_cells_are_what_evaluations_one_by_one_give(source):
       alone, rel=1e-4, abs=1e-3
     )
   one = ablation_grid.evaluate_trained(
-    Member(model, {}, trained),
+    Predictor(model, {}, trained),
     functools.partial(pipeline.eval_batches, source, batch_size=4),
     source.annotations,
   )
@@ -60,7 +61,7 @@ def test_what_only_the_grid_has_differs_by_decoder(source):
   trained = blobs.convention_of(source.skeleton, "dark")
   batches = pipeline.eval_batches(source, trained, batch_size=4)
   people = ablation_grid.predict(
-    Member(blobs.Sampler(trained), {}, trained), batches
+    Predictor(blobs.Sampler(trained), {}, trained), batches
   )
   assert list(people[0].keypoints) == list(ablation_grid.DECODERS)
   error = functools.partial(blobs.error, people[0])

@@ -7,7 +7,7 @@ import pytest
 from configs import quickstart
 from darkjax.data import from_config
 from darkjax.data.pack.build import pack_config
-from darkjax.evaluate.scores import People
+from darkjax.evaluate.scores import Predictions
 from darkjax.train import evaluation
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
@@ -38,10 +38,10 @@ def folder(tmp_path_factory):
   return folder
 
 
-def labels(batch, convention) -> People:
+def labels(batch, convention) -> Predictions:
   """The labels of a batch as what was found."""
   count = convention.skeleton.num_keypoints
-  return People(
+  return Predictions(
     image_ids=batch["image_id"],
     annotation_ids=batch["annotation_id"],
     box_scores=np.ones(2),
@@ -63,9 +63,11 @@ def test_the_named_category_is_trained_on_and_scored(folder, kind, monkeypatch):
   assert sorted(batch["annotation_id"].tolist()) == [301, 302]
   # The balls' labels in place of a network.
   found = labels(batch, named.convention)
-  monkeypatch.setattr(evaluation.predict, "predict", lambda *_, **__: found)
-  monkeypatch.setattr(evaluation.pictures, "sheet", lambda *_: None)
-  metrics = evaluation.evaluator(settings, named)(None, None).metrics
+  monkeypatch.setattr(
+    evaluation.predict, "predict_dataset", lambda *_, **__: found
+  )
+  monkeypatch.setattr(evaluation.pictures, "draw_predictions", lambda *_: None)
+  metrics = evaluation.evaluator(settings, named)(None, {}).metrics
   assert metrics["argmax/AP/gt_boxes"] == pytest.approx(100, abs=1e-9)
 
 

@@ -1,31 +1,34 @@
-"""A graph for ONNX Runtime, converted by jax2onnx."""
+"""Conversion of a predictor to ONNX by jax2onnx."""
 
 import contextlib
 import dataclasses
 import functools
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import jax.numpy as jnp
 
 from darkjax.inference.onnx import resize
 from darkjax.inference.onnx.simplify import simplify
-from darkjax.inference.predictor import Graph
+from darkjax.inference.predictor import Predictor
 
 # The newest that ONNX Runtime 1.20 (2024) reads.
 OPSET = 21
 
 
-def to_onnx(graph: Graph, *, output: str = "keypoints", opset: int = OPSET):
-  """Converts a graph through jax2onnx.
+def to_onnx(
+  predictor: Predictor, *, output: str = "keypoints", opset: int = OPSET
+) -> Any:
+  """Converts a predictor to ONNX.
 
   ONNX Runtime has no bfloat16 convolution on CPUs, so that a network that
   computes in bfloat16 is exported in float32, which its parameters are in.
 
   Args:
-    graph: what is exported.
-    output: "keypoints" for all of it, see `Graph.__call__`, or "heatmaps" for
-      what comes before the decoder.
+    predictor: a network with its weights and decoder.
+    output: "keypoints" for all of it, see `Predictor.apply`, or "heatmaps" for
+      all before the decoder.
     opset: version of ONNX's operators.
 
   Returns:
@@ -40,17 +43,15 @@ def to_onnx(graph: Graph, *, output: str = "keypoints", opset: int = OPSET):
     raise ImportError(
       'export to ONNX needs jax2onnx: pip install "darkjax[onnx]"'
     ) from error
-  if getattr(graph.model, "dtype", None) == jnp.bfloat16:
-    model = graph.model.clone(dtype=jnp.dtype("float32"))
-    graph = dataclasses.replace(graph, model=model)
-  functions = {
-    "keypoints": graph,
-    "heatmaps": functools.partial(graph.heatmaps, graph.variables),
-  }
-  images = graph.images  # once: each has a symbol of its own
+  if getattr(predictor.model, "dtype", None) == jnp.bfloat16:
+    model = predictor.model.clone(dtype=jnp.dtype("float32"))
+    predictor = dataclasses.replace(predictor, model=model)
+  methods = {"keypoints": predictor.apply, "heatmaps": predictor.heatmaps}
+  function = functools.partial(methods[output], predictor.variables)
+  images = predictor.input_spec  # once: each has a symbol of its own
   with _errors_only("jax2onnx"), _errors_only("onnx_ir"):
     model = jax2onnx.to_onnx(
-      simplify(functions[output], images),
+      simplify(function, images),
       inputs=[images],
       model_name="darkjax",
       opset=opset,
@@ -63,7 +64,7 @@ def to_onnx(graph: Graph, *, output: str = "keypoints", opset: int = OPSET):
 
 @contextlib.contextmanager
 def _errors_only(name: str) -> Iterator[None]:
-  """Silences a logger that tells of every step."""
+  """Silences a logger that logs every step."""
   logger = logging.getLogger(name)
   before = logger.level
   logger.setLevel(logging.ERROR)

@@ -1,7 +1,7 @@
-"""Gathers with batch axes as plain ones, which other formats have too.
+"""Gathers with batch axes, rewritten without them for other formats.
 
-XLA's gather takes, for each element of a batch, slices at places that the
-element names. Here all those places become indices into the flattened array.
+XLA's gather reads slices of each element of a batch at positions that the
+element gives. Here these positions become indices into the flattened array.
 """
 
 import math
@@ -14,7 +14,7 @@ from jax import lax
 
 
 def has_batch_axes(params: dict[str, Any]) -> bool:
-  """Whether `gather` is for a gather with these parameters."""
+  """Returns whether `gather` can rewrite a gather with these parameters."""
   batched = bool(params["dimension_numbers"].operand_batching_dims)
   return batched and params["mode"] != lax.GatherScatterMode.FILL_OR_DROP
 
@@ -22,30 +22,30 @@ def has_batch_axes(params: dict[str, Any]) -> bool:
 def gather(
   operand: jax.Array, indices: jax.Array, params: dict[str, Any]
 ) -> jax.Array:
-  """What `lax.gather` gives, from the flattened operand.
+  """Gathers from the flattened operand what `lax.gather` would.
 
   Args:
     operand: any shape.
-    indices: [..., N] int32, places along the N axes of `start_index_map`; cut
-      to where a slice fits.
+    indices: [..., N] int32, positions along the N axes of `start_index_map`;
+      clipped so that slices fit.
     params: of the traced gather, see `jax.lax.gather`.
 
   Returns:
     The slices.
   """
-  places = _places(operand.shape, indices, params)
+  flat = _flat_indices(operand.shape, indices, params)
   one_axis = lax.GatherDimensionNumbers((), (0,), (0,))
   return lax.gather(
     operand.reshape(-1),
-    places[..., None],
+    flat[..., None],
     one_axis,
     (1,),
     mode="promise_in_bounds",
   )
 
 
-def _places(sides, indices, params) -> jax.Array:
-  """int32: where in the flattened operand each result is found."""
+def _flat_indices(sides, indices, params) -> jax.Array:
+  """int32 index into the flattened operand, for each element of the result."""
   numbers, sizes = params["dimension_numbers"], params["slice_sizes"]
   batching = numbers.operand_batching_dims
   removed = {*numbers.collapsed_slice_dims, *batching}
@@ -63,17 +63,17 @@ def _places(sides, indices, params) -> jax.Array:
     """0, 1, 2, ... along an axis of the result."""
     return lax.broadcasted_iota(jnp.int32, shape_of([axis], (side,)), axis)
 
-  places = jnp.zeros((1,) * rank, jnp.int32)
+  flat = jnp.zeros((1,) * rank, jnp.int32)
   for axis, side in enumerate(sides):
     stride = math.prod(sides[axis + 1 :])
     if axis in batching:
       batch = numbers.start_indices_batching_dims[batching.index(axis)]
-      places += stride * count(outer[batch], side)
+      flat += stride * count(outer[batch], side)
     if axis in inner:
       offset = int(numbers.offset_dims[inner.index(axis)])
-      places += stride * count(offset, sizes[axis])
+      flat += stride * count(offset, sizes[axis])
     if axis in numbers.start_index_map:
       starts = indices[..., numbers.start_index_map.index(axis)]
       starts = jnp.clip(starts, 0, side - sizes[axis])
-      places += stride * starts.reshape(shape_of(outer, starts.shape))
-  return places
+      flat += stride * starts.reshape(shape_of(outer, starts.shape))
+  return flat

@@ -1,21 +1,22 @@
-"""Upsampling in an ONNX graph, by the operator that runtimes know for it.
+"""Upsampling in an ONNX graph by Resize, the operator made for it.
 
-jax2onnx writes the repetition of cells as Reshape, Expand and Reshape with
+jax2onnx writes the repetition of pixels as Reshape, Expand and Reshape with
 sizes that are computed when the graph runs. ONNX Runtime leaves its blocked
-layout for each of them, and does not add what follows inside the convolutions:
-HRNet-W32 took a tenth longer. `use_resize` finds them and puts Resize there.
+layout for each of them and cannot fuse the sum that follows into a convolution:
+HRNet-W32 took a tenth longer.
 """
 
+import collections
 from typing import Any, NamedTuple
 
 import numpy as np
 
 
 class _Upsampling(NamedTuple):
-  """Cells repeated: what of, the node that gives the result, how often."""
+  """A repetition of pixels."""
 
-  source: str
-  result: Any
+  source: str  # what is repeated
+  result: Any  # the node that returns the result
   factors: tuple[int, int]
 
 
@@ -26,13 +27,14 @@ def use_resize(model: Any) -> int:
     model: an `onnx.ModelProto` from jax2onnx, of opset 13 or newer.
 
   Returns:
-    How many there were.
+    The number of replacements.
   """
   from onnx import helper, numpy_helper
 
   graph = model.graph
-  found = _Names(graph).upsamplings()
-  for n, (source, result, factors) in enumerate(found):
+  lookup = _Lookup(graph)
+  upsamplings = [u for u in map(lookup.upsampling, graph.node) if u]
+  for n, (source, result, factors) in enumerate(upsamplings):
     scales = np.array([1, *factors, 1], np.float32)
     graph.initializer.append(numpy_helper.from_array(scales, f"repeat_{n}"))
     result.CopyFrom(
@@ -47,21 +49,20 @@ def use_resize(model: Any) -> int:
       )
     )
   _remove_unused(graph)
-  return len(found)
+  return len(upsamplings)
 
 
-class _Names:
-  """A graph's nodes and constants by the names of what they give and take."""
+class _Lookup:
+  """A graph's nodes, shapes and constants by name."""
 
   def __init__(self, graph):
     from onnx import numpy_helper
 
-    self._nodes = graph.node
-    self._giving = {name: node for node in graph.node for name in node.output}
-    self._taking = {}
+    self._producer = {name: node for node in graph.node for name in node.output}
+    self._consumers = collections.defaultdict(list)
     for node in graph.node:
-      for name in _taken(node):
-        self._taking.setdefault(name, []).append(node)
+      for name in _inputs(node):
+        self._consumers[name].append(node)
     self._shapes = {
       value.name: [
         side.dim_value if side.HasField("dim_value") else None
@@ -70,47 +71,42 @@ class _Names:
       for value in (*graph.value_info, *graph.input)
     }
     self._constants = {
-      one.name: numpy_helper.to_array(one)
-      for one in graph.initializer
-      if one.data_type == one.INT64
+      tensor.name: numpy_helper.to_array(tensor)
+      for tensor in graph.initializer
+      if tensor.data_type == tensor.INT64
     }
 
-  def upsamplings(self) -> list[_Upsampling]:
-    """Every repetition of cells along both axes of an image."""
-    all_found = map(self._upsampling, self._nodes)
-    return [found for found in all_found if found]
-
-  def _upsampling(self, expand) -> _Upsampling | None:
+  def upsampling(self, expand) -> _Upsampling | None:
     """[b, H, W, C] -> [b, H, 1, W, 1, C] -> [b, H, f, W, g, C] -> result."""
     if expand.op_type != "Expand":
       return None
-    thin = self._giving.get(expand.input[0])
-    takers = self._taking.get(expand.output[0], [])
-    results = [node for node in takers if node.op_type != "Shape"]
-    kinds = [node.op_type for node in (thin, *results) if node]
-    if kinds != ["Reshape", "Reshape"]:
+    narrow = self._producer.get(expand.input[0])
+    consumers = self._consumers[expand.output[0]]
+    results = [node for node in consumers if node.op_type != "Shape"]
+    types = [node.op_type for node in (narrow, *results) if node]
+    if types != ["Reshape", "Reshape"]:
       return None
-    before, after = self._sides(thin.input[1]), self._sides(expand.input[1])
+    before, after = self._sides(narrow.input[1]), self._sides(expand.input[1])
     result = self._sides(results[0].input[1])
-    source = self._shapes.get(thin.input[0], [])
+    source = self._shapes.get(narrow.input[0], [])
     match source, before, after, result:
-      case [_, h, w, c], [b, *narrow], [b_after, *wide], [_, *image]:
+      case [_, h, w, c], [b, *thin], [b_after, *wide], [_, *image]:
         f, g = (wide[i] if len(wide) == 5 else None for i in (1, 3))
         if (
           None not in (h, w, c, f, g)
-          and b == b_after  # None: both are the open number of people
-          and narrow == [h, 1, w, 1, c]
+          and b == b_after  # None: both are the symbolic number of people
+          and thin == [h, 1, w, 1, c]
           and wide == [h, f, w, g, c]
           and image == [h * f, w * g, c]
         ):
-          return _Upsampling(thin.input[0], results[0], (f, g))
+          return _Upsampling(narrow.input[0], results[0], (f, g))
     return None
 
   def _sides(self, name) -> list[int | None]:
-    """The entries of a shape; None for those that are computed."""
+    """Returns the entries of a shape; None for those that are computed."""
     if name in self._constants:
       return self._constants[name].ravel().tolist()
-    node = self._giving.get(name)
+    node = self._producer.get(name)
     if node is None or node.op_type != "Concat":
       return [None]
     return [
@@ -120,26 +116,26 @@ class _Names:
     ]
 
 
-def _taken(node) -> set[str]:
-  """Names that a node takes, by the branches of a condition too."""
+def _inputs(node) -> set[str]:
+  """Returns the names of a node's inputs, those of its branches included."""
   names = set(node.input)
   for attribute in node.attribute:
     for inner in attribute.g.node:
-      names |= _taken(inner)
+      names |= _inputs(inner)
     names |= {output.name for output in attribute.g.output}
   return names
 
 
 def _remove_unused(graph) -> None:
-  """Removes nodes and constants that nothing takes."""
+  """Removes nodes and constants that nothing uses."""
   needed = {output.name for output in graph.output}
   for index in reversed(range(len(graph.node))):
     node = graph.node[index]
     if needed.isdisjoint(node.output):
       del graph.node[index]
     else:
-      needed.update(_taken(node))
-  for kept in (graph.initializer, graph.value_info):
-    for index in reversed(range(len(kept))):
-      if kept[index].name not in needed:
-        del kept[index]
+      needed.update(_inputs(node))
+  for named in (graph.initializer, graph.value_info):
+    for index in reversed(range(len(named))):
+      if named[index].name not in needed:
+        del named[index]

@@ -1,15 +1,15 @@
-"""An equal function made of fewer and simpler operations, for converters.
+"""Equal functions of fewer and simpler operations, for converters.
 
-Converters of JAX to other formats go through a traced function operation by
-operation. They stumble over what XLA takes in its stride (gathers with batch
-axes) and keep what XLA would compute once or not at all. `simplify` traces a
-function and gives back one with the same results in which
+Converters of JAX to other formats translate a traced function operation by
+operation. They fail at some (gathers with batch axes) and keep others that XLA
+would compute once or not at all. `simplify` traces a function and returns one
+with the same results in which
 
-  * calls are inlined, what depends on constants alone is computed now, and
+  * calls are inlined, what depends on constants alone is computed at once, and
     what is computed twice is computed once;
   * broadcasting is left to the arithmetic that needs it;
   * gathers with batch axes are gathers from the flattened array;
-  * max(x, 0) is `jax.nn.relu`, which converters have a name for.
+  * max(x, 0) is `jax.nn.relu`, which converters recognise.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from jax.extend import core
 
 from darkjax.inference.onnx import gather
 
-# Calls, by the parameter that holds what they call.
+# Calls, and the parameter that holds the called function.
 _CALLS = {
   "jit": "jaxpr",
   "pjit": "jaxpr",
@@ -48,33 +48,22 @@ _BROADCASTING = {
   "or": jnp.logical_or,
   "select_n": lambda which, *cases: jnp.where(which, *reversed(cases)),
 }
-# Arithmetic on each element by itself.
+# Arithmetic on single elements.
 _UNARY = {
-  "abs",
-  "convert_element_type",
-  "erf",
-  "exp",
-  "integer_pow",
-  "is_finite",
-  "log",
-  "neg",
-  "not",
-  "rsqrt",
-  "sign",
-  "sqrt",
-  "square",
+  *("abs", "convert_element_type", "erf", "exp", "integer_pow", "is_finite"),
+  *("log", "neg", "not", "rsqrt", "sign", "sqrt", "square"),
 }
-# What concerns compilation or derivatives only.
+# Operations for compilation or derivatives only.
 _IDENTITIES = {"optimization_barrier", "stop_gradient", "copy"}
 
 
 def simplify(
   function: Callable[[jax.Array], jax.Array], argument: jax.ShapeDtypeStruct
 ) -> Callable[[jax.Array], jax.Array]:
-  """Traces a function of one array and simplifies what it computes.
+  """Traces a function of one array and simplifies its operations.
 
   Args:
-    function: of one array, to one array.
+    function: takes and returns one array.
     argument: shape and type of the array; axes may be symbolic.
 
   Returns:
@@ -92,7 +81,7 @@ def simplify(
 
 @dataclasses.dataclass
 class _Value:
-  """An array, or one that broadcasts to the shape it should have.
+  """An array that may still have to be broadcast to its shape.
 
   Attributes:
     array: has the rank of `shape`, and 1 or the same along each axis.
@@ -107,36 +96,26 @@ class _Value:
       self.shape = tuple(self.array.shape)
 
   def full(self):
-    """The array in its shape."""
-    thin = self.array
-    if tuple(thin.shape) == tuple(self.shape):
-      return thin
-    return lax.broadcast_in_dim(thin, self.shape, tuple(range(thin.ndim)))
+    """Returns the array in its shape."""
+    array = self.array
+    if tuple(array.shape) == tuple(self.shape):
+      return array
+    return lax.broadcast_in_dim(array, self.shape, tuple(range(array.ndim)))
 
   @property
   def is_constant(self) -> bool:
-    """Whether it is known before the function is called."""
+    """Whether it does not depend on the function's argument."""
     return not isinstance(self.array, jax.core.Tracer)
 
   def identity(self):
-    """Equal for equal values, as far as that is quickly seen."""
+    """Returns a key that is equal for equal scalars and the same value."""
     if self.is_constant and self.array.size == 1:
       return self.array.item(), str(self.array.dtype), self.shape
     return id(self)
 
 
 def _evaluate(jaxpr, constants, arguments, done) -> list[_Value]:
-  """Goes through a traced function, with what is known of its values.
-
-  Args:
-    jaxpr: the function.
-    constants: arrays it was traced with.
-    arguments: values.
-    done: operations seen so far, with their operands and results.
-
-  Returns:
-    The values of its results.
-  """
+  """Evaluates a traced function; `done` holds operations and their results."""
   values = dict(zip(jaxpr.invars, arguments, strict=True))
   for variable, constant in zip(jaxpr.constvars, constants, strict=True):
     values[variable] = _Value(constant)
@@ -153,62 +132,57 @@ def _evaluate(jaxpr, constants, arguments, done) -> list[_Value]:
 
 
 def _apply(equation, operands: list[_Value], done) -> list[_Value]:
-  """One operation of a traced function."""
+  """Evaluates one operation of a traced function."""
   name, params = equation.primitive.name, equation.params
   if name in _CALLS:
     called = params[_CALLS[name]]
     return _evaluate(called.jaxpr, called.consts, operands, done)
   if name in _IDENTITIES:
     return operands
-  if name not in _THIN:
+  if name not in _BROADCASTABLE:
     return _compute_early(equation, operands)
   key = name, str(params), *(operand.identity() for operand in operands)
   if key not in done:
-    # With the operands, whose ids must stay taken.
+    # With the operands, whose ids must stay in use.
     done[key] = _compute_early(equation, operands), operands
   return done[key][0]
 
 
 def _compute_early(equation, operands) -> list[_Value]:
-  """Computes now what is known now."""
+  """Computes an operation, at once if its operands are constants."""
   shape = tuple(equation.outvars[0].aval.shape)
-  if not _is_known(equation.primitive.name, operands, shape):
+  if not _is_constant(equation.primitive.name, operands, shape):
     return _compute(equation, operands, shape)
   with jax.ensure_compile_time_eval():
     return _compute(equation, operands, shape)
 
 
-def _is_known(name, operands, shape) -> bool:
-  """Whether the operation can be done now: constants, and no open axis."""
+def _is_constant(name, operands, shape) -> bool:
+  """Whether a result can be computed now: of constants, no symbolic axis."""
   if not all(operand.is_constant for operand in operands):
     return False
   shapes = [shape, *(operand.shape for operand in operands)]
-  is_open = any(not isinstance(side, int) for s in shapes for side in s)
-  return name in _THIN or not is_open
+  symbolic = any(not isinstance(side, int) for s in shapes for side in s)
+  return name in _BROADCASTABLE or not symbolic
 
 
 def _compute(equation, operands, shape) -> list[_Value]:
   primitive, params = equation.primitive, equation.params
-  rule = _RULES.get(primitive.name)
-  found = rule(operands, params, shape) if rule else None
-  if found is None and primitive.name in _BROADCASTING:
-    found = _broadcasting(primitive.name, operands, shape)
-  if found is None and primitive.name in _UNARY:
-    found = _Value(primitive.bind(operands[0].array, **params), shape)
-  if found is not None:
-    return [found]
+  name = primitive.name
+  result = _RULES[name](operands, params, shape) if name in _RULES else None
+  if result is None and name in _BROADCASTING:
+    rank = len(shape)
+    arrays = [
+      x.array if x.array.ndim == rank else x.array.reshape((1,) * rank)
+      for x in operands
+    ]
+    result = _Value(_BROADCASTING[name](*arrays), shape)
+  if result is None and name in _UNARY:
+    result = _Value(primitive.bind(operands[0].array, **params), shape)
+  if result is not None:
+    return [result]
   results = primitive.bind(*(operand.full() for operand in operands), **params)
   return [*map(_Value, results if primitive.multiple_results else [results])]
-
-
-def _broadcasting(name, operands, shape) -> _Value:
-  """Arithmetic on what the operands have along each axis."""
-  arrays = [_with_rank(operand.array, len(shape)) for operand in operands]
-  return _Value(_BROADCASTING[name](*arrays), shape)
-
-
-def _with_rank(array, rank):
-  return array if array.ndim == rank else array.reshape((1,) * rank)
 
 
 def _maximum(operands, params, shape) -> _Value | None:
@@ -220,7 +194,7 @@ def _maximum(operands, params, shape) -> _Value | None:
 
 
 def _broadcast(operands, params, shape) -> _Value:
-  """Keeps the array and remembers the shape; new axes are 1."""
+  """Keeps the array with new axes of 1, and notes the shape."""
   array = operands[0].array
   sides = np.ones(len(shape), object)
   for axis, side in zip(
@@ -243,5 +217,5 @@ _RULES = {
   "gather": _gather,
   "max": _maximum,
 }
-# What leaves axes of 1 as they are, and so can be done on constants at once.
-_THIN = {"broadcast_in_dim", *_BROADCASTING, *_UNARY}
+# Operations that keep axes of 1, and so can be computed at once on constants.
+_BROADCASTABLE = {"broadcast_in_dim", *_BROADCASTING, *_UNARY}

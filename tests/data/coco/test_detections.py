@@ -263,7 +263,7 @@ def test_real_boxes_and_a_perfect_network_find_everybody(test_data, tmp_path):
   found_there = through_the_crop(
     used, source.people.bbox, batch, labels[..., :2]
   )
-  found = scores.People(
+  found = scores.Predictions(
     image_ids=batch["image_id"],
     annotation_ids=batch["annotation_id"],
     box_scores=batch["score"],
@@ -281,11 +281,11 @@ def test_real_boxes_and_a_perfect_network_find_everybody(test_data, tmp_path):
   assert len(metrics) == 10
   assert metrics["dark/AR/detections"] == pytest.approx(100, abs=1e-9)
   for nms, count in (("hard", 14), ("none", 118)):
-    kept = scores.results(found, "dark", skeletons.COCO, nms=nms)
+    kept = scores.to_results(found, "dark", skeletons.COCO, nms=nms)
     assert len(kept) == count
-  assert len(scores.results(found, "dark", skeletons.COCO, nms="soft")) <= 80
+  assert len(scores.to_results(found, "dark", skeletons.COCO, nms="soft")) <= 80
   best = max(
-    scores.results(found, "dark", skeletons.COCO), key=lambda r: r["score"]
+    scores.to_results(found, "dark", skeletons.COCO), key=lambda r: r["score"]
   )
   # The detector's own best score, of a box whose keypoints are all certain.
   assert best["score"] == pytest.approx(source.people.score.max(), abs=1e-7)

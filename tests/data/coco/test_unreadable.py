@@ -123,7 +123,7 @@ def test_people_on_skipped_images_are_missed_in_ap(tmp_path):
   source = prepare.load(annotations, folder, cache_dir=tmp_path, tolerance=SKIP)
   found = source.people
   truth, visible = found.keypoints[..., :2], found.keypoints[..., 2]
-  people = scores.People(
+  people = scores.Predictions(
     image_ids=found.image_id,
     annotation_ids=found.annotation_id,
     box_scores=np.ones(7),

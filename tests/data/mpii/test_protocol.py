@@ -12,7 +12,7 @@ import pytest
 
 from darkjax import skeletons
 from darkjax.data.mpii import convert
-from darkjax.evaluate import predict
+from darkjax.evaluate import scores
 
 # Of the stacked hourglass's predictions, computed by others with these labels;
 # parts were printed with two decimals.
@@ -71,7 +71,7 @@ def metrics(files, tmp_path_factory):
   (root / "coco.json").write_text(json.dumps(content))
   annotations = content["annotations"]
   truth = np.reshape([p["keypoints"] for p in annotations], (-1, 16, 3))
-  found = predict.People(
+  found = scores.Predictions(
     image_ids=np.array([p["image_id"] for p in annotations]),
     annotation_ids=np.array([p["id"] for p in annotations]),
     box_scores=np.ones(len(annotations)),
@@ -82,7 +82,7 @@ def metrics(files, tmp_path_factory):
     # These files count pixels from 1, what darkjax finds from 0.
     keypoints={name: points - 1 for name, points in predicted.items()},
   )
-  return predict.score(found, root / "coco.json", skeletons.MPII)
+  return scores.score(found, root / "coco.json", skeletons.MPII)
 
 
 def test_the_hourglass_gets_the_known_numbers(metrics):
