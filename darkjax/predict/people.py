@@ -1,104 +1,121 @@
-"""Prediction: `python -m darkjax.predict --checkpoint=DIR photo.jpg`.
-
-Without --checkpoint it uses the small network that comes with darkjax, see
-`Pose.pretrained`. Photographs, folders of them, one video, or a webcam by its
-number. `--out` receives the pictures with the people drawn (photographs under
-their own names, a video as an .mp4), results.json in COCO's format and
-results.csv. A photograph that cannot be read is named and left out; the status
-is then 1, and 130 after Ctrl-C or SIGTERM.
-"""
+"""People of a stream of pictures: prediction, duplicates, smoothing."""
 
 import collections
 import dataclasses
-import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from darkjax.inference import boxes as boxes_lib
+from darkjax.inference.people import Person
 from darkjax.inference.pose import Pose
-from darkjax.metrics import coco
-from darkjax.metrics import oks_nms as nms_lib
-from darkjax.predict import frames as frames_lib
-from darkjax.predict import smoothing, writers
-
-_LOG = logging.getLogger(__name__)
+from darkjax.metrics import coco, oks_nms
+from darkjax.predict import smoothing
+from darkjax.predict.inputs import BoxesById, Picture
 
 
-def predict(
+class PicturePeople(NamedTuple):
+  """The N people of one picture, duplicates removed.
+
+  Attributes:
+    picture: that shows them.
+    people: N of them.
+    box_scores: [N] of the detector, 1 where it gave none.
+    box_areas: [N] of the padded boxes, px².
+    numbers: [N] the index in the picture or, in a smoothed video, the number of
+      the track.
+    num_boxes: number of boxes, those of duplicates included.
+  """
+
+  picture: Picture
+  people: Sequence[Person]
+  box_scores: np.ndarray
+  box_areas: np.ndarray
+  numbers: np.ndarray
+  num_boxes: int
+
+  def keypoints(self) -> np.ndarray:
+    """Returns [N, K, 2], image px."""
+    return np.stack([person.keypoints_image for person in self.people])
+
+  def keypoint_scores(self) -> np.ndarray:
+    """Returns [N, K]."""
+    return np.stack([person.scores for person in self.people])
+
+  def covariances(self) -> np.ndarray:
+    """Returns [N, K, 2, 2], image px²."""
+    return np.stack([person.covariances for person in self.people])
+
+
+def predict_people(
   pose: Pose,
-  frames: Iterator[frames_lib.Frame],
-  boxes: Mapping[int, tuple[np.ndarray, np.ndarray]] | None = None,
+  pictures: Iterable[Picture],
+  boxes: BoxesById | None = None,
   *,
   nms: str = "hard",
-) -> Iterator[writers.Found]:
-  """Finds the people of each frame; duplicates are removed by OKS-NMS.
+) -> Iterator[PicturePeople]:
+  """Predicts the people of each picture and removes duplicates by OKS-NMS.
 
   Args:
-    pose: finds them, in batches of its size, however many share a frame.
-    frames: read as they are needed, about two batches ahead.
-    boxes: where people are, by image id: (boxes [N, 4] in image px, scores
-      [N]); None for one person per frame, all of it.
+    pose: predicts in batches of its size, across pictures.
+    pictures: read as they are needed, about two batches ahead.
+    boxes: of people; None for one person per picture, all of it.
     nms: one of `coco.NMS`.
 
   Yields:
-    The people of each frame, best first.
+    The people of each picture, best first.
   """
-  waiting = collections.deque()
+  waiting: collections.deque[tuple[Picture, np.ndarray]] = collections.deque()
 
-  def searched():
-    for frame in frames:
-      wanted, scores = _boxes_of(frame, boxes)
-      waiting.append((frame, scores))
-      yield frame.pixels, wanted
+  def with_boxes():
+    for picture in pictures:
+      some, scores = None, np.ones(1)
+      if boxes is not None:
+        no_boxes = np.zeros((0, 4)), np.zeros(0)
+        some, scores = boxes.get(picture.image_id, no_boxes)
+      size = picture.pixels.shape[:2]
+      waiting.append((picture, scores))
+      yield picture.pixels, boxes_lib.check(some, size, picture.name)
 
-  for people in pose.stream(searched()):
-    frame, scores = waiting.popleft()
-    areas = [_padded_area(pose, person.bbox) for person in people]
-    numbers = np.arange(len(people))
-    found = writers.Found(
-      frame, people, scores, np.array(areas), numbers, len(people)
+  for people in pose.stream(with_boxes()):
+    picture, box_scores = waiting.popleft()
+    scales = [pose.convention.crop_from_box(p.bbox)[1] for p in people]
+    areas = np.array([scale.prod() for scale in scales])
+    index = np.arange(0)
+    if people:
+      index = _without_duplicates(pose, people, box_scores, areas, nms)
+    yield PicturePeople(
+      picture,
+      [people[i] for i in index],
+      box_scores[index],
+      areas[index],
+      np.arange(len(index)),
+      len(people),
     )
-    yield _without_duplicates(found, pose.convention.skeleton, nms)
 
 
-def _boxes_of(frame, boxes) -> tuple[np.ndarray, np.ndarray]:
-  size = frame.pixels.shape[:2]
-  if boxes is None:
-    return boxes_lib.check(None, size, frame.name), np.ones(1)
-  nobody = np.zeros((0, 4)), np.zeros(0)
-  wanted, scores = boxes.get(frame.image_id, nobody)
-  return boxes_lib.check(wanted, size, frame.name), scores
-
-
-def _padded_area(pose: Pose, bbox) -> float:
-  _, scale, _ = pose.convention.crop_from_box(bbox)
-  return float(scale.prod())
-
-
-def _without_duplicates(found, skeleton, nms) -> writers.Found:
-  if not found.people:
-    return found
-  scores = coco.rescore(found.box_scores, found.keypoint_scores())
+def _without_duplicates(pose, people, box_scores, areas, nms) -> np.ndarray:
+  """Returns the indices of the people to keep, best first."""
+  keypoint_scores = np.stack([person.scores for person in people])
+  scores = coco.rescore(box_scores, keypoint_scores)
   if nms == "none":
-    kept = np.argsort(-scores, kind="stable")
-  else:
-    kept = nms_lib.METHODS[nms](
-      found.keypoints(), scores, found.box_areas, skeleton.sigmas
-    )
-  return found.take(kept)._replace(numbers=np.arange(len(kept)))
+    return np.argsort(-scores, kind="stable")
+  keypoints = np.stack([person.keypoints_image for person in people])
+  sigmas = pose.convention.skeleton.sigmas
+  return np.asarray(oks_nms.METHODS[nms](keypoints, scores, areas, sigmas), int)
 
 
-def smooth(
+def smooth_people(
   pose: Pose,
-  found: Iterator[writers.Found],
+  stream: Iterable[PicturePeople],
   settings: smoothing.OneEuro,
-) -> Iterator[writers.Found]:
-  """Steadies the keypoints of a video's people, see `smoothing.Tracks`.
+) -> Iterator[PicturePeople]:
+  """Smooths the keypoints of a video's people, see `smoothing.Tracks`.
 
   Args:
-    pose: tells the width of a clean peak.
-    found: from `predict`, of one video.
+    pose: gives the width of a clean peak.
+    stream: from `predict_people`, of one video.
     settings: of the filter.
 
   Yields:
@@ -108,25 +125,25 @@ def smooth(
     ValueError: photographs, which have no time.
   """
   tracks = smoothing.Tracks(settings)
-  for frame in found:
-    if np.isnan(frame.frame.seconds):
+  for frame in stream:
+    if np.isnan(frame.picture.seconds):
       raise ValueError("--smooth is for videos; photographs have no time")
     if not frame.people:
       yield frame
       continue
     boxes = np.stack([person.bbox for person in frame.people])
     covariances = frame.covariances()
-    # Decoders other than dark give none: then the filter is the plain one.
-    known = np.isfinite(covariances).any()
+    # Decoders without covariances get the plain filter.
+    has_covariances = np.isfinite(covariances).any()
     keypoints, numbers = tracks.update(
       boxes,
       frame.keypoints(),
-      frame.frame.seconds,
+      frame.picture.seconds,
       peak_widths=np.array([pose.peak_width(bbox) for bbox in boxes]),
-      covariances=covariances if known else None,
+      covariances=covariances if has_covariances else None,
     )
     people = [
-      dataclasses.replace(person, keypoints_image=moved.astype(np.float32))
-      for person, moved in zip(frame.people, keypoints, strict=True)
+      dataclasses.replace(person, keypoints_image=points.astype(np.float32))
+      for person, points in zip(frame.people, keypoints, strict=True)
     ]
     yield frame._replace(people=people, numbers=numbers)

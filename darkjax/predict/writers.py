@@ -1,4 +1,4 @@
-"""What `predict` writes: a COCO results json, a csv, overlays."""
+"""Outputs of `predict`: results in COCO's json, a csv, overlays."""
 
 import contextlib
 import csv
@@ -11,94 +11,43 @@ import numpy as np
 import PIL.Image
 from tqdm import tqdm
 
-from darkjax.inference.people import People, Person
+from darkjax.inference.people import People
 from darkjax.metrics import coco
-from darkjax.predict import frames as frames_lib
+from darkjax.predict import video as video_lib
+from darkjax.predict.people import PicturePeople
 from darkjax.skeletons import Skeleton
 
 CSV_COLUMNS = (
-  "file_name",
-  "image_id",
-  "seconds",
-  "person",
-  "keypoint",
-  "x",
-  "y",
-  "score",
-  "var_x",
-  "cov_xy",
-  "var_y",
+  *("file_name", "image_id", "seconds", "person", "keypoint"),
+  *("x", "y", "score", "var_x", "cov_xy", "var_y"),
 )
 
 
-class Found(NamedTuple):
-  """The N people of one picture, duplicates removed.
-
-  Attributes:
-    frame: the picture.
-    people: N of them.
-    box_scores: [N] of the detector, 1 where it gave none.
-    box_areas: [N] of the padded boxes, px².
-    numbers: [N] what tells people apart: the index in the picture, or the
-      number of the track in a smoothed video.
-    num_boxes: how many boxes were searched, duplicates included.
-  """
-
-  frame: frames_lib.Frame
-  people: Sequence[Person]
-  box_scores: np.ndarray
-  box_areas: np.ndarray
-  numbers: np.ndarray
-  num_boxes: int
-
-  def keypoints(self) -> np.ndarray:
-    """[N, K, 2], image px."""
-    return np.stack([person.keypoints_image for person in self.people])
-
-  def keypoint_scores(self) -> np.ndarray:
-    """[N, K]."""
-    return np.stack([person.scores for person in self.people])
-
-  def covariances(self) -> np.ndarray:
-    """[N, K, 2, 2], image px²."""
-    return np.stack([person.covariances for person in self.people])
-
-  def take(self, indices: Sequence[int]) -> "Found":
-    """Those people only, in that order."""
-    indices = np.asarray(indices, int)
-    return self._replace(
-      people=[self.people[i] for i in indices],
-      box_scores=self.box_scores[indices],
-      box_areas=self.box_areas[indices],
-      numbers=self.numbers[indices],
-    )
-
-
 def to_coco(
-  found: Found, skeleton: Skeleton, category_id: int = 1
+  one: PicturePeople, skeleton: Skeleton, category_id: int = 1
 ) -> list[dict[str, Any]]:
-  """COCO results of one picture, best first.
+  """Returns the results of one picture, best first.
 
-  The format of COCO's server, and `file_name` besides.
+  In the format of COCO's server, with `file_name` added.
   """
-  if not found.people:
+  if not one.people:
     return []
   predictions = coco.Predictions(
-    image_ids=np.full(len(found.people), found.frame.image_id),
-    keypoints=found.keypoints(),
-    keypoint_scores=found.keypoint_scores(),
-    box_scores=found.box_scores,
-    box_areas=found.box_areas,
+    image_ids=np.full(len(one.people), one.picture.image_id),
+    keypoints=one.keypoints(),
+    keypoint_scores=one.keypoint_scores(),
+    box_scores=one.box_scores,
+    box_areas=one.box_areas,
   )
   records = coco.to_results(
     predictions, category_id, sigmas=skeleton.sigmas, nms="none"
   )
-  return [record | {"file_name": found.frame.name} for record in records]
+  return [record | {"file_name": one.picture.name} for record in records]
 
 
 @contextlib.contextmanager
-def _whole_file(path: pathlib.Path, **options) -> Iterator[IO[str]]:
-  """A file to write that is called PATH.part until it is whole."""
+def _open_part(path: pathlib.Path, **options) -> Iterator[IO[str]]:
+  """Opens PATH.part, which becomes PATH at the end unless an error comes."""
   part = path.with_name(f"{path.name}.part")
   with part.open("w", **options) as file:
     yield file
@@ -109,16 +58,16 @@ def _whole_file(path: pathlib.Path, **options) -> Iterator[IO[str]]:
 def json_writer(
   path: pathlib.Path,
 ) -> Iterator[Callable[[Sequence[Any]], None]]:
-  """Writes a json list piece by piece, so that it never lies in memory.
+  """Writes a json list piece by piece, so that it is never all in memory.
 
   Args:
     path: of the file.
 
   Yields:
     A function that appends records. After an error the list is closed too, but
-    lies in PATH.part, and an older file stays.
+    in PATH.part, and an older file stays.
   """
-  with _whole_file(path) as file:
+  with _open_part(path) as file:
     separator = "[\n"
 
     def append(records: Sequence[Any]) -> None:
@@ -134,7 +83,7 @@ def json_writer(
 
 
 @contextlib.contextmanager
-def csv_writer(path: pathlib.Path) -> Iterator[Callable[[Found], None]]:
+def csv_writer(path: pathlib.Path) -> Iterator[Callable[[PicturePeople], None]]:
   """Writes a csv with one line per keypoint and the columns `CSV_COLUMNS`.
 
   Coordinates are image px, (co)variances px², empty where there are none.
@@ -143,52 +92,52 @@ def csv_writer(path: pathlib.Path) -> Iterator[Callable[[Found], None]]:
     path: of the file.
 
   Yields:
-    A function that appends the people of a picture. After an error they lie in
+    A function that appends the people of a picture. After an error they are in
     PATH.part, and an older file stays.
   """
-  with _whole_file(path, newline="") as file:
+  with _open_part(path, newline="") as file:
     writer = csv.writer(file)
     writer.writerow(CSV_COLUMNS)
-    yield lambda found: writer.writerows(_lines(found))
+    yield lambda one: writer.writerows(_lines(one))
 
 
-def _lines(found: Found) -> Iterator[list[str]]:
-  frame = found.frame
-  picture = [frame.name, frame.image_id, _number(frame.seconds)]
-  for number, person in zip(found.numbers, found.people, strict=True):
-    for k, name in enumerate(person.names):
+def _lines(one: PicturePeople) -> Iterator[list[Any]]:
+  name, image_id, seconds, _ = one.picture
+  for number, person in zip(one.numbers, one.people, strict=True):
+    for k, keypoint in enumerate(person.names):
       (xx, xy), (_, yy) = person.covariances[k]
       numbers = [*person.keypoints_image[k], person.scores[k], xx, xy, yy]
-      yield [*picture, number, name, *map(_number, numbers)]
+      numbers = map(_format, numbers)
+      yield [name, image_id, _format(seconds), number, keypoint, *numbers]
 
 
-def _number(value: float) -> str:
+def _format(value: float) -> str:
   return f"{value:.6g}" if np.isfinite(value) else ""
 
 
-def overlay(
-  found: Found, *, min_score: float, uncertainty: bool
+def draw_overlay(
+  one: PicturePeople, *, min_score: float, uncertainty: bool
 ) -> PIL.Image.Image:
-  """The picture with its people drawn, see `People.plot`."""
-  people = People(found.people, found.frame.pixels)
+  """Draws the people on their picture, see `People.plot`."""
+  people = People(one.people, one.picture.pixels)
   return people.plot(min_score=min_score, uncertainty=uncertainty)
 
 
 def overlay_path(out: pathlib.Path, name: str) -> pathlib.Path:
-  """JPEG and PNG keep their name; .png is added to that of other files."""
-  kept = pathlib.Path(name).suffix.lower() in (".jpg", ".jpeg", ".png")
-  return out / (name if kept else f"{name}.png")
+  """Returns the file of an overlay: NAME, or NAME.png unless JPEG or PNG."""
+  keep = pathlib.Path(name).suffix.lower() in (".jpg", ".jpeg", ".png")
+  return out / (name if keep else f"{name}.png")
 
 
-class Written(NamedTuple):
-  """What a run wrote.
+class Counts(NamedTuple):
+  """Numbers of what a run wrote.
 
   Attributes:
-    pictures: how many.
-    without_box: how many of them had none, so that nobody was searched.
-    boxes: how many were searched.
-    people: how many are left without the duplicates.
-    interrupted: Ctrl-C ended it.
+    pictures: in all.
+    without_box: pictures among them without a box.
+    boxes: in all pictures.
+    people: in all pictures, without duplicates.
+    interrupted: Ctrl-C ended the run.
   """
 
   pictures: int = 0
@@ -197,17 +146,17 @@ class Written(NamedTuple):
   people: int = 0
   interrupted: bool = False
 
-  def plus(self, found: Found) -> "Written":
-    """With one picture more."""
-    return Written(
+  def plus(self, one: PicturePeople) -> "Counts":
+    """Returns the counts with one picture more."""
+    return Counts(
       self.pictures + 1,
-      self.without_box + (found.num_boxes == 0),
-      self.boxes + found.num_boxes,
-      self.people + len(found.people),
+      self.without_box + (one.num_boxes == 0),
+      self.boxes + one.num_boxes,
+      self.people + len(one.people),
     )
 
   def describe(self) -> str:
-    """One line for the log."""
+    """Returns one line for the log."""
     return (
       f"{self.people} people in {self.pictures} pictures "
       f"({self.without_box} without a box); of {self.boxes} boxes "
@@ -216,21 +165,21 @@ class Written(NamedTuple):
 
 
 def write_all(
-  found: Iterable[Found],
+  stream: Iterable[PicturePeople],
   out: pathlib.Path,
   skeleton: Skeleton,
   *,
   category_id: int = 1,
   video: tuple[str, float] | None = None,
-  draw: Callable[[Found], PIL.Image.Image] | None = None,
+  draw: Callable[[PicturePeople], PIL.Image.Image] | None = None,
   total: int | None = None,
-) -> Written:
-  """Writes what is found as it comes, with a progress bar of people/s.
+) -> Counts:
+  """Writes people as they are predicted, with a progress bar of people/s.
 
   Args:
-    found: the people of each picture; an interrupt (Ctrl-C) ends it.
+    stream: the people of each picture; an interrupt (Ctrl-C) ends it.
     out: folder of results.json, results.csv and the overlays. Both files are
-      called .part until they are whole: after an error older ones stay.
+      named .part until they are complete: after an error older ones stay.
     skeleton: the people's.
     category_id: of the people in results.json.
     video: name without suffix and frames/s of the overlay video; None writes a
@@ -241,43 +190,37 @@ def write_all(
   Returns:
     How much was written.
   """
-  written = Written()
+  counts = Counts()
+  out.mkdir(parents=True, exist_ok=True)
   with (
-    _writers(out, skeleton, category_id, video, draw) as write,
+    json_writer(out / "results.json") as append_records,
+    csv_writer(out / "results.csv") as append_lines,
+    _overlay_writer(out, video, draw) as write_overlay,
     tqdm(total=total, unit="people", disable=None, dynamic_ncols=True) as bar,
   ):
     try:
-      for frame in found:
-        write(frame)
-        written = written.plus(frame)
-        bar.update(len(frame.people))
+      for one in stream:
+        # The slow part first: an interrupt then leaves no half-counted picture.
+        write_overlay(one)
+        append_lines(one)
+        append_records(to_coco(one, skeleton, category_id))
+        counts = counts.plus(one)
+        bar.update(len(one.people))
     except KeyboardInterrupt:  # how a webcam ends
-      written = written._replace(interrupted=True)
-  return written
+      counts = counts._replace(interrupted=True)
+  return counts
 
 
 @contextlib.contextmanager
-def _writers(out, skeleton, category_id, video, draw):
-  """Yields a function that writes one picture's people to all outputs."""
-  out.mkdir(parents=True, exist_ok=True)
-  with contextlib.ExitStack() as stack:
-    append = stack.enter_context(json_writer(out / "results.json"))
-    add_lines = stack.enter_context(csv_writer(out / "results.csv"))
-    add_frame = None
-    if draw and video:
-      name, rate = video
-      add_frame = stack.enter_context(
-        frames_lib.video_writer(out / f"{name}.mp4", rate)
-      )
-
-    def write(found: Found) -> None:
-      # The slow part first: an interrupt then leaves no half-counted picture.
-      if add_frame:
-        add_frame(np.asarray(draw(found)))
-      elif draw:
-        path = overlay_path(out, found.frame.name)
-        draw(found).save(path, quality=92)
-      add_lines(found)
-      append(to_coco(found, skeleton, category_id))
-
-    yield write
+def _overlay_writer(out, video, draw) -> Iterator[Callable]:
+  """Yields a function that draws and writes one picture's overlay."""
+  if draw is None:
+    yield lambda one: None
+  elif video is None:
+    yield lambda one: draw(one).save(
+      overlay_path(out, one.picture.name), quality=92
+    )
+  else:
+    name, rate = video
+    with video_lib.open_writer(out / f"{name}.mp4", rate) as write_frame:
+      yield lambda one: write_frame(np.asarray(draw(one)))

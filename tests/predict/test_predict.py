@@ -16,8 +16,9 @@ from paths import ROOT
 
 from darkjax import checkpoint, models
 from darkjax.inference.pose import Pose
-from darkjax.predict import frames, smoothing, writers
-from darkjax.predict import people as predict
+from darkjax.inference.predictor import Predictor
+from darkjax.predict import inputs, smoothing, writers
+from darkjax.predict.people import predict_people, smooth_people
 
 SIZE = (120, 160)
 LEFT = np.array([[40.3, 25.8], [30.0, 60.4], [52.7, 90.1]])
@@ -38,11 +39,12 @@ MODEL = {
 @pytest.fixture(scope="module")
 def pose():
   convention = colours.make_convention()
-  return Pose(colours.Colours(convention), {}, convention, batch_size=4)
+  predictor = Predictor(colours.Colours(convention), {}, convention)
+  return Pose(predictor, batch_size=4)
 
 
-def _frame(photo, *, name="a.png", image_id=3, seconds=float("nan")):
-  return frames.Frame(name, image_id, seconds, photo)
+def _picture(photo, *, name="a.png", image_id=3, seconds=float("nan")):
+  return inputs.Picture(name, image_id, seconds, photo)
 
 
 def _boxes(*records):
@@ -136,7 +138,7 @@ def test_command_predicts_photographs_without_tensorflow(
 def test_finds_scores_and_orders_people(pose):
   photo = colours.paint(SIZE, LEFT, RIGHT)
   boxes = _boxes((3, BOXES[0], 0.4), (3, BOXES[1], 0.8))
-  (found,) = predict.predict(pose, iter([_frame(photo)]), boxes)
+  (found,) = predict_people(pose, iter([_picture(photo)]), boxes)
   # Best first: box score × mean keypoint score.
   np.testing.assert_array_equal(found.box_scores, [0.8, 0.4])
   np.testing.assert_array_equal(found.numbers, [0, 1])
@@ -149,30 +151,30 @@ def test_duplicates_are_removed(pose):
   photo = colours.paint(SIZE, LEFT, RIGHT)
   twice = [15.5, 10.0, 50.0, 100.5]
   boxes = _boxes((3, BOXES[0], 0.4), (3, twice, 0.8), (3, BOXES[1], 0.2))
-  (found,) = predict.predict(pose, iter([_frame(photo)]), boxes)
+  (found,) = predict_people(pose, iter([_picture(photo)]), boxes)
   np.testing.assert_array_equal(found.box_scores, [0.8, 0.2])
   assert found.num_boxes == 3
   for nms, scores in (("none", [0.8, 0.4, 0.2]), ("soft", [0.8, 0.2, 0.4])):
-    (kept,) = predict.predict(pose, iter([_frame(photo)]), boxes, nms=nms)
+    (kept,) = predict_people(pose, iter([_picture(photo)]), boxes, nms=nms)
     np.testing.assert_array_equal(kept.box_scores, scores)
     np.testing.assert_array_equal(kept.numbers, [0, 1, 2])
 
 
 def test_pictures_without_boxes_have_nobody(pose):
   photo = colours.paint(SIZE, LEFT)
-  pictures = [_frame(photo, image_id=n) for n in range(6)]
+  pictures = [_picture(photo, image_id=n) for n in range(6)]
   boxes = _boxes((1, BOXES[0], 1.0), (4, BOXES[0], 1.0))
-  found = list(predict.predict(pose, iter(pictures), boxes))
+  found = list(predict_people(pose, iter(pictures), boxes))
   assert [len(f.people) for f in found] == [0, 1, 0, 0, 1, 0]
-  assert [f.frame.image_id for f in found] == list(range(6))
+  assert [f.picture.image_id for f in found] == list(range(6))
 
 
 def test_boxes_outside_name_the_file(pose):
   boxes = _boxes((3, [500.0, 0.0, 5.0, 5.0], 1.0))
   with pytest.raises(ValueError, match=r"a\.png: a box"):
     list(
-      predict.predict(
-        pose, iter([_frame(np.zeros((9, 9, 3), np.uint8))]), boxes
+      predict_people(
+        pose, iter([_picture(np.zeros((9, 9, 3), np.uint8))]), boxes
       )
     )
 
@@ -180,8 +182,8 @@ def test_boxes_outside_name_the_file(pose):
 def test_json_and_csv_hold_what_was_found(pose, tmp_path):
   photo = colours.paint(SIZE, LEFT, RIGHT)
   boxes = _boxes((3, BOXES[0], 0.9), (3, BOXES[1], 0.8))
-  pictures = [_frame(photo), _frame(photo, name="b.png", image_id=9)]
-  found = list(predict.predict(pose, iter(pictures), boxes))
+  pictures = [_picture(photo), _picture(photo, name="b.png", image_id=9)]
+  found = list(predict_people(pose, iter(pictures), boxes))
   written = writers.write_all(
     iter(found), tmp_path, colours.SKELETON, category_id=4
   )
@@ -214,7 +216,7 @@ def test_json_and_csv_hold_what_was_found(pose, tmp_path):
 
 def test_results_of_nobody_are_valid_json(tmp_path):
   written = writers.write_all(iter([]), tmp_path, colours.SKELETON)
-  assert written == writers.Written()
+  assert written == writers.Counts()
   assert json.loads((tmp_path / "results.json").read_text()) == []
 
 
@@ -223,10 +225,10 @@ def test_an_interrupt_leaves_complete_files(pose, tmp_path):
 
   def pictures():
     for n in range(12):
-      yield _frame(photo, image_id=n)
+      yield _picture(photo, image_id=n)
     raise KeyboardInterrupt
 
-  found = predict.predict(pose, pictures())
+  found = predict_people(pose, pictures())
   written = writers.write_all(found, tmp_path, colours.SKELETON)
   assert written.interrupted
   records = json.loads((tmp_path / "results.json").read_text())
@@ -240,11 +242,11 @@ def test_an_error_leaves_older_results_and_whole_new_ones_apart(pose, tmp_path):
 
   def pictures():
     for n in range(12):
-      yield _frame(photo, image_id=n)
+      yield _picture(photo, image_id=n)
     raise OSError("the disk went away")
 
   (tmp_path / "results.json").write_text("[1]")
-  found = predict.predict(pose, pictures())
+  found = predict_people(pose, pictures())
   with pytest.raises(OSError, match="went away"):
     writers.write_all(found, tmp_path, colours.SKELETON)
   assert (tmp_path / "results.json").read_text() == "[1]"
@@ -273,14 +275,14 @@ def test_video_gives_results_and_an_overlay(pose, tmp_path):
     *((t, [15.0 + 2 * t, 10.0, 50.0, 100.0], 1.0) for t in range(10))
   )
   out = tmp_path / "out"
-  with frames.choose([str(tmp_path / "walk.avi")], out=out) as source:
-    assert (source.count, source.rate, source.name) == (10, 20.0, "walk")
+  with inputs.open_inputs([str(tmp_path / "walk.avi")], out=out) as video:
+    assert (video.count, video.rate, video.name) == (10, 20.0, "walk")
     writers.write_all(
-      predict.predict(pose, source.frames, boxes),
+      predict_people(pose, video.stream, boxes),
       out,
       colours.SKELETON,
-      video=(source.name, source.rate),
-      draw=lambda found: writers.overlay(
+      video=(video.name, video.rate),
+      draw=lambda found: writers.draw_overlay(
         found, min_score=0.2, uncertainty=False
       ),
     )
@@ -292,8 +294,8 @@ def test_video_gives_results_and_an_overlay(pose, tmp_path):
     pytest.approx(t / 20, abs=1e-6) for t in range(10)
   ]
   assert lines[-1]["image_id"] == "9"
-  with frames.video(str(out / "walk.mp4")) as overlay:
-    drawn = list(overlay.frames)
+  with inputs.open_frames(str(out / "walk.mp4")) as overlay:
+    drawn = list(overlay.stream)
   assert len(drawn) == 10
   assert overlay.rate == 20.0
   x = round(truth[5][:, 0].mean())
@@ -307,11 +309,12 @@ def test_smoothing_steadies_a_person_at_rest(pose, rng):
   jitter = rng.normal(size=(24, 1, 2)) * 1.5
   photos = [colours.paint(SIZE, LEFT + moved) for moved in jitter]
   clip = [
-    _frame(photo, image_id=t, seconds=t / 20) for t, photo in enumerate(photos)
+    _picture(photo, image_id=t, seconds=t / 20)
+    for t, photo in enumerate(photos)
   ]
   boxes = _boxes(*((t, BOXES[0], 1.0) for t in range(24)))
-  raw = list(predict.predict(pose, iter(clip), boxes))
-  smooth = list(predict.smooth(pose, iter(raw), smoothing.OneEuro()))
+  raw = list(predict_people(pose, iter(clip), boxes))
+  smooth = list(smooth_people(pose, iter(raw), smoothing.OneEuro()))
   spread = [
     np.std([found.keypoints()[0] for found in frames], axis=0).mean()
     for frames in (raw, smooth)
@@ -323,6 +326,6 @@ def test_smoothing_steadies_a_person_at_rest(pose, rng):
 
 
 def test_photographs_are_not_smoothed(pose):
-  found = predict.predict(pose, iter([_frame(colours.paint((115, 90), LEFT))]))
+  found = predict_people(pose, iter([_picture(colours.paint((115, 90), LEFT))]))
   with pytest.raises(ValueError, match="photographs have no time"):
-    list(predict.smooth(pose, found, smoothing.OneEuro()))
+    list(smooth_people(pose, found, smoothing.OneEuro()))

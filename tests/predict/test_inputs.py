@@ -1,4 +1,4 @@
-"""Which pictures a command's arguments name."""
+"""Which opened a command's arguments name."""
 
 import pathlib
 import sys
@@ -9,10 +9,10 @@ import PIL.Image
 import pytest
 
 from darkjax.inference import boxes
-from darkjax.predict import frames
+from darkjax.predict import inputs, video
 
-NOBODY = np.zeros((0, 4)), np.zeros(0)
-SOMEBODY = np.array([[0.0, 0.0, 4.0, 4.0]]), np.ones(1)
+NO_BOX = np.zeros((0, 4)), np.zeros(0)
+ONE_BOX = np.array([[0.0, 0.0, 4.0, 4.0]]), np.ones(1)
 
 
 @pytest.fixture
@@ -25,41 +25,43 @@ def folder(tmp_path):
   return tmp_path / "in"
 
 
-def _names(source):
-  return [(frame.name, frame.image_id) for frame in source.frames]
+def _names(opened):
+  return [(frame.name, frame.image_id) for frame in opened.stream]
 
 
 def test_folders_and_files_are_photographs(folder, tmp_path):
-  with frames.choose([str(folder)], out=tmp_path) as source:
-    assert source.count == 3
-    assert source.rate is None
-    assert _names(source) == [("a.JPG", 0), ("b.png", 1), ("c.bmp", 2)]
+  with inputs.open_inputs([str(folder)], out=tmp_path) as opened:
+    assert opened.count == 3
+    assert opened.rate is None
+    assert _names(opened) == [("a.JPG", 0), ("b.png", 1), ("c.bmp", 2)]
   one = [str(folder / "b.png")]
-  with frames.choose(one, out=tmp_path) as source:
-    (frame,) = source.frames
+  with inputs.open_inputs(one, out=tmp_path) as opened:
+    (frame,) = opened.stream
   assert frame.pixels.shape == (6, 8, 3)
   assert np.isnan(frame.seconds)
 
 
-def test_max_frames_is_kept(folder, tmp_path):
-  with frames.choose([str(folder)], out=tmp_path, max_frames=2) as source:
-    assert _names(source) == [("a.JPG", 0), ("b.png", 1)]
+def test_stops_after_max_pictures(folder, tmp_path):
+  with inputs.open_inputs(
+    [str(folder)], out=tmp_path, max_pictures=2
+  ) as opened:
+    assert _names(opened) == [("a.JPG", 0), ("b.png", 1)]
 
 
 def test_photographs_are_read_as_they_are_asked_for(folder, tmp_path):
-  with frames.choose([str(folder)], out=tmp_path) as source:
-    assert next(source.frames).name == "a.JPG"
+  with inputs.open_inputs([str(folder)], out=tmp_path) as opened:
+    assert next(opened.stream).name == "a.JPG"
     (folder / "b.png").unlink()
     (folder / "c.bmp").unlink()
-    assert not list(source.frames)
-  assert source.unreadable == ["b.png", "c.bmp"]
+    assert not list(opened.stream)
+  assert opened.unreadable == ["b.png", "c.bmp"]
 
 
 def test_a_photograph_that_cannot_be_read_is_left_out(folder, tmp_path, caplog):
   (folder / "b.png").write_bytes(b"broken")
-  with frames.choose([str(folder)], out=tmp_path) as source:
-    assert _names(source) == [("a.JPG", 0), ("c.bmp", 2)]
-  assert source.unreadable == ["b.png"]
+  with inputs.open_inputs([str(folder)], out=tmp_path) as opened:
+    assert _names(opened) == [("a.JPG", 0), ("c.bmp", 2)]
+  assert opened.unreadable == ["b.png"]
   assert "b.png cannot be read" in caplog.text
 
 
@@ -69,15 +71,17 @@ def test_upright_unless_there_are_boxes(tmp_path):
   path = tmp_path / "turned.png"
   PIL.Image.new("RGB", (8, 6)).save(path, exif=exif)
   out, given = tmp_path / "out", [str(path)]
-  file = _file({"turned.png": SOMEBODY}, [("turned.png", "turned.png")])
+  file = _file({"turned.png": ONE_BOX}, [("turned.png", "turned.png")])
   for box_file, upright, expected in (
     (None, None, (8, 6, 3)),
     (file, None, (6, 8, 3)),
     (None, False, (6, 8, 3)),
     (file, True, (8, 6, 3)),
   ):
-    with frames.choose(given, box_file, out=out, upright=upright) as source:
-      assert next(source.frames).pixels.shape == expected
+    with inputs.open_inputs(
+      given, box_file, out=out, upright=upright
+    ) as opened:
+      assert next(opened.stream).pixels.shape == expected
 
 
 def test_missing_inputs_are_named(tmp_path):
@@ -89,7 +93,7 @@ def test_missing_inputs_are_named(tmp_path):
   ):
     with (
       pytest.raises(FileNotFoundError, match=match),
-      frames.choose([str(tmp_path / name)], out=tmp_path / "out"),
+      inputs.open_inputs([str(tmp_path / name)], out=tmp_path / "out"),
     ):
       pass
 
@@ -99,7 +103,7 @@ def test_inputs_that_do_not_go_together_are_refused(folder, tmp_path):
   copy = tmp_path / "copy"
   copy.mkdir()
   (copy / "b.png").write_bytes((folder / "b.png").read_bytes())
-  for inputs, where, match in (
+  for arguments, where, match in (
     ([], out, "name photographs"),
     ([str(folder), "clip.mp4"], out, "photographs or one video"),
     (["0", "1"], out, "photographs or one video"),
@@ -108,7 +112,7 @@ def test_inputs_that_do_not_go_together_are_refused(folder, tmp_path):
     ([str(tmp_path / "clip.mp4")], tmp_path, "would overwrite"),
   ):
     with pytest.raises(ValueError, match=match):
-      frames.choose(inputs, out=where)
+      inputs.open_inputs(arguments, out=where)
 
 
 def _file(people, names=()):
@@ -123,21 +127,21 @@ def _file(people, names=()):
 def test_boxes_of_other_photographs_are_refused(folder, tmp_path):
   # The folder's files have places in it, 0 to 2, which are nobody's ids.
   for file in (
-    _file({77: SOMEBODY}, [("other.png", 77)]),
-    _file({"b.png": NOBODY}, [("b.png", "b.png")]),
-    _file({0: SOMEBODY, 1: SOMEBODY}),
+    _file({77: ONE_BOX}, [("other.png", 77)]),
+    _file({"b.png": NO_BOX}, [("b.png", "b.png")]),
+    _file({0: ONE_BOX, 1: ONE_BOX}),
   ):
     with pytest.raises(ValueError, match="no box belongs to any of the 3"):
-      frames.choose([str(folder)], file, out=tmp_path)
+      inputs.open_inputs([str(folder)], file, out=tmp_path)
 
 
 def test_ids_and_boxes_are_those_of_the_names(folder, tmp_path):
   file = _file(
-    {1: SOMEBODY, 0: SOMEBODY}, [("x/c.bmp", 0), ("b.png", 1), ("d.png", 2)]
+    {1: ONE_BOX, 0: ONE_BOX}, [("x/c.bmp", 0), ("b.png", 1), ("d.png", 2)]
   )
-  with frames.choose([str(folder)], file, out=tmp_path) as source:
-    assert _names(source) == [("a.JPG", 2), ("b.png", 1), ("c.bmp", 0)]
-  assert sorted(source.boxes) == [0, 1]
+  with inputs.open_inputs([str(folder)], file, out=tmp_path) as opened:
+    assert _names(opened) == [("a.JPG", 2), ("b.png", 1), ("c.bmp", 0)]
+  assert sorted(opened.boxes) == [0, 1]
 
 
 def _clip(path, count):
@@ -151,9 +155,9 @@ def _clip(path, count):
 
 def test_videos_are_read_in_rgb_with_their_times(tmp_path):
   _clip(tmp_path / "clip.avi", 6)
-  with frames.video(str(tmp_path / "clip.avi")) as source:
-    assert (source.count, source.rate, source.live) == (6, 12.5, False)
-    read = list(source.frames)
+  with inputs.open_frames(str(tmp_path / "clip.avi")) as opened:
+    assert (opened.count, opened.rate, opened.live) == (6, 12.5, False)
+    read = list(opened.stream)
   for t, frame in enumerate(read):
     assert (frame.name, frame.image_id) == ("clip.avi", t)
     assert frame.seconds == pytest.approx(t / 12.5)
@@ -163,21 +167,21 @@ def test_videos_are_read_in_rgb_with_their_times(tmp_path):
 
 def test_videos_stop_after_max_frames(tmp_path):
   _clip(tmp_path / "clip.avi", 6)
-  with frames.video(str(tmp_path / "clip.avi"), max_frames=2) as source:
-    assert source.count == 2
-    assert len(list(source.frames)) == 2
+  with inputs.open_frames(str(tmp_path / "clip.avi"), max_frames=2) as opened:
+    assert opened.count == 2
+    assert len(list(opened.stream)) == 2
 
 
 def test_frames_of_a_video_are_known_by_their_index(tmp_path):
   _clip(tmp_path / "clip.avi", 6)
   given = [str(tmp_path / "clip.avi")]
-  file = _file({2: SOMEBODY, 9: SOMEBODY, "clip.avi": SOMEBODY})
-  with frames.choose(given, file, out=tmp_path / "out") as source:
-    assert list(source.boxes) == [2]
-  for people in ({6: SOMEBODY}, {-1: SOMEBODY}, {"clip.avi": SOMEBODY}):
+  file = _file({2: ONE_BOX, 9: ONE_BOX, "clip.avi": ONE_BOX})
+  with inputs.open_inputs(given, file, out=tmp_path / "out") as opened:
+    assert list(opened.boxes) == [2]
+  for people in ({6: ONE_BOX}, {-1: ONE_BOX}, {"clip.avi": ONE_BOX}):
     with (
       pytest.raises(ValueError, match="no box belongs to any frame of clip"),
-      frames.choose(given, _file(people), out=tmp_path / "out"),
+      inputs.open_inputs(given, _file(people), out=tmp_path / "out"),
     ):
       pass
 
@@ -185,15 +189,15 @@ def test_frames_of_a_video_are_known_by_their_index(tmp_path):
 def test_a_folder_named_by_a_number_is_no_webcam(folder, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   folder.rename(tmp_path / "2019")
-  with frames.choose(["2019"], out=tmp_path / "out") as source:
-    assert source.count == 3
+  with inputs.open_inputs(["2019"], out=tmp_path / "out") as opened:
+    assert opened.count == 3
 
 
 def test_a_file_that_is_no_video_is_refused(tmp_path, capfd):
   (tmp_path / "clip.mp4").write_bytes(b"not a video" * 100)
   with (
     pytest.raises(ValueError, match=r"clip\.mp4 is not a video"),
-    frames.video(str(tmp_path / "clip.mp4")),
+    inputs.open_frames(str(tmp_path / "clip.mp4")),
   ):
     pass
 
@@ -201,7 +205,7 @@ def test_a_file_that_is_no_video_is_refused(tmp_path, capfd):
 def test_a_missing_webcam_is_named(capfd):
   with (
     pytest.raises(FileNotFoundError, match="webcam 97"),
-    frames.video("97"),
+    inputs.open_frames("97"),
   ):
     pass
 
@@ -210,7 +214,7 @@ def test_missing_opencv_names_the_extra(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, "cv2", None)
   with (
     pytest.raises(ImportError, match=r"darkjax\[video\]"),
-    frames.video(str(tmp_path / "clip.mp4")),
+    inputs.open_frames(str(tmp_path / "clip.mp4")),
   ):
     pass
 
@@ -218,12 +222,45 @@ def test_missing_opencv_names_the_extra(tmp_path, monkeypatch):
 def test_written_videos_can_be_read(tmp_path):
   photo = np.zeros((32, 48, 3), np.uint8)
   photo[:, :24] = (200, 60, 10)
-  with frames.video_writer(tmp_path / "out.mp4", 25.0) as write:
+  with video.open_writer(tmp_path / "out.mp4", 25.0) as write:
     for _ in range(3):
       write(photo)
-  with frames.video(str(tmp_path / "out.mp4")) as source:
-    assert source.rate == 25.0
-    read = list(source.frames)
+  with inputs.open_frames(str(tmp_path / "out.mp4")) as opened:
+    assert opened.rate == 25.0
+    read = list(opened.stream)
   assert len(read) == 3
   # Grey levels: MPEG-4 is lossy.
   np.testing.assert_allclose(read[1].pixels[16, 8], [200, 60, 10], atol=25)
+
+
+def _ids(names, ids):
+  return inputs.image_ids([pathlib.Path(n) for n in names], ids)
+
+
+@pytest.mark.parametrize(
+  ("names", "ids", "expected"),
+  [
+    (("007.jpg", "12.jpg"), (None, None), [7, 12]),
+    (("007.jpg", "im12.jpg"), (None, None), [0, 1]),
+    (("007.jpg", "7.jpg"), (None, None), [0, 1]),
+    (("007.jpg", "12.jpg"), (1, 5), [1, 5]),
+    (("007.jpg", "12.jpg"), (1, None), [1, 12]),
+    (("007.jpg", "12.jpg"), (12, None), [12, 0]),
+    (("a.jpg", "b.jpg", "c.jpg"), (None, 0, None), [1, 0, 2]),
+  ],
+)
+def test_image_ids(names, ids, expected):
+  assert _ids(names, ids) == expected
+
+
+def test_two_photographs_are_not_one_image():
+  with pytest.raises(ValueError, match=r"1\.jpg, 01\.jpg are one image .*, 1;"):
+    _ids(("1.jpg", "01.jpg", "2.jpg"), (1, 1, 2))
+
+
+def test_folders_give_visible_files_with_a_photograph_s_suffix(tmp_path):
+  for name in ("b.png", "a.JPG", "._a.jpg", "notes.txt"):
+    (tmp_path / name).touch()
+  (tmp_path / "folder.jpg").mkdir()
+  paths = inputs.find_photographs([str(tmp_path)])
+  assert [path.name for path in paths] == ["a.JPG", "b.png"]
