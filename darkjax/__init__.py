@@ -3,34 +3,51 @@
 Coordinates are (x, y) with integers at the centres of pixels; arrays are NHWC.
 geometry.py has the rest of the convention.
 
-The names below are loaded when first asked for, so that the metrics work
-without JAX, and nothing here without need of TensorFlow.
+The names below are imported when first used, so that the metrics work without
+JAX, and nothing here needs TensorFlow.
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
-_HOMES = {
-  # Heatmaps: keypoints in, heatmaps out, and back.
-  "Decoded": "darkjax.heatmaps",
-  "decode_heatmaps": "darkjax.heatmaps",
+if TYPE_CHECKING:  # for editors and type checkers; the same as below
+  from darkjax.heatmaps import Decoded, decode_heatmaps, render_heatmaps
+  from darkjax.inference.people import People, Person
+  from darkjax.inference.pose import Pose
+  from darkjax.models import create_model
+  from darkjax.models.weights import load_torch_weights
+
+_MODULES = {
+  # Heatmaps: from keypoints and back.
   "render_heatmaps": "darkjax.heatmaps",
-  # Models, and the weights others trained.
+  "decode_heatmaps": "darkjax.heatmaps",
+  "Decoded": "darkjax.heatmaps",
+  # Models and published weights.
   "create_model": "darkjax.models",
   "load_torch_weights": "darkjax.models.weights",
   # People in photographs.
+  "Pose": "darkjax.inference.pose",
   "People": "darkjax.inference.people",
   "Person": "darkjax.inference.people",
-  "Pose": "darkjax.inference.pose",
 }
 
-__all__ = list(_HOMES)
+__all__ = [
+  "Decoded",
+  "People",
+  "Person",
+  "Pose",
+  "create_model",
+  "decode_heatmaps",
+  "load_torch_weights",
+  "render_heatmaps",
+]
 
 
-def __getattr__(name: str):
-  if name not in _HOMES:
+def __getattr__(name: str) -> object:
+  if name not in _MODULES:
     raise AttributeError(f"module 'darkjax' has no attribute {name!r}")
-  return getattr(importlib.import_module(_HOMES[name]), name)
+  return getattr(importlib.import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:
-  return sorted([*globals(), *_HOMES])
+  return sorted([*globals(), *_MODULES])

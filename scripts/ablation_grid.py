@@ -135,7 +135,7 @@ def predict(
     )
   names = list(decoders(convention))
   return {
-    shift: predict_lib.gather([row[shift] for row in rows], names, convention)
+    shift: predict_lib.gather([row[shift] for row in rows], names)
     for shift in FLIP_SHIFTS
   }
 

@@ -161,6 +161,14 @@ def test_public_names_are_there_and_documented():
     assert name in dir(darkjax)
 
 
+def test_editors_see_the_public_names():
+  """The imports for type checkers are those of the first use."""
+  names = {n for n in imported(MODULES["darkjax"]) if n.startswith("darkjax.")}
+  modules = darkjax._MODULES
+  assert names == {f"{module}.{name}" for name, module in modules.items()}
+  assert set(darkjax.__all__) == set(modules)
+
+
 def test_unknown_names_are_attribute_errors():
   with pytest.raises(AttributeError, match="no attribute 'nope'"):
     _ = darkjax.nope

@@ -214,68 +214,38 @@ def _are_factors(scales: Sequence[str]) -> bool:
 
 def define_flags(define: command.Define) -> None:
   """Adds the flags of `main`."""
-  define.multi_string(
-    "checkpoint", None, "Folder of a run or weights; several are an ensemble."
-  )
+  define.multi_string("checkpoint", None, "Run or weights; several: ensemble.")
   define.list("scales", "1", "Factors on the boxes, to average over.")
   define.check("scales", _are_factors, "are numbers above 0")
-  define.string(
-    "annotations", None, "COCO-format json; default: the run's validation set."
-  )
+  define.string("annotations", None, "COCO-format json; default: the run's.")
   define.string("images", None, "Folder of the images of --annotations.")
-  define.string(
-    "category",
-    "",
-    "Category to evaluate, where keypoints differ; default: the checkpoint's.",
-  )
-  define.string(
-    "boxes", "gt", "'gt' for the labels' boxes, or a json of detections."
-  )
+  define.string("category", "", "Category to evaluate; default: the run's.")
+  define.string("boxes", "gt", "'gt' for the labels', or json of detections.")
   define.float("box_threshold", 0.0, "Lowest score of a detection.")
   define.enum("nms", "hard", coco.NMS, "How to remove duplicates, by OKS.")
   define.string("root", None, "Folder the run's data was moved to.")
   define.string("cache", "", "Folder of prepared records.")
-  define.enum(
-    "on_error",
-    "raise",
-    ("raise", "skip"),
-    "What to do about images that cannot be read.",
-  )
+  choices = ("raise", "skip")
+  define.enum("on_error", "raise", choices, "For images that cannot be read.")
   define.float("max_skipped", 0.01, "Largest share of images to skip.")
   define.list(
     "methods",
     None,
-    "Decoders; the last is written and drawn; default: all that the network's "
-    "head allows.",
+    "Decoders, the last of which is written and drawn; default: all that the "
+    "network's head allows.",
   )
   define.check(
     "methods",
     lambda names: names is None or (bool(names) and set(names) <= set(METHODS)),
     f"are some of {', '.join(METHODS)}",
   )
-  define.enum(
-    "border", "refine", BORDERS, "DARK: how to treat the map's border."
-  )
+  define.enum("border", "refine", BORDERS, "DARK: how to treat the border.")
   define.bool("flip_test", True, "Average with the mirrored crop.")
-  define.integer(
-    "batch_size", 64, "People in a batch, of all devices together."
-  )
-  define.enum(
-    "alignment",
-    None,
-    geometry.ALIGNMENTS,
-    "Alignment of the crops; default: the checkpoint's.",
-  )
-  define.integer(
-    "flip_shift",
-    None,
-    "Shift of mirrored heatmaps, 0 or 1 px; default: the checkpoint's.",
-  )
-  define.integer(
-    "blur_kernel",
-    None,
-    "DARK: size of the blur, heatmap px; default: the checkpoint's.",
-  )
+  define.integer("batch_size", 64, "People in all devices together.")
+  names = geometry.ALIGNMENTS
+  define.enum("alignment", None, names, "Alignment, if not the checkpoint's.")
+  define.integer("flip_shift", None, "0 or 1 px, if not the checkpoint's.")
+  define.integer("blur_kernel", None, "DARK: px, if not the checkpoint's.")
   define.string("results", None, "Json to write the results to.")
   define.string("picture", None, "Picture of some people to write.")
   distributed.define_flags(define)

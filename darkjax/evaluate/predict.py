@@ -57,8 +57,8 @@ def predict_dataset(
       the image. Their own `method` is not used.
     batches: of this process: for each batch of people, every predictor's crops
       of them, as in data/batch.py; `zip(batches)` for one predictor. Rows with
-      mask 0 are left out. Any batch size will do, and the processes may have
-      different numbers of batches, or none.
+      mask 0 are left out. Batch sizes and their number may differ between
+      processes, but each has a batch.
     methods: decoders; all of `default_methods` by default.
 
   Returns:
@@ -79,7 +79,7 @@ def predict_dataset(
       keypoints = step(variables, (images, matrices))
       parts.append(to_predictions(crops[reference], keypoints))
   _LOG.info("predicted: %s", stages.describe())
-  return gather(parts, methods, convention)
+  return gather(parts, methods)
 
 
 @functools.lru_cache(maxsize=8)
@@ -180,42 +180,22 @@ def to_predictions(
     box_areas=batch["box_area"][real],
     truth=truth[real],
     visible=batch["visibility"][real],
-    keypoint_scores=next(iter(keypoints.values())).scores[real],
+    keypoint_scores=np.asarray(next(iter(keypoints.values())).scores)[real],
     keypoints={
-      method: result.keypoints_image[real]
+      method: np.asarray(result.keypoints_image)[real]
       for method, result in keypoints.items()
     },
   )
 
 
-def _no_people(num_keypoints: int, methods: Sequence[str]) -> Predictions:
-  """Returns the predictions of a process that got no batch."""
-  ids, numbers = np.zeros(0, np.int64), np.zeros(0, np.float32)
-  points = np.zeros((0, num_keypoints, 2), np.float32)
-  return Predictions(
-    image_ids=ids,
-    annotation_ids=ids,
-    box_scores=numbers,
-    box_areas=numbers,
-    truth=points.astype(np.float64),
-    visible=points[..., 0],
-    keypoint_scores=points[..., 0],
-    keypoints=dict.fromkeys(methods, points),
-  )
-
-
-def gather(
-  parts: Sequence[Predictions], methods: Sequence[str], convention: Convention
-) -> Predictions:
+def gather(parts: Sequence[Predictions], methods: Sequence[str]) -> Predictions:
   """Joins the people of all batches and processes by image and annotation id.
 
   Args:
-    parts: of this process's batches.
+    parts: of this process's batches, one or more.
     methods: their order in the result; trees of arrays would sort them.
-    convention: gives the number of keypoints, for a process without batches.
   """
-  empty = _no_people(convention.skeleton.num_keypoints, methods)
-  people = jax.tree.map(lambda *columns: np.concatenate(columns), empty, *parts)
+  people = jax.tree.map(lambda *columns: np.concatenate(columns), *parts)
   people = distributed.gather_rows(people)
   order = np.lexsort((people.annotation_ids, people.image_ids))
   people = jax.tree.map(lambda column: column[order], people)

@@ -81,8 +81,8 @@ def score(
   Raises:
     ValueError: the json has head boxes of some of the people only.
   """
-  metrics, stages = {}, Stages()
-  content = read_json(annotations)
+  metrics: dict[str, float] = {}
+  stages, content = Stages(), read_json(annotations)
   labelled = box_source == GT_BOXES
   lengths, head_sizes = {}, None
   if labelled:
@@ -147,9 +147,9 @@ def _reference_lengths(predictions, content, skeleton) -> dict[str, np.ndarray]:
     return {
       "PCK": pck.torso_length(predictions.truth, predictions.visible, skeleton)
     }
-  boxes = {person["id"]: person["bbox"] for person in content["annotations"]}
+  by_id = {person["id"]: person["bbox"] for person in content["annotations"]}
   missing = [np.nan] * 4
-  boxes = [boxes.get(int(i), missing) for i in predictions.annotation_ids]
+  boxes = [by_id.get(int(i), missing) for i in predictions.annotation_ids]
   return {"boxPCK": pck.box_length(np.array(boxes).reshape(-1, 4))}
 
 

@@ -4,6 +4,7 @@ import importlib.metadata
 from typing import Any
 
 import jax
+import numpy as np
 
 from darkjax.convention import Convention
 from darkjax.inference.predictor import Predictor
@@ -51,7 +52,7 @@ def crop_recipe(convention: Convention) -> dict[str, Any]:
   image px to factor and offset: crop_x = factor_x * image_x + offset_x,
   likewise y. "example" holds a box and the results of the steps.
   """
-  matrix = convention.crop_from_box(EXAMPLE_BOX)[2]
+  matrix = convention.crop_from_box(np.array(EXAMPLE_BOX))[2]
   (factor_x, _, offset_x), (_, factor_y, offset_y) = matrix.tolist()
   return {
     "meaning": (

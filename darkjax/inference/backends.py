@@ -118,4 +118,7 @@ class OnnxBackend:
     )
 
 
-BACKENDS = {"jax": JaxBackend, "onnxruntime": OnnxBackend}
+BACKENDS: dict[str, type[JaxBackend] | type[OnnxBackend]] = {
+  "jax": JaxBackend,
+  "onnxruntime": OnnxBackend,
+}

@@ -28,9 +28,9 @@ class Keypoints(NamedTuple):
     covariances: [B, K, 2, 2], image px²; nan where the decoder gives none.
   """
 
-  keypoints_image: jax.Array
-  scores: jax.Array
-  covariances: jax.Array
+  keypoints_image: jax.Array | np.ndarray
+  scores: jax.Array | np.ndarray
+  covariances: jax.Array | np.ndarray
 
 
 def normalize(images: jax.Array, *, channel_order: str = "rgb") -> jax.Array:
@@ -122,7 +122,9 @@ def predict_heatmaps(
   return (straight + mirrored) / 2.0
 
 
-def last_stage(outputs: jax.Array | Sequence[jax.Array]) -> jax.Array:
+def last_stage(
+  outputs: jax.Array | tuple[jax.Array, ...] | list[jax.Array],
+) -> jax.Array:
   """Returns the heatmaps of the last supervised stage: the prediction."""
   return outputs[-1] if isinstance(outputs, list | tuple) else outputs
 

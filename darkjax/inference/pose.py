@@ -16,7 +16,7 @@ import itertools
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
@@ -74,7 +74,7 @@ class Pose:
   @classmethod
   def from_checkpoint(
     cls,
-    path: str | os.PathLike[str],
+    path: str | pathlib.Path,
     *,
     step: int | None = None,
     batch_size: int = 32,
@@ -143,7 +143,7 @@ class Pose:
     """
     single = isinstance(images, str | os.PathLike | PIL.Image.Image)
     if single or hasattr(images, "__array__"):
-      return next(self.stream([(images, boxes)]))
+      return next(self.stream([(cast(ImageLike, images), boxes)]))
     if not isinstance(images, Iterable) or isinstance(images, bytes):
       raise ValueError(
         "images are a path, a PIL image, a uint8 array, or a list of them, got "
@@ -239,7 +239,7 @@ class Pose:
     """Sends crops to the backend; does not wait."""
     crops = [row.crop for row in rows if row.crop is not None]
     if not crops:
-      return Keypoints((), (), ()), 0
+      return Keypoints(*[np.zeros(0)] * 3), 0
     images, matrices = (np.stack(arrays) for arrays in zip(*crops, strict=True))
     return self._backend(images, matrices, rest=rest), len(crops)
 

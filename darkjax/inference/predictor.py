@@ -1,7 +1,7 @@
 """`Predictor`: a network with its weights, convention and decoder."""
 
 import dataclasses
-import os
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -65,7 +65,7 @@ class Predictor:
 
   @classmethod
   def from_checkpoint(
-    cls, path: str | os.PathLike[str], step: int | None = None, **options: Any
+    cls, path: str | pathlib.Path, step: int | None = None, **options: Any
   ) -> "Predictor":
     """Reads a run, converted weights or a file of weights.
 

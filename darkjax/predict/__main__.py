@@ -75,7 +75,7 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
       category_id=boxes.category if boxes else 1,
       video=(pictures.name, pictures.rate) if pictures.rate else None,
       draw=draw if flags.pictures else None,
-      total=None if boxes else pictures.count,
+      total=None if boxes else pictures.num_pictures,
     )
   seconds = time.monotonic() - start
   _LOG.info("%s: %s; %.1f s with compiling", out, counts.describe(), seconds)
@@ -84,7 +84,7 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
     _LOG.error("%d photographs could not be read", count)
     return 1
   if counts.interrupted and not pictures.live:
-    of = f" of {pictures.count}" if pictures.count else ""
+    of = f" of {pictures.num_pictures}" if pictures.num_pictures else ""
     _LOG.error("interrupted after %d%s pictures", counts.pictures, of)
     return 130
   return 0
@@ -92,11 +92,7 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
 
 def define_flags(define: command.Define) -> None:
   """Adds the flags of `main`."""
-  define.string(
-    "checkpoint",
-    None,
-    "Folder of a run, or weights; default: those that come with darkjax.",
-  )
+  define.string("checkpoint", None, "Run or weights; default: darkjax's own.")
   define.string("out", "predictions", "Folder to write to.")
   define.string(
     "boxes",
@@ -117,25 +113,17 @@ def define_flags(define: command.Define) -> None:
     "Turn photographs by their EXIF tag; default: unless --boxes is given, "
     "since labels count the pixels as stored.",
   )
-  define.enum(
-    "method", None, METHODS, "Decoder; default: what suits the network's head."
-  )
-  define.enum(
-    "border", "refine", BORDERS, "DARK: how to treat the map's border."
-  )
+  define.enum("method", None, METHODS, "Decoder; default: by network's head.")
+  define.enum("border", "refine", BORDERS, "DARK: how to treat the border.")
   define.bool("flip_test", True, "Average with the mirrored crop.")
   define.integer("batch_size", 32, "People in a batch, a power of two.")
   define.bool("pictures", True, "Write overlays.")
   define.float("min_score", SHOWN_SCORE, "Lowest score of a keypoint to draw.")
   define.bool("uncertainty", False, "Draw covariances as ellipses.")
   define.bool("smooth", False, "Smooth a video by the One-Euro filter.")
-  define.float(
-    "min_cutoff", 1.0, "Smoothing: cutoff at rest, Hz; lower is steadier."
-  )
-  define.float("beta", 1.0, "Smoothing: rise with speed; higher lags less.")
-  define.integer(
-    "max_frames", None, "Stop after so many pictures.", lower_bound=1
-  )
+  define.float("min_cutoff", 1.0, "Filter: cutoff at rest, Hz; low is steady.")
+  define.float("beta", 1.0, "Filter: rise with speed; high lags less.")
+  define.integer("max_frames", None, "Most pictures to read.", lower_bound=1)
 
 
 if __name__ == "__main__":

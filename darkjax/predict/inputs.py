@@ -46,7 +46,7 @@ class Pictures(NamedTuple):
 
   Attributes:
     stream: yields them.
-    count: their number, None for a camera without an end.
+    num_pictures: None for a camera without an end.
     rate: frames per second of a video; None for photographs.
     name: of the video without suffix; "" for photographs.
     live: frames come from a camera.
@@ -55,7 +55,7 @@ class Pictures(NamedTuple):
   """
 
   stream: Iterator[Picture]
-  count: int | None
+  num_pictures: int | None
   rate: float | None = None
   name: str = ""
   live: bool = False
@@ -211,7 +211,7 @@ def image_ids(
   """
   counts = collections.Counter(n for n in ids if n is not None)
   pairs = list(zip(paths, ids, strict=True))
-  twice = [path.name for path, n in pairs if counts[n] > 1]
+  twice = [path.name for path, n in pairs if n is not None and counts[n] > 1]
   if twice:
     raise ValueError(
       f"{', '.join(twice[:3])} are one image in the json of boxes, "
@@ -239,7 +239,7 @@ def open_frames(
     ValueError: none of the boxes belongs to a frame.
   """
   with video.open_video(name, max_frames) as opened:
-    limits = [n for n in (max_frames, opened.count) if n]
+    limits = [n for n in (max_frames, opened.num_frames) if n]
     limit = min(limits, default=None)
     by_id = None
     if boxes:

@@ -210,7 +210,7 @@ def match(
     Index into `before` by index into `now`, for those with a match.
   """
   overlaps = _intersection_over_union(before, now)
-  pairs = {}
+  pairs: dict[int, int] = {}
   for flat in np.argsort(-overlaps, axis=None, kind="stable"):
     m, n = np.unravel_index(flat, overlaps.shape)
     if overlaps[m, n] <= min_overlap:

@@ -26,13 +26,13 @@ class Video(NamedTuple):
 
   Attributes:
     name: file name without its folder, or "webcam0".
-    count: number of frames, 0 if the file does not give it.
+    num_frames: 0 if the file does not give it.
     rate: frames per second.
     frames: [H, W, 3] uint8 RGB; ValueError if none can be decoded.
   """
 
   name: str
-  count: int
+  num_frames: int
   rate: float
   frames: Iterator[np.ndarray]
 
@@ -97,7 +97,8 @@ def open_writer(
   Yields:
     A function that takes [H, W, 3] uint8 RGB frames of one size.
   """
-  cv2, writers = _import_opencv(), []
+  cv2 = _import_opencv()
+  writers: list[Any] = []
 
   def write(rgb: np.ndarray) -> None:
     if not writers:

@@ -47,7 +47,7 @@ def to_coco(
 
 @contextlib.contextmanager
 def _open_part(path: pathlib.Path, **options) -> Iterator[IO[str]]:
-  """Opens PATH.part, which becomes PATH at the end unless an error comes."""
+  """Opens PATH.part, renamed to PATH at the end, but not after an error."""
   part = path.with_name(f"{path.name}.part")
   with part.open("w", **options) as file:
     yield file
@@ -55,17 +55,10 @@ def _open_part(path: pathlib.Path, **options) -> Iterator[IO[str]]:
 
 
 @contextlib.contextmanager
-def json_writer(
-  path: pathlib.Path,
-) -> Iterator[Callable[[Sequence[Any]], None]]:
-  """Writes a json list piece by piece, so that it is never all in memory.
+def _json_writer(path: pathlib.Path) -> Iterator[Callable[..., None]]:
+  """Yields a function that appends records to a json list.
 
-  Args:
-    path: of the file.
-
-  Yields:
-    A function that appends records. After an error the list is closed too, but
-    in PATH.part, and an older file stays.
+  The list is never all in memory. After an error it is closed too.
   """
   with _open_part(path) as file:
     separator = "[\n"
@@ -83,17 +76,10 @@ def json_writer(
 
 
 @contextlib.contextmanager
-def csv_writer(path: pathlib.Path) -> Iterator[Callable[[PicturePeople], None]]:
-  """Writes a csv with one line per keypoint and the columns `CSV_COLUMNS`.
+def _csv_writer(path: pathlib.Path) -> Iterator[Callable[..., None]]:
+  """Yields a function that appends a line for each keypoint of a picture.
 
   Coordinates are image px, (co)variances px², empty where there are none.
-
-  Args:
-    path: of the file.
-
-  Yields:
-    A function that appends the people of a picture. After an error they are in
-    PATH.part, and an older file stays.
   """
   with _open_part(path, newline="") as file:
     writer = csv.writer(file)
@@ -107,8 +93,8 @@ def _lines(one: PicturePeople) -> Iterator[list[Any]]:
     for k, keypoint in enumerate(person.names):
       (xx, xy), (_, yy) = person.covariances[k]
       numbers = [*person.keypoints_image[k], person.scores[k], xx, xy, yy]
-      numbers = map(_format, numbers)
-      yield [name, image_id, _format(seconds), number, keypoint, *numbers]
+      where = [name, image_id, _format(seconds), number, keypoint]
+      yield [*where, *map(_format, numbers)]
 
 
 def _format(value: float) -> str:
@@ -145,15 +131,6 @@ class Counts(NamedTuple):
   boxes: int = 0
   people: int = 0
   interrupted: bool = False
-
-  def plus(self, one: PicturePeople) -> "Counts":
-    """Returns the counts with one picture more."""
-    return Counts(
-      self.pictures + 1,
-      self.without_box + (one.num_boxes == 0),
-      self.boxes + one.num_boxes,
-      self.people + len(one.people),
-    )
 
   def describe(self) -> str:
     """Returns one line for the log."""
@@ -193,8 +170,8 @@ def write_all(
   counts = Counts()
   out.mkdir(parents=True, exist_ok=True)
   with (
-    json_writer(out / "results.json") as append_records,
-    csv_writer(out / "results.csv") as append_lines,
+    _json_writer(out / "results.json") as append_records,
+    _csv_writer(out / "results.csv") as append_lines,
     _overlay_writer(out, video, draw) as write_overlay,
     tqdm(total=total, unit="people", disable=None, dynamic_ncols=True) as bar,
   ):
@@ -204,7 +181,12 @@ def write_all(
         write_overlay(one)
         append_lines(one)
         append_records(to_coco(one, skeleton, category_id))
-        counts = counts.plus(one)
+        counts = Counts(
+          counts.pictures + 1,
+          counts.without_box + (one.num_boxes == 0),
+          counts.boxes + one.num_boxes,
+          counts.people + len(one.people),
+        )
         bar.update(len(one.people))
     except KeyboardInterrupt:  # how a webcam ends
       counts = counts._replace(interrupted=True)

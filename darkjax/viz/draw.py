@@ -97,7 +97,7 @@ def _draw_person(picture, keypoints, shown, limbs, outlines, colors) -> None:
   if min(size) < 1:
     return
   zoom = _zoom(size)
-  layer = Image.new("RGBA", tuple(int(zoom * length) for length in size))
+  layer = Image.new("RGBA", (int(zoom * size[0]), int(zoom * size[1])))
   draw = ImageDraw.Draw(layer)
 
   def to_layer(points):
@@ -142,7 +142,7 @@ def _ellipses(keypoints, covariances, shown) -> dict[int, np.ndarray]:
   for k in np.flatnonzero(shown & np.isfinite(covariances).all((-1, -2))):
     variances, axes = np.linalg.eigh(np.asarray(covariances[k], np.float64))
     if (variances > 0).all():
-      outlines[k] = keypoints[k] + (np.sqrt(variances) * circle) @ axes.T
+      outlines[int(k)] = keypoints[k] + (np.sqrt(variances) * circle) @ axes.T
   return outlines
 
 

@@ -1,4 +1,4 @@
-"""Which opened a command's arguments name."""
+"""Which pictures a command's arguments name, and their ids in results."""
 
 import pathlib
 import sys
@@ -31,7 +31,7 @@ def _names(opened):
 
 def test_folders_and_files_are_photographs(folder, tmp_path):
   with inputs.open_inputs([str(folder)], out=tmp_path) as opened:
-    assert opened.count == 3
+    assert opened.num_pictures == 3
     assert opened.rate is None
     assert _names(opened) == [("a.JPG", 0), ("b.png", 1), ("c.bmp", 2)]
   one = [str(folder / "b.png")]
@@ -156,7 +156,7 @@ def _clip(path, count):
 def test_videos_are_read_in_rgb_with_their_times(tmp_path):
   _clip(tmp_path / "clip.avi", 6)
   with inputs.open_frames(str(tmp_path / "clip.avi")) as opened:
-    assert (opened.count, opened.rate, opened.live) == (6, 12.5, False)
+    assert (opened.num_pictures, opened.rate, opened.live) == (6, 12.5, False)
     read = list(opened.stream)
   for t, frame in enumerate(read):
     assert (frame.name, frame.image_id) == ("clip.avi", t)
@@ -168,7 +168,7 @@ def test_videos_are_read_in_rgb_with_their_times(tmp_path):
 def test_videos_stop_after_max_frames(tmp_path):
   _clip(tmp_path / "clip.avi", 6)
   with inputs.open_frames(str(tmp_path / "clip.avi"), max_frames=2) as opened:
-    assert opened.count == 2
+    assert opened.num_pictures == 2
     assert len(list(opened.stream)) == 2
 
 
@@ -190,7 +190,7 @@ def test_a_folder_named_by_a_number_is_no_webcam(folder, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   folder.rename(tmp_path / "2019")
   with inputs.open_inputs(["2019"], out=tmp_path / "out") as opened:
-    assert opened.count == 3
+    assert opened.num_pictures == 3
 
 
 def test_a_file_that_is_no_video_is_refused(tmp_path, capfd):

@@ -276,7 +276,7 @@ def test_video_gives_results_and_an_overlay(pose, tmp_path):
   )
   out = tmp_path / "out"
   with inputs.open_inputs([str(tmp_path / "walk.avi")], out=out) as video:
-    assert (video.count, video.rate, video.name) == (10, 20.0, "walk")
+    assert (video.num_pictures, video.rate, video.name) == (10, 20.0, "walk")
     writers.write_all(
       predict_people(pose, video.stream, boxes),
       out,

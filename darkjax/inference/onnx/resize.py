@@ -90,19 +90,17 @@ class _Lookup:
     result = self._sides(results[0].input[1])
     source = self._shapes.get(narrow.input[0], [])
     match source, before, after, result:
-      case [_, h, w, c], [b, *thin], [b_after, *wide], [_, *image]:
-        f, g = (wide[i] if len(wide) == 5 else None for i in (1, 3))
+      case [_, h, w, c], [b, *_], [_, _, f, _, g, _], [_, *image]:
         if (
           None not in (h, w, c, f, g)
-          and b == b_after  # None: both are the symbolic number of people
-          and thin == [h, 1, w, 1, c]
-          and wide == [h, f, w, g, c]
+          and before == [b, h, 1, w, 1, c]
+          and after == [b, h, f, w, g, c]  # b: None, the symbolic batch
           and image == [h * f, w * g, c]
         ):
           return _Upsampling(narrow.input[0], results[0], (f, g))
     return None
 
-  def _sides(self, name) -> list[int | None]:
+  def _sides(self, name) -> list[Any]:
     """Returns the entries of a shape; None for those that are computed."""
     if name in self._constants:
       return self._constants[name].ravel().tolist()

@@ -32,7 +32,7 @@ _CALLS = {
   "custom_vjp_call": "call_jaxpr",
 }
 # Arithmetic whose operands need not have the same shape in jax.numpy.
-_BROADCASTING = {
+_BROADCASTING: dict[str, Callable[..., Any]] = {
   "add": jnp.add,
   "sub": jnp.subtract,
   "mul": jnp.multiply,
