@@ -214,19 +214,25 @@ def _are_factors(scales: Sequence[str]) -> bool:
 
 def define_flags(define: command.Define) -> None:
   """Adds the flags of `main`."""
-  define.multi_string("checkpoint", None, "Run or weights; several: ensemble.")
+  define.multi_string(
+    "checkpoint", None, "Folder of a run or weights; several are an ensemble."
+  )
   define.list("scales", "1", "Factors on the boxes, to average over.")
   define.check("scales", _are_factors, "are numbers above 0")
-  define.string("annotations", None, "COCO-format json; default: the run's.")
+  define.string(
+    "annotations", None, "COCO-format json; default: the run's validation set."
+  )
   define.string("images", None, "Folder of the images of --annotations.")
   define.string("category", "", "Category to evaluate; default: the run's.")
-  define.string("boxes", "gt", "'gt' for the labels', or json of detections.")
+  define.string("boxes", "gt", "'gt' (the labels'), or a json of detections.")
   define.float("box_threshold", 0.0, "Lowest score of a detection.")
   define.enum("nms", "hard", coco.NMS, "How to remove duplicates, by OKS.")
   define.string("root", None, "Folder the run's data was moved to.")
   define.string("cache", "", "Folder of prepared records.")
   choices = ("raise", "skip")
-  define.enum("on_error", "raise", choices, "For images that cannot be read.")
+  define.enum(
+    "on_error", "raise", choices, "What to do about unreadable images."
+  )
   define.float("max_skipped", 0.01, "Largest share of images to skip.")
   define.list(
     "methods",
@@ -241,11 +247,19 @@ def define_flags(define: command.Define) -> None:
   )
   define.enum("border", "refine", BORDERS, "DARK: how to treat the border.")
   define.bool("flip_test", True, "Average with the mirrored crop.")
-  define.integer("batch_size", 64, "People in all devices together.")
-  names = geometry.ALIGNMENTS
-  define.enum("alignment", None, names, "Alignment, if not the checkpoint's.")
-  define.integer("flip_shift", None, "0 or 1 px, if not the checkpoint's.")
-  define.integer("blur_kernel", None, "DARK: px, if not the checkpoint's.")
+  define.integer("batch_size", 64, "People in a batch, of all devices.")
+  define.enum(
+    "alignment",
+    None,
+    geometry.ALIGNMENTS,
+    "Alignment of crops; default: the checkpoint's.",
+  )
+  define.integer(
+    "flip_shift", None, "Flip test: 0 or 1 px; default: the checkpoint's."
+  )
+  define.integer(
+    "blur_kernel", None, "DARK: size, px; default: the checkpoint's."
+  )
   define.string("results", None, "Json to write the results to.")
   define.string("picture", None, "Picture of some people to write.")
   distributed.define_flags(define)

@@ -52,7 +52,9 @@ def define_flags(define: command.Define) -> None:
   define.integer("step", None, "Step of the run; default: the latest.")
   define.string("format", None, f"One of {', '.join(formats.FORMATS)}.")
   define.string("out", None, "New folder to write to.")
-  define.enum("method", None, METHODS, "Decoder; default: by network's head.")
+  define.enum(
+    "method", None, METHODS, "Decoder; default: the one for the network's head."
+  )
   define.enum("border", "refine", BORDERS, "DARK: how to treat the border.")
   define.bool("flip_test", True, "Average with the mirrored crop.")
   define.bool("covariances", False, "Add columns xx, xy, yy of the covariance.")

@@ -92,7 +92,11 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
 
 def define_flags(define: command.Define) -> None:
   """Adds the flags of `main`."""
-  define.string("checkpoint", None, "Run or weights; default: darkjax's own.")
+  define.string(
+    "checkpoint",
+    None,
+    "Folder of a run, or weights; default: those that come with darkjax.",
+  )
   define.string("out", "predictions", "Folder to write to.")
   define.string(
     "boxes",
@@ -113,7 +117,9 @@ def define_flags(define: command.Define) -> None:
     "Turn photographs by their EXIF tag; default: unless --boxes is given, "
     "since labels count the pixels as stored.",
   )
-  define.enum("method", None, METHODS, "Decoder; default: by network's head.")
+  define.enum(
+    "method", None, METHODS, "Decoder; default: the one for the network's head."
+  )
   define.enum("border", "refine", BORDERS, "DARK: how to treat the border.")
   define.bool("flip_test", True, "Average with the mirrored crop.")
   define.integer("batch_size", 32, "People in a batch, a power of two.")
@@ -121,8 +127,10 @@ def define_flags(define: command.Define) -> None:
   define.float("min_score", SHOWN_SCORE, "Lowest score of a keypoint to draw.")
   define.bool("uncertainty", False, "Draw covariances as ellipses.")
   define.bool("smooth", False, "Smooth a video by the One-Euro filter.")
-  define.float("min_cutoff", 1.0, "Filter: cutoff at rest, Hz; low is steady.")
-  define.float("beta", 1.0, "Filter: rise with speed; high lags less.")
+  define.float(
+    "min_cutoff", 1.0, "Filter: cutoff at rest, Hz; less is steadier."
+  )
+  define.float("beta", 1.0, "Filter: rise with speed; more lags less.")
   define.integer("max_frames", None, "Most pictures to read.", lower_bound=1)
 
 

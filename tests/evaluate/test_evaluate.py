@@ -4,16 +4,14 @@ Most tests draw blobs and read them back, see blobs.py.
 """
 
 import json
-import os
-import subprocess
-import sys
+import logging
 
 import blobs
+import commands
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from paths import ROOT
 from PIL import Image
 
 from configs import quickstart
@@ -113,7 +111,7 @@ def test_table_has_a_row_per_method_and_says_the_boxes():
   ]
 
 
-def test_command(tmp_path):
+def test_command(tmp_path, caplog):
   json_path = dataset.write_dataset(tmp_path, num_people=5, seed=2)
   fields = {
     "name": "hrnet_small",
@@ -133,9 +131,9 @@ def test_command(tmp_path):
     convention.from_config(config, skeleton=skeletons.COCO),
     fields,
   )
-  done = subprocess.run(
-    [
-      *(sys.executable, "-m", "darkjax.evaluate"),
+  with caplog.at_level(logging.INFO):
+    done = commands.run(
+      "evaluate",
       f"--checkpoint={tmp_path / 'weights'}",
       f"--annotations={json_path}",
       f"--images={tmp_path / 'images'}",
@@ -143,15 +141,9 @@ def test_command(tmp_path):
       f"--results={tmp_path / 'results.json'}",
       f"--picture={tmp_path / 'people.png'}",
       "--flip_shift=1",
-    ],
-    cwd=ROOT,
-    env=os.environ | {"DARKJAX_CACHE": str(tmp_path / "home")},
-    capture_output=True,
-    text=True,
-    check=False,
-  )
+    )
   assert done.returncode == 0, done.stderr
-  assert "not as trained: flip_shift: 1 here, 0 there" in done.stderr
+  assert "not as trained: flip_shift: 1 here, 0 there" in caplog.text
   rows = [line.split()[0] for line in done.stdout.splitlines()[1:4]]
   assert rows == ["argmax", "standard", "dark"]
   results = json.loads((tmp_path / "results.json").read_text())

@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 
+import commands
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -21,6 +22,8 @@ from darkjax.evaluate import predict
 from darkjax.evaluate.scores import Predictions
 from darkjax.inference.predictor import Predictor
 from darkjax.train.evaluation import evaluator
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
 
 BOXES = 13
 # (devices, people at a time): 13 is a multiple of no batch but one, and 7 is
@@ -65,10 +68,8 @@ def detection_in(image_id: int) -> dict:
   return {"image_id": image_id, "category_id": 1, "bbox": box, "score": 0.5}
 
 
-def start(folder, devices: int, batch_size: int, *options: str):
-  """`python -m darkjax.evaluate` as a process of its own."""
-  results = folder / f"results_{devices}_{batch_size}.json"
-  arguments = {
+def arguments(folder, batch_size: int, results: pathlib.Path) -> list[str]:
+  values = {
     "checkpoint": folder / "weights",
     "annotations": folder / "people.json",
     "images": folder / "images",
@@ -76,17 +77,23 @@ def start(folder, devices: int, batch_size: int, *options: str):
     "methods": "argmax,dark",
     "batch_size": batch_size,
     "results": results,
+    "cache": folder / "cache",
   }
+  return [f"--{name}={value}" for name, value in values.items()]
+
+
+def start(folder, devices: int, batch_size: int, *options: str):
+  """`python -m darkjax.evaluate` as a process of its own."""
+  results = folder / f"results_{devices}_{batch_size}.json"
   cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", ROOT / ".cache" / "jax")
   environment = {
     "JAX_NUM_CPU_DEVICES": str(devices),
     "JAX_COMPILATION_CACHE_DIR": str(cache),
-    "DARKJAX_CACHE": str(folder / "cache"),
   }
   process = subprocess.Popen(
     [
       *(sys.executable, "-m", "darkjax.evaluate"),
-      *(f"--{name}={value}" for name, value in arguments.items()),
+      *arguments(folder, batch_size, results),
       *options,
     ],
     cwd=ROOT,
@@ -96,6 +103,15 @@ def start(folder, devices: int, batch_size: int, *options: str):
     text=True,
   )
   return process, results
+
+
+def run_here(folder, *options: str):
+  """The command in this process, and the path of its results."""
+  results = folder / "results_here.json"
+  results.unlink(missing_ok=True)
+  return commands.run(
+    "evaluate", *arguments(folder, 5, results), *options
+  ), results
 
 
 def finish(process) -> tuple[str, str]:
@@ -115,7 +131,7 @@ def runs(folder):
 
 
 def test_results_do_not_depend_on_devices_and_batches(runs):
-  """Byte for byte; see evaluate/predict.py for how."""
+  """Byte for byte, see evaluate/predict.py."""
   first, *others = [results for _, _, results in runs]
   assert others == [first] * len(others)
   points = np.array([r["keypoints"] for r in json.loads(first)])
@@ -164,20 +180,18 @@ def without_labels(content):
 def test_of_images_without_labels_the_results_are_written(runs, folder):
   """As of COCO's test-dev: the same bytes as with labels, and no score."""
   unlabelled = changed(folder, "image_info.json", without_labels)
-  process, path = start(folder, 1, 5, unlabelled)
-  printed, _ = finish(process)
-  assert "image_info.json has no labels: nothing is scored" in printed
-  assert "AP" not in printed
+  done, path = run_here(folder, unlabelled)
+  assert "image_info.json has no labels: nothing is scored" in done.stdout
+  assert "AP" not in done.stdout
   assert path.read_text() == runs[0][2]
 
 
 @pytest.mark.parametrize("without", ["--boxes=gt", "--results="])
 def test_without_labels_boxes_and_results_are_asked_for(folder, without):
   unlabelled = changed(folder, "image_info.json", without_labels)
-  process, _ = start(folder, 1, 5, unlabelled, without)
-  _, log = process.communicate(timeout=300)
-  assert process.returncode != 0
-  assert "has no labels, so neither boxes nor a score; give the boxes" in log
+  done, _ = run_here(folder, unlabelled, without)
+  assert done.returncode == 2
+  assert "has no labels, so neither boxes nor a score; give" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -190,12 +204,12 @@ def test_without_labels_boxes_and_results_are_asked_for(folder, without):
     ("--results=.", "a folder, not a file"),
   ],
 )
-def test_what_could_not_be_done_is_said_at_once(folder, wrong, message):
-  process, _ = start(folder, 1, 5, wrong)
-  printed, log = process.communicate(timeout=300)
-  assert process.returncode != 0
-  assert message in printed + log
-  assert "detections" not in log  # nothing was read
+def test_wrong_flags_are_refused_at_once(folder, wrong, message, caplog):
+  with caplog.at_level(logging.INFO):
+    done, _ = run_here(folder, wrong)
+  assert done.returncode == 2
+  assert message in done.stderr
+  assert "detections" not in caplog.text  # nothing was read
 
 
 def with_balls(content):
@@ -208,12 +222,12 @@ def with_balls(content):
   content["annotations"].append({**ball, "keypoints": [9, 9, 2] * 2})
 
 
-def test_the_checkpoint_chooses_among_categories(folder):
+def test_the_checkpoint_chooses_among_categories(folder, caplog):
   mixed = changed(folder, "mixed.json", with_balls)
-  process, path = start(folder, 1, 6, mixed, "--boxes=gt")
-  printed, log = finish(process)
-  assert "boxes: gt_boxes" in printed
-  assert "scored 4 people" in log
+  with caplog.at_level(logging.INFO):
+    done, path = run_here(folder, mixed, "--boxes=gt")
+  assert "boxes: gt_boxes" in done.stdout
+  assert "scored 4 people" in caplog.text
   assert {r["category_id"] for r in json.loads(path.read_text())} == {4}
 
 
@@ -226,7 +240,6 @@ class Flat:
     return jnp.ones((len(images), 16, 16, 17))
 
 
-@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
 def test_training_can_validate_on_detected_boxes(folder, caplog):
   config = quickstart.get_config()
   config.convention.crop_size = (64, 64)

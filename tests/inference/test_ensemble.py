@@ -2,16 +2,14 @@
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
+import logging
 
 import blobs
+import commands
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from paths import ROOT
 from small_network import FACE, GAUSSIAN, SOFTMAX
 
 from darkjax import checkpoint, geometry, models, skeletons
@@ -249,7 +247,7 @@ def test_the_chain_with_members_of_other_sizes(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
-def test_command(tmp_path):
+def test_command(tmp_path, caplog):
   """`evaluate` with two checkpoints of different input sizes, off scale 1."""
   json_path = dataset.write_dataset(tmp_path, num_people=3, seed=2)
   fields = {
@@ -267,9 +265,9 @@ def test_command(tmp_path):
       skeletons.COCO, "dark", crop_size=(size, size)
     )
     checkpoint.save_variables(tmp_path / name, variables, convention, fields)
-  done = subprocess.run(
-    [
-      *(sys.executable, "-m", "darkjax.evaluate"),
+  with caplog.at_level(logging.INFO):
+    done = commands.run(
+      "evaluate",
       *(f"--checkpoint={tmp_path / name}" for name in ("small", "large")),
       "--scales=1.1",
       f"--annotations={json_path}",
@@ -278,18 +276,8 @@ def test_command(tmp_path):
       f"--results={tmp_path / 'results.json'}",
       "--methods=dark",
       "--noflip_test",
-    ],
-    cwd=ROOT,
-    env=os.environ
-    | {
-      "DARKJAX_CACHE": str(tmp_path / "home"),
-      "JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir,
-    },
-    capture_output=True,
-    text=True,
-    check=False,
-  )
+    )
   assert done.returncode == 0, done.stderr
-  assert "2 members, averaged over the heatmaps of (24, 24)" in done.stderr
+  assert "2 members, averaged over the heatmaps of (24, 24)" in caplog.text
   results = json.loads((tmp_path / "results.json").read_text())
   assert len(results[0]["keypoints"]) == 3 * 17

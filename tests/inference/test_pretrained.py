@@ -1,10 +1,9 @@
 """The weights that come with darkjax: there, small, and of some use."""
 
 import json
-import os
-import subprocess
-import sys
+import signal
 
+import commands
 import numpy as np
 import pytest
 from paths import ROOT
@@ -39,17 +38,17 @@ def test_finds_the_head_of_the_astronaut(pose):
   assert max(scores["left_ankle"], scores["right_ankle"]) < 0.3
 
 
-def test_predict_takes_it_where_no_checkpoint_is_named(pose, tmp_path):
-  command = [sys.executable, "-m", "darkjax.predict", str(PHOTOGRAPH)]
-  boxes = PHOTOGRAPH.with_name("boxes.json")
-  done = subprocess.run(
-    [*command, f"--boxes={boxes}", f"--out={tmp_path}"],
-    env=os.environ,
-    capture_output=True,
-    text=True,
-    check=True,
+def test_predict_takes_it_where_no_checkpoint_is_named(pose, tmp_path, caplog):
+  before = signal.getsignal(signal.SIGTERM)
+  done = commands.run(
+    "predict",
+    PHOTOGRAPH,
+    f"--boxes={PHOTOGRAPH.with_name('boxes.json')}",
+    f"--out={tmp_path}",
   )
-  assert "no --checkpoint" in done.stderr
+  signal.signal(signal.SIGTERM, before)
+  assert done.returncode == 0, done.stderr
+  assert "no --checkpoint" in caplog.text
   (found,) = json.loads((tmp_path / "results.json").read_text())
   (person,) = pose(PHOTOGRAPH, [[0, 0, 400, 900]])
   expected = person.keypoints_image
