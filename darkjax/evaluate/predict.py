@@ -163,12 +163,7 @@ def _replicate(trees: Sequence[Any]) -> list[Any]:
 def to_predictions(
   batch: Batch, keypoints: dict[str, Keypoints]
 ) -> Predictions:
-  """Returns the people of one batch, padding removed.
-
-  Args:
-    batch: as in data/batch.py.
-    keypoints: of its rows, by method.
-  """
+  """Returns the people of a batch (see data/batch.py), padding removed."""
   real = batch["mask"] > 0
   truth = geometry.apply_affine(
     batch["image_from_heatmap"].astype(np.float64), batch["keypoints_heatmap"]
@@ -191,9 +186,7 @@ def to_predictions(
 def gather(parts: Sequence[Predictions], methods: Sequence[str]) -> Predictions:
   """Joins the people of all batches and processes by image and annotation id.
 
-  Args:
-    parts: of this process's batches, one or more.
-    methods: their order in the result; trees of arrays would sort them.
+  A process has one part or more. Trees of arrays would sort the methods.
   """
   people = jax.tree.map(lambda *columns: np.concatenate(columns), *parts)
   people = distributed.gather_rows(people)

@@ -31,13 +31,8 @@ def to_stablehlo(
 ) -> bytes:
   """Serializes a predictor for `jax.export.deserialize`.
 
-  Args:
-    predictor: the network with its decoder.
-    platforms: to run on.
-
-  Returns:
-    The content of a file. JAX reads it for at least six months after the
-    version that wrote it; keep the checkpoint for longer.
+  JAX reads the returned content of a file for at least six months after the
+  version that wrote it; keep the checkpoint for longer.
   """
   exported = jax_export.export(jax.jit(predictor.__call__), platforms=platforms)
   return bytes(exported(predictor.input_spec).serialize())
@@ -46,11 +41,8 @@ def to_stablehlo(
 def to_savedmodel(predictor: Predictor, folder: str | os.PathLike[str]) -> None:
   """Writes a predictor as a TensorFlow SavedModel, weights as variables.
 
-  Args:
-    predictor: the network with its decoder.
-    folder: new folder. `tf.saved_model.load` gives an object whose `find` takes
-      the crops; the signature "serving_default" takes "images" and gives
-      "keypoints".
+  `tf.saved_model.load(folder)` returns an object whose `find` takes the crops;
+  the signature "serving_default" takes "images" and returns "keypoints".
 
   Raises:
     ImportError: TensorFlow is not installed.

@@ -81,9 +81,6 @@ def open_inputs(
       only, as labels count the pixels as stored (COCO's tools do).
     max_pictures: stop after so many.
 
-  Returns:
-    A context whose value is the `Pictures`.
-
   Raises:
     FileNotFoundError: an input does not exist.
     ValueError: the inputs do not fit together or with `boxes` or `out`.
@@ -198,13 +195,9 @@ def image_ids(
 ) -> list[int]:
   """Returns a COCO image id for each photograph, no two the same.
 
-  Photographs without one get the number that is their name, as in
-  000000000139.jpg, if all of their names are different numbers; else the first
-  free ones from 0 on.
-
-  Args:
-    paths: the photographs.
-    ids: of each, from a json file.
+  Photographs without one in `ids`, from a json file, get the number that is
+  their name, as in 000000000139.jpg, if all of their names are different
+  numbers; else the first free ones from 0 on.
 
   Raises:
     ValueError: the json has one id for two photographs.
@@ -231,12 +224,10 @@ def image_ids(
 def open_frames(
   name: str, boxes: BoxFile | None = None, max_frames: int | None = None
 ) -> Iterator[Pictures]:
-  """Opens a video or webcam, see `video.open_video`.
-
-  Frame times follow from the frame rate, which is taken as constant.
+  """Opens a video or webcam; times follow from a constant frame rate.
 
   Raises:
-    ValueError: none of the boxes belongs to a frame.
+    ValueError: none of the boxes belongs to a frame, or see `video.open_video`.
   """
   with video.open_video(name, max_frames) as opened:
     limits = [n for n in (max_frames, opened.num_frames) if n]

@@ -55,16 +55,13 @@ def predict_people(
   *,
   nms: str = "hard",
 ) -> Iterator[PicturePeople]:
-  """Predicts the people of each picture and removes duplicates by OKS-NMS.
+  """Predicts the people of each picture, best first, without duplicates.
 
   Args:
     pose: predicts in batches of its size, across pictures.
     pictures: read as they are needed, about two batches ahead.
     boxes: of people; None for one person per picture, all of it.
-    nms: one of `coco.NMS`.
-
-  Yields:
-    The people of each picture, best first.
+    nms: how to remove duplicates, one of `coco.NMS`.
   """
   waiting: collections.deque[tuple[Picture, np.ndarray]] = collections.deque()
 
@@ -111,15 +108,12 @@ def smooth_people(
   stream: Iterable[PicturePeople],
   settings: smoothing.OneEuro,
 ) -> Iterator[PicturePeople]:
-  """Smooths the keypoints of a video's people, see `smoothing.Tracks`.
+  """Smooths the keypoints of a video's people and numbers them by their tracks.
 
   Args:
     pose: gives the width of a clean peak.
     stream: from `predict_people`, of one video.
     settings: of the filter.
-
-  Yields:
-    The same people with smoothed keypoints, numbered by their tracks.
 
   Raises:
     ValueError: photographs, which have no time.

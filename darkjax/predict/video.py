@@ -88,11 +88,7 @@ def _read_frames(capture, name, count, max_frames) -> Iterator[np.ndarray]:
 def open_writer(
   path: pathlib.Path, rate: float
 ) -> Iterator[Callable[[np.ndarray], None]]:
-  """Writes an MP4 (MPEG-4 part 2), frame by frame.
-
-  Args:
-    path: of the file, ending in .mp4.
-    rate: frames per second.
+  """Writes an MP4 (MPEG-4 part 2) of so many frames per second.
 
   Yields:
     A function that takes [H, W, 3] uint8 RGB frames of one size.

@@ -153,19 +153,18 @@ def write_all(
 ) -> Counts:
   """Writes people as they are predicted, with a progress bar of people/s.
 
+  results.json and results.csv are named .part until they are complete: after an
+  error older ones stay. Ctrl-C ends the stream, as webcams have no end.
+
   Args:
-    stream: the people of each picture; an interrupt (Ctrl-C) ends it.
-    out: folder of results.json, results.csv and the overlays. Both files are
-      named .part until they are complete: after an error older ones stay.
+    stream: the people of each picture.
+    out: folder of all files.
     skeleton: the people's.
     category_id: of the people in results.json.
     video: name without suffix and frames/s of the overlay video; None writes a
       picture per frame.
     draw: makes an overlay; None writes none.
     total: number of people, if known.
-
-  Returns:
-    How much was written.
   """
   counts = Counts()
   out.mkdir(parents=True, exist_ok=True)
@@ -188,7 +187,7 @@ def write_all(
           counts.people + len(one.people),
         )
         bar.update(len(one.people))
-    except KeyboardInterrupt:  # how a webcam ends
+    except KeyboardInterrupt:
       counts = counts._replace(interrupted=True)
   return counts
 

@@ -117,7 +117,7 @@ def draw_people(
   images: str | os.PathLike[str],
   count: int = 18,
 ) -> Image.Image:
-  """Draws people, evenly picked from N, on a contact sheet.
+  """Draws people, evenly picked from N, on a contact sheet of six a row.
 
   Args:
     keypoints: [N, K, 2] predicted, image px.
@@ -128,9 +128,6 @@ def draw_people(
     annotations: COCO-format json with the images' file names.
     images: their folder.
     count: most people to draw.
-
-  Returns:
-    RGB, six people a row.
   """
   names = {i["id"]: i["file_name"] for i in read_json(annotations)["images"]}
   picked = np.linspace(0, len(keypoints) - 1, min(count, len(keypoints)))
