@@ -104,11 +104,22 @@ def compile_step(
     }
 
   def step(variables, crops):
-    heatmaps = ensemble.predict_heatmaps(predictors, variables, *crops)
-    image_from_heatmap = crops[1][reference]
+    images, matrices = crops
+    heatmaps = [
+      predictor.heatmaps(weights, pixels)
+      for predictor, weights, pixels in zip(
+        predictors, variables, images, strict=True
+      )
+    ]
+    averaged = ensemble.average_heatmaps(
+      heatmaps,
+      matrices,
+      reference=reference,
+      keep_sum=predictors[0].convention.head == "softmax",
+    )
     if jax.default_backend() == "cpu":
-      return _map_people(decode, heatmaps, image_from_heatmap)
-    return decode(heatmaps, image_from_heatmap)
+      return _map_people(decode, averaged, matrices[reference])
+    return decode(averaged, matrices[reference])
 
   return map_rows(step, fewest=_FEWEST)
 

@@ -24,7 +24,6 @@ index would be 0.32 px off.
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -94,38 +93,6 @@ def reference_index(conventions: Sequence[Convention]) -> int:
       )
   pixels = [np.prod(convention.heatmap_size) for convention in conventions]
   return int(np.argmax(pixels))
-
-
-def predict_heatmaps(
-  predictors: Sequence[Predictor],
-  variables: Sequence[Any],
-  images: Sequence[jax.Array],
-  image_from_heatmap: Sequence[jax.Array],
-) -> jax.Array:
-  """Runs the networks of an ensemble and averages their heatmaps.
-
-  Args:
-    predictors: the members.
-    variables: of each.
-    images: [B, H, W, 3] uint8 RGB crops of each member's own size; row i shows
-      the same person in all.
-    image_from_heatmap: [B, 2, 3] of each, px.
-
-  Returns:
-    [B, H', W', K] float32 in the pixels of the member at `reference_index`.
-  """
-  conventions = [predictor.convention for predictor in predictors]
-  return average_heatmaps(
-    [
-      predictor.heatmaps(weights, crops)
-      for predictor, weights, crops in zip(
-        predictors, variables, images, strict=True
-      )
-    ],
-    image_from_heatmap,
-    reference=reference_index(conventions),
-    keep_sum=conventions[0].head == "softmax",
-  )
 
 
 def average_heatmaps(

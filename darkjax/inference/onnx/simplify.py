@@ -149,21 +149,16 @@ def _apply(equation, operands: list[_Value], done) -> list[_Value]:
 
 
 def _compute_early(equation, operands) -> list[_Value]:
-  """Computes an operation, at once if its operands are constants."""
+  """Computes an operation, at once on constants without a symbolic axis."""
   shape = tuple(equation.outvars[0].aval.shape)
-  if not _is_constant(equation.primitive.name, operands, shape):
+  shapes = [shape, *(operand.shape for operand in operands)]
+  symbolic = any(not isinstance(side, int) for s in shapes for side in s)
+  constant = all(operand.is_constant for operand in operands)
+  broadcastable = equation.primitive.name in _BROADCASTABLE
+  if not constant or (symbolic and not broadcastable):
     return _compute(equation, operands, shape)
   with jax.ensure_compile_time_eval():
     return _compute(equation, operands, shape)
-
-
-def _is_constant(name, operands, shape) -> bool:
-  """Whether a result can be computed now: of constants, no symbolic axis."""
-  if not all(operand.is_constant for operand in operands):
-    return False
-  shapes = [shape, *(operand.shape for operand in operands)]
-  symbolic = any(not isinstance(side, int) for s in shapes for side in s)
-  return name in _BROADCASTABLE or not symbolic
 
 
 def _compute(equation, operands, shape) -> list[_Value]:
