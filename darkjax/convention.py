@@ -13,6 +13,10 @@ from typing import Any
 import numpy as np
 
 from darkjax import geometry, skeletons
+from darkjax.heatmaps import decode
+
+# How a network's maps are read; "integral" needs a softmax head.
+METHODS = (*decode.METHODS, "integral")
 
 # ImageNet statistics of /255 pixels. The official ResNet and Hourglass
 # configurations apply these RGB numbers to BGR pixels, in this order.
@@ -92,6 +96,11 @@ class Convention:
       allowed = value is None if field == "truncate" else False
       if not (allowed or 0 < value < np.inf):
         raise ValueError(f"{field} is a number above 0, got {value}")
+
+  @property
+  def default_method(self) -> str:
+    """The decoder, one of `METHODS`, that suits the head."""
+    return "integral" if self.head == "softmax" else "dark"
 
   def crop_from_box(
     self, bbox: np.ndarray

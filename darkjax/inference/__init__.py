@@ -15,8 +15,7 @@ from darkjax import convention as convention_lib
 from darkjax import geometry
 from darkjax.heatmaps import decode, soft_argmax
 
-# How `locate` reads maps; "integral" needs a softmax head.
-METHODS = (*decode.METHODS, "integral")
+METHODS = convention_lib.METHODS
 
 
 class Keypoints(NamedTuple):
