@@ -7,7 +7,7 @@ pixel.
 import jax
 import jax.numpy as jnp
 
-from darkjax.heatmaps import soft_argmax
+from darkjax.heatmaps import encode, soft_argmax
 
 
 def heatmap_mse(
@@ -162,17 +162,12 @@ def _log_gaussian(keypoints, size, sigma):
   Profiles normalised in the logarithm are finite however far outside the map
   the keypoint is.
   """
-  height, width = size
-  row = _log_profile(keypoints[..., None, :, 1], height, sigma)
-  column = _log_profile(keypoints[..., None, :, 0], width, sigma)
+  x, y = keypoints[..., None, :, 0], keypoints[..., None, :, 1]
+  row, column = (
+    jax.nn.log_softmax(encode.log_profile(center, length, sigma), axis=-2)
+    for center, length in zip((y, x), size, strict=True)
+  )
   return row[..., :, None, :] + column[..., None, :, :]
-
-
-def _log_profile(center, length, sigma):
-  """[..., 1, K] -> [..., length, K]."""
-  pixels = jnp.arange(length, dtype=jnp.float32)
-  pixels = pixels.reshape((1,) * (center.ndim - 2) + (length, 1))
-  return jax.nn.log_softmax(-0.5 * ((pixels - center) / sigma) ** 2, axis=-2)
 
 
 def _jensen_shannon(log_p, log_q):

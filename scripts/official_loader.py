@@ -15,6 +15,7 @@ import time
 import cv2
 import numpy as np
 
+from darkjax import geometry
 from darkjax.convention import PIXEL_MEAN, PIXEL_STD, Convention
 from darkjax.data.pipeline.augment import Augmentation
 from darkjax.data.pipeline.crop_plan import Planner
@@ -62,7 +63,8 @@ class Loader:
   def __init__(
     self, convention: Convention, augmentation: Augmentation, *, seed: int
   ):
-    if convention.alignment == "udp" or convention.quantize != "none":
+    alignment = geometry.get_alignment(convention.alignment)
+    if alignment.per_axis or convention.quantize != "none":
       raise ValueError(
         "the loader has alignment hrnet or dark and unbiased targets, got "
         f"{convention.alignment} and quantize={convention.quantize}"
@@ -162,7 +164,7 @@ class Loader:
 
   def _affine(self, center, scale, rotation, size) -> np.ndarray:
     """[2, 3] by three points: the centre, one above it, one beside it."""
-    inset = 0.0 if self._convention.alignment == "hrnet" else 1.0
+    inset = geometry.get_alignment(self._convention.alignment).inset
     above = np.array([0.0, (scale[0] - inset) * -0.5])
     cos, sin = np.cos(rotation), np.sin(rotation)
     source = _three_points(center, np.array([[cos, -sin], [sin, cos]]) @ above)

@@ -66,3 +66,10 @@ def test_crop_of_a_box_is_the_geometry_of_its_alignment():
     center, scale, crop_size=(128, 96), alignment="dark"
   )
   np.testing.assert_array_equal(matrix, expected)
+
+
+def test_the_default_method_reads_the_head():
+  assert official().default_method == "dark"
+  softmax = dataclasses.replace(official(), head="softmax")
+  assert softmax.default_method == "integral"
+  assert convention.METHODS == ("argmax", "standard", "dark", "integral")

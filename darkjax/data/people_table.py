@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from darkjax import geometry
+
 # Where boxes come from, as the names of metrics carry it; detections.py names
 # the others.
 GT_BOXES = "gt_boxes"
@@ -111,5 +113,5 @@ def clean_boxes(people: People, *, alignment: str) -> np.ndarray:
   limit = people.image_size[:, ::-1] - 1
   first = np.maximum(bbox[:, :2], 0)
   last = np.minimum(limit, first + np.maximum(bbox[:, 2:] - 1, 0))
-  size = last - first + (0 if alignment == "hrnet" else 1)
+  size = last - first + geometry.get_alignment(alignment).inset
   return np.concatenate([first, np.maximum(size, 1)], -1)

@@ -161,7 +161,7 @@ def matrices(count: int, height: int, width: int) -> list[np.ndarray]:
       np.array([scale, scale * 10 / 7]),
       rng.uniform(-np.pi, np.pi) * (i % 3 > 0),
       crop_size=CROP_SIZE,
-      alignment=geometry.ALIGNMENTS[i % 3],
+      alignment=("hrnet", "dark", "udp")[i % 3],
     )
     flip = np.array([[-1.0, 0, width - 1], [0, 1, 0]])
     made.append(geometry.compose(matrix, flip) if i % 2 else matrix)
