@@ -145,7 +145,7 @@ def test_a_damaged_step_is_said_and_can_be_written_again(tmp_path, caplog):
     caplog.clear()
     assert restore(tmp_path).step == 1
     assert "checkpoint 2 is unreadable" in caplog.text
-    assert "2.damaged; remove it at will" in caplog.text
+    assert "2.damaged; it may be removed" in caplog.text
     write(tmp_path, [2])
     assert restore(tmp_path).step == 2
 
