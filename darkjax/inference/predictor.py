@@ -25,7 +25,7 @@ class Graph:
   Attributes:
     model: a Linen module of darkjax.models.
     variables: its "params" and "batch_stats"; kept with batch norms folded,
-      see models/folding.py.
+      see models/batch_norm_folding.py.
     convention: the one the weights were trained with.
     method: decoder, one of `inference.METHODS`.
     border: of the dark decoder, see `decode_heatmaps`.

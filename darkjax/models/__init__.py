@@ -1,4 +1,4 @@
-"""The pose networks: `create_model` builds each of them by name."""
+"""Pose networks, built by name with `create_model`."""
 
 import dataclasses
 
@@ -28,9 +28,9 @@ def create_model(name: str, num_keypoints: int = 17, **overrides) -> nn.Module:
 
   `model.apply(variables, images, train=False)` takes normalised float images
   [B, H, W, 3] and returns heatmaps [B, H/4, W/4, K] float32, or a tuple of
-  them, one per supervised stage, the last being the prediction. With
-  train=True pass mutable=["batch_stats"]. `model.init(key, images)` makes the
-  variables.
+  them, one per supervised stage, the last being the prediction; it raises
+  ValueError where the network cannot divide H or W. With train=True pass
+  mutable=["batch_stats"]. `model.init(key, images)` makes the variables.
 
   Args:
     name: a key of `MODELS`.

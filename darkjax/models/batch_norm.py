@@ -37,7 +37,7 @@ class BatchNorm(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     """Normalises x [..., C]; updates "batch_stats" when training.
 
-    Variables of `folding.fold` have "folded" instead of the rest.
+    Variables of `batch_norm_folding.fold` have "folded" instead of the rest.
     """
     if self.has_variable("folded", "offset"):
       return self._add_folded(x)
@@ -81,7 +81,7 @@ class BatchNorm(nn.Module):
     return y.astype(self.dtype)
 
   def _add_folded(self, x):
-    """What is left to do after `folding.fold`."""
+    """Adds the offset that folding leaves."""
     x = _at_least_float32(x)
     if self.has_variable("folded", "factor"):
       factor = self.get_variable("folded", "factor").astype(x.dtype)

@@ -2,14 +2,14 @@
 
 Each hourglass halves its resolution four times and comes back up, adding a
 residual branch at every level; a score convolution draws heatmaps after each
-one, all of them are supervised, and the next hourglass reads what the one
-before found. "Hourglass-4" is four stacks with one residual block in each
-place, as DARK's tables use the name.
+one, all of them are supervised, and the next hourglass reads the output of the
+one before. "Hourglass-4" is four stacks with one residual block at each level,
+as DARK's tables use the name.
 
 The heatmaps may have any size from 16×16 up. Levels of odd size are pooled
 downwards (the last row or column is left out) and the way back up stretches
 to the size of the branch it joins; the official code handles the one case
-32×24 by a constant. There, and wherever it runs, the two agree.
+32×24 by a constant. Wherever the official code runs, the two agree.
 
 Submodules carry the names of the official checkpoints with the indices joined
 by underscores, as in models/hrnet.py.
@@ -88,48 +88,27 @@ class HourglassModule(nn.Module):
     return skip + layers.resize_nearest(low, skip.shape[1:3])
 
 
-class Hourglass(nn.Module):
+class Hourglass(layers.Settings, nn.Module):
   """Stacked Hourglass: images [B, H, W, 3] -> a tuple of heatmaps.
 
   Convolutions and biases start uniform on ±1/sqrt(fan_in), PyTorch's default,
   which is what the authors trained from.
 
-  Attributes:
-    num_keypoints: K, channels of each output.
+  Attributes, besides those of `layers.Settings`:
     stacks: number of hourglasses, and of outputs.
     features: channels at heatmap resolution.
-    dtype: compute dtype, float32 or bfloat16. Parameters, batch-norm
-      statistics and the outputs are float32.
-    bn_axis_name: mapped axis to synchronise batch norm over; None for each
-      device on its own, as the authors trained.
-    remat: train with less memory in more time, see `layers.rematerialised`;
-      by residual block.
   """
 
-  num_keypoints: int = 17
   stacks: int = 4
   features: int = 256
-  dtype: Any = jnp.float32
-  bn_axis_name: str | None = None
-  remat: bool = False
 
   @nn.compact
   def __call__(
     self, images: jax.Array, train: bool = False
   ) -> tuple[jax.Array, ...]:
-    """Predicts heatmaps, stack by stack.
+    """Predicts heatmaps stack by stack, see `create_model`.
 
-    Args:
-      images: [B, H, W, 3] normalised floats, H and W multiples of 4 and at
-        least 64.
-      train: normalise by the batch and update "batch_stats".
-
-    Returns:
-      For each stack heatmaps [B, H/4, W/4, K] float32; the last ones are the
-      prediction.
-
-    Raises:
-      ValueError: if the images do not have that shape.
+    H and W of the images are multiples of 4 and at least 64.
     """
     layers.check_images(images, STRIDE, minimum=STRIDE * 2**DEPTH)
     norm = layers.norm_of(self, train)
@@ -149,7 +128,7 @@ class Hourglass(nn.Module):
     return tuple(heatmaps)
 
   def _block(self):
-    return layers.rematerialised(PreActivationBlock, self.remat)
+    return layers.remat_if(self.remat, PreActivationBlock)
 
   def _stem(self, x, conv, norm):
     """[B, H, W, 3] -> [B, H/4, W/4, features]."""

@@ -82,73 +82,45 @@ class Deconv(nn.Module):
     return deconv(x.astype(self.dtype), kernel.astype(self.dtype))
 
 
-class SimpleBaseline(nn.Module):
+class SimpleBaseline(layers.Settings, nn.Module):
   """SimpleBaseline: images [B, H, W, 3] -> heatmaps [B, H/4, W/4, K].
 
-  Attributes:
-    num_keypoints: K, channels of the output.
+  Attributes, besides those of `layers.Settings`:
     block: residual block of the ResNet.
     blocks: number of blocks in each of its four layers.
     features: channels of its stem; layer i works at 2^i times as many.
-    deconv_features: channels of each of the three transposed convolutions.
+    deconv_features: channels of each of the three transposed convolutions,
+      which start at N(0, 0.001²), as published.
     body_init: initialiser of the ResNet's convolutions, He's N(0, 2/(k·k·F))
       as torchvision has it; the recipe overwrites it with ImageNet weights.
-      The head starts at N(0, 0.001²), bias 0, as published.
-    dtype: compute dtype, float32 or bfloat16. Parameters, batch-norm
-      statistics and the output are float32.
-    bn_axis_name: mapped axis to synchronise batch norm over; None for each
-      device on its own, as the authors trained.
-    remat: train with less memory in more time, see `layers.rematerialised`;
-      by residual block.
   """
 
-  num_keypoints: int = 17
   block: Any = layers.Bottleneck
   blocks: tuple[int, int, int, int] = (3, 4, 6, 3)
   features: int = 64
   deconv_features: int = 256
   body_init: nn.initializers.Initializer = layers.FAN_OUT_INIT
-  dtype: Any = jnp.float32
-  bn_axis_name: str | None = None
-  remat: bool = False
 
   @nn.compact
   def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
-    """Predicts heatmaps.
-
-    Args:
-      images: [B, H, W, 3] normalised floats, H and W multiples of 32.
-      train: normalise by the batch and update "batch_stats".
-
-    Returns:
-      Heatmaps [B, H/4, W/4, K] float32.
-
-    Raises:
-      ValueError: if the images do not have that shape.
-    """
+    """Predicts heatmaps, see `create_model`; H and W are multiples of 32."""
     layers.check_images(images, STRIDE)
     norm = layers.norm_of(self, train)
-    conv = functools.partial(layers.conv, train=train, dtype=self.dtype)
-    x = self._body(images.astype(self.dtype), conv, norm)
+    x = self._body(images.astype(self.dtype), norm, train)
     for i in range(0, 9, 3):  # the official Sequential counts norm and ReLU
       name = f"deconv_layers_{i}"
       x = Deconv(self.deconv_features, self.dtype, name=name)(x)
       x = nn.relu(norm(name=f"deconv_layers_{i + 1}")(x))
-    head = conv(
-      self.num_keypoints,
-      1,
-      use_bias=True,
-      kernel_init=layers.NARROW_INIT,
-      name="final_layer",
-    )
-    return head(x).astype(jnp.float32)
+    return layers.draw_heatmaps(x, self, train)
 
-  def _body(self, x, conv, norm):
+  def _body(self, x, norm, train):
     """The ResNet: [B, H, W, 3] -> [B, H/32, W/32, 8 or 32 · features]."""
-    conv = functools.partial(conv, kernel_init=self.body_init)
+    conv = functools.partial(
+      layers.conv, train=train, dtype=self.dtype, kernel_init=self.body_init
+    )
     x = conv(self.features, 7, 2, name="conv1")(x)
     x = layers.max_pool(nn.relu(norm(name="bn1")(x)), 3, 2, pad=1)
-    block = layers.rematerialised(self.block, self.remat)
+    block = layers.remat_if(self.remat, self.block)
     for i, count in enumerate(self.blocks):
       for n in range(count):
         strides = 2 if n == 0 and i > 0 else 1
