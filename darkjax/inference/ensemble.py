@@ -51,7 +51,7 @@ class Member(NamedTuple):
   convention: Convention
 
   def folded(self) -> Any:
-    """Its variables with batch norms folded, see models/batch_norm_folding.py."""
+    """Its variables with batch norms folded."""
     size = self.convention.crop_size
     return batch_norm_folding.fold(self.model, self.variables, crop_size=size)
 

@@ -50,29 +50,24 @@ def create_model(name: str, num_keypoints: int = 17, **overrides) -> nn.Module:
     raise ValueError(f"no model {name!r}; choose one of {', '.join(MODELS)}")
   if num_keypoints < 1:
     raise ValueError(f"num_keypoints must be at least 1, got {num_keypoints}")
-  fields = _override_names(MODELS[name])
-  overrides["dtype"] = _compute_dtype(overrides.get("dtype", jnp.float32))
-  unknown = sorted(set(overrides) - fields)
-  if unknown:
+  constructor = MODELS[name]
+  fields = {f.name for f in dataclasses.fields(constructor.func) if f.init}
+  fields -= {"parent", "name", "num_keypoints"}
+  if unknown := sorted(set(overrides) - fields):
     raise ValueError(
       f"{name} has no field {', '.join(unknown)}; "
       f"it takes {', '.join(sorted(fields))}"
     )
-  return MODELS[name](num_keypoints=num_keypoints, **overrides)
+  overrides["dtype"] = _compute_dtype(overrides.get("dtype", jnp.float32))
+  return constructor(num_keypoints=num_keypoints, **overrides)
 
 
 def _compute_dtype(dtype) -> jnp.dtype:
-  known = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
   name = dtype if isinstance(dtype, str) else jnp.dtype(dtype).name
-  if name not in known:
+  if name not in ("float32", "bfloat16"):
     raise ValueError(
       f"dtype must be float32 or bfloat16, got {dtype}; parameters are "
       "float32 in either case. float16 needs its loss scaled, which bfloat16, "
       "with the exponents of float32, does not"
     )
-  return jnp.dtype(known[name])
-
-
-def _override_names(constructor) -> set[str]:
-  names = {f.name for f in dataclasses.fields(constructor.func) if f.init}
-  return names - {"parent", "name", "num_keypoints"}
+  return jnp.dtype(name)

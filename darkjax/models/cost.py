@@ -29,9 +29,9 @@ class Cost(NamedTuple):
   """Size and cost of a network at one input size.
 
   Attributes:
-    parameters: number of trained values, batch-norm statistics left out.
-    official: multiply-adds of one image by the authors' rule, exact integer.
-    macs: multiply-adds of one image, exact integer.
+    parameters: number of trained values, without batch-norm statistics.
+    official: multiply-adds of one image by the authors' rule.
+    macs: multiply-adds of one image.
   """
 
   parameters: int
@@ -40,15 +40,7 @@ class Cost(NamedTuple):
 
 
 def model_cost(model: nn.Module, size: tuple[int, int]) -> Cost:
-  """Counts parameters and multiply-adds from shapes alone.
-
-  Args:
-    model: from `create_model`.
-    size: (height, width) of the input, px.
-
-  Returns:
-    The counts.
-  """
+  """Counts parameters and multiply-adds for inputs of (height, width) px."""
   variables, calls = tracing.trace(model, size)
   params = flax.traverse_util.flatten_dict(variables["params"])
   official = macs = 0

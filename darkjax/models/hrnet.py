@@ -60,28 +60,23 @@ class ExchangeModule(nn.Module):
     """Sum of all branches brought to the shape of one of them, then ReLU."""
     total = branches[target]
     for source, x in enumerate(branches):
+      name = f"fuse_layers_{target}_{source}"
       if source > target:
-        total = total + self._up(x, source, target, total.shape[-1])
+        x = self._conv_norm(x, branches[target].shape[-1], 1, 1, name)
+        total = total + layers.upsample_nearest(x, 2 ** (source - target))
       elif source < target:
-        total = total + self._down(x, source, target, total.shape[-1])
+        total = total + self._down(x, target - source, branches[target], name)
     return nn.relu(total)
 
-  def _up(self, x, source, target, features):
-    name = f"fuse_layers_{target}_{source}"
-    x = self.conv(features, 1, name=f"{name}_0")(x)
-    x = self.norm(name=f"{name}_1")(x)
-    return layers.upsample_nearest(x, 2 ** (source - target))
+  def _down(self, x, halvings, like, name):
+    """Halves the resolution repeatedly; only the last convolution widens."""
+    for i in range(halvings - 1):
+      x = nn.relu(self._conv_norm(x, x.shape[-1], 3, 2, f"{name}_{i}"))
+    return self._conv_norm(x, like.shape[-1], 3, 2, f"{name}_{halvings - 1}")
 
-  def _down(self, x, source, target, features):
-    """Halves the resolution step by step; only the last step widens."""
-    for step in range(target - source):
-      last = step == target - source - 1
-      width = features if last else x.shape[-1]
-      name = f"fuse_layers_{target}_{source}_{step}"
-      x = self.conv(width, 3, 2, name=f"{name}_0")(x)
-      x = self.norm(name=f"{name}_1")(x)
-      x = x if last else nn.relu(x)
-    return x
+  def _conv_norm(self, x, features, kernel, strides, name):
+    x = self.conv(features, kernel, strides, name=f"{name}_0")(x)
+    return self.norm(name=f"{name}_1")(x)
 
 
 class HRNet(layers.Settings, nn.Module):

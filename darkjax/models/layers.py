@@ -36,9 +36,9 @@ class Settings:
       statistics and the outputs are float32.
     bn_axis_name: mapped axis to synchronise batch norm over; None for each
       device on its own, as the authors trained.
-    remat: train with less memory in more time: of each residual block only the
-      input is kept, the rest is computed again when the gradient needs it, for
-      about one more forward pass. Names of variables stay.
+    remat: train with less memory in about one more forward pass: of each
+      residual block only the input is kept, the rest is computed again when the
+      gradient needs it.
   """
 
   num_keypoints: int = 17
@@ -119,16 +119,9 @@ def draw_heatmaps(x: jax.Array, settings: Settings, train: bool) -> jax.Array:
 def max_pool(
   x: jax.Array, window: int, strides: int, pad: int = 0
 ) -> jax.Array:
-  """Takes the maximum over windows; the border is padded with -inf.
+  """Takes the maximum over windows of x [B, H, W, C], padded with -inf.
 
-  Args:
-    x: [B, H, W, C].
-    window: side of the window.
-    strides: step in both directions.
-    pad: rows and columns added on each side.
-
-  Returns:
-    [B, (H + 2·pad - window) // strides + 1, likewise W, C].
+  The height of the result is (H + 2·pad - window) // strides + 1.
   """
   square = ((pad, pad), (pad, pad))
   return nn.max_pool(x, (window, window), (strides, strides), square)
@@ -155,12 +148,12 @@ def resize_nearest(x: jax.Array, size: tuple[int, int]) -> jax.Array:
 
 
 def check_images(images: jax.Array, multiple: int, minimum: int = 1) -> None:
-  """Raises ValueError unless images are [B, H, W, 3] with H, W fitting.
+  """Raises ValueError unless images are [B, H, W, 3] with H, W divisible.
 
   Args:
     images: normalised float images.
-    multiple: what height and width have to be divisible by.
-    minimum: the least height and width.
+    multiple: divisor of height and width.
+    minimum: least height and width.
   """
   if images.ndim != 4 or images.shape[-1] != 3:
     raise ValueError(

@@ -54,14 +54,10 @@ def is_transposed(name: str) -> bool:
 
 
 def from_torch(name: str, array: np.ndarray) -> np.ndarray:
-  """Permutes an entry to our axes: kernels [h, w, in, out], else unchanged.
+  """Permutes kernels [out, in, h, w], transposed ones [in, out, h, w], to ours.
 
-  Args:
-    name: its official name.
-    array: kernels [out, in, h, w], transposed ones [in, out, h, w].
-
-  Returns:
-    The same numbers in our order; `torch_shape` is the inverse for shapes.
+  Ours are [h, w, in, out]; other entries are unchanged. `torch_shape` is the
+  inverse for shapes.
   """
   if array.ndim != 4:
     return array
@@ -77,20 +73,12 @@ def torch_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
   return tuple(shape[axis] for axis in order)
 
 
-def unwrap(checkpoint: Mapping) -> Mapping:
-  """Returns the state dict inside a checkpoint that holds more than that."""
-  for key in ("state_dict", "model"):
-    if isinstance(checkpoint.get(key), Mapping):
-      return checkpoint[key]
-  return checkpoint
-
-
 def canonical(state_dict: Mapping) -> tuple[dict, str]:
   """Translates a published state dict to the official names.
 
   Args:
     state_dict: names to arrays or tensors, perhaps with the "module." prefix
-      of data-parallel training; a checkpoint around it is taken off first.
+      of data-parallel training, or a checkpoint around it.
 
   Returns:
     (entries, publisher): the entries under official names without the
@@ -98,10 +86,15 @@ def canonical(state_dict: Mapping) -> tuple[dict, str]:
     begin with "backbone." and "head." or "keypoint_head.") or "imagenet" (a
     classifier, as timm, torchvision and HRNet's authors name it).
   """
-  entries = {}
-  for name, value in unwrap(state_dict).items():
-    if not name.endswith("num_batches_tracked"):
-      entries[name.removeprefix("module.")] = value
+  for key in ("state_dict", "model"):
+    if isinstance(state_dict.get(key), Mapping):
+      state_dict = state_dict[key]
+      break
+  entries = {
+    name.removeprefix("module."): value
+    for name, value in state_dict.items()
+    if not name.endswith("num_batches_tracked")
+  }
   if any(_PUBLISHERS_PREFIX.match(name) for name in entries):
     entries = {_PUBLISHERS_PREFIX.sub("", n, 1): v for n, v in entries.items()}
     return entries, "mmpose"

@@ -106,14 +106,7 @@ def channel_order(model: nn.Module | str, publisher: str = "official") -> str:
 
 
 def expected_entries(model: nn.Module) -> dict[str, tuple[tuple, tuple]]:
-  """Returns the entries of a model in PyTorch, by official name.
-
-  Args:
-    model: from `create_model`.
-
-  Returns:
-    Name -> (our path to the leaf, PyTorch's shape of it), in name's order.
-  """
+  """Returns a model's entries in PyTorch: name -> (our path, their shape)."""
   variables, _ = tracing.trace(model)
   entries = {}
   for path, leaf in flax.traverse_util.flatten_dict(variables).items():
@@ -125,12 +118,8 @@ def expected_entries(model: nn.Module) -> dict[str, tuple[tuple, tuple]]:
 def _check_fit(entries, expected, *, without, model: str) -> None:
   """Raises ValueError unless the entries are the expected ones.
 
-  Args:
-    entries: arrays by official name; those that pose networks do not have are
-      logged and ignored.
-    expected: from `expected_entries`.
-    without: names that may be missing.
-    model: name of its class.
+  Entries that pose networks do not have are logged; those of `without` may be
+  missing.
   """
   extra = [name for name in entries if name not in expected]
   ignored = [name for name in extra if torch_names.surplus(name)]
