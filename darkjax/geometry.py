@@ -143,15 +143,9 @@ def crop_from_image(
 def heatmap_from_crop(
   *, crop_size: tuple[int, int], heatmap_size: tuple[int, int], alignment: str
 ) -> np.ndarray:
-  """Returns the affine from crop to heatmap pixels, the same for every box.
+  """Returns the affine [2, 3] from crop to heatmap pixels, for every box.
 
-  Args:
-    crop_size: (height, width), px.
-    heatmap_size: (height, width), heatmap px.
-    alignment: a name in `ALIGNMENTS`.
-
-  Returns:
-    [2, 3] float64.
+  Sizes are (height, width); alignment is a name in `ALIGNMENTS`.
   """
   rule = get_alignment(alignment)
   crop_wh = np.array(crop_size[::-1], float)

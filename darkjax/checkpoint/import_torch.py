@@ -17,6 +17,10 @@ from darkjax.models import torch_files, torch_names, weights
 from darkjax.runtime import command, startup
 
 _LOG = logging.getLogger(__name__)
+_CONVENTION_FLAGS = (
+  *("alignment", "padding", "sigma", "quantize", "truncate", "blur_kernel"),
+  "flip_shift",
+)
 
 
 def main(flags: command.Flags, arguments: Sequence[str]) -> None:
@@ -51,18 +55,11 @@ def _convention(flags, publisher) -> convention_lib.Convention:
     raise ValueError(
       f"--crop_size is height x width, such as 256x192, got {flags.crop_size}"
     )
-  order = flags.channel_order or weights.channel_order(flags.model, publisher)
-  fields = {
-    "crop_size": (int(height), int(width)),
-    "alignment": flags.alignment,
-    "padding": flags.padding,
-    "sigma": flags.sigma,
-    "quantize": flags.quantize,
-    "truncate": flags.truncate,
-    "blur_kernel": flags.blur_kernel,
-    "flip_shift": flags.flip_shift,
-    "channel_order": order,
-  }
+  fields = {name: getattr(flags, name) for name in _CONVENTION_FLAGS}
+  fields["crop_size"] = (int(height), int(width))
+  fields["channel_order"] = flags.channel_order or weights.channel_order(
+    flags.model, publisher
+  )
   skeleton = skeletons.get_skeleton(flags.skeleton)
   return convention_lib.from_config(fields, skeleton=skeleton)
 

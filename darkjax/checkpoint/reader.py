@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import pathlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -40,32 +41,38 @@ def load(
     if step is not None:
       raise ValueError(f"{path} is one file, without steps; got {step}")
     return weight_file.read(path)
-  folder = _folder_of_steps(path)
-  steps = sorted(_steps(folder), reverse=True)
+  folder, steps = _find_steps(path)
   if step is not None and step not in steps:
     raise FileNotFoundError(
-      f"no checkpoint of step {step} in {folder}; there are {sorted(steps)}"
+      f"no checkpoint of step {step} in {folder}; there are {steps[::-1]}"
     )
   candidates = steps if step is None else [step]
-  for candidate in candidates:
+  found = first_readable(candidates, lambda s: _read(folder / str(s)))
+  if found is None:
+    raise RuntimeError(
+      f"checkpoint {candidates} in {folder} cannot be read: a file is damaged "
+      "or missing; copy the folder again or name another step"
+    )
+  variables, fields = found[1]
+  return variables, Metadata.from_json(fields, folder)
+
+
+def first_readable(
+  steps: Sequence[int], read: Callable[[int], Any]
+) -> tuple[int, Any] | None:
+  """Returns the first step that can be read, with its content, or None.
+
+  Steps that cannot be read, for whatever error, are logged.
+  """
+  for step in steps:
     try:
-      variables, fields = _read(folder / str(candidate))
+      return step, read(step)
     except Exception as error:
-      warn_unreadable(candidate, error)
-      continue
-    return variables, Metadata.from_json(fields, folder)
-  raise RuntimeError(
-    f"checkpoint {candidates} in {folder} cannot be read: a file is damaged or "
-    "missing; copy the folder again or name another step"
-  )
-
-
-def warn_unreadable(step: int, error: Exception) -> None:
-  """Logs that a step is skipped, with the first line of the reason."""
-  reason = (str(error) or repr(error)).splitlines()[0][:200]
-  _LOG.warning(
-    "checkpoint %d is unreadable (%s); trying the one before", step, reason
-  )
+      reason = (str(error) or repr(error)).splitlines()[0][:200]
+      _LOG.warning(
+        "checkpoint %d is unreadable (%s); trying the one before", step, reason
+      )
+  return None
 
 
 def _read(path: pathlib.Path) -> tuple[Any, Any]:
@@ -85,17 +92,12 @@ def _read(path: pathlib.Path) -> tuple[Any, Any]:
   return variables, fields
 
 
-def _steps(folder: pathlib.Path) -> list[int]:
-  if not folder.is_dir():
-    return []
-  return [int(p.name) for p in folder.iterdir() if p.name.isdigit()]
-
-
-def _folder_of_steps(path) -> pathlib.Path:
-  folder = pathlib.Path(path).resolve()
-  for candidate in (folder / "checkpoints", folder):
-    if _steps(candidate):
-      return candidate
+def _find_steps(path: str | pathlib.Path) -> tuple[pathlib.Path, list[int]]:
+  """The folder that holds numbered steps, and these, latest first."""
+  for folder in (pathlib.Path(path) / "checkpoints", pathlib.Path(path)):
+    steps = [int(p.name) for p in folder.glob("*") if p.name.isdigit()]
+    if steps:
+      return folder.resolve(), sorted(steps, reverse=True)
   raise FileNotFoundError(
     f"no checkpoint in {path}: expected a folder with numbered steps, as "
     "training (workdir) or darkjax.models.weights write it, or a file of "

@@ -18,7 +18,7 @@ from jax.experimental import multihost_utils
 
 from darkjax.checkpoint import checksum
 from darkjax.checkpoint.metadata import Metadata
-from darkjax.checkpoint.reader import warn_unreadable
+from darkjax.checkpoint.reader import first_readable
 from darkjax.convention import Convention
 
 _LOG = logging.getLogger(__name__)
@@ -43,19 +43,18 @@ def manager(
 
   Args:
     directory: folder of the steps.
-    keep: how many of the latest steps stay; with 1 there is nothing to fall
-      back to where the disk has damaged it.
+    keep: how many of the latest steps stay; with 1 no other is left where the
+      disk has damaged it.
 
   Returns:
     The manager; close it, or use it in a `with`, so that the last save ends.
   """
-  options = ocp.CheckpointManagerOptions(
-    preservation_policy=ocp.checkpoint_managers.LatestN(keep),
-    cleanup_tmp_directories=True,
-  )
   return ocp.CheckpointManager(
     pathlib.Path(directory).resolve(),
-    options=options,
+    options=ocp.CheckpointManagerOptions(
+      preservation_policy=ocp.checkpoint_managers.LatestN(keep),
+      cleanup_tmp_directories=True,
+    ),
     item_names=("variables", "training", "metadata"),
   )
 
@@ -138,29 +137,31 @@ def restore(
   Raises:
     RuntimeError: steps exist and none can be read; nothing is renamed.
   """
-  steps = sorted(checkpoints.all_steps(), reverse=True)
   items = ocp.args.Composite(
     variables=ocp.args.StandardRestore(_abstract(variables)),
     training=ocp.args.StandardRestore(_abstract(training)),
     metadata=ocp.args.JsonRestore(),
   )
-  for index, step in enumerate(steps):
-    try:
-      read = checkpoints.restore(step, args=items)
-      for name in ("variables", "training"):
-        checksum.check(read["metadata"], name, read[name])
-    except Exception as error:
-      warn_unreadable(step, error)
-      continue
-    _rename_damaged(checkpoints, steps[:index])
-    metadata = Metadata.from_json(read["metadata"], checkpoints.directory)
-    return Restored(step, read["variables"], read["training"], metadata)
-  if steps:
+
+  def read(step):
+    content = checkpoints.restore(step, args=items)
+    for name in ("variables", "training"):
+      checksum.check(content["metadata"], name, content[name])
+    return content
+
+  steps = sorted(checkpoints.all_steps(), reverse=True)
+  found = first_readable(steps, read)
+  if found is None and steps:
     raise RuntimeError(
       f"none of the checkpoints {steps} in {checkpoints.directory} can be "
       "read for this configuration; remove them or choose another workdir"
     )
-  return None
+  if found is None:
+    return None
+  step, content = found
+  _rename_damaged(checkpoints, steps[: steps.index(step)])
+  metadata = Metadata.from_json(content["metadata"], checkpoints.directory)
+  return Restored(step, content["variables"], content["training"], metadata)
 
 
 def _rename_damaged(

@@ -12,12 +12,7 @@ from typing import Literal, NamedTuple, get_args
 import jax
 import jax.numpy as jnp
 
-from darkjax.heatmaps.arguments import (
-  as_number,
-  as_positive,
-  check_choice,
-  check_heatmaps,
-)
+from darkjax.heatmaps import arguments
 from darkjax.heatmaps.blur import blur_kernel_for_sigma
 from darkjax.heatmaps.dark import refine_maximum
 from darkjax.heatmaps.dark_official import decode_official
@@ -56,8 +51,8 @@ def decode_heatmaps(
 ) -> Decoded:
   """Reads one keypoint from each map.
 
-  "argmax" is the first maximum in row-major order. "standard" shifts it by a
-  quarter pixel. "dark" blurs the map (modulation) and takes one Taylor step of
+  "argmax" is the first maximum in row-major order, "standard" shifts it by a
+  quarter pixel, "dark" blurs the map (modulation) and takes one Taylor step of
   its logarithm to the peak.
 
   For finite input the keypoints are finite and inside the map,
@@ -70,7 +65,7 @@ def decode_heatmaps(
 
   Deviations: Eq. 11 scales the blurred map to the raw map's range; after the
   logarithm that adds a constant, so it is left out, except with
-  border="official", where the authors' clip at 1e-10 makes it matter.
+  border="official", whose clip at 1e-10 makes it matter.
 
   Args:
     heatmaps: [..., H, W, K] float32, bfloat16 or float16; computed in float32.
@@ -81,11 +76,10 @@ def decode_heatmaps(
       read only if blur_kernel is None. 1 gives k = 3 (the authors' size), 2
       gives 11, 3 gives 17: the kernel whose own sigma is nearest, as the paper
       asks; the authors used 11 for sigma 3. With neither given, k is 11. A
-      size found in this way is cut to the allowed maximum.
-    border: for "dark", "refine" refines every cell of the map (see
-      heatmaps/dark.py; maps of at least 3 x 3), "official" does what the
-      authors' code does: nothing in a band of 2 px and no bound on the step
-      but the map's border (see heatmaps/dark_official.py).
+      derived size is cut to the allowed maximum.
+    border: for "dark", "refine" refines every cell of maps of at least 3 x 3
+      (heatmaps/dark.py), "official" is the authors' code: nothing in a band of
+      2 px, and steps up to the map's border (heatmaps/dark_official.py).
     standard: "sign" shifts x and y by 0.25 px each, to the larger neighbour,
       for 2 <= x <= W - 2 and 2 <= y <= H - 2, as the baseline code does; "eq1"
       shifts by 0.25 px towards the second maximum of the map, as the paper
@@ -112,10 +106,11 @@ def decode_heatmaps(
   leoxiaobin/deep-high-resolution-net.pytorch, lib/core/inference.py.
   """
   heatmaps = jnp.asarray(heatmaps)
-  check_choice("method", method, METHODS)
-  check_choice("border", border, BORDERS)
-  check_choice("standard", standard, get_args(Standard))
-  check_heatmaps(heatmaps.shape, smallest=3 if method == "dark" else 1)
+  arguments.check_choice("method", method, METHODS)
+  arguments.check_choice("border", border, BORDERS)
+  arguments.check_choice("standard", standard, get_args(Standard))
+  smallest = 3 if method == "dark" else 1
+  arguments.check_heatmaps(heatmaps.shape, smallest=smallest)
   blur_kernel = _resolve_kernel(blur_kernel, sigma, heatmaps.shape[-3:-1])
   return _decode(heatmaps, method, blur_kernel, border, standard)
 
@@ -175,8 +170,9 @@ def _resolve_kernel(blur_kernel, sigma, size):
   if blur_kernel is None:
     if sigma is None:
       return min(DEFAULT_BLUR_KERNEL, largest)
-    return min(blur_kernel_for_sigma(as_positive("sigma", sigma)), largest)
-  blur_kernel = as_number("blur_kernel", blur_kernel)
+    sigma = arguments.as_positive("sigma", sigma)
+    return min(blur_kernel_for_sigma(sigma), largest)
+  blur_kernel = arguments.as_number("blur_kernel", blur_kernel)
   if blur_kernel % 2 != 1 or not 1 <= blur_kernel <= largest:
     raise ValueError(
       f"blur_kernel is odd, from 1 (no blur) to {largest} for maps of"

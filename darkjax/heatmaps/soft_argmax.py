@@ -53,14 +53,10 @@ def soft_argmax(logits: jax.Array, *, radius: float = 2.0) -> Decoded:
 
   Args:
     logits: [..., H, W, K], any floating type; computed in float32.
-    radius: of the score, heatmap px; see `integrate_heatmaps`.
+    radius: of the score, heatmap px; as the errors, see `integrate_heatmaps`.
 
   Returns:
     `integrate_heatmaps` of the probabilities.
-
-  Raises:
-    ValueError: for a rank below 3, an empty map or a radius that is not
-      positive.
 
   Example:
     >>> logits = jnp.log(jnp.array([[3.0, 1.0]]))[..., None]  # H=1, W=2, K=1
@@ -84,18 +80,17 @@ def integrate_heatmaps(
 
   Args:
     probabilities: [..., H, W, K], any floating type; computed in float32.
-    radius: distance, heatmap px, at which a place counts exp(-1/2) in the
-      score.
+    radius: distance, heatmap px, that counts exp(-1/2) in the score.
 
   Returns:
-    Decoded: the mean as keypoint, the central second moments as covariance,
-    and as score, in [0, 1], the expected similarity (see the module).
+    The mean as keypoint, the central second moments as covariance, and as
+    score, in [0, 1], the expected similarity (see the module).
 
   Raises:
     ValueError: for a rank below 3, an empty map or a radius that is not
       positive.
   """
-  keypoints, covariances = _integrate(_checked(probabilities, radius))
+  keypoints, covariances = _per_map(_moments, _checked(probabilities, radius))
   scores = expected_similarity(probabilities, keypoints, radius=radius)
   return Decoded(keypoints, scores, covariances)
 
@@ -111,8 +106,7 @@ def expected_similarity(
     radius: see `integrate_heatmaps`.
 
   Returns:
-    [..., K] float32 in [0, 1]: mean of exp(-d^2 / (2 radius^2)), d the distance
-    to the keypoint in px; NaN where the map holds NaN.
+    [..., K] float32 in [0, 1], see the module; NaN where the map holds NaN.
 
   Raises:
     ValueError: as `integrate_heatmaps`, and for keypoints of another shape.
@@ -127,16 +121,12 @@ def expected_similarity(
   return _similarity(maps, keypoints.astype(jnp.float32), float(radius))
 
 
-@jax.jit
-def _integrate(maps):
-  return _per_map(_moments, maps)
-
-
 @partial(jax.jit, static_argnums=2)
 def _similarity(maps, keypoints, radius):
   return _per_map(partial(_similarity_to, radius=radius), maps, keypoints)
 
 
+@partial(jax.jit, static_argnums=0)
 def _per_map(function, maps, *keypoints):
   """Lifts a function of a map [H, W] and, where given, a keypoint [2]."""
   *leading, height, width, num_keypoints = maps.shape
