@@ -1,4 +1,4 @@
-"""Losses of heatmaps and of keypoints, unreduced; the mean stands at the call.
+"""Losses of heatmaps and of keypoints, one per keypoint, not averaged.
 
 Coordinates are heatmap pixels (x, y); an integer coordinate is the centre of a
 pixel.

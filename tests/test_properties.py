@@ -65,16 +65,16 @@ def test_any_map_gives_a_point_of_the_map(method, shape, data):
     with pytest.raises(ValueError, match="at least 3 x 3"):
       decode_heatmaps(maps, **METHODS[method])
     return
-  found = decode_heatmaps(maps, **METHODS[method])
-  keypoints = np.asarray(found.keypoints)
+  result = decode_heatmaps(maps, **METHODS[method])
+  keypoints = np.asarray(result.keypoints)
   assert keypoints.shape == (*leading, count, 2)
-  assert found.scores.shape == (*leading, count)
-  assert found.covariances.shape == (*leading, count, 2, 2)
-  assert {part.dtype.name for part in found} == {"float32"}
+  assert result.scores.shape == (*leading, count)
+  assert result.covariances.shape == (*leading, count, 2, 2)
+  assert {part.dtype.name for part in result} == {"float32"}
   # Comparisons with NaN fail.
   assert ((keypoints >= 0) & (keypoints <= [width - 1, height - 1])).all()
   if maps.size:
-    largest, scores = maps.max((-3, -2)), np.asarray(found.scores)
+    largest, scores = maps.max((-3, -2)), np.asarray(result.scores)
     # A map with NaN has a score that is no number; XLA takes numbers below
     # 1.2e-38 for 0.
     agree = np.isclose(scores, largest, rtol=0, atol=1.2e-38)
@@ -102,7 +102,7 @@ def _gradient(method):
 def test_huge_maps(method):
   point = np.float32([[700.3, 12.6], [1019.5, 1020.25]])
   maps = render_heatmaps(point, size=(1024, 1024), sigma=2.0)
-  found = decode_heatmaps(maps, **METHODS[method]).keypoints
+  result = decode_heatmaps(maps, **METHODS[method]).keypoints
   # The second one is so near to the border that the official form leaves the
   # authors' band alone, and refine misses by up to 0.07 px.
   limits = {
@@ -110,7 +110,7 @@ def test_huge_maps(method):
     "official": [1e-3, 0.5],
     "refine": [1e-4, 0.07],
   }
-  error = np.abs(found - point).max(-1)
+  error = np.abs(result - point).max(-1)
   assert (error <= np.array(limits[method]) + 1e-6).all(), error
 
 
@@ -238,8 +238,8 @@ def people(draw, values=PIXELS):
 
 @few
 @given(people(), st.data())
-def test_oks_lies_in_0_to_1(found, data):
-  keypoints, areas = found
+def test_oks_lies_in_0_to_1(result, data):
+  keypoints, areas = result
   count, num_keypoints = keypoints.shape[:2]
   sigmas = np.full(num_keypoints, 0.05)
   visible = data.draw(
@@ -254,8 +254,8 @@ def test_oks_lies_in_0_to_1(found, data):
 
 @few
 @given(people(), st.data())
-def test_nms_keeps_the_best_and_nobody_twice(found, data):
-  keypoints, areas = found
+def test_nms_keeps_the_best_and_none_twice(result, data):
+  keypoints, areas = result
   count, num_keypoints = keypoints.shape[:2]
   sigmas = np.full(num_keypoints, 0.05)
   pairs = oks.prediction_oks(keypoints, areas, sigmas)
@@ -274,8 +274,8 @@ def test_nms_keeps_the_best_and_nobody_twice(found, data):
 
 @few
 @given(people(), st.data())
-def test_pck_lies_in_0_to_1_and_grows_with_the_threshold(found, data):
-  truth, _ = found
+def test_pck_lies_in_0_to_1_and_grows_with_the_threshold(result, data):
+  truth, _ = result
   count, num_keypoints = truth.shape[:2]
   moved = data.draw(hnp.arrays(np.float64, truth.shape, elements=PIXELS))
   shape = (count, num_keypoints)
@@ -293,8 +293,8 @@ def test_pck_lies_in_0_to_1_and_grows_with_the_threshold(found, data):
 
 @few
 @given(people(ANY))
-def test_predictions_that_are_no_numbers_count_as_wrong(found):
-  predicted, _ = found
+def test_nan_predictions_count_as_wrong(result):
+  predicted, _ = result
   truth = np.zeros_like(predicted)
   visible, lengths = np.ones(predicted.shape[:2]), np.ones(len(predicted))
   shares = pck.pck(predicted, truth, visible, lengths, 0.5)

@@ -43,7 +43,7 @@ def create_model(name: str, num_keypoints: int = 17, **overrides) -> nn.Module:
     The Linen module, without parameters.
 
   Raises:
-    ValueError: for an unknown name (the message lists the known ones), an
+    ValueError: for an unknown name (the message lists the names), an
       unknown override or a number of keypoints below 1.
   """
   if name not in MODELS:

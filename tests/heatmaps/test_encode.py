@@ -172,13 +172,13 @@ def test_weight_is_zero_when_the_window_misses_the_map(point, quantize, weight):
     ({"truncate": []}, "truncate is a number"),
   ],
 )
-def test_bad_options_are_named(change, message):
+def test_bad_options_are_refused(change, message):
   options = {"size": SIZE, "sigma": SIGMA} | change
   with pytest.raises(ValueError, match=message):
     render_heatmaps(jnp.asarray(POINTS), **options)
 
 
-def test_bad_shapes_are_named():
+def test_bad_shapes_are_refused():
   with pytest.raises(ValueError, match=r"\[\.\.\., K, 2\].*\(5, 3\)"):
     render_heatmaps(jnp.zeros((5, 3)), size=SIZE, sigma=SIGMA)
   with pytest.raises(ValueError, match=r"expected shape \(5,\), got \(4,\)"):
