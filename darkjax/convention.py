@@ -79,22 +79,21 @@ class Convention:
   clip_boxes: bool = True
 
   def __post_init__(self) -> None:
-    for field in ("crop_size", "heatmap_size"):
-      if not all(1 <= side <= LARGEST_SIDE for side in getattr(self, field)):
+    fields = vars(self)
+    for name in ("crop_size", "heatmap_size"):
+      if not all(1 <= side <= LARGEST_SIDE for side in fields[name]):
         raise ValueError(
-          f"{field} is a height and a width from 1 to {LARGEST_SIDE} px, got "
-          f"{getattr(self, field)}"
+          f"{name} is a height and a width from 1 to {LARGEST_SIDE} px, got "
+          f"{fields[name]}"
         )
-    numbers = {"padding": self.padding, "sigma": self.sigma}
-    if self.truncate is not None:
-      numbers["truncate"] = self.truncate
-    for field, value in numbers.items():
-      if not 0 < value < np.inf:
-        raise ValueError(f"{field} is a number above 0, got {value}")
-    for field, choices in _CHOICES.items():
-      if getattr(self, field) not in choices:
+    for name in ("padding", "sigma", "truncate"):
+      is_none = name == "truncate" and self.truncate is None
+      if not (is_none or 0 < fields[name] < np.inf):
+        raise ValueError(f"{name} is a number above 0, got {fields[name]}")
+    for name, choices in _CHOICES.items():
+      if fields[name] not in choices:
         raise ValueError(
-          f"{field} is one of {choices}, got {field}={getattr(self, field)!r}"
+          f"{name} is one of {choices}, got {name}={fields[name]!r}"
         )
 
   @property
@@ -138,7 +137,7 @@ class Convention:
     )
 
   def describe(self) -> str:
-    """Returns one line: everything but the skeleton's details."""
+    """Returns one line: the fields, with the skeleton's name."""
     fields = dataclasses.asdict(self) | {"skeleton": self.skeleton.name}
     return "  ".join(f"{name}={value}" for name, value in fields.items())
 

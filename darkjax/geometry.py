@@ -70,8 +70,7 @@ def box_to_center_scale(
   """Returns centre and scale of the crop around a box.
 
   The box is widened to the aspect of the crop, then padded. Its centre is
-  x + w/2 for hrnet, and x + (w-1)/2 for dark and udp, whose boxes count the
-  pixels from the first to the last (recipes of HRNet and DARK).
+  x + w/2 for hrnet and x + (w-1)/2 for dark and udp (recipes of HRNet, DARK).
 
   Args:
     bbox: [..., 4] (x, y, w, h), image px.
@@ -193,7 +192,7 @@ def apply_affine(target_from_source: Any, points: Any) -> Any:
 
   Args:
     target_from_source: [..., 2, 3].
-    points: [..., K, 2] (x, y), source px; leading axes as the matrix.
+    points: [..., K, 2] (x, y), source px.
 
   Returns:
     [..., K, 2] (x, y), target px.

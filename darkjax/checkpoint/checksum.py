@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-FIELD = "checksums"  # in the metadata: one number for each named tree
+FIELD = "checksums"  # of the metadata: one for each item
 
 
 def of(tree: Any) -> int:
@@ -24,12 +24,9 @@ def of(tree: Any) -> int:
 
 
 def check(fields: Mapping[str, Any], name: str, tree: Any) -> None:
-  """Raises ValueError if a tree is not the one that was written.
+  """Raises ValueError if the tree `name` is not the one that was written.
 
-  Args:
-    fields: the metadata; older ones have no checksums, which is accepted.
-    name: of the tree in them.
-    tree: of the arrays that were read.
+  Older metadata have no checksums, which is accepted.
   """
   expected = fields.get(FIELD, {}).get(name)
   if expected is not None and expected != of(tree):

@@ -31,15 +31,7 @@ class Metadata(NamedTuple):
 
   @classmethod
   def from_json(cls, fields: Any, path: str | pathlib.Path) -> "Metadata":
-    """Reads what `to_json` gives.
-
-    Args:
-      fields: from json.
-      path: of the checkpoint, for the message.
-
-    Raises:
-      ValueError: not what `to_json` gives.
-    """
+    """Reads what `to_json` gives; else ValueError, with the path."""
     try:
       return cls(
         convention_lib.from_json(fields["convention"]),

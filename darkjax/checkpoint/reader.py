@@ -60,10 +60,7 @@ def load(
 def first_readable(
   steps: Sequence[int], read: Callable[[int], Any]
 ) -> tuple[int, Any] | None:
-  """Returns the first step that can be read, with its content, or None.
-
-  Steps that cannot be read, for whatever error, are logged.
-  """
+  """Returns the first step that can be read, with its content, or None."""
   for step in steps:
     try:
       return step, read(step)

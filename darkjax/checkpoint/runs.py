@@ -122,9 +122,8 @@ def restore(
 ) -> Restored | None:
   """Reads the latest intact step, to continue a run.
 
-  A step that is damaged (files missing, truncated or changed) is logged, the
-  one before it read, and the damaged one renamed to `<step>.damaged`, so that
-  the run can write that step again.
+  Damaged later ones (files missing, truncated or changed) are logged and
+  renamed to `<step>.damaged`, so that the run can write these steps again.
 
   Args:
     checkpoints: from `manager`.
@@ -159,7 +158,8 @@ def restore(
   if found is None:
     return None
   step, content = found
-  _rename_damaged(checkpoints, steps[: steps.index(step)])
+  if damaged := steps[: steps.index(step)]:
+    _rename_damaged(checkpoints, damaged)
   metadata = Metadata.from_json(content["metadata"], checkpoints.directory)
   return Restored(step, content["variables"], content["training"], metadata)
 
@@ -168,8 +168,6 @@ def _rename_damaged(
   checkpoints: ocp.CheckpointManager, steps: list[int]
 ) -> None:
   """Renames damaged steps; the first of several processes does it for all."""
-  if not steps:
-    return
   if jax.process_index() == 0:
     for step in steps:
       path = pathlib.Path(checkpoints.directory) / str(step)

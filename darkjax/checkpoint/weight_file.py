@@ -61,14 +61,11 @@ def write(path: str | pathlib.Path, variables: Any, metadata: Metadata) -> None:
 def read(path: str | pathlib.Path) -> tuple[dict[str, Any], Metadata]:
   """Reads what `write`, of this or an earlier version, wrote.
 
-  Args:
-    path: of the file.
-
   Returns:
     ({"params": ..., "batch_stats": ...} of float32 arrays, metadata).
 
   Raises:
-    ValueError: it is damaged, or holds something else.
+    ValueError: the file is damaged, or holds something else.
   """
   is_archive = pathlib.Path(path).suffix == ".npz"
   try:

@@ -48,17 +48,14 @@ class PreActivationBlock(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """Maps [B, H, W, C] to [B, H, W, features]."""
-    half = self.features // 2
-    y = self._step(x, 1, half, 1)
-    y = self._step(y, 2, half, 3)
-    y = self._step(y, 3, self.features, 1)
+    half, y = self.features // 2, x
+    layers_of_block = ((half, 1), (half, 3), (self.features, 1))
+    for i, (features, kernel) in enumerate(layers_of_block, start=1):
+      y = nn.relu(self.norm(name=f"bn{i}")(y))
+      y = self.conv(y, features, kernel, name=f"conv{i}")
     if x.shape[-1] != self.features:
       x = self.conv(x, self.features, 1, name="downsample_0")
     return x + y
-
-  def _step(self, x, i, features, kernel):
-    x = nn.relu(self.norm(name=f"bn{i}")(x))
-    return self.conv(x, features, kernel, name=f"conv{i}")
 
 
 class HourglassModule(nn.Module):
@@ -113,8 +110,10 @@ class Hourglass(layers.Settings, nn.Module):
     layers.check_images(images, STRIDE, minimum=STRIDE * 2**DEPTH)
     norm = layers.norm_of(self, train)
     conv = functools.partial(layers.biased_conv, train=train, dtype=self.dtype)
-    block = functools.partial(self._block(), self.features, conv, norm)
-    x = self._stem(images.astype(self.dtype), conv, norm)
+    block = layers.remat_if(self.remat, PreActivationBlock)
+    block = functools.partial(block, conv=conv, norm=norm)
+    x = self._stem(images.astype(self.dtype), block, conv, norm)
+    block = functools.partial(block, self.features)
     heatmaps = []
     for i in range(self.stacks):
       y = HourglassModule(block, name=f"hg_{i}")(x)
@@ -127,14 +126,10 @@ class Hourglass(layers.Settings, nn.Module):
         x = x + conv(scores, self.features, 1, name=f"score__{i}")
     return tuple(heatmaps)
 
-  def _block(self):
-    return layers.remat_if(self.remat, PreActivationBlock)
-
-  def _stem(self, x, conv, norm):
+  def _stem(self, x, block, conv, norm):
     """[B, H, W, 3] -> [B, H/4, W/4, features]."""
     x = conv(x, self.features // 4, 7, strides=2, name="conv1")
     x = nn.relu(norm(name="bn1")(x))
-    block = functools.partial(self._block(), conv=conv, norm=norm)
     x = block(self.features // 2, name="layer1_0")(x)
     x = block(self.features, name="layer2_0")(layers.max_pool(x, 2, 2))
     return block(self.features, name="layer3_0")(x)

@@ -7,7 +7,7 @@ the highest branch through a 1×1 convolution.
 
 Submodules carry the names of the official checkpoints with the indices joined
 by underscores ("stage2.0.branches.1.3.conv1" is ["stage2_0"]["branches_1_3"]
-["conv1"]), so that models/torch_names.py needs a rule and no table.
+["conv1"]), so that one rule of models/torch_names.py translates them.
 
 Reference:
   Sun, Xiao, Liu, Wang: Deep High-Resolution Representation Learning for Human
@@ -143,11 +143,11 @@ class HRNet(layers.Settings, nn.Module):
         x = conv(width, 3, name=f"{name}_{i}_0")(x)
         x = nn.relu(norm(name=f"{name}_{i}_1")(x))
       kept.append(x)
-    new = stage - 1
-    x = conv(self.channels * 2**new, 3, 2, name=f"{name}_{new}_0_0")(
+    new = f"{name}_{stage - 1}_0"
+    x = conv(self.channels * 2 ** (stage - 1), 3, 2, name=f"{new}_0")(
       branches[-1]
     )
-    return [*kept, nn.relu(norm(name=f"{name}_{new}_0_1")(x))]
+    return [*kept, nn.relu(norm(name=f"{new}_1")(x))]
 
 
 hrnet_w32 = functools.partial(HRNet, channels=32)

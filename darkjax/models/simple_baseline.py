@@ -25,7 +25,7 @@ STRIDE = 32  # of the ResNet; inputs must be multiples of it
 
 
 def deconv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Transposed 4×4 convolution that doubles the resolution.
+  """Doubles the resolution by a transposed 4×4 convolution.
 
   Output cell 2m reads input cells m - 1 and m, cell 2m + 1 reads m and m + 1,
   with two of the four taps each: four ordinary 2×2 convolutions, one for each
@@ -45,20 +45,17 @@ def deconv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   taps = kernel[::-1, ::-1]
 
   def phase(row, col):
-    padding = ((1 - row, row), (1 - col, col))
     return jax.lax.conv_general_dilated(
       x,
       taps[row::2, col::2],
       (1, 1),
-      padding,
+      ((1 - row, row), (1 - col, col)),
       dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
 
-  even = jnp.stack([phase(0, 0), phase(0, 1)], axis=3)
-  odd = jnp.stack([phase(1, 0), phase(1, 1)], axis=3)
-  return jnp.stack([even, odd], axis=2).reshape(
-    batch, 2 * height, 2 * width, kernel.shape[-1]
-  )
+  rows = [jnp.stack([phase(i, 0), phase(i, 1)], axis=3) for i in (0, 1)]
+  size = (batch, 2 * height, 2 * width, kernel.shape[-1])
+  return jnp.stack(rows, axis=2).reshape(size)
 
 
 class Deconv(nn.Module):
@@ -67,18 +64,16 @@ class Deconv(nn.Module):
   Attributes:
     features: output channels.
     dtype: compute dtype; the kernel [4, 4, C, features] is float32.
-    kernel_init: its initialiser.
   """
 
   features: int
   dtype: Any = jnp.float32
-  kernel_init: nn.initializers.Initializer = layers.NARROW_INIT
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """Doubles the resolution of x [B, H, W, C]."""
     shape = (4, 4, x.shape[-1], self.features)
-    kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+    kernel = self.param("kernel", layers.NARROW_INIT, shape, jnp.float32)
     return deconv(x.astype(self.dtype), kernel.astype(self.dtype))
 
 

@@ -4,10 +4,7 @@ Accepted are the authors' HRNet, DARK, SimpleBaseline and Hourglass checkpoints,
 mmpose's HRNet and SimpleBaseline (its Hourglass is another network), and the
 ImageNet backbones of timm, torchvision and HRNet's authors.
 
-    python -m darkjax.models.weights in.pth out_dir --model=hrnet_w32
-
-writes a checkpoint that evaluate, predict and train accept. Files are read
-without executing their content.
+The command `python -m darkjax.models.weights` is checkpoint/import_torch.py.
 """
 
 import logging
@@ -90,15 +87,12 @@ def load_torch_weights(
 
 
 def channel_order(model: nn.Module | str, publisher: str = "official") -> str:
-  """Returns the channel order that published weights expect.
+  """Returns the channel order that published weights expect, "bgr" or "rgb".
 
   Args:
-    model: a module or a name that `create_model` knows.
-    publisher: "official", "mmpose" or "imagenet", see
-      `torch_names.canonical`; only the official ResNet and Hourglass read BGR.
-
-  Returns:
-    "bgr" or "rgb".
+    model: a module or a name for `create_model`.
+    publisher: see `torch_names.canonical`; only the official ResNet and
+      Hourglass read BGR.
   """
   module = models.create_model(model) if isinstance(model, str) else model
   bgr = publisher == "official" and isinstance(module, _BGR)
