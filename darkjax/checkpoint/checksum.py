@@ -19,7 +19,7 @@ def of(tree: Any) -> int:
   """Returns the CRC-32 of all arrays, in the order of `jax.tree.leaves`."""
   crc = 0
   for leaf in jax.tree.leaves(jax.device_get(tree)):
-    crc = zlib.crc32(np.ascontiguousarray(leaf).view(np.uint8), crc)
+    crc = zlib.crc32(np.ascontiguousarray(leaf).view(np.uint8).data, crc)
   return crc
 
 

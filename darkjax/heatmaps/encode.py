@@ -21,6 +21,7 @@ QUANTIZERS = {
   "ceil": jnp.ceil,
 }
 WINDOW_SIGMAS = 3.0  # half width of the baseline's target window
+FARTHEST = 1e18  # px; twice a distance from near float32's largest is infinite
 
 
 def render_heatmaps(
@@ -37,7 +38,7 @@ def render_heatmaps(
   real-valued keypoint, so the largest pixel is below 1 unless the keypoint
   falls on a pixel centre. The biased baseline is `quantize="round"`,
   `truncate=3.0`. A keypoint outside the map draws the part of its Gaussian
-  that reaches into the map. A keypoint that is NaN or infinite draws an
+  that is inside. A keypoint that is NaN, infinite or 1e18 px away draws an
   all-zero map and has zero gradient.
 
   Deviations: the peak is 1, where Eq. 14 prints 1 / (2 pi sigma^2); the authors
@@ -140,11 +141,11 @@ def keypoint_weights(
 @partial(jax.jit, static_argnums=(1, 2, 3, 4))
 def _render(keypoints, size, sigma, quantize, truncate):
   height, width = size
-  is_finite = jnp.isfinite(keypoints).all(-1, keepdims=True)
-  centers = QUANTIZERS[quantize](jnp.where(is_finite, keypoints, 0.0))
+  draws = (jnp.abs(keypoints) < FARTHEST).all(-1, keepdims=True)
+  centers = QUANTIZERS[quantize](jnp.where(draws, keypoints, 0.0))
   column = _profile(centers[..., None, :, 0], width, sigma, truncate)
   row = _profile(centers[..., None, :, 1], height, sigma, truncate)
-  row = jnp.where(is_finite[..., None, :, 0], row, 0.0)
+  row = jnp.where(draws[..., None, :, 0], row, 0.0)
   return row[..., :, None, :] * column[..., None, :, :]
 
 

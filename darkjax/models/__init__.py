@@ -1,13 +1,14 @@
 """Pose networks, built by name with `create_model`."""
 
 import dataclasses
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 
 from darkjax.models import hourglass, hrnet, simple_baseline
 
-MODELS = {
+MODELS: dict[str, Any] = {
   "hrnet_w32": hrnet.hrnet_w32,
   "hrnet_w48": hrnet.hrnet_w48,
   "hrnet_small": hrnet.hrnet_small,
@@ -23,7 +24,9 @@ MODELS = {
 }
 
 
-def create_model(name: str, num_keypoints: int = 17, **overrides) -> nn.Module:
+def create_model(
+  name: str, num_keypoints: int = 17, **overrides: Any
+) -> nn.Module:
   """Builds a pose network.
 
   `model.apply(variables, images, train=False)` takes normalised float images

@@ -40,10 +40,11 @@ def convolve(
   Returns:
     [B, H', W', F], as `lax.conv_general_dilated` gives it.
   """
-  strides, padding = tuple(window_strides), tuple(map(tuple, padding))
+  strides = tuple(window_strides)
+  pads = tuple((before, after) for before, after in padding)
   if rhs.shape[:2] == (1, 1):
     return _project(lhs[:, :: strides[0], :: strides[1]], rhs)
-  return _convolve(lhs, rhs, strides, padding)
+  return _convolve(lhs, rhs, strides, pads)
 
 
 def _xla_convolve(x, kernel, strides=(1, 1), padding=((0, 0), (0, 0))):

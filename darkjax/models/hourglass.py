@@ -110,8 +110,8 @@ class Hourglass(layers.Settings, nn.Module):
     layers.check_images(images, STRIDE, minimum=STRIDE * 2**DEPTH)
     norm = layers.norm_of(self, train)
     conv = functools.partial(layers.biased_conv, train=train, dtype=self.dtype)
-    block = layers.remat_if(self.remat, PreActivationBlock)
-    block = functools.partial(block, conv=conv, norm=norm)
+    block_type = layers.remat_if(self.remat, PreActivationBlock)
+    block = functools.partial(block_type, conv=conv, norm=norm)
     x = self._stem(images.astype(self.dtype), block, conv, norm)
     block = functools.partial(block, self.features)
     heatmaps = []

@@ -95,8 +95,8 @@ def biased_conv(
   def bias_init(key, shape, dtype=jnp.float32):
     return jax.random.uniform(key, shape, dtype, -bound, bound)
 
-  init = {"kernel_init": TORCH_INIT, "bias_init": bias_init}
-  return conv(features, kernel, use_bias=True, **init, **kwargs)(x)
+  kwargs |= {"kernel_init": TORCH_INIT, "bias_init": bias_init}
+  return conv(features, kernel, use_bias=True, **kwargs)(x)
 
 
 def draw_heatmaps(x: jax.Array, settings: Settings, train: bool) -> jax.Array:

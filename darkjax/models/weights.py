@@ -62,10 +62,9 @@ def load_torch_weights(
     ValueError: the file cannot be read, or entries are missing, unexpected or
       of another shape; all of them are counted and the first ones listed.
   """
-  state_dict = source
   if not isinstance(source, Mapping):
-    state_dict = torch_files.read_state_dict(source)
-  entries, publisher = torch_names.canonical(state_dict)
+    source = torch_files.read_state_dict(source)
+  entries, publisher = torch_names.canonical(source)
   expected = expected_entries(model)
   head = [name for name in expected if torch_names.HEAD.match(name)]
   if key is None or entries.keys() & set(head):
