@@ -198,7 +198,7 @@ def _expected(name, maps, heatmap, index, reference) -> np.ndarray | None:
     return np.clip(point, 0.0, last) if error < TOLERANCE / 2 else None
   point = maps.points[index]
   reached = (point < MARGIN).any() or (point > last - MARGIN).any()
-  # k 3 is no Gaussian, and so has a bias of its own (see heatmaps/refine.py).
+  # k 3 is no Gaussian, and so has a bias of its own (see heatmaps/dark.py).
   if maps.kind != CLEAN or reached or DECODERS[name]["blur_kernel"] == 3:
     return None
   return point

@@ -8,12 +8,8 @@ from typing import Any
 def as_number(name: str, value: Any) -> float:
   """Returns a setting that chooses the compiled program as a Python number.
 
-  Args:
-    name: of the setting, for the message.
-    value: a number of Python or NumPy, or a concrete array of one.
-
   Raises:
-    ValueError: traced by JAX, or not a number.
+    ValueError: the value is traced by JAX, or not a number.
   """
   try:
     return float(value)
@@ -39,12 +35,7 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
 
 
 def check_heatmaps(shape: tuple[int, ...], *, smallest: int = 1) -> None:
-  """Raises ValueError unless a shape is [..., H, W, K] with H, W large enough.
-
-  Args:
-    shape: of the heatmaps.
-    smallest: least height and width, px.
-  """
+  """Raises ValueError unless a shape is [..., H, W, K] of that size."""
   if len(shape) < 3:
     raise ValueError(
       f"heatmaps are [..., H, W, K], of rank 3 or more, got shape {shape}; a"

@@ -47,7 +47,7 @@ def refine_maximum(
 
   Returns:
     keypoint [2] (x, y) in heatmap pixels, score, and covariance [2, 2] px^2 of
-    the blurred peak, nan where it is no peak.
+    the blurred peak, nan where there is no peak.
   """
   height, width = heatmap.shape
   maximum, score = first_maximum(heatmap)

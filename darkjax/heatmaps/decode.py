@@ -60,8 +60,8 @@ def decode_heatmaps(
   the maximum, and a map whose maximum is below 1e-30 gives the maximum itself.
   A map that holds NaN gives score NaN and some finite point of the map.
 
-  The place of the maximum is constant for differentiation, the Taylor step is
-  differentiated; every gradient is finite.
+  The maximum's place is constant for differentiation, the Taylor step is not;
+  every gradient is finite.
 
   Deviations: Eq. 11 scales the blurred map to the raw map's range; after the
   logarithm that adds a constant, so it is left out, except with

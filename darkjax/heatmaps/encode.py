@@ -150,16 +150,7 @@ def _render(keypoints, size, sigma, quantize, truncate):
 
 
 def log_profile(center: jax.Array, length: int, sigma: float) -> jax.Array:
-  """Returns the logarithm of a Gaussian of peak 1 along one axis.
-
-  Args:
-    center: [..., 1, K], px.
-    length: of the axis, px.
-    sigma: standard deviation, px.
-
-  Returns:
-    [..., length, K] float32.
-  """
+  """Returns the log of Gaussians of peak 1: [..., 1, K] -> [..., length, K]."""
   return -0.5 * jnp.square((_pixels(center, length) - center) / sigma)
 
 

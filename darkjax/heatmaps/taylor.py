@@ -25,13 +25,10 @@ class Derivatives(NamedTuple):
 
 
 def unit_derivatives(logs: jax.Array) -> Derivatives:
-  """Returns central differences with step 1.
+  """Returns central differences with step 1 at the middle pixel.
 
   Args:
     logs: [3, 3] logarithm of the map around a pixel, rows along y.
-
-  Returns:
-    Scalars, at the middle pixel.
   """
   return Derivatives(
     dx=0.5 * (logs[1, 2] - logs[1, 0]),
@@ -47,9 +44,6 @@ def official_derivatives(logs: jax.Array) -> Derivatives:
 
   Args:
     logs: [5, 5] logarithm of the map around a pixel, rows along y.
-
-  Returns:
-    Scalars, at the middle pixel.
   """
   return unit_derivatives(logs[1:4, 1:4])._replace(
     dxx=0.25 * (logs[2, 4] - 2.0 * logs[2, 2] + logs[2, 0]),
