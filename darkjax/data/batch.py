@@ -1,8 +1,7 @@
-"""What travels: the record of an image, and the batch of crops made from it.
+"""Fields of a batch of crops.
 
-A record is what a TFDS builder yields, one per image, people as a list. A batch
-is a dictionary of NumPy arrays with B examples; rows past the last example of
-an evaluation are padding, with `mask` 0.
+A batch is a dictionary of NumPy arrays with B examples; rows past the last
+example of an evaluation are padding, with `mask` 0.
 """
 
 import dataclasses
@@ -35,15 +34,14 @@ BATCH = {
   "box_area": Field((), np.float32, "of the padded box, image px²"),
 }
 
-# In place of `image`, where the step cuts it: pack/batches.py writes these,
-# train/device_crop.py reads them.
+# In place of `image` where the step cuts it, see train/device_crop.py.
 CANVAS = {
-  "first_page": Field((), np.int32, "where the person's canvas begins"),
+  "first_page": Field((), np.int32, "of the person's canvas"),
   "canvas_size": Field((2,), np.int32, "(height, width), px"),
   "canvas_from_crop": Field((2, 3), np.float32, "affine, px"),
 }
 
-# What the jitted steps take; the rest stays on the host.
+# Inputs of the jitted steps; the rest stays on the host.
 DEVICE_FIELDS = (
   "image",
   "keypoints_heatmap",
@@ -54,14 +52,14 @@ DEVICE_FIELDS = (
 
 
 def to_device_fields(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """The part of a batch that travels to the device."""
+  """Returns the fields of a batch that go to the devices."""
   image = ("image",) if "image" in batch else tuple(CANVAS)
   rest = tuple(name for name in DEVICE_FIELDS if name != "image")
   return {name: batch[name] for name in (*image, *rest)}
 
 
 def check(batch: Mapping[str, np.ndarray], convention: Convention) -> None:
-  """Refuses a batch that is not what `BATCH` says.
+  """Refuses a batch that does not agree with `BATCH`.
 
   Args:
     batch: dictionary of NumPy arrays with a leading batch axis.

@@ -1,4 +1,4 @@
-"""Tables of people and images: everything but the pixels, NumPy only."""
+"""Tables of annotated people and of images, without pixels."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -6,8 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
-# Where boxes come from, as the names of metrics carry it; detections.py names
-# the others.
+# The labels' boxes, in the names of metrics; see also `detections.DETECTIONS`.
 GT_BOXES = "gt_boxes"
 
 
@@ -16,7 +15,7 @@ class People:
   """Annotated people, one row each, in the order of the records.
 
   Attributes:
-    record: [N] int64, which record shows the person.
+    record: [N] int64, record of the person's image.
     image_id: [N] int64, of the annotation file.
     annotation_id: [N] int64, of the annotation file; of a detected box, its
       position in the file of detections.
@@ -26,7 +25,7 @@ class People:
     keypoints: [N, K, 3] float32 (x, y, visibility 0 | 1 | 2), image px.
     iscrowd: [N] bool.
     score: [N] float32, of the box; 1 for a ground-truth box.
-    readable: [N] bool, false on images that were skipped, see faults.py.
+    readable: [N] bool, false on images that were skipped, see unreadable.py.
   """
 
   record: np.ndarray
@@ -44,13 +43,8 @@ class People:
     return len(self.record)
 
   def rows(self, index: np.ndarray) -> "People":
-    """The people at `index` (positions or a mask)."""
-    return People(
-      **{
-        field.name: getattr(self, field.name)[index]
-        for field in dataclasses.fields(self)
-      }
-    )
+    """Returns the people at `index` (positions or a mask)."""
+    return People(**{name: array[index] for name, array in vars(self).items()})
 
   @property
   def labelled(self) -> np.ndarray:
@@ -78,7 +72,7 @@ class Images:
   Attributes:
     image_id: [M] int64, of the annotation file.
     image_size: [M, 2] int32 (height, width), px.
-    readable: [M] bool, false for images that were skipped, see faults.py.
+    readable: [M] bool, false for images that were skipped, see unreadable.py.
   """
 
   image_id: np.ndarray
@@ -90,18 +84,16 @@ Table = TypeVar("Table", People, Images)
 
 
 def concatenate(tables: Sequence[Table]) -> Table:
-  """All rows of several tables of one kind, the first table's first."""
-  kind = type(tables[0])
-  return kind(
-    **{
-      field.name: np.concatenate([getattr(t, field.name) for t in tables])
-      for field in dataclasses.fields(kind)
-    }
-  )
+  """Returns all rows of several tables of one kind, in order."""
+  columns = {
+    name: np.concatenate([vars(table)[name] for table in tables])
+    for name in vars(tables[0])
+  }
+  return type(tables[0])(**columns)
 
 
 def clean_boxes(people: People, *, alignment: str) -> np.ndarray:
-  """Boxes [N, 4] (x, y, w, h), image px, clipped to the image.
+  """Returns boxes [N, 4] (x, y, w, h), image px, clipped to the image.
 
   As in the official code, the left upper corner is clipped first, the last
   pixel counts as x + w - 1, and hrnet then takes last - first for the width,

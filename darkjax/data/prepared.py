@@ -1,11 +1,12 @@
-"""A data set that is ready to read: its records and the table of its people.
+"""Prepared data sets: records of images on disk, people in memory.
 
 Records are TFDS ArrayRecords, one per image, read at random positions. The
-table holds everything about the people except pixels (about 300 bytes each with
-17 keypoints), so that shuffling, resuming and sharding never read an image.
+people (about 300 bytes each with 17 keypoints) are a table, so that shuffling,
+resuming and sharding never read an image.
 """
 
 import dataclasses
+import itertools
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
@@ -29,19 +30,18 @@ SPLIT = "images"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Source:
-  """A prepared data set.
+class PreparedDataset:
+  """A data set whose records are on disk.
 
   Attributes:
-    annotations: the file it was made from; metrics read it.
+    annotations: the json of its labels; metrics read it.
     skeleton: the keypoints.
-    category_ids: what the people are of, in that file; the first is written
-      into results.
+    category_ids: of the people, in that file; results have the first.
     builder: the TFDS builder; its only split is `SPLIT`.
     people: the trainable people (see `People.trainable`), or the detected
       boxes, without any keypoint labelled.
     box_source: where the boxes come from: "gt_boxes" | "detections".
-    labels_digest: `digests.digest` of the json that the records were made from.
+    labels_digest: `files.digest` of the json that the records were made from.
   """
 
   annotations: pathlib.Path
@@ -54,16 +54,16 @@ class Source:
 
   @property
   def num_images(self) -> int:
-    """Images in the records."""
+    """Number of images in the records."""
     return self.builder.info.splits[SPLIT].num_examples
 
   @property
   def num_people(self) -> int:
-    """Trainable people, or boxes."""
+    """Number of trainable people, or boxes."""
     return len(self.people)
 
   def check_labels(self) -> None:
-    """Refuses to go on with a json that is not the one the records are of.
+    """Refuses to go on with another json than that of the records.
 
     Raises:
       ValueError: it was edited, or is gone, since the records were opened.
@@ -71,40 +71,45 @@ class Source:
     files.check_labels(self.annotations, self.labels_digest)
 
   def serialized(self) -> Sequence[bytes]:
-    """The records as they are stored, by position; for `image_bytes`."""
-    return self.builder.as_data_source(
-      SPLIT, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
-    )
+    """Returns the serialized records by position, for `image_bytes`."""
+    return _serialized(self.builder)
 
   def image_bytes(self, serialized: tf.Tensor) -> tf.Tensor:
-    """The encoded image (scalar string) of one stored record; a TF op."""
+    """Returns the encoded image (scalar string) of a record, by a TF op."""
     features = self.builder.info.features
     part = tfds.features.FeaturesDict({"image": features["image"]})
     return part.deserialize_example(serialized)["image"]
 
   def dataset(self) -> tf.data.Dataset:
-    """All records in order, see coco_records.py; `people` is a dictionary."""
-    features = self.builder.info.features
-    return _raw_dataset(self.serialized()).map(
-      features.deserialize_example, num_parallel_calls=tf.data.AUTOTUNE
-    )
+    """Returns all records in order, see coco/records.py."""
+    return _dataset(self.builder, self.builder.info.features)
 
 
-def _raw_dataset(records: Sequence[bytes]) -> tf.data.Dataset:
-  """The stored records in order."""
+def _serialized(builder: tfds.core.DatasetBuilder) -> Sequence[bytes]:
+  return builder.as_data_source(
+    SPLIT, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
+  )
+
+
+def _dataset(builder, features: tfds.features.FeaturesDict) -> tf.data.Dataset:
+  """Some features of all records in order."""
+  records = _serialized(builder)
 
   def generate() -> Iterator[bytes]:
     yield from (records[i] for i in range(len(records)))
 
-  return tf.data.Dataset.from_generator(
+  serialized = tf.data.Dataset.from_generator(
     generate, output_signature=tf.TensorSpec((), tf.string)
+  )
+  return serialized.map(
+    features.deserialize_example, num_parallel_calls=tf.data.AUTOTUNE
   )
 
 
 def open_records(
   folder: pathlib.Path,
 ) -> tuple[tfds.core.DatasetBuilder, People]:
-  """The builder of prepared records, and the table of all people in them.
+  """Returns the builder of prepared records, and all people in them.
 
   Raises:
     ValueError: files of the folder are damaged or gone.
@@ -117,7 +122,7 @@ def open_records(
 
 
 def damaged(folder: str | pathlib.Path, error: Exception) -> ValueError:
-  """The error of records that cannot be read."""
+  """Returns the error of records that cannot be read."""
   return ValueError(
     f"the records in {folder} are damaged or gone ({error}); delete this "
     "folder, and they are prepared again"
@@ -125,7 +130,7 @@ def damaged(folder: str | pathlib.Path, error: Exception) -> ValueError:
 
 
 def read_images(builder: tfds.core.DatasetBuilder) -> Images:
-  """The table of all images in the records, made once and kept beside them.
+  """Returns the table of all images in the records.
 
   Raises:
     ValueError: files of the records' folder are damaged or gone.
@@ -141,38 +146,23 @@ def _read(
   kind: type[Table],
   rows_of: Callable[[int, dict[str, Any]], Table],
 ) -> Table:
-  """A table, made of every record's rows where its file is not there yet."""
+  """A table, from the file beside the records; writes that if need be."""
   path = pathlib.Path(builder.data_dir) / f"{kind.__name__.lower()}.npz"
   if not path.is_file():
-    examples = enumerate(_examples(builder))
-    _write(path, concatenate([rows_of(i, example) for i, example in examples]))
+    features = builder.info.features
+    features = {n: features[n] for n in features if n != "image"}
+    examples = _dataset(builder, tfds.features.FeaturesDict(features))
+    rows = map(rows_of, itertools.count(), examples.as_numpy_iterator())
+    _write(path, concatenate([*rows]))
   with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
     return kind(**arrays)
 
 
 def _write(path: pathlib.Path, table: People | Images) -> None:
-  """Writes the table so that nobody ever sees half of it."""
+  """Writes a table; its file is complete as soon as it exists."""
   temporary = path.with_name(f".{path.name}.{os.getpid()}.npz")
-  fields = dataclasses.fields(table)
-  np.savez(temporary, **{f.name: getattr(table, f.name) for f in fields})
+  np.savez(temporary, **vars(table))
   temporary.replace(path)
-
-
-def _examples(
-  builder: tfds.core.DatasetBuilder,
-) -> Iterator[dict[str, Any]]:
-  """The records in order, without the images."""
-  features = builder.info.features
-  part = tfds.features.FeaturesDict(
-    {name: features[name] for name in features if name != "image"}
-  )
-  records = builder.as_data_source(
-    SPLIT, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
-  )
-  dataset = _raw_dataset(records).map(
-    part.deserialize_example, num_parallel_calls=tf.data.AUTOTUNE
-  )
-  return dataset.as_numpy_iterator()
 
 
 def _people_of(position: int, example: dict[str, Any]) -> People:

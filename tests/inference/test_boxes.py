@@ -147,15 +147,18 @@ def test_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize(
   ("content", "match"),
   [
-    ("{", "is not json"),
+    ("{", "not valid json in line 1, column 2"),
     ({"boxes": []}, r"got dict with \['boxes'\]"),
     ("3", "got int"),
-    ([{"image_id": 1}], "as person 0"),
-    ([{"bbox": [1, 2, 3, 4]}], "or file_name"),
-    ([{"image_id": 1, "bbox": [1, 2, 3]}], "as person 0"),
-    ([{"image_id": "a", "bbox": [1, 2, 3, 4]}], r"image_id \(a number\)"),
-    ([{"image_id": 1, "bbox": [1, 2, 3, 4], "score": None}], "as person 0"),
-    ([1, 2], "got 1 as person 0"),
+    ([{"image_id": 1}], r"box 0 has no \['bbox'\]"),
+    ([{"bbox": [1, 2, 3, 4]}], r"image_id \(or file_name\)"),
+    ([{"image_id": 1, "bbox": [1, 2, 3]}], "box 0: 'bbox' must"),
+    (
+      [{"image_id": "a", "bbox": [1, 2, 3, 4]}],
+      "'image_id' must be an integer, got 'a'",
+    ),
+    ([{"image_id": 1, "bbox": [1, 2, 3, 4], "score": None}], "'score' must"),
+    ([1, 2], "box 0 has no .* got 1;"),
     ({"images": [{"id": 1}], "annotations": []}, "got {'id': 1}"),
   ],
 )

@@ -1,4 +1,4 @@
-"""COCO-format keypoint files as prepared data sets, see coco_records.py."""
+"""Preparation of COCO-format keypoint files as data sets, see records.py."""
 
 import dataclasses
 import hashlib
@@ -10,17 +10,12 @@ import numpy as np
 
 from darkjax import skeletons
 from darkjax.data import prepared
-from darkjax.data.coco import unreadable as faults
-from darkjax.data.coco.reader import (
-  Annotations,
-  hint,
-  leaves_a_choice,
-  read_annotations,
-  read_unlabelled,
-)
+from darkjax.data.coco import reader, unreadable
+from darkjax.data.coco.reader import Annotations
 from darkjax.data.coco.records import CocoConfig, CocoKeypoints, prepare
 from darkjax.data.people_table import People
-from darkjax.data.prepared import Source
+from darkjax.data.prepared import PreparedDataset
+from darkjax.metrics.coco_annotations import check_hint
 from darkjax.runtime import files
 
 _LOG = logging.getLogger(__name__)
@@ -34,9 +29,9 @@ def load(
   category: str | None = None,
   skeleton: skeletons.Skeleton | None = None,
   keep_empty_images: bool = False,
-  tolerance: faults.Tolerance = faults.RAISE,
-) -> Source:
-  """Prepares a COCO-format keypoint file, or finds it prepared.
+  skip_policy: unreadable.SkipPolicy = unreadable.RAISE,
+) -> PreparedDataset:
+  """Prepares a COCO-format keypoint file, or opens what was prepared before.
 
   Everything is checked while preparing: each annotation, and each image file by
   its header and one decode (a JPEG at an eighth of its size). The records go
@@ -51,27 +46,33 @@ def load(
       or "" is `files.cache_directory()`.
     category: which category, where several have different keypoints; None or ""
       for those that have any.
-    skeleton: whose keypoints decide where these differ and none is named.
+    skeleton: whose keypoints decide where these differ and no category is
+      given.
     keep_empty_images: also keep images nobody is annotated in, for scoring
       detections on them.
-    tolerance: of images that cannot be read.
+    skip_policy: what to do about images that cannot be read.
 
   Raises:
     FileNotFoundError: the json or an image is missing.
-    ValueError: bad annotations (see coco_json.py), bad images (see faults.py),
-      nobody to train on, a json that changes while it is read, or records that
-      are damaged.
+    ValueError: annotations or images that are not valid (see
+      metrics/coco_annotations.py, unreadable.py), nobody to train on, a json
+      that changes while it is read, or records that are damaged.
   """
   annotations = pathlib.Path(annotations)
 
   def read() -> Annotations:
-    parsed = read_annotations(
+    parsed = reader.read_annotations(
       annotations,
       category=category,
       skeleton=skeleton,
       keep_empty_images=keep_empty_images,
     )
-    _check_not_empty(parsed)
+    if not any(image["people"] for image in parsed.images):
+      raise ValueError(
+        f"{annotations} annotates nobody of category "
+        f"{parsed.skeleton.name!r}: the split is empty; "
+        f"{check_hint(annotations)}"
+      )
     return parsed
 
   everybody = _open(
@@ -80,12 +81,12 @@ def load(
     read,
     lambda: (category or _choice(annotations, skeleton), keep_empty_images),
     cache_dir=cache_dir,
-    tolerance=tolerance,
+    skip_policy=skip_policy,
   )
   people = everybody.people
   _report(people, annotations)
   skipped = np.unique(people.image_id[~people.readable])
-  tolerance.check(len(skipped), everybody.num_images, annotations)
+  skip_policy.check(len(skipped), everybody.num_images, annotations)
   return dataclasses.replace(everybody, people=people.rows(people.trainable))
 
 
@@ -96,8 +97,8 @@ def load_unlabelled(
   skeleton: skeletons.Skeleton,
   cache_dir: str | pathlib.Path | None = None,
   category: str | None = None,
-  tolerance: faults.Tolerance = faults.RAISE,
-) -> Source:
+  skip_policy: unreadable.SkipPolicy = unreadable.RAISE,
+) -> PreparedDataset:
   """Prepares the images of a json without labels: nobody is in them.
 
   Args:
@@ -106,7 +107,7 @@ def load_unlabelled(
     skeleton: of the people to find.
     cache_dir: see `load`.
     category: see `categories.of_boxes`.
-    tolerance: of images that cannot be read.
+    skip_policy: what to do about images that cannot be read.
 
   Raises:
     FileNotFoundError: the json or an image is missing.
@@ -116,13 +117,15 @@ def load_unlabelled(
   nobody = _open(
     annotations,
     images,
-    lambda: read_unlabelled(annotations, skeleton=skeleton, category=category),
+    lambda: reader.read_unlabelled(
+      annotations, skeleton=skeleton, category=category
+    ),
     lambda: ("no labels", category, skeleton.to_json()),
     cache_dir=cache_dir,
-    tolerance=tolerance,
+    skip_policy=skip_policy,
   )
   readable = prepared.read_images(nobody.builder).readable
-  tolerance.check((~readable).sum(), len(readable), annotations)
+  skip_policy.check((~readable).sum(), len(readable), annotations)
   return nobody
 
 
@@ -133,20 +136,14 @@ def _open(
   choices: Callable[[], tuple],
   *,
   cache_dir: str | pathlib.Path | None,
-  tolerance: faults.Tolerance,
-) -> Source:
-  """The prepared records with all their people; prepares them if need be.
+  skip_policy: unreadable.SkipPolicy,
+) -> PreparedDataset:
+  """Opens the records with all their people; prepares them if need be.
 
-  Args:
-    annotations: COCO-format json.
-    images: folder that its file names are relative to.
-    read: gives its checked content.
-    choices: gives what else decides the content.
-    cache_dir: see `load`.
-    tolerance: of images that cannot be read.
+  `read` gives the checked json, `choices` all else that decides the records.
   """
   images, digest = pathlib.Path(images), _digest(annotations)
-  options = (*choices(), tolerance.on_error)
+  options = (*choices(), skip_policy.on_error)
   name = _fingerprint(digest, images.absolute(), *options)
   folder = pathlib.Path(cache_dir or files.cache_directory()).absolute()
   path = folder / CocoKeypoints.name / name / str(CocoKeypoints.VERSION)
@@ -157,12 +154,12 @@ def _open(
         raise ValueError(f"{annotations} changed while it was read; run again")
       prepare(
         CocoConfig(
-          name=name, annotations=parsed, images=images, tolerance=tolerance
+          name=name, annotations=parsed, images=images, skip_policy=skip_policy
         ),
         folder,
       )
     builder, people = prepared.open_records(path)
-  return Source(
+  return PreparedDataset(
     annotations=annotations,
     skeleton=skeletons.from_json(builder.info.metadata["skeleton"]),
     category_ids=tuple(builder.info.metadata["category_ids"]),
@@ -174,7 +171,7 @@ def _open(
 
 def _choice(annotations, skeleton) -> tuple[str, ...] | None:
   """The keypoints that decide which people are read, if they decide it."""
-  if skeleton is None or not leaves_a_choice(annotations):
+  if skeleton is None or not reader.has_different_keypoints(annotations):
     return None
   return skeleton.keypoint_names
 
@@ -194,17 +191,8 @@ def _fingerprint(*parts) -> str:
   return hashlib.sha256(repr(texts).encode()).hexdigest()[:16]
 
 
-def _check_not_empty(annotations: Annotations) -> None:
-  if not any(image["people"] for image in annotations.images):
-    raise ValueError(
-      f"{annotations.path} annotates nobody of category "
-      f"{annotations.skeleton.name!r}: the split is empty; "
-      f"{hint(annotations.path)}"
-    )
-
-
 def _report(people: People, path: pathlib.Path) -> None:
-  """Says what is left out and why."""
+  """Logs how many people are left out and why."""
   unreadable = ~people.readable
   if unreadable.any():
     _LOG.warning(
@@ -228,5 +216,5 @@ def _report(people: People, path: pathlib.Path) -> None:
     raise ValueError(
       f"{path} has nobody to train on: of {len(people)} people {crowds.sum()} "
       f"are crowds, {unlabelled.sum()} have no labelled keypoint, "
-      f"{boxless.sum()} have a box or area of zero; {hint(path)}"
+      f"{boxless.sum()} have a box or area of zero; {check_hint(path)}"
     )

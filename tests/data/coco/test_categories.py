@@ -153,7 +153,7 @@ PERSON = {"id": 1, "name": "person"}
   ],
 )
 def test_what_is_searched_without_labels(listed, name, ids):
-  assert categories.of_boxes(listed, BALL_SKELETON, name=name) == ids
+  assert categories.choose_for_boxes(listed, BALL_SKELETON, name=name) == ids
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_what_is_searched_without_labels(listed, name, ids):
 )
 def test_without_labels_too_a_category_must_fit(listed, name):
   with pytest.raises(ValueError, match=r"2 keypoints; categories.*--category"):
-    categories.of_boxes(listed, BALL_SKELETON, name=name)
+    categories.choose_for_boxes(listed, BALL_SKELETON, name=name)
 
 
 def write(folder, what):

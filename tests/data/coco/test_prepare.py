@@ -10,6 +10,7 @@ import pytest
 
 from darkjax import skeletons
 from darkjax.data.coco import prepare
+from darkjax.metrics import coco
 
 
 def load(folder, what=None, **options):
@@ -257,6 +258,23 @@ def test_bad_annotations_are_refused(tmp_path, name):
   annotations.write_text(json.dumps(what))
   with pytest.raises(ValueError, match=f"(?s)annotations.json.*{message}"):
     prepare.load(annotations, images, cache_dir=tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+  "name",
+  ["K mismatch", "no keypoints", "words", "NaN", "visibility", "NaN box"]
+  + ["short box", "no area", "unknown image", "repeated image"],
+)
+def test_scoring_refuses_annotations_in_the_same_words(tmp_path, name):
+  annotations, images = coco_folder.write(tmp_path)
+  what = json.loads(annotations.read_text())
+  BAD_JSON[name][0](what)
+  annotations.write_text(json.dumps(what))
+  with pytest.raises(ValueError, match="annotations.json") as training:
+    prepare.load(annotations, images, cache_dir=tmp_path / "cache")
+  with pytest.raises(ValueError, match="annotations.json") as scoring:
+    coco.average_precision(annotations, [], sigmas=[0.05] * 3)
+  assert str(scoring.value) == str(training.value)
 
 
 def test_all_bad_annotations_are_counted(tmp_path):

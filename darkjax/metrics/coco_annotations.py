@@ -1,0 +1,311 @@
+"""Reading and validation of COCO-format annotations.
+
+One set of rules for checking, training and scoring. Every problem is a
+ValueError that names the file and the ids and says the fix.
+
+Reference: https://cocodataset.org/#format-data.
+"""
+
+import os
+import pathlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from darkjax.runtime.json_file import read_json
+
+SECTIONS = ("images", "annotations", "categories")
+LARGEST_ID = 2**63 - 1  # ids are held as int64
+LARGEST_NUMBER = float(np.finfo(np.float32).max)  # and coordinates as float32
+
+# Of a file; None for annotations that were not read from one.
+FilePath = str | os.PathLike[str] | None
+
+_SHOWN = 5
+
+
+class Problem(NamedTuple):
+  """A rule that one annotation breaks.
+
+  Attributes:
+    rule: its name, one of "id", "image", "box", "area", "keypoints",
+      "visibility", "score".
+    text: what was expected and what came, and the fix.
+  """
+
+  rule: str
+  text: str
+
+
+def read_sections(
+  path: str | os.PathLike[str], sections: Sequence[str] = SECTIONS
+) -> dict[str, Any]:
+  """Reads a json whose sections are lists of dictionaries.
+
+  Args:
+    path: of the json.
+    sections: that it must have.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: malformed json, or a section is missing or something else.
+  """
+  if not pathlib.Path(path).is_file():
+    raise FileNotFoundError(
+      f"no annotation file {path}; give the path of a COCO-format keypoint json"
+    )
+  content = read_json(path)
+  check_sections(content, path, sections)
+  return content
+
+
+def check_sections(
+  content: Any,
+  path: FilePath,
+  sections: Sequence[str] = SECTIONS,
+) -> None:
+  """Refuses a content without the sections, see `read_sections`.
+
+  Args:
+    content: of a json.
+    path: of the file, for messages.
+    sections: that must be lists of dictionaries.
+  """
+  name = path or "annotations"
+  if not isinstance(content, Mapping):
+    raise ValueError(
+      f"{name} must hold a dictionary with 'images', 'annotations' and "
+      f"'categories', got a {type(content).__name__}"
+    )
+  for key in sections:
+    value = content.get(key)
+    if key == "annotations" and value is None:
+      raise ValueError(
+        f"{name} has no 'annotations', so no labels to train on or to score; "
+        "`python -m darkjax.evaluate` with the --boxes of a detector and "
+        "--results writes what is found in the images of such a file"
+      )
+    if not isinstance(value, list) or not all(
+      isinstance(item, Mapping) for item in value
+    ):
+      raise ValueError(
+        f"{name}: {key!r} must be a list of dictionaries, got "
+        f"{type(value).__name__}; a COCO keypoint file has 'images', "
+        "'annotations' and 'categories'"
+      )
+
+
+def check_categories(content: Mapping[str, Any], path: FilePath) -> None:
+  """Refuses categories without ids, and annotations of no known category.
+
+  Raises:
+    ValueError: names the categories or annotations.
+  """
+  problems = []
+  for category in content["categories"]:
+    keypoints, category_id = category.get("keypoints"), category.get("id")
+    if keypoints and not (isinstance(keypoints, list) and is_id(category_id)):
+      problems.append(
+        f"category {category.get('name')!r} needs an 'id' (an integer) and a "
+        f"list of names as its 'keypoints', got {category_id!r} and "
+        f"{keypoints!r}"
+      )
+  raise_problems(problems, path)
+  raise_problems(
+    [
+      f"annotation {item.get('id')!r}: 'category_id' must be an integer, got "
+      f"{item['category_id']!r}"
+      for item in content.get("annotations") or ()
+      if item.get("category_id") is not None and not is_id(item["category_id"])
+    ],
+    path,
+  )
+
+
+def check_images(
+  images: Sequence[Mapping[str, Any]],
+  path: FilePath,
+  *,
+  file_names: bool = True,
+) -> dict[int, Mapping[str, Any]]:
+  """Returns the images by id.
+
+  Args:
+    images: of a json.
+    path: of the file, for messages.
+    file_names: whether each must have one.
+
+  Raises:
+    ValueError: an image without an integer id or without a file name, or ids
+      that are used twice.
+  """
+  problems = [
+    f"image {image.get('id')!r} needs an integer 'id' and a 'file_name'"
+    for image in images
+    if not isinstance(image.get("id"), int)
+    or (file_names and not image.get("file_name"))
+  ]
+  raise_problems(problems, path)
+  check_unique((image["id"] for image in images), "image", path)
+  return {image["id"]: image for image in images}
+
+
+def check_annotations(
+  annotations: Sequence[Mapping[str, Any]],
+  num_keypoints: int,
+  images: Mapping[int, Any],
+  path: FilePath,
+  *,
+  ids: bool = True,
+) -> None:
+  """Refuses annotations that break a rule of `find_problems`.
+
+  Args:
+    annotations: of one category.
+    num_keypoints: K of it.
+    images: the file's images by id.
+    path: of the file, for messages.
+    ids: whether each annotation needs an id of its own.
+
+  Raises:
+    ValueError: names the first annotations and counts the others.
+  """
+  problems = []
+  for item in annotations:
+    for problem in find_problems(item, num_keypoints, images):
+      if ids or problem.rule != "id":
+        problems.append(f"annotation {item.get('id')!r}: {problem.text}")
+        break
+  raise_problems(problems, path)
+  if ids:
+    check_unique((item["id"] for item in annotations), "annotation", path)
+
+
+def check_unique(ids: Iterable[int], kind: str, path: FilePath) -> None:
+  """Refuses ids of images or annotations that are used more than once."""
+  repeated = [i for i, count in Counter(ids).items() if count > 1]
+  raise_problems(
+    [f"{kind} id {i} is used more than once" for i in repeated], path
+  )
+
+
+def raise_problems(problems: Sequence[str], path: FilePath) -> None:
+  """Raises a ValueError of the first problems, if there are any."""
+  if problems:
+    more = len(problems) - _SHOWN
+    shown = "\n  ".join(problems[:_SHOWN])
+    raise ValueError(
+      (f"{path}: " if path else "")
+      + f"{len(problems)} problem(s) in the annotations:\n  {shown}"
+      + (f"\n  and {more} more" if more > 0 else "")
+      + (f"\n{check_hint(path)}" if path else "")
+    )
+
+
+def check_hint(path: str | os.PathLike[str]) -> str:
+  """Returns the sentence that ends messages about a bad file."""
+  return f"`python -m darkjax.data.check {path}` lists everything and the fixes"
+
+
+def find_problems(
+  annotation: Mapping[str, Any], num_keypoints: int, images: Mapping[int, Any]
+) -> Iterator[Problem]:
+  """Yields every rule that an annotation breaks.
+
+  Args:
+    annotation: of a COCO-format json.
+    num_keypoints: K of its category.
+    images: the file's images by id.
+  """
+  value = annotation.get("id")
+  if not isinstance(value, int) or abs(value) > LARGEST_ID:
+    yield Problem("id", f"needs an integer 'id' of 64 bits, got {value!r}")
+  yield from _image_problems(annotation.get("image_id"), images)
+  bbox, area = annotation.get("bbox"), annotation.get("area")
+  if finite_numbers(bbox, (4,)) is None:
+    yield Problem(
+      "box", f"'bbox' must be four finite numbers (x, y, w, h), got {bbox!r}"
+    )
+  number = finite_numbers(area, ())
+  if number is None or number < 0:
+    yield Problem(
+      "area",
+      f"'area' (of the body, px²) must be a finite number, got {area!r}; OKS "
+      "needs it. Where no mask is known, 0.53 * w * h of the box is what "
+      "bodies cover on average in COCO",
+    )
+  yield from _keypoint_problems(annotation, num_keypoints)
+  if finite_numbers(annotation.get("score", 1.0), ()) is None:
+    yield Problem(
+      "score",
+      f"'score' (of the box) must be a finite number, got "
+      f"{annotation['score']!r}; drop the field, and it is 1",
+    )
+
+
+def _image_problems(value, images) -> Iterator[Problem]:
+  if not isinstance(value, int | float) or value not in images:
+    yield Problem(
+      "image",
+      f"image_id {value!r} is not among 'images'; add the image or drop the "
+      "annotation",
+    )
+  elif abs(value) > LARGEST_ID:
+    yield Problem(
+      "image", f"image_id {value} exceeds 64 bits; number the images anew"
+    )
+
+
+def _keypoint_problems(annotation, num_keypoints: int) -> Iterator[Problem]:
+  keypoints = annotation.get("keypoints")
+  if keypoints is None and annotation.get("iscrowd"):
+    return
+  numbers = to_numbers(keypoints)
+  if numbers is None or numbers.shape != (3 * num_keypoints,):
+    got = "nothing" if keypoints is None else f"{np.size(keypoints)} numbers"
+    yield Problem(
+      "keypoints",
+      f"'keypoints' must hold x, y, visibility of the category's K="
+      f"{num_keypoints} keypoints ({3 * num_keypoints} numbers), got {got}",
+    )
+  elif not (np.abs(numbers) <= LARGEST_NUMBER).all():
+    yield Problem(
+      "keypoints",
+      "'keypoints' holds NaN or infinity; give a point that is not labelled "
+      "as 0, 0, 0",
+    )
+  elif not np.isin(numbers[2::3], (0, 1, 2)).all():
+    flags = sorted({*numbers[2::3].tolist()})
+    yield Problem("visibility", f"visibility must be 0, 1 or 2, got {flags}")
+
+
+def is_id(value: Any) -> bool:
+  """Returns whether a value can be an id; some files write it as text."""
+  return isinstance(value, int | float | str)
+
+
+def finite_numbers(
+  value: Any, shape: tuple[int, ...], *, largest: float = LARGEST_NUMBER
+) -> np.ndarray | None:
+  """Returns a float64 array of a shape, None for any other value of json."""
+  numbers = to_numbers(value)
+  if numbers is None or numbers.shape != shape:
+    return None
+  return numbers if (np.abs(numbers) <= largest).all() else None  # not NaN
+
+
+def to_numbers(value: Any) -> np.ndarray | None:
+  """Returns a float64 array, None for a value of json with text or gaps.
+
+  >>> to_numbers([1, 2.5])
+  array([1. , 2.5])
+  >>> to_numbers("5") is None
+  True
+  """
+  try:
+    numbers = np.asarray(value)
+    return None if numbers.dtype.kind in "US" else numbers.astype(np.float64)
+  except (OverflowError, TypeError, ValueError):
+    return None
