@@ -9,7 +9,7 @@ Reference: https://cocodataset.org/#format-data.
 import os
 import pathlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,102 +40,84 @@ class Problem(NamedTuple):
 
 
 def read_sections(
-  path: str | os.PathLike[str], sections: Sequence[str] = SECTIONS
-) -> dict[str, Any]:
-  """Reads a json whose sections are lists of dictionaries.
+  annotations: str | os.PathLike[str] | Mapping[str, Any],
+  sections: Sequence[str] = SECTIONS,
+) -> Mapping[str, Any]:
+  """Returns the content of a json; sections and categories are valid.
 
   Args:
-    path: of the json.
-    sections: that it must have.
+    annotations: the json, or its content.
+    sections: that it must have, lists of dictionaries.
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: malformed json, or a section is missing or something else.
+    ValueError: malformed json, a section that is missing or something else,
+      categories without an id, or annotations with an odd one.
   """
-  if not pathlib.Path(path).is_file():
-    raise FileNotFoundError(
-      f"no annotation file {path}; give the path of a COCO-format keypoint json"
-    )
-  content = read_json(path)
-  check_sections(content, path, sections)
-  return content
-
-
-def check_sections(
-  content: Any,
-  path: FilePath,
-  sections: Sequence[str] = SECTIONS,
-) -> None:
-  """Refuses a content without the sections, see `read_sections`.
-
-  Args:
-    content: of a json.
-    path: of the file, for messages.
-    sections: that must be lists of dictionaries.
-  """
-  name = path or "annotations"
+  content, path = annotations, None
+  if not isinstance(annotations, Mapping):
+    path = annotations
+    if not pathlib.Path(path).is_file():
+      raise FileNotFoundError(
+        f"no annotation file {path}; give the path of a COCO-format keypoint "
+        "json"
+      )
+    content = read_json(path)
   if not isinstance(content, Mapping):
     raise ValueError(
-      f"{name} must hold a dictionary with 'images', 'annotations' and "
+      f"{path} must hold a dictionary with 'images', 'annotations' and "
       f"'categories', got a {type(content).__name__}"
     )
   for key in sections:
-    value = content.get(key)
-    if key == "annotations" and value is None:
-      raise ValueError(
-        f"{name} has no 'annotations', so no labels to train on or to score; "
-        "`python -m darkjax.evaluate` with the --boxes of a detector and "
-        "--results writes what is found in the images of such a file"
-      )
-    if not isinstance(value, list) or not all(
-      isinstance(item, Mapping) for item in value
-    ):
-      raise ValueError(
-        f"{name}: {key!r} must be a list of dictionaries, got "
-        f"{type(value).__name__}; a COCO keypoint file has 'images', "
-        "'annotations' and 'categories'"
-      )
+    _check_section(content.get(key), key, path or "the annotations")
+  raise_problems([*_category_problems(content, sections)], path)
+  return content
 
 
-def check_categories(content: Mapping[str, Any], path: FilePath) -> None:
-  """Refuses categories without ids, and annotations of no known category.
+def _check_section(value: Any, key: str, name: Any) -> None:
+  if key == "annotations" and value is None:
+    raise ValueError(
+      f"{name} has no 'annotations', so no labels to train on or to score; "
+      "`python -m darkjax.evaluate` with the --boxes of a detector and "
+      "--results writes what is found in the images of such a file"
+    )
+  if not isinstance(value, list) or not all(
+    isinstance(item, Mapping) for item in value
+  ):
+    raise ValueError(
+      f"{name}: {key!r} must be a list of dictionaries, got "
+      f"{type(value).__name__}; a COCO keypoint file has 'images', "
+      "'annotations' and 'categories'"
+    )
 
-  Raises:
-    ValueError: names the categories or annotations.
-  """
-  problems = []
+
+def _category_problems(content, sections) -> Iterator[str]:
   for category in content["categories"]:
     keypoints, category_id = category.get("keypoints"), category.get("id")
     if keypoints and not (isinstance(keypoints, list) and is_id(category_id)):
-      problems.append(
+      yield (
         f"category {category.get('name')!r} needs an 'id' (an integer) and a "
         f"list of names as its 'keypoints', got {category_id!r} and "
         f"{keypoints!r}"
       )
-  raise_problems(problems, path)
-  raise_problems(
-    [
-      f"annotation {item.get('id')!r}: 'category_id' must be an integer, got "
-      f"{item['category_id']!r}"
-      for item in content.get("annotations") or ()
-      if item.get("category_id") is not None and not is_id(item["category_id"])
-    ],
-    path,
-  )
+  for item in content["annotations"] if "annotations" in sections else ():
+    category_id = item.get("category_id")
+    if category_id is not None and not is_id(category_id):
+      yield (
+        f"annotation {item.get('id')!r}: 'category_id' must be an integer, got "
+        f"{category_id!r}"
+      )
 
 
-def check_images(
-  images: Sequence[Mapping[str, Any]],
-  path: FilePath,
-  *,
-  file_names: bool = True,
+def index_images(
+  images: Sequence[Mapping[str, Any]], path: FilePath, *, named: bool = True
 ) -> dict[int, Mapping[str, Any]]:
   """Returns the images by id.
 
   Args:
     images: of a json.
     path: of the file, for messages.
-    file_names: whether each must have one.
+    named: whether each must have a file name.
 
   Raises:
     ValueError: an image without an integer id or without a file name, or ids
@@ -145,10 +127,10 @@ def check_images(
     f"image {image.get('id')!r} needs an integer 'id' and a 'file_name'"
     for image in images
     if not isinstance(image.get("id"), int)
-    or (file_names and not image.get("file_name"))
+    or (named and not image.get("file_name"))
   ]
   raise_problems(problems, path)
-  check_unique((image["id"] for image in images), "image", path)
+  raise_problems(_repeated("image", images), path)
   return {image["id"]: image for image in images}
 
 
@@ -180,15 +162,14 @@ def check_annotations(
         break
   raise_problems(problems, path)
   if ids:
-    check_unique((item["id"] for item in annotations), "annotation", path)
+    raise_problems(_repeated("annotation", annotations), path)
 
 
-def check_unique(ids: Iterable[int], kind: str, path: FilePath) -> None:
-  """Refuses ids of images or annotations that are used more than once."""
-  repeated = [i for i, count in Counter(ids).items() if count > 1]
-  raise_problems(
-    [f"{kind} id {i} is used more than once" for i in repeated], path
-  )
+def _repeated(kind: str, items: Sequence[Mapping[str, Any]]) -> list[str]:
+  counts = Counter(item["id"] for item in items)
+  return [
+    f"{kind} id {i} is used more than once" for i in counts if counts[i] > 1
+  ]
 
 
 def raise_problems(problems: Sequence[str], path: FilePath) -> None:
@@ -204,7 +185,7 @@ def raise_problems(problems: Sequence[str], path: FilePath) -> None:
     )
 
 
-def check_hint(path: str | os.PathLike[str]) -> str:
+def check_hint(path: FilePath) -> str:
   """Returns the sentence that ends messages about a bad file."""
   return f"`python -m darkjax.data.check {path}` lists everything and the fixes"
 
@@ -262,7 +243,7 @@ def _keypoint_problems(annotation, num_keypoints: int) -> Iterator[Problem]:
   keypoints = annotation.get("keypoints")
   if keypoints is None and annotation.get("iscrowd"):
     return
-  numbers = to_numbers(keypoints)
+  numbers = _to_numbers(keypoints)
   if numbers is None or numbers.shape != (3 * num_keypoints,):
     got = "nothing" if keypoints is None else f"{np.size(keypoints)} numbers"
     yield Problem(
@@ -290,20 +271,14 @@ def finite_numbers(
   value: Any, shape: tuple[int, ...], *, largest: float = LARGEST_NUMBER
 ) -> np.ndarray | None:
   """Returns a float64 array of a shape, None for any other value of json."""
-  numbers = to_numbers(value)
+  numbers = _to_numbers(value)
   if numbers is None or numbers.shape != shape:
     return None
   return numbers if (np.abs(numbers) <= largest).all() else None  # not NaN
 
 
-def to_numbers(value: Any) -> np.ndarray | None:
-  """Returns a float64 array, None for a value of json with text or gaps.
-
-  >>> to_numbers([1, 2.5])
-  array([1. , 2.5])
-  >>> to_numbers("5") is None
-  True
-  """
+def _to_numbers(value: Any) -> np.ndarray | None:
+  """Returns a float64 array, None for a value of json with text or gaps."""
   try:
     numbers = np.asarray(value)
     return None if numbers.dtype.kind in "US" else numbers.astype(np.float64)

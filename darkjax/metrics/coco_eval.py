@@ -86,15 +86,9 @@ def average_precision(
 
 def _load_truth(annotations, num_keypoints: int, category_ids) -> COCO:
   """The people to score, in pycocotools' index."""
-  if isinstance(annotations, Mapping):
-    content, path = annotations, None
-    coco_annotations.check_sections(content, path)
-  else:
-    content, path = coco_annotations.read_sections(annotations), annotations
-  coco_annotations.check_categories(content, path)
-  images = coco_annotations.check_images(
-    content["images"], path, file_names=False
-  )
+  content = coco_annotations.read_sections(annotations)
+  path = None if isinstance(annotations, Mapping) else annotations
+  images = coco_annotations.index_images(content["images"], path, named=False)
   categories = _scored_categories(content["categories"], category_ids)
   scored = {category["id"] for category in categories}
   people = [p for p in content["annotations"] if p.get("category_id") in scored]

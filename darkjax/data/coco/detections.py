@@ -70,7 +70,7 @@ def load(
       image of the json counts, also those that nobody is labelled in.
     category: see `prepare.load`.
     skeleton: likewise; with it and a file of detections, the json may have no
-      labels, see `prepare.load_unlabelled`.
+      labels.
     score_threshold: detections below it are left out; the official code takes
       all, 0.
     cache_dir: see `prepare.load`.
@@ -94,12 +94,9 @@ def load(
   # Before records are prepared, which takes longer.
   category_ids = read_outline(annotations, **which).category_ids
   detected = read(boxes, categories=category_ids)
-  if labelled:
-    dataset = prepare.load(
-      annotations, images, keep_empty_images=True, **options
-    )
-  else:
-    dataset = prepare.load_unlabelled(annotations, images, **options)
+  dataset = prepare.load(
+    annotations, images, labelled=labelled, keep_empty_images=True, **options
+  )
   return with_boxes(dataset, detected, boxes, score_threshold=score_threshold)
 
 

@@ -1,10 +1,9 @@
 """Preparation of COCO-format keypoint files as data sets, see records.py."""
 
-import dataclasses
 import hashlib
 import logging
+import os
 import pathlib
-from collections.abc import Callable
 
 import numpy as np
 
@@ -17,17 +16,19 @@ from darkjax.data.people_table import People
 from darkjax.data.prepared import PreparedDataset
 from darkjax.metrics.coco_annotations import check_hint
 from darkjax.runtime import files
+from darkjax.skeletons import Skeleton
 
 _LOG = logging.getLogger(__name__)
 
 
 def load(
-  annotations: str | pathlib.Path,
-  images: str | pathlib.Path,
+  annotations: str | os.PathLike[str],
+  images: str | os.PathLike[str],
   *,
-  cache_dir: str | pathlib.Path | None = None,
+  cache_dir: str | os.PathLike[str] | None = None,
   category: str | None = None,
-  skeleton: skeletons.Skeleton | None = None,
+  skeleton: Skeleton | None = None,
+  labelled: bool = True,
   keep_empty_images: bool = False,
   skip_policy: unreadable.SkipPolicy = unreadable.RAISE,
 ) -> PreparedDataset:
@@ -48,6 +49,8 @@ def load(
       for those that have any.
     skeleton: whose keypoints decide where these differ and no category is
       given.
+    labelled: false for a json with images and categories alone, which needs a
+      skeleton: the data set then has no people, see `reader.read_unlabelled`.
     keep_empty_images: also keep images nobody is annotated in, for scoring
       detections on them.
     skip_policy: what to do about images that cannot be read.
@@ -58,137 +61,78 @@ def load(
       metrics/coco_annotations.py, unreadable.py), nobody to train on, a json
       that changes while it is read, or records that are damaged.
   """
-  annotations = pathlib.Path(annotations)
-
-  def read() -> Annotations:
-    parsed = reader.read_annotations(
-      annotations,
-      category=category,
-      skeleton=skeleton,
-      keep_empty_images=keep_empty_images,
+  annotations, images = pathlib.Path(annotations), pathlib.Path(images)
+  if not annotations.is_file():
+    raise FileNotFoundError(
+      f"no annotation file {annotations}; give the path of a COCO-format "
+      "keypoint json"
     )
-    if not any(image["people"] for image in parsed.images):
-      raise ValueError(
-        f"{annotations} annotates nobody of category "
-        f"{parsed.skeleton.name!r}: the split is empty; "
-        f"{check_hint(annotations)}"
-      )
-    return parsed
-
-  everybody = _open(
-    annotations,
-    images,
-    read,
-    lambda: (category or _choice(annotations, skeleton), keep_empty_images),
-    cache_dir=cache_dir,
-    skip_policy=skip_policy,
-  )
-  people = everybody.people
-  _report(people, annotations)
-  skipped = np.unique(people.image_id[~people.readable])
-  skip_policy.check(len(skipped), everybody.num_images, annotations)
-  return dataclasses.replace(everybody, people=people.rows(people.trainable))
-
-
-def load_unlabelled(
-  annotations: str | pathlib.Path,
-  images: str | pathlib.Path,
-  *,
-  skeleton: skeletons.Skeleton,
-  cache_dir: str | pathlib.Path | None = None,
-  category: str | None = None,
-  skip_policy: unreadable.SkipPolicy = unreadable.RAISE,
-) -> PreparedDataset:
-  """Prepares the images of a json without labels: nobody is in them.
-
-  Args:
-    annotations: COCO-format json with images and categories.
-    images: folder that its file names are relative to.
-    skeleton: of the people to find.
-    cache_dir: see `load`.
-    category: see `categories.of_boxes`.
-    skip_policy: what to do about images that cannot be read.
-
-  Raises:
-    FileNotFoundError: the json or an image is missing.
-    ValueError: as of `load`, but for labels and people.
-  """
-  annotations = pathlib.Path(annotations)
-  nobody = _open(
-    annotations,
-    images,
-    lambda: reader.read_unlabelled(
-      annotations, skeleton=skeleton, category=category
-    ),
-    lambda: ("no labels", category, skeleton.to_json()),
-    cache_dir=cache_dir,
-    skip_policy=skip_policy,
-  )
-  readable = prepared.read_images(nobody.builder).readable
-  skip_policy.check((~readable).sum(), len(readable), annotations)
-  return nobody
-
-
-def _open(
-  annotations: pathlib.Path,
-  images: str | pathlib.Path,
-  read: Callable[[], Annotations],
-  choices: Callable[[], tuple],
-  *,
-  cache_dir: str | pathlib.Path | None,
-  skip_policy: unreadable.SkipPolicy,
-) -> PreparedDataset:
-  """Opens the records with all their people; prepares them if need be.
-
-  `read` gives the checked json, `choices` all else that decides the records.
-  """
-  images, digest = pathlib.Path(images), _digest(annotations)
-  options = (*choices(), skip_policy.on_error)
-  name = _fingerprint(digest, images.absolute(), *options)
+  digest = files.digest(annotations)
+  if labelled:
+    choice = category or _chosen_keypoints(annotations, skeleton)
+    options: tuple = (choice, keep_empty_images)
+  else:
+    options = ("no labels", category, skeleton.to_json())
+  name = _fingerprint(digest, images.absolute(), *options, skip_policy.on_error)
   folder = pathlib.Path(cache_dir or files.cache_directory()).absolute()
   path = folder / CocoKeypoints.name / name / str(CocoKeypoints.VERSION)
   with files.named_if_full(folder), files.locked(folder / f"{name}.lock"):
     if not path.is_dir():
-      parsed = read()
-      if _digest(annotations) != digest:
-        raise ValueError(f"{annotations} changed while it was read; run again")
-      prepare(
-        CocoConfig(
-          name=name, annotations=parsed, images=images, skip_policy=skip_policy
-        ),
-        folder,
+      labels = _read(
+        annotations, labelled, keep_empty_images, category, skeleton
       )
+      if files.digest(annotations) != digest:
+        raise ValueError(f"{annotations} changed while it was read; run again")
+      config = CocoConfig(
+        name=name, annotations=labels, images=images, skip_policy=skip_policy
+      )
+      prepare(config, folder)
     builder, people = prepared.open_records(path)
-  return PreparedDataset(
+  if labelled:
+    _report(people, annotations)
+    skipped = len(np.unique(people.image_id[~people.readable]))
+  else:
+    skipped = (~prepared.read_images(builder).readable).sum()
+  dataset = PreparedDataset(
     annotations=annotations,
     skeleton=skeletons.from_json(builder.info.metadata["skeleton"]),
     category_ids=tuple(builder.info.metadata["category_ids"]),
     builder=builder,
-    people=people,
+    people=people.rows(people.trainable),
     labels_digest=digest,
   )
+  skip_policy.check(skipped, dataset.num_images, annotations)
+  return dataset
 
 
-def _choice(annotations, skeleton) -> tuple[str, ...] | None:
+def _chosen_keypoints(annotations, skeleton) -> tuple[str, ...] | None:
   """The keypoints that decide which people are read, if they decide it."""
   if skeleton is None or not reader.has_different_keypoints(annotations):
     return None
   return skeleton.keypoint_names
 
 
-def _digest(annotations: pathlib.Path) -> str:
-  if not annotations.is_file():
-    raise FileNotFoundError(
-      f"no annotation file {annotations}; give the path of a COCO-format "
-      "keypoint json"
-    )
-  return files.digest(annotations)
-
-
 def _fingerprint(*parts) -> str:
   """Names the content of a json, its images and the options; 16 hex digits."""
   texts = [str(part) for part in (*parts, CocoKeypoints.VERSION)]
   return hashlib.sha256(repr(texts).encode()).hexdigest()[:16]
+
+
+def _read(path, labelled, keep_empty_images, category, skeleton) -> Annotations:
+  if not labelled:
+    return reader.read_unlabelled(path, skeleton=skeleton, category=category)
+  labels = reader.read_annotations(
+    path,
+    category=category,
+    skeleton=skeleton,
+    keep_empty_images=keep_empty_images,
+  )
+  if not any(image["people"] for image in labels.images):
+    raise ValueError(
+      f"{path} annotates nobody of category {labels.skeleton.name!r}: the "
+      f"split is empty; {check_hint(path)}"
+    )
+  return labels
 
 
 def _report(people: People, path: pathlib.Path) -> None:

@@ -12,6 +12,8 @@ from darkjax import skeletons
 from darkjax.data.coco import categories
 from darkjax.metrics import coco_annotations
 
+_WITHOUT_LABELS = ("images", "categories")  # sections
+
 
 @dataclasses.dataclass(frozen=True)
 class Annotations:
@@ -107,19 +109,10 @@ def read_content(
 ) -> Content:
   """Reads a COCO-format keypoint json and checks all but its annotations.
 
-  Args:
-    path: the json.
-    category: see `read_annotations`.
-    skeleton: likewise.
-
-  Raises:
-    FileNotFoundError: no such file.
-    ValueError: malformed json, no categories with keypoints or several that
-      differ, images without id or file name, repeated ids of images.
+  Arguments and errors are those of `read_annotations`.
   """
   path = pathlib.Path(path)
   content = coco_annotations.read_sections(path)
-  coco_annotations.check_categories(content, path)
   try:
     chosen = categories.choose(
       content["categories"], name=category, skeleton=skeleton
@@ -133,7 +126,7 @@ def read_content(
     category=first,
     category_ids=list(chosen),
     skeleton=described,
-    images=coco_annotations.check_images(content["images"], path),
+    images=coco_annotations.index_images(content["images"], path),
     annotations=[
       item
       for item in content["annotations"]
@@ -155,49 +148,33 @@ def read_unlabelled(
     skeleton: of the people to find, which the json need not have.
     category: see `categories.choose_for_boxes`.
 
-  Returns:
-    All images, with nobody in them.
-
   Raises:
     FileNotFoundError: no such file.
     ValueError: malformed json, no images, no category that fits.
   """
   path = pathlib.Path(path)
-  content = coco_annotations.read_sections(path, ("images", "categories"))
+  content = coco_annotations.read_sections(path, _WITHOUT_LABELS)
   try:
     ids = categories.choose_for_boxes(
       content["categories"], skeleton, name=category
     )
   except ValueError as error:
     raise ValueError(f"{path}: {error}") from error
-  images = coco_annotations.check_images(content["images"], path)
+  images = coco_annotations.index_images(content["images"], path).values()
   if not images:
     raise ValueError(f"{path} lists no images")
-  empty = tuple(_image(image, []) for image in images.values())
-  return Annotations(path, skeleton, ids, empty)
+  return Annotations(path, skeleton, ids, tuple(_image(i, []) for i in images))
 
 
 def has_labels(path: str | os.PathLike[str]) -> bool:
-  """Returns whether a json has annotations, of whatever kind.
-
-  Raises:
-    FileNotFoundError: no such file.
-    ValueError: malformed json.
-  """
-  sections = ("images", "categories")
-  content = coco_annotations.read_sections(path, sections)
+  """Returns whether a json has annotations, of whatever kind."""
+  content = coco_annotations.read_sections(path, _WITHOUT_LABELS)
   return bool(content.get("annotations"))
 
 
 def has_different_keypoints(path: str | os.PathLike[str]) -> bool:
-  """Returns whether a json has categories with different keypoints.
-
-  Raises:
-    FileNotFoundError: no such file.
-    ValueError: malformed json.
-  """
+  """Returns whether a json has categories with different keypoints."""
   content = coco_annotations.read_sections(path)
-  coco_annotations.check_categories(content, path)
   return categories.differ(content["categories"])
 
 
