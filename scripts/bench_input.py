@@ -106,7 +106,7 @@ class Ours:
       return part, planned["window_from_crop"]
 
     def warp(part, window_from_crop):
-      return tf_crop.warp_inverse(part, window_from_crop, size)
+      return tf_crop.warp(part, window_from_crop, size)
 
     decoded = data.repeat().map(decode).map(lambda part, _: part)
     warped = data.map(decode).cache().repeat().map(warp)

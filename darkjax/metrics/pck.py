@@ -1,4 +1,4 @@
-"""Share of keypoints that lie close enough: PCK, and MPII's PCKh.
+"""Share of keypoints within a distance of their labels: PCK, and MPII's PCKh.
 
 A labelled keypoint is correct when its distance to the prediction is at most
 threshold × reference length. The reference is the torso or the box (PCK), or
@@ -13,7 +13,7 @@ References: Yang and Ramanan, TPAMI 2013 (PCK); Andriluka et al., CVPR 2014
 (PCKh); HRNet, lib/dataset/mpii.py of its official code.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -59,7 +59,7 @@ def pck(
   reference_length: np.ndarray,
   threshold: float,
 ) -> Pck:
-  """Share of labelled keypoints within threshold × reference length.
+  """Returns the share of labelled keypoints within threshold × length.
 
   A person whose reference length is nan (a torso that is not labelled) is left
   out.
@@ -91,7 +91,7 @@ def pck(
 def mean_error(
   predicted: np.ndarray, truth: np.ndarray, visible: np.ndarray
 ) -> float:
-  """Mean distance of the labelled keypoints, in px of the frame given.
+  """Returns the mean distance of the labelled keypoints, in their unit.
 
   Args:
     predicted: [N, K, 2] (x, y).
@@ -112,7 +112,7 @@ def mean_error(
 def torso_length(
   truth: np.ndarray, visible: np.ndarray, skeleton: skeletons.Skeleton
 ) -> np.ndarray:
-  """Left shoulder to right hip: what LSP's PCK@0.2 is measured in.
+  """Returns the distance of left shoulder and right hip, for LSP's PCK@0.2.
 
   Args:
     truth: [N, K, 2] (x, y).
@@ -132,12 +132,12 @@ def torso_length(
 
 
 def box_length(bbox: np.ndarray) -> np.ndarray:
-  """Larger side of boxes [N, 4] (x, y, w, h): the other reference of PCK."""
+  """Returns the larger side of boxes [N, 4] (x, y, w, h), for PCK."""
   return np.asarray(bbox, np.float64)[:, 2:].max(-1)
 
 
 def head_size(headboxes: np.ndarray) -> np.ndarray:
-  """MPII's head size: 0.6 of the diagonal of the head box.
+  """Returns MPII's head size: 0.6 of the diagonal of the head box.
 
   Args:
     headboxes: [N, 4] corners (x1, y1, x2, y2), px.
@@ -158,7 +158,7 @@ def pckh(
   *,
   skeleton: skeletons.Skeleton = skeletons.MPII,
 ) -> dict[str, float]:
-  """MPII's PCKh by body part, in percent, as the columns of Table 8.
+  """Returns MPII's PCKh by body part, in percent, as the columns of Table 8.
 
   A part is the plain average of its left and right keypoint; the mean weighs
   keypoints by how many people have them labelled, without pelvis and thorax.
@@ -198,7 +198,7 @@ def pckh_table(
   *,
   thresholds: Sequence[float] = PCKH_THRESHOLDS,
 ) -> dict[str, float]:
-  """`pckh` at several thresholds, under names that tell them apart.
+  """Returns `pckh` at several thresholds, each under its own names.
 
   Returns:
     {"PCKh@0.5": mean, "PCKh@0.5/Head": ..., ..., "PCKh@0.1": ...,
@@ -207,14 +207,11 @@ def pckh_table(
   """
   table = {}
   for threshold in thresholds:
+    name = f"PCKh@{threshold:g}"
     columns = pckh(predicted, truth, visible, head_sizes, threshold)
-    table |= _named(f"PCKh@{threshold:g}", columns)
+    table[name] = columns.pop("Mean")
+    table |= {f"{name}/{part}": share for part, share in columns.items()}
   return table
-
-
-def _named(name: str, columns: Mapping[str, float]) -> dict[str, float]:
-  parts = {f"{name}/{key}": v for key, v in columns.items() if key != "Mean"}
-  return {name: columns["Mean"], **parts}
 
 
 def _indices(skeleton, names) -> list[int]:
@@ -228,7 +225,7 @@ def _indices(skeleton, names) -> list[int]:
 
 
 def _distances(predicted, truth, visible, lengths) -> np.ndarray:
-  """[N, K] distances, after a check of the shapes."""
+  """[N, K] distances; checks the shapes."""
   predicted, truth = np.asarray(predicted), np.asarray(truth)
   got = (predicted.shape, truth.shape, np.shape(visible), lengths.shape)
   people, num_keypoints = truth.shape[:2]

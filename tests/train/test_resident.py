@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+import batch_check
 import jax
 import numpy as np
 import pytest
@@ -113,7 +114,7 @@ def test_crops_are_those_of_tf_data_within_one_grey_level(train, packs, pages):
   )
   for batch, other in zip(take(5, packs), decoded, strict=False):
     cut = device_crop.on_host(batch, pages, crop_size=convention.crop_size)
-    schema.check(cut, convention)
+    batch_check.check(cut, convention)
     assert cut["image"].std() > 20  # no black squares
     assert_same_people(cut, other)
 

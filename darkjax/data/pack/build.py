@@ -149,20 +149,7 @@ def _write(dataset, folder, layout, width, boxes_digest) -> None:
     disable=None,  # shown where there is a terminal
   )
   files.write(
-    folder,
-    canvases,
-    people=dataset.people,
-    layout=layout,
-    annotations=dataset.annotations,
-    description={
-      "annotations": dataset.annotations.name,
-      "skeleton": dataset.skeleton.to_json(),
-      "category_ids": dataset.category_ids,
-      "box_source": dataset.box_source,
-      "labels_digest": dataset.labels_digest,
-      "boxes_digest": boxes_digest,
-      "width": width,
-    },
+    folder, canvases, dataset, layout, width=width, boxes_digest=boxes_digest
   )
 
 

@@ -31,6 +31,7 @@ from darkjax.runtime.json_file import read_json
 FORMAT = "darkjax canvases"
 VERSION = 1
 _TABLES = ("people.npz", "canvases.npz")
+_TEXTS = ("box_source", "labels_digest", "boxes_digest", "width")
 _PACK_AGAIN = "pack the data set again: python -m darkjax.data.pack"
 
 
@@ -71,11 +72,7 @@ class Pack:
     return self.folder / "labels.json"
 
   def check_labels(self) -> None:
-    """Refuses to go on with other labels than were packed.
-
-    Raises:
-      ValueError: the copy was edited, or is gone.
-    """
+    """Raises a ValueError if the copy of the labels was edited or is gone."""
     files.check_labels(self.annotations, self.labels_digest)
 
   def rows(self, index: np.ndarray) -> "Pack":
@@ -173,10 +170,7 @@ def read(folder: pathlib.Path) -> Pack:
       people=People(**_arrays(folder / "people.npz")),
       layout=Layout(**_arrays(folder / "canvases.npz")),
       pages=pages,
-      box_source=description["box_source"],
-      labels_digest=description["labels_digest"],
-      boxes_digest=description["boxes_digest"],
-      width=description["width"],
+      **{name: description[name] for name in _TEXTS},
     )
     if pages.dtype != np.uint8 or pages.shape != _shape(pack.layout):
       raise ValueError(f"pages.npy is {pages.dtype}{list(pages.shape)}")
@@ -197,17 +191,17 @@ def _read_description(folder: pathlib.Path) -> dict[str, Any]:
     description = read_json(path)
   except ValueError as error:
     raise _damaged(folder, error) from error
-  is_dict = isinstance(description, dict)
-  name = description.get("format") if is_dict else None
+  content = description if isinstance(description, dict) else {}
+  name, version = content.get("format"), content.get("version")
   if name != FORMAT:
     raise ValueError(
       f"{path} is of the format {name!r}, a packed data set's is {FORMAT!r}; "
       "give the folder that python -m darkjax.data.pack wrote"
     )
-  if description.get("version") != VERSION:
+  if version != VERSION:
     raise ValueError(
-      f"{folder} has version {description.get('version')} of packs, this is "
-      f"version {VERSION}; {_PACK_AGAIN}"
+      f"{folder} has version {version} of packs, this is version {VERSION}; "
+      f"{_PACK_AGAIN}"
     )
   return description
 
@@ -231,22 +225,21 @@ def _shape(layout: Layout) -> tuple[int, int, int]:
 def write(
   folder: pathlib.Path,
   canvases: Iterable[np.ndarray],
-  *,
-  people: People,
+  dataset: Any,
   layout: Layout,
-  annotations: pathlib.Path,
-  description: dict[str, Any],
+  *,
+  width: float,
+  boxes_digest: str,
 ) -> None:
   """Writes a pack; replaces an old one when the new one is complete.
 
   Args:
     folder: of the pack; one process at a time may write it (`files.locked`).
     canvases: [h, w, 3] uint8 of each person, in order, of the layout's sizes.
-    people: of the data set.
+    dataset: the `PreparedDataset`; its labels are copied.
     layout: from `layout.lay_out`.
-    annotations: the labels; they are copied.
-    description: for pack.json: skeleton, category_ids, box_source,
-      labels_digest, boxes_digest, width, and whatever else is useful.
+    width: see `Pack`.
+    boxes_digest: see `Pack`.
 
   Raises:
     OSError: the disk is full.
@@ -261,12 +254,19 @@ def write(
   with files.named_if_full(part):
     checksum = _write_pages(part / "pages.npy", canvases, layout)
     layout = dataclasses.replace(layout, checksum=checksum)
-    np.savez(part / "people.npz", **vars(people))
+    np.savez(part / "people.npz", **vars(dataset.people))
     np.savez(part / "canvases.npz", **vars(layout))
-    shutil.copyfile(annotations, part / "labels.json")
-    description |= {
+    shutil.copyfile(dataset.annotations, part / "labels.json")
+    description = {
       "format": FORMAT,
       "version": VERSION,
+      "annotations": dataset.annotations.name,
+      "skeleton": dataset.skeleton.to_json(),
+      "category_ids": dataset.category_ids,
+      "box_source": dataset.box_source,
+      "labels_digest": dataset.labels_digest,
+      "boxes_digest": boxes_digest,
+      "width": width,
       "digests": {name: files.digest(part / name) for name in _TABLES},
     }
     (part / "pack.json").write_text(json.dumps(description, indent=2))

@@ -179,9 +179,7 @@ def _crop(
   """One example of a batch."""
   data = dataset.image_bytes(crop["record"])
   part = tf_crop.decode_window(data, crop["window"])
-  image = tf_crop.warp_inverse(
-    part, crop["window_from_crop"], convention.crop_size
-  )
+  image = tf_crop.warp(part, crop["window_from_crop"], convention.crop_size)
   image.set_shape((*convention.crop_size, 3))
   fields = {n: v for n, v in crop.items() if n not in _INPUTS}
   return {"image": image, **fields}
