@@ -40,27 +40,18 @@ ONE_PROCESS = Process()
 
 
 class RunData(NamedTuple):
-  """The data of a run, for one of its processes.
+  """The data of a run, for one of its processes."""
 
-  Attributes:
-    convention: of the batches, with the skeleton read from the labels.
-    train_batches: (first step, batch size of this process) -> its batches from
-      that step on.
-    val: the people to score.
-    val_batches: batch size of this process -> its batches of all of `val`.
-    steps_per_epoch: steps that show every person once.
-    labels_digests: SHA-256 of the label files, training's in their order.
-    packs: the canvases that batches without `image` are cut from, in the order
-      that their pages follow one another.
-  """
-
+  # With the skeleton read from the labels.
   convention: convention_lib.Convention
+  # (first step, batch size of this process) -> its batches from that step on.
   train_batches: Callable[[int, int], Batches]
-  val: Dataset
+  val: Dataset  # the people to score
+  # Batch size of this process -> its batches of all of `val`.
   val_batches: Callable[[int], Batches]
   steps_per_epoch: int
-  labels_digests: list[str]
-  packs: tuple[Pack, ...] = ()
+  labels_digests: list[str]  # SHA-256 of training's label files, then of val's
+  packs: tuple[Pack, ...] = ()  # in the order of their pages on the devices
 
 
 def read(
@@ -146,9 +137,7 @@ def prepare_validation(
 ) -> "PreparedDataset":
   """Prepares `config.data.val`: its people, or detected boxes.
 
-  Args:
-    config: a configuration like configs/coco_hrnet_w32_128x96.py.
-    box_threshold: lowest score of a detected box.
+  `box_threshold` is the lowest score of a detected box.
   """
   from darkjax.data.coco import detections  # TensorFlow
 
@@ -229,12 +218,8 @@ def validation_paths(
 ) -> tuple[pathlib.Path, pathlib.Path]:
   """Returns the json of labels and the folder of images to score on.
 
-  Args:
-    name: of the checkpoint, for messages.
-    config: of its run, {} for weights that come without one.
-    annotations: a json, with `images`, in place of the run's.
-    images: folder that the json's file names are relative to.
-    root: the folder of the run's data, where it was moved.
+  They are those of the checkpoint's run (`config`, {} for weights without one),
+  at another `root` if given, or `annotations` and `images`.
 
   Raises:
     ValueError: one of annotations and images without the other, or neither and
@@ -267,13 +252,7 @@ def validation_category(
 ) -> str:
   """Returns the category to score: `named`, else the run's on its own data.
 
-  Args:
-    config: of the checkpoint's run, {} for weights that come without one.
-    named: a category, or "".
-    annotations: a json in place of the run's.
-
-  Returns:
-    The name; "" where there is none, as in old runs.
+  "" where neither has one, as in old runs.
 
   >>> validation_category({"data": {"category": "hand"}})
   'hand'

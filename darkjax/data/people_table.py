@@ -12,32 +12,18 @@ GT_BOXES = "gt_boxes"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class People:
-  """Annotated people, one row each, in the order of the records.
+  """N annotated people, in the order of the records."""
 
-  Attributes:
-    record: [N] int64, record of the person's image.
-    image_id: [N] int64, of the annotation file.
-    annotation_id: [N] int64, of the annotation file; of a detected box, its
-      position in the file of detections.
-    image_size: [N, 2] int32 (height, width), px.
-    bbox: [N, 4] float32 (x, y, w, h), image px, as annotated.
-    area: [N] float32, of the body, image px².
-    keypoints: [N, K, 3] float32 (x, y, visibility 0 | 1 | 2), image px.
-    iscrowd: [N] bool.
-    score: [N] float32, of the box; 1 for a ground-truth box.
-    readable: [N] bool, false on images that were skipped, see unreadable.py.
-  """
-
-  record: np.ndarray
-  image_id: np.ndarray
-  annotation_id: np.ndarray
-  image_size: np.ndarray
-  bbox: np.ndarray
-  area: np.ndarray
-  keypoints: np.ndarray
-  iscrowd: np.ndarray
-  score: np.ndarray
-  readable: np.ndarray
+  record: np.ndarray  # [N] int64, of the person's image
+  image_id: np.ndarray  # [N] int64, of the annotation file
+  annotation_id: np.ndarray  # [N] int64, of the annotation or detections file
+  image_size: np.ndarray  # [N, 2] int32 (height, width), px
+  bbox: np.ndarray  # [N, 4] float32 (x, y, w, h), image px, as annotated
+  area: np.ndarray  # [N] float32, of the body, image px²
+  keypoints: np.ndarray  # [N, K, 3] float32 (x, y, visibility 0 | 1 | 2)
+  iscrowd: np.ndarray  # [N] bool
+  score: np.ndarray  # [N] float32, of the box; 1 for a ground-truth box
+  readable: np.ndarray  # [N] bool, false on images that were skipped
 
   def __len__(self) -> int:
     return len(self.record)
@@ -67,17 +53,11 @@ class People:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Images:
-  """The images of the records, one row each, in their order.
+  """The images of M records, in their order."""
 
-  Attributes:
-    image_id: [M] int64, of the annotation file.
-    image_size: [M, 2] int32 (height, width), px.
-    readable: [M] bool, false for images that were skipped, see unreadable.py.
-  """
-
-  image_id: np.ndarray
-  image_size: np.ndarray
-  readable: np.ndarray
+  image_id: np.ndarray  # [M] int64, of the annotation file
+  image_size: np.ndarray  # [M, 2] int32 (height, width), px
+  readable: np.ndarray  # [M] bool, false for images that were skipped
 
 
 Table = TypeVar("Table", People, Images)

@@ -33,24 +33,17 @@ SPLIT = "images"
 class PreparedDataset:
   """A data set whose records are on disk.
 
-  Attributes:
-    annotations: the json of its labels; metrics read it.
-    skeleton: the keypoints.
-    category_ids: of the people, in that file; results have the first.
-    builder: the TFDS builder; its only split is `SPLIT`.
-    people: the trainable people (see `People.trainable`), or the detected
-      boxes, without any keypoint labelled.
-    box_source: where the boxes come from: "gt_boxes" | "detections".
-    labels_digest: `files.digest` of the json that the records were made from.
+  Its people are the trainable ones (see `People.trainable`), or the detected
+  boxes, without any keypoint labelled.
   """
 
-  annotations: pathlib.Path
+  annotations: pathlib.Path  # the json of the labels, which metrics read
   skeleton: skeletons.Skeleton
-  category_ids: tuple[Any, ...]
-  builder: tfds.core.DatasetBuilder
+  category_ids: tuple[Any, ...]  # in that file; results have the first
+  builder: tfds.core.DatasetBuilder  # with the one split `SPLIT`
   people: People
-  labels_digest: str
-  box_source: str = GT_BOXES
+  labels_digest: str  # `files.digest` of the json that records were made from
+  box_source: str = GT_BOXES  # or `detections.DETECTIONS`
 
   @property
   def num_images(self) -> int:
@@ -63,11 +56,7 @@ class PreparedDataset:
     return len(self.people)
 
   def check_labels(self) -> None:
-    """Refuses to go on with another json than that of the records.
-
-    Raises:
-      ValueError: it was edited, or is gone, since the records were opened.
-    """
+    """Raises a ValueError if the json was edited since, or is gone."""
     files.check_labels(self.annotations, self.labels_digest)
 
   def serialized(self) -> Sequence[bytes]:
@@ -153,42 +142,31 @@ def _read(
     features = {n: features[n] for n in features if n != "image"}
     examples = _dataset(builder, tfds.features.FeaturesDict(features))
     rows = map(rows_of, itertools.count(), examples.as_numpy_iterator())
-    _write(path, concatenate([*rows]))
+    # So that the file is complete as soon as it exists.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.npz")
+    np.savez(temporary, **vars(concatenate([*rows])))
+    temporary.replace(path)
   with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
     return kind(**arrays)
 
 
-def _write(path: pathlib.Path, table: People | Images) -> None:
-  """Writes a table; its file is complete as soon as it exists."""
-  temporary = path.with_name(f".{path.name}.{os.getpid()}.npz")
-  np.savez(temporary, **vars(table))
-  temporary.replace(path)
-
-
 def _people_of(position: int, example: dict[str, Any]) -> People:
-  people = example["people"]
-  count = len(people["annotation_id"])
+  people = dict(example["people"])
+  count = len(people.pop("num_keypoints"))
+  size = (example["height"], example["width"])
   return People(
     record=np.full(count, position, np.int64),
     image_id=np.full(count, example["image_id"], np.int64),
-    annotation_id=people["annotation_id"],
-    image_size=np.full(
-      (count, 2), (example["height"], example["width"]), np.int32
-    ),
-    bbox=people["bbox"],
-    area=people["area"],
-    keypoints=people["keypoints"],
-    iscrowd=people["iscrowd"],
-    score=people["score"],
+    image_size=np.full((count, 2), size, np.int32),
     readable=np.full(count, example["readable"], bool),
+    **people,
   )
 
 
 def _image_of(position: int, example: dict[str, Any]) -> Images:
-  del position  # rows count up as records do
-  size = (example["height"], example["width"])
+  del position  # rows are in the order of the records
   return Images(
     image_id=np.array([example["image_id"]], np.int64),
-    image_size=np.array([size], np.int32),
+    image_size=np.array([(example["height"], example["width"])], np.int32),
     readable=np.array([example["readable"]], bool),
   )

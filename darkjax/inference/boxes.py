@@ -62,19 +62,14 @@ def check(boxes: Any, image_size: tuple[int, int], name: str) -> np.ndarray:
 
 
 class BoxFile(NamedTuple):
-  """Boxes read from a json file.
+  """Boxes read from a json file."""
 
-  Attributes:
-    people: (boxes [N, 4] in image px, scores [N]) by image id or, where the
-      file has none, by file name.
-    names: the images of each file name without folders, as pairs of the whole
-      file name and the key in `people`.
-    category: the one that the boxes are of.
-  """
-
+  # (boxes [N, 4] in image px, scores [N]) by image id or, where the file has
+  # none, by file name.
   people: dict[str | int, tuple[np.ndarray, np.ndarray]]
+  # By file name without folders: pairs of whole file name and key in `people`.
   names: dict[str, set[tuple[str, str | int]]]
-  category: int = 1
+  category: int = 1  # that the boxes are of
 
   def of(self, key: str | int | None) -> tuple[np.ndarray, np.ndarray]:
     """Returns boxes [N, 4] and scores [N] of an image; N is 0 for others."""
@@ -127,15 +122,9 @@ def read(
   which crowds are left out. A video's frames have the image_id 0, 1, and so on.
   Boxes without a positive size are left out, with a warning.
 
-  Args:
-    path: of the json.
-    min_score: detections below it are left out.
-    category: records of other categories are left out. By default COCO's
-      person, 1; where nobody is of it, the first category that the file lists
-      with keypoints, or the only one there is.
-
-  Returns:
-    The boxes of every image, in the order of the file.
+  Boxes of lower scores and of other categories are left out. The category is by
+  default COCO's person, 1; where nobody is of it, the first category that the
+  file lists with keypoints, or the only one there is.
 
   Raises:
     FileNotFoundError: no such file.

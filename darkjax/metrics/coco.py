@@ -45,22 +45,15 @@ NMS = (*nms_lib.METHODS, "none")  # ways to remove duplicates
 class Predictions:
   """N predicted people of any number of images.
 
-  Attributes:
-    image_ids: [N] int64.
-    keypoints: [N, K, 2] (x, y), image px.
-    keypoint_scores: [N, K] maxima of the heatmaps.
-    box_scores: [N] of the detector; 1 for boxes from the labels.
-    box_areas: [N] area of the padded box (scale width × height), px².
-
   Raises:
     ValueError: shapes do not fit together, or a number is not finite.
   """
 
-  image_ids: np.ndarray
-  keypoints: np.ndarray
-  keypoint_scores: np.ndarray
-  box_scores: np.ndarray
-  box_areas: np.ndarray
+  image_ids: np.ndarray  # [N] int64
+  keypoints: np.ndarray  # [N, K, 2] (x, y), image px
+  keypoint_scores: np.ndarray  # [N, K] maxima of the heatmaps
+  box_scores: np.ndarray  # [N] of the detector; 1 for boxes from the labels
+  box_areas: np.ndarray  # [N] of the padded box (scale width × height), px²
 
   def __post_init__(self):
     people, num_keypoints = np.shape(self.keypoint_scores)[:2]
@@ -191,12 +184,9 @@ def _without_duplicates(predictions, scores, people, sigmas, nms, threshold):
 
 
 def _records(predictions, scores, people, category_id) -> list[dict[str, Any]]:
+  keypoint_scores = predictions.keypoint_scores[..., None]
   triples = np.concatenate(
-    [
-      np.asarray(predictions.keypoints[people], np.float64),
-      np.asarray(predictions.keypoint_scores[people], np.float64)[..., None],
-    ],
-    axis=-1,
+    [predictions.keypoints[people], keypoint_scores[people]], -1, dtype=float
   )
   return [
     {

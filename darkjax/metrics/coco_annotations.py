@@ -10,7 +10,7 @@ import os
 import pathlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -27,15 +27,11 @@ _SHOWN = 5
 
 
 class Problem(NamedTuple):
-  """A rule that one annotation breaks.
+  """A rule that one annotation breaks; the text says the fix."""
 
-  Attributes:
-    rule: its name, one of "id", "image", "box", "area", "keypoints",
-      "visibility", "score".
-    text: what was expected and what came, and the fix.
-  """
-
-  rule: str
+  rule: Literal[
+    "id", "image", "box", "area", "keypoints", "visibility", "score"
+  ]
   text: str
 
 
@@ -112,16 +108,11 @@ def _category_problems(content, sections) -> Iterator[str]:
 def index_images(
   images: Sequence[Mapping[str, Any]], path: FilePath, *, named: bool = True
 ) -> dict[int, Mapping[str, Any]]:
-  """Returns the images by id.
-
-  Args:
-    images: of a json.
-    path: of the file, for messages.
-    named: whether each must have a file name.
+  """Returns the images of a json by id.
 
   Raises:
-    ValueError: an image without an integer id or without a file name, or ids
-      that are used twice.
+    ValueError: an image without an integer id, without a file name where they
+      must be `named`, or ids that are used twice.
   """
   problems = [
     f"image {image.get('id')!r} needs an integer 'id' and a 'file_name'"
@@ -148,7 +139,7 @@ def check_annotations(
     annotations: of one category.
     num_keypoints: K of it.
     images: the file's images by id.
-    path: of the file, for messages.
+    path: for messages.
     ids: whether each annotation needs an id of its own.
 
   Raises:
@@ -193,13 +184,7 @@ def check_hint(path: FilePath) -> str:
 def find_problems(
   annotation: Mapping[str, Any], num_keypoints: int, images: Mapping[int, Any]
 ) -> Iterator[Problem]:
-  """Yields every rule that an annotation breaks.
-
-  Args:
-    annotation: of a COCO-format json.
-    num_keypoints: K of its category.
-    images: the file's images by id.
-  """
+  """Yields every rule that an annotation breaks, see `check_annotations`."""
   value = annotation.get("id")
   if not isinstance(value, int) or abs(value) > LARGEST_ID:
     yield Problem("id", f"needs an integer 'id' of 64 bits, got {value!r}")

@@ -32,20 +32,19 @@ def average_precision(
   category_ids: Sequence[Any] | None = None,
   box_source: str = "gt_boxes",
 ) -> dict[str, float]:
-  """COCO's ten keypoint numbers, by pycocotools.
+  """Returns COCO's ten keypoint numbers, by pycocotools.
 
   AP and AR are means over OKS 0.50, 0.55, ... 0.95; AP50 and AP75 are at one
   OKS; M is people of 32² to 96² px² by their annotated area, L larger ones.
   At most 20 people per image count. Categories with the same keypoints (kinds
-  of animals) are scored as one. Crowds and people without labelled
-  keypoints neither help nor hurt. A number is -1, not 0, where nobody could be
-  found: APM is -1 when the file has no person of medium area, all ten are
-  when no image has a person with labelled keypoints.
+  of animals) are scored as one. Crowds and people without labelled keypoints
+  neither help nor hurt. A number is -1, not 0, where nobody could be found, as
+  APM where the file has no person of medium area.
 
   Args:
-    annotations: a COCO keypoint file, or its content (left unchanged). Where
-      it leaves out num_keypoints, labelled keypoints are counted.
-    results: what `to_results` gives; may be empty.
+    annotations: a COCO keypoint file, or its content. Where it leaves out
+      num_keypoints, labelled keypoints are counted.
+    results: as from `to_results`; may be empty.
     sigmas: K OKS constants.
     image_ids: images to score; all of the file's by default. People and
       results of others are left out.
@@ -59,9 +58,9 @@ def average_precision(
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: not a COCO json; an annotation without area or bbox, or with
+    ValueError: annotations that are not valid (see `coco_annotations`) or have
       another K; images or categories that the file does not have; a result or
-      sigma that is no number.
+      sigma that is not a number.
   """
   numbers = coco_annotations.finite_numbers(sigmas, (len(sigmas),))
   if numbers is None or (numbers <= 0).any():

@@ -15,21 +15,12 @@ _LARGEST = 1e9
 
 
 class Box(NamedTuple):
-  """One box of a file.
-
-  Attributes:
-    image_id: of its image; None where the file names the image instead.
-    file_name: of its image, with "/" between folders, or None.
-    bbox: [4] float64 (x, y, w, h), image px.
-    score: of the detector; 1 where the file has none.
-    category_id: None where the file has none.
-    iscrowd: whether it is around a crowd.
-  """
+  """One box of a file; None for what the file does not have."""
 
   image_id: int | None
-  file_name: str | None
-  bbox: np.ndarray
-  score: float
+  file_name: str | None  # with "/" between folders
+  bbox: np.ndarray  # [4] float64 (x, y, w, h), image px
+  score: float  # of the detector; 1 where the file has none
   category_id: Any
   iscrowd: bool
 

@@ -28,25 +28,18 @@ DETECTIONS = "detections"  # in the names of metrics, as `GT_BOXES`
 
 @dataclasses.dataclass(frozen=True)
 class Boxes:
-  """N detected boxes, in the order of their file.
+  """N detected boxes, in the order of their file."""
 
-  Attributes:
-    position: [N] int64, in the file, from 0.
-    image_id: [N] int64.
-    bbox: [N, 4] float32 (x, y, w, h), image px.
-    score: [N] float32.
-  """
-
-  position: np.ndarray
-  image_id: np.ndarray
-  bbox: np.ndarray
-  score: np.ndarray
+  position: np.ndarray  # [N] int64, in the file, from 0
+  image_id: np.ndarray  # [N] int64
+  bbox: np.ndarray  # [N, 4] float32 (x, y, w, h), image px
+  score: np.ndarray  # [N] float32
 
   def __len__(self) -> int:
     return len(self.position)
 
   def rows(self, index: np.ndarray) -> "Boxes":
-    """The boxes at `index` (positions or a mask)."""
+    """Returns the boxes at `index` (positions or a mask)."""
     return Boxes(**{name: array[index] for name, array in vars(self).items()})
 
 
@@ -63,27 +56,11 @@ def load(
 ) -> PreparedDataset:
   """Prepares what to evaluate on: labelled people, or detected boxes.
 
-  Args:
-    annotations: COCO-format keypoint json.
-    images: folder that its file names are relative to.
-    boxes: "gt" for the labels', or a file of detections. With detections every
-      image of the json counts, also those that nobody is labelled in.
-    category: see `prepare.load`.
-    skeleton: likewise; with it and a file of detections, the json may have no
-      labels.
-    score_threshold: detections below it are left out; the official code takes
-      all, 0.
-    cache_dir: see `prepare.load`.
-    skip_policy: what to do about images that cannot be read; boxes on skipped
-      ones are left out.
-
-  Returns:
-    The data set, its `box_source` "gt_boxes" or "detections".
-
-  Raises:
-    FileNotFoundError: no such file; for detections the message says what they
-      are and how to do without.
-    ValueError: see `read` and `with_boxes`.
+  `boxes` is "gt" for the labels', or a file of detections. With detections
+  every image of the json counts, also those that nobody is labelled in, and
+  with a skeleton the json may have no labels. Scores below the threshold are
+  left out; the official code takes all, 0. For other arguments and errors see
+  `prepare.load`, `read` and `with_boxes`.
   """
   which = {"category": category, "skeleton": skeleton}
   options = {**which, "cache_dir": cache_dir, "skip_policy": skip_policy}

@@ -19,19 +19,14 @@ _WITHOUT_LABELS = ("images", "categories")  # sections
 class Annotations:
   """The checked labels of a COCO-format keypoint json.
 
-  Attributes:
-    path: of the json.
-    skeleton: of the category that has keypoints.
-    category_ids: of the category, or of all with the same keypoints.
-    images: one dictionary per image, in file order: image_id, file_name, size
-      ((height, width) px or None where the json has none), and people: a list
-      of dictionaries as in the records (see records.py), crowds and people
-      without labels included.
+  Each image is a dictionary of image_id, file_name, size ((height, width) px or
+  None where the json has none), and people: a list of dictionaries as in the
+  records (see records.py), crowds and people without labels included.
   """
 
   path: pathlib.Path
   skeleton: skeletons.Skeleton
-  category_ids: tuple[Any, ...]
+  category_ids: tuple[Any, ...]  # with these keypoints
   images: tuple[Mapping[str, Any], ...] = dataclasses.field(repr=False)
 
 
@@ -83,14 +78,9 @@ def read_annotations(
 class Content:
   """A json whose annotations are not checked yet; all else is.
 
-  Attributes:
-    path: of the json.
-    category: the category that has keypoints, as it stands in the file; the
-      first of several with the same keypoints.
-    category_ids: of all of these, which count as one.
-    skeleton: what it describes.
-    images: by id, as they stand in the file.
-    annotations: of the category (or categories), as they stand in the file.
+  `category` is the first of those with the same keypoints, whose ids are
+  `category_ids`; `images` by id, and `annotations` of these categories, are as
+  in the file.
   """
 
   path: pathlib.Path

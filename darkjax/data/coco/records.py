@@ -36,13 +36,7 @@ _READ_AHEAD = 32
 
 @dataclasses.dataclass
 class CocoConfig(tfds.core.BuilderConfig):
-  """The labels and images to build records of.
-
-  Attributes:
-    annotations: the checked json.
-    images: folder that the json's file names are relative to.
-    skip_policy: what to do about images that cannot be read.
-  """
+  """The checked labels and the folder of images to build records of."""
 
   annotations: Annotations | None = dataclasses.field(default=None, repr=False)
   images: pathlib.Path | None = None

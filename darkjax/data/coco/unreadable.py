@@ -24,18 +24,10 @@ ON_ERROR = ("raise", "skip")
 
 @dataclasses.dataclass(frozen=True)
 class SkipPolicy:
-  """What to do about images that cannot be read.
+  """What to do about images that cannot be read."""
 
-  Attributes:
-    on_error: one of `ON_ERROR`.
-    max_skipped: share of the images that may be skipped.
-
-  Raises:
-    ValueError: an unknown choice, or a share outside 0..1.
-  """
-
-  on_error: str = "raise"
-  max_skipped: float = 0.01
+  on_error: str = "raise"  # one of `ON_ERROR`
+  max_skipped: float = 0.01  # share of the images that may be skipped
 
   def __post_init__(self):
     if self.on_error not in ON_ERROR:
@@ -48,16 +40,7 @@ class SkipPolicy:
       )
 
   def check(self, skipped: int, images: int, path: pathlib.Path) -> None:
-    """Refuses a data set with too many unreadable images.
-
-    Args:
-      skipped: how many are unreadable.
-      images: of how many.
-      path: of the json, for the message.
-
-    Raises:
-      ValueError: more than the share `max_skipped`.
-    """
+    """Raises a ValueError for more skipped images than `max_skipped` allows."""
     if skipped > self.max_skipped * images:
       raise ValueError(
         f"{path}: {skipped} of {images} images cannot be read, more than the "
@@ -77,9 +60,8 @@ def read(
 ) -> tuple[bytes, tuple[int, int]]:
   """Returns the bytes of a json's image and its (height, width), px.
 
-  Returns:
-    Bytes and size; where it is skipped b"" and the size of the json, or (0, 0)
-    where that has none.
+  Of a skipped image these are b"" and the size of the json, or (0, 0) where
+  that has none.
 
   Raises:
     FileNotFoundError: no such file, and `skip_policy` raises.

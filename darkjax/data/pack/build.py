@@ -4,6 +4,7 @@ A pack that fits is kept; one that does not (other labels, more augmentation,
 another resolution) is replaced.
 """
 
+import contextlib
 import functools
 import itertools
 import logging
@@ -62,18 +63,18 @@ def pack_config(
   )
   augmentation = augment.from_config(config.augmentation)
   make = functools.partial(pack, convention=convention, resolution=resolution)
-  place = functools.partial(
-    files.folder_of, root, category=config.data.category
-  )
+  category = config.data.category
   packs = [
-    make(dataset, place(pair[0]), augmentation=augmentation)
+    make(
+      dataset,
+      files.folder_of(root, pair[0], category=category),
+      augmentation=augmentation,
+    )
     for dataset, pair in zip(train, config.data.train, strict=True)
   ]
-  folder = place(config.data.val[0], config.evaluate.boxes)
-  return [
-    *packs,
-    make(val, folder, boxes_digest=from_config.boxes_digest(config)),
-  ]
+  boxes, digest = config.evaluate.boxes, from_config.boxes_digest(config)
+  folder = files.folder_of(root, config.data.val[0], boxes, category=category)
+  return [*packs, make(val, folder, boxes_digest=digest)]
 
 
 def pack(
@@ -109,7 +110,9 @@ def pack(
   bounds = crop_bounds.bounds(geometry, augmentation)
   folder.parent.mkdir(parents=True, exist_ok=True)
   with locked(folder.with_name(f".{folder.name}.lock")):
-    old = _read_old(folder)
+    old = None
+    with contextlib.suppress(FileNotFoundError, ValueError):
+      old = files.read(folder)
     if old is None or not (
       old.skeleton == dataset.skeleton
       and old.category_ids == dataset.category_ids
@@ -122,13 +125,6 @@ def pack(
       layout = lay_out(bounds, dataset.people.image_size, shrink)
       _write(dataset, folder, layout, width, boxes_digest)
   return files.read(folder)
-
-
-def _read_old(folder: pathlib.Path) -> files.Pack | None:
-  try:
-    return files.read(folder)
-  except (FileNotFoundError, ValueError):
-    return None
 
 
 def _write(dataset, folder, layout, width, boxes_digest) -> None:

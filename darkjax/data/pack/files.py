@@ -37,34 +37,19 @@ _PACK_AGAIN = "pack the data set again: python -m darkjax.data.pack"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pack:
-  """A packed data set.
-
-  Attributes:
-    folder: with its files.
-    skeleton: the keypoints.
-    category_ids: of the people in the labels; None, for all with keypoints, in
-      old packs.
-    people: as in the `PreparedDataset`, in its order.
-    layout: of their canvases.
-    pages: [M, PAGE, 3] uint8, a memory map.
-    box_source: where the boxes come from: "gt_boxes" | "detections".
-    labels_digest: of the json that was packed.
-    boxes_digest: of the file of detections that was packed, or "".
-    width: canvas px across the box of a person who was shrunk.
-    first_page: on the devices, see `assign_pages`.
-  """
+  """A packed data set; see also `PreparedDataset`."""
 
   folder: pathlib.Path
   skeleton: skeletons.Skeleton
-  category_ids: tuple[Any, ...] | None
+  category_ids: tuple[Any, ...] | None  # None, for all, in old packs
   people: People
-  layout: Layout
-  pages: np.ndarray
+  layout: Layout  # of their canvases
+  pages: np.ndarray  # [M, PAGE, 3] uint8, a memory map
   box_source: str
   labels_digest: str
-  boxes_digest: str
-  width: float
-  first_page: int = 0
+  boxes_digest: str  # of the file of detections, or ""
+  width: float  # canvas px across the box of a person who was shrunk
+  first_page: int = 0  # on the devices, see `assign_pages`
 
   @property
   def annotations(self) -> pathlib.Path:
@@ -89,11 +74,7 @@ class Pack:
     return pages.reshape(-1, 3)[: height * width].reshape(height, width, 3)
 
   def check_pixels(self) -> None:
-    """Reads all canvases and compares them with their checksums.
-
-    Raises:
-      ValueError: some are damaged; names the folder and an annotation.
-    """
+    """Raises a ValueError if canvases do not have their checksums."""
     with futures.ThreadPoolExecutor() as pool:
       checksums = [*pool.map(self._checksum, range(len(self.people)))]
     wrong = np.flatnonzero(checksums != self.layout.checksum)
@@ -233,8 +214,10 @@ def write(
 ) -> None:
   """Writes a pack; replaces an old one when the new one is complete.
 
+  One process at a time may do so (`files.locked`).
+
   Args:
-    folder: of the pack; one process at a time may write it (`files.locked`).
+    folder: of the pack.
     canvases: [h, w, 3] uint8 of each person, in order, of the layout's sizes.
     dataset: the `PreparedDataset`; its labels are copied.
     layout: from `layout.lay_out`.

@@ -18,19 +18,12 @@ PAGE_BYTES = 3 * PAGE
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Layout:
-  """The places of N people's canvases in their images and in the pages.
+  """The places of N people's canvases in their images and in the pages."""
 
-  Attributes:
-    window: [N, 4] int32 (y, x, height, width), the part shown, image px.
-    size: [N, 2] int32 (height, width), canvas px.
-    first_page: [N] int32.
-    checksum: [N] uint32, CRC-32 of each canvas; 0 before it is written.
-  """
-
-  window: np.ndarray
-  size: np.ndarray
-  first_page: np.ndarray
-  checksum: np.ndarray
+  window: np.ndarray  # [N, 4] int32 (y, x, height, width), image px
+  size: np.ndarray  # [N, 2] int32 (height, width), canvas px
+  first_page: np.ndarray  # [N] int32
+  checksum: np.ndarray  # [N] uint32, CRC-32 of each canvas; 0 until written
 
   @property
   def pages(self) -> np.ndarray:
@@ -51,14 +44,11 @@ class Layout:
     return matrix
 
   def covers(self, bounds: np.ndarray, image_size: np.ndarray) -> np.ndarray:
-    """Returns whether canvases hold all that crops within bounds can show.
+    """Returns [N] bool: canvases hold all that crops within bounds show.
 
     Args:
       bounds: [N, 4] (left, top, right, bottom), image px, of all crops.
       image_size: [N, 2] (height, width), px.
-
-    Returns:
-      [N] bool.
     """
     to_canvas = self.canvas_from_image()
     corners = bounds.reshape(-1, 2, 2)  # left top, right bottom

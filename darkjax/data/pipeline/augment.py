@@ -27,27 +27,18 @@ _SMALLEST_SCALE = 2.0  # px
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-  """Settings of augmentation; the defaults are COCO's for HRNet.
+  """Settings of augmentation; the defaults are COCO's for HRNet."""
 
-  Attributes:
-    scale_factor: standard deviation of the factor on the box and its largest
-      distance from 1.
-    rotation_factor: standard deviation of the rotation, radians; cut at twice
-      this value.
-    rotation_probability: of rotating at all.
-    flip_probability: of mirroring.
-    half_body_probability: of cropping one half of a person.
-    half_body_min_keypoints: who has more labelled keypoints than this.
-    half_body_upper_probability: of the upper half where it has 3 labels; see
-      `OFFICIAL_UPPER_PROBABILITY`.
-  """
-
+  # Standard deviation of the factor on the box, and largest distance from 1.
   scale_factor: float = 0.35
+  # Standard deviation of the rotation, radians; cut at twice this value.
   rotation_factor: float = np.pi / 4
-  rotation_probability: float = 0.6
-  flip_probability: float = 0.5
+  rotation_probability: float = 0.6  # of rotating at all
+  flip_probability: float = 0.5  # of mirroring
+  # Of cropping one half of a person with more labelled keypoints than these.
   half_body_probability: float = 0.3
   half_body_min_keypoints: int = 8
+  # Of the upper half where it has 3 labels.
   half_body_upper_probability: float = OFFICIAL_UPPER_PROBABILITY
 
   def __post_init__(self):
@@ -86,23 +77,14 @@ def from_config(config: Mapping[str, Any]) -> Augmentation:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Draws:
-  """Random numbers of B examples, each array [B] float64.
+  """Random numbers of B examples, each array [B] float64."""
 
-  Attributes:
-    half_body: uniform in [0, 1).
-    upper: uniform in [0, 1).
-    rotate: uniform in [0, 1).
-    flip: uniform in [0, 1).
-    scale: standard normal.
-    rotation: standard normal.
-  """
-
-  half_body: np.ndarray
-  upper: np.ndarray
-  rotate: np.ndarray
-  flip: np.ndarray
-  scale: np.ndarray
-  rotation: np.ndarray
+  half_body: np.ndarray  # uniform in [0, 1)
+  upper: np.ndarray  # uniform in [0, 1)
+  rotate: np.ndarray  # uniform in [0, 1)
+  flip: np.ndarray  # uniform in [0, 1)
+  scale: np.ndarray  # standard normal
+  rotation: np.ndarray  # standard normal
 
 
 def draw(

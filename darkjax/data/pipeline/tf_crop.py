@@ -1,9 +1,9 @@
 """Decoding of image parts and warping of crops, by TensorFlow ops.
 
-EXIF orientation is not applied: coordinates refer to the pixels in the file. The
-warp is compiled by XLA, which takes a quarter of the time of TensorFlow's own
-op. XLA compiles for fixed shapes, so the pixels are first copied into a buffer
-of one of a few sizes.
+EXIF orientation is not applied: coordinates refer to the pixels in the file.
+The warp is compiled by XLA, which takes a quarter of the time of TensorFlow's
+own op. XLA compiles for fixed shapes, so the pixels are first copied into a
+buffer of one of a few sizes.
 """
 
 import functools
