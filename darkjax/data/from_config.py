@@ -68,21 +68,16 @@ def read(
       packs that are damaged or of labels that were edited since.
     FileNotFoundError: missing files or packs.
   """
+  batches: Any = pack_batches
   train: list[Any]
   val: Any
+  packs: tuple[Pack, ...] = ()
   if config.data.source == "tf":
-    from darkjax.data.pipeline import batches  # TensorFlow
+    from darkjax.data.pipeline import batches as tf_batches  # TensorFlow
 
-    make_train = batches.train_batches
-    make_eval = batches.eval_batches
-    train = prepare_training(config)
+    batches, train = tf_batches, prepare_training(config)
     val = prepare_validation(config, config.evaluate.box_threshold)
-    packs = ()
   elif config.data.source == "resident":
-    make_train, make_eval = (
-      pack_batches.train_batches,
-      pack_batches.eval_batches,
-    )
     *train, val = pack_files.assign_pages(_read_packs(config))
     packs = tuple({pack.folder: pack for pack in (*train, val)}.values())
   else:
@@ -96,7 +91,7 @@ def read(
   share = {"process_index": process.index, "process_count": process.count}
 
   def train_batches(start_step: int, batch_size: int) -> Batches:
-    return make_train(
+    return batches.train_batches(
       train,
       convention,
       augmentation,
@@ -107,7 +102,7 @@ def read(
     )
 
   def val_batches(batch_size: int) -> Batches:
-    return make_eval(val, convention, batch_size=batch_size, **share)
+    return batches.eval_batches(val, convention, batch_size=batch_size, **share)
 
   return RunData(
     convention,

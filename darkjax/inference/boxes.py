@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from darkjax.data.coco.box_file import Box, parse_boxes, with_slashes
+from darkjax.metrics import coco_annotations
 from darkjax.runtime.json_file import read_json
 
 _LOG = logging.getLogger(__name__)
@@ -22,9 +23,6 @@ def check(boxes: Any, image_size: tuple[int, int], name: str) -> np.ndarray:
     boxes: [N, 4] (x, y, w, h), image px; empty for nobody; or None.
     image_size: (height, width), px.
     name: of the image, for messages.
-
-  Returns:
-    [N, 4] float64.
 
   Raises:
     ValueError: another shape, NaN, no positive size, or wholly outside.
@@ -135,18 +133,21 @@ def read(
   if not path.is_file():
     raise FileNotFoundError(f"no file of boxes {path}; check --boxes")
   content = read_json(path)
-  records, images, categories = content, {}, []
-  if isinstance(content, Mapping) and {"images", "annotations"} <= set(content):
-    records = content["annotations"]
-    images = dict(_read_image(image, path) for image in content["images"])
+  images, categories = {}, []
+  if isinstance(content, Mapping):
+    content = coco_annotations.read_sections(
+      content, ("images", "annotations"), path=path
+    )
+    images = coco_annotations.index_images(content["images"], path)
     categories = content.get("categories", [])
-  elif not isinstance(content, list):
+    boxes = parse_boxes(content["annotations"], path)
+  elif isinstance(content, list):
+    boxes = parse_boxes(content, path)
+  else:
     raise ValueError(
       f"{path}: boxes are a list of detections, or an object with images and "
       f"annotations, got {type(content).__name__}"
-      + (f" with {sorted(content)[:5]}" if isinstance(content, Mapping) else "")
     )
-  boxes = parse_boxes(records, path)
   if category is None:
     category = _choose_category(boxes, categories)
   chosen = [
@@ -164,7 +165,7 @@ def read(
     )
   names = collections.defaultdict(set)
   for name, key in (
-    *((name, number) for number, name in images.items()),
+    *((with_slashes(image["file_name"]), i) for i, image in images.items()),
     *((box.file_name, _key(box)) for box in boxes if box.file_name),
   ):
     names[pathlib.PurePosixPath(name).name].add((name, key))
@@ -199,13 +200,3 @@ def _group(boxes: Sequence[Box], path: pathlib.Path):
     )
     for key, group in grouped.items()
   }
-
-
-def _read_image(image: Any, path: pathlib.Path) -> tuple[int, str]:
-  try:
-    return int(image["id"]), with_slashes(image["file_name"])
-  except (AttributeError, KeyError, TypeError, ValueError) as error:
-    raise ValueError(
-      f"{path}: an image has a number as id and a file_name, got "
-      f"{str(image)[:120]}"
-    ) from error

@@ -38,19 +38,22 @@ class Problem(NamedTuple):
 def read_sections(
   annotations: str | os.PathLike[str] | Mapping[str, Any],
   sections: Sequence[str] = SECTIONS,
+  *,
+  path: FilePath = None,
 ) -> Mapping[str, Any]:
   """Returns the content of a json; sections and categories are valid.
 
   Args:
     annotations: the json, or its content.
     sections: that it must have, lists of dictionaries.
+    path: of a content, for messages.
 
   Raises:
     FileNotFoundError: no such file.
     ValueError: malformed json, a section that is missing or something else,
       categories without an id, or annotations with an odd one.
   """
-  content, path = annotations, None
+  content = annotations
   if not isinstance(annotations, Mapping):
     path = annotations
     if not pathlib.Path(path).is_file():
@@ -88,7 +91,7 @@ def _check_section(value: Any, key: str, name: Any) -> None:
 
 
 def _category_problems(content, sections) -> Iterator[str]:
-  for category in content["categories"]:
+  for category in content["categories"] if "categories" in sections else ():
     keypoints, category_id = category.get("keypoints"), category.get("id")
     if keypoints and not (isinstance(keypoints, list) and is_id(category_id)):
       yield (
@@ -185,11 +188,20 @@ def find_problems(
   annotation: Mapping[str, Any], num_keypoints: int, images: Mapping[int, Any]
 ) -> Iterator[Problem]:
   """Yields every rule that an annotation breaks, see `check_annotations`."""
-  value = annotation.get("id")
+  value, image_id = annotation.get("id"), annotation.get("image_id")
+  bbox, area = annotation.get("bbox"), annotation.get("area")
   if not isinstance(value, int) or abs(value) > LARGEST_ID:
     yield Problem("id", f"needs an integer 'id' of 64 bits, got {value!r}")
-  yield from _image_problems(annotation.get("image_id"), images)
-  bbox, area = annotation.get("bbox"), annotation.get("area")
+  if not isinstance(image_id, int | float) or image_id not in images:
+    yield Problem(
+      "image",
+      f"image_id {image_id!r} is not among 'images'; add the image or drop the "
+      "annotation",
+    )
+  elif abs(image_id) > LARGEST_ID:
+    yield Problem(
+      "image", f"image_id {image_id} exceeds 64 bits; number the images anew"
+    )
   if finite_numbers(bbox, (4,)) is None:
     yield Problem(
       "box", f"'bbox' must be four finite numbers (x, y, w, h), got {bbox!r}"
@@ -208,19 +220,6 @@ def find_problems(
       "score",
       f"'score' (of the box) must be a finite number, got "
       f"{annotation['score']!r}; drop the field, and it is 1",
-    )
-
-
-def _image_problems(value, images) -> Iterator[Problem]:
-  if not isinstance(value, int | float) or value not in images:
-    yield Problem(
-      "image",
-      f"image_id {value!r} is not among 'images'; add the image or drop the "
-      "annotation",
-    )
-  elif abs(value) > LARGEST_ID:
-    yield Problem(
-      "image", f"image_id {value} exceeds 64 bits; number the images anew"
     )
 
 

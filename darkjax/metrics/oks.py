@@ -87,20 +87,12 @@ def _points(keypoints) -> np.ndarray:
 
 def _check_shapes(keypoints, truth, counts, area, sigmas) -> None:
   people, num_keypoints = truth.shape[:2]
-  expected = {
-    "keypoints": (len(keypoints), num_keypoints, 2),
-    "visible": (people, num_keypoints),
-    "area": (people,),
-    "sigmas": (num_keypoints,),
-  }
-  got = {
-    "keypoints": keypoints.shape,
-    "visible": counts.shape,
-    "area": area.shape,
-    "sigmas": np.shape(sigmas),
-  }
+  points = (len(keypoints), num_keypoints, 2)
+  expected = (points, (people, num_keypoints), (people,), (num_keypoints,))
+  got = (keypoints.shape, counts.shape, area.shape, np.shape(sigmas))
   if got != expected:
     raise ValueError(
       f"OKS of {people} people with K={num_keypoints} keypoints expects shapes "
-      f"{expected}, got {got}; sigmas come from the skeleton"
+      f"of keypoints, visible, area, sigmas {expected}, got {got}; sigmas come "
+      "from the skeleton"
     )

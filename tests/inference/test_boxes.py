@@ -148,7 +148,7 @@ def test_missing_file_is_named(tmp_path):
   ("content", "match"),
   [
     ("{", "not valid json in line 1, column 2"),
-    ({"boxes": []}, r"got dict with \['boxes'\]"),
+    ({"boxes": []}, "'images' must be a list"),
     ("3", "got int"),
     ([{"image_id": 1}], r"box 0 has no \['bbox'\]"),
     ([{"bbox": [1, 2, 3, 4]}], r"image_id \(or file_name\)"),
@@ -159,7 +159,10 @@ def test_missing_file_is_named(tmp_path):
     ),
     ([{"image_id": 1, "bbox": [1, 2, 3, 4], "score": None}], "'score' must"),
     ([1, 2], "box 0 has no .* got 1;"),
-    ({"images": [{"id": 1}], "annotations": []}, "got {'id': 1}"),
+    (
+      {"images": [{"id": 1}], "annotations": []},
+      "image 1 needs an integer 'id' and a 'file_name'",
+    ),
   ],
 )
 def test_other_files_are_refused(tmp_path, content, match):

@@ -9,6 +9,10 @@ from darkjax.skeletons import Skeleton
 
 _BUILT_IN = (skeletons.COCO, skeletons.LSP, skeletons.MPII)
 
+_INSTANCES_FILE = (
+  "A plain instances file has none: use the person_keypoints file, or list the "
+  "names of the keypoints under the category's 'keypoints'"
+)
 # Fields of a category, and the attribute of a skeleton that each one sets.
 _FIELDS = {
   "skeleton": "limbs",
@@ -38,8 +42,12 @@ def choose(
   any_name = [c for c in listed if c.get("keypoints")]
   chosen = [c for c in any_name if not name or c.get("name") == name]
   if not chosen:
-    raise ValueError(_no_keypoints(listed, name if any_name else None))
-  if differ(chosen):
+    fix = "name one of those with keypoints" if any_name else _INSTANCES_FILE
+    raise ValueError(
+      f"no category{f' {name!r}' if any_name else ''} with 'keypoints'; "
+      f"categories and their number of keypoints: {_counts(listed)}. {fix}"
+    )
+  if have_different_keypoints(chosen):
     chosen = [c for c in chosen if skeleton and _has_keypoints_of(c, skeleton)]
   if not chosen:
     theirs = "; none has the checkpoint's keypoints" if skeleton else ""
@@ -59,16 +67,9 @@ def choose_for_boxes(
 ) -> tuple[Any, ...]:
   """Returns the ids of the people's categories in a json without labels.
 
-  They need not list keypoints. Those that list the skeleton's come first, then
-  the one named as the skeleton, then "person", then the only one.
-
-  Args:
-    listed: all categories of a json.
-    skeleton: of the people to find.
-    name: of the category, in place of these rules; None or "" for none.
-
-  Returns:
-    The ids; results are written with the first.
+  Results are written with the first. It is the category called `name`; without
+  one those that list the skeleton's keypoints, then the one named as the
+  skeleton, then "person", then the only one.
 
   Raises:
     ValueError: none of them fits, or several could; names the categories.
@@ -98,7 +99,7 @@ def choose_for_boxes(
   )
 
 
-def differ(listed: Sequence[Mapping[str, Any]]) -> bool:
+def have_different_keypoints(listed: Sequence[Mapping[str, Any]]) -> bool:
   """Returns whether categories with keypoints have different ones."""
   keypoints = [c["keypoints"] for c in listed if c.get("keypoints")]
   return any(names != keypoints[0] for names in keypoints)
@@ -112,31 +113,15 @@ def _counts(listed) -> list[tuple[Any, int]]:
   return [(c.get("name"), len(c.get("keypoints") or ())) for c in listed]
 
 
-def _no_keypoints(listed, name: str | None) -> str:
-  fix = (
-    "name one of those with keypoints"
-    if name
-    else "A plain instances file has none: use the person_keypoints file, or "
-    "list the names of the keypoints under the category's 'keypoints'"
-  )
-  return (
-    f"no category{f' {name!r}' if name else ''} with 'keypoints'; categories "
-    f"and their number of keypoints: {_counts(listed)}. {fix}"
-  )
-
-
 def skeleton_of(category: Mapping[str, Any]) -> Skeleton:
-  """Returns the skeleton of a category that lists keypoints.
+  """Returns the skeleton of a category, see `skeletons.from_coco_category`.
 
-  Where they are named as those of a built-in skeleton, in its order, it is that
-  one with the fields that the category gives in place of its own. An empty list
-  of limbs gives nothing, other empty lists count. With `lower_body` alone the
-  upper body is the rest. A skeleton that differs from the built-in one in its
-  name or in the order of its lists alone is the built-in one itself, so that
-  checkpoints agree. Other names: see `skeletons.from_coco_category`.
-
-  Args:
-    category: see `skeletons.from_coco_category`.
+  With the keypoints of a built-in skeleton, in its order, it is that one with
+  the fields that the category sets in place of its own. An empty list of limbs
+  sets nothing, other empty lists count. With `lower_body` alone the upper body
+  is the rest. A skeleton that differs from the built-in one in its name or in
+  the order of its lists alone is the built-in one itself, so that checkpoints
+  agree.
 
   Raises:
     TypeError: a field of another type than it should have.

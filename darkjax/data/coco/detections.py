@@ -139,12 +139,14 @@ def with_boxes(
 ) -> PreparedDataset:
   """Returns a data set with detected boxes in place of its people.
 
+  Boxes of other images, as of a larger split, are left out and counted in the
+  log: they would not be scored; so are those of a score below the threshold.
+
   Args:
     dataset: made with keep_empty_images, see `prepare.load`.
-    boxes: from `read`. Those of other images, as of a larger split, are left
-      out and counted in the log: they would not be scored.
-    path: where the boxes come from, for messages.
-    score_threshold: boxes with a lower score are left out.
+    boxes: from `read`.
+    path: their file, for messages.
+    score_threshold: lowest score.
 
   Raises:
     ValueError: no box is left.

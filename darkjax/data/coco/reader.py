@@ -165,7 +165,7 @@ def has_labels(path: str | os.PathLike[str]) -> bool:
 def has_different_keypoints(path: str | os.PathLike[str]) -> bool:
   """Returns whether a json has categories with different keypoints."""
   content = coco_annotations.read_sections(path)
-  return categories.differ(content["categories"])
+  return categories.have_different_keypoints(content["categories"])
 
 
 def to_person(annotation: Mapping[str, Any], num_keypoints: int) -> dict:

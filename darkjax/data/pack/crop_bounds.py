@@ -16,13 +16,9 @@ from darkjax.geometry import apply_affine, invert
 def bounds(geometry: CropGeometry, augmentation: Augmentation) -> np.ndarray:
   """Returns the box around all crops of each person.
 
-  Args:
-    geometry: of N people.
-    augmentation: how crops vary; `augment.NONE` for an evaluation.
-
   Returns:
     [N, 4] (left, top, right, bottom), image px, float64: the outermost points
-    that a crop may ask for, also where there is no image.
+    that a crop may show, also where there is no image.
   """
   center, scale = geometry.center, geometry.scale
   boxes = _around(center, scale, geometry, augmentation)

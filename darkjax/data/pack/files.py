@@ -110,13 +110,9 @@ def folder_of(
   *,
   category: str = "",
 ) -> pathlib.Path:
-  """Returns the folder of a data set's pack.
+  """Returns the folder, in `root`, of the pack of a configuration's data set.
 
-  Args:
-    root: folder of all packs of a configuration.
-    annotations: json of the labels as in the configuration.
-    boxes: "gt", or the file of detections.
-    category: the configuration's, or "".
+  `boxes` is "gt", or the file of detections.
 
   >>> folder_of("packs", "lsp/annotations/train.json").name
   'lsp_annotations_train'
@@ -216,13 +212,8 @@ def write(
 
   One process at a time may do so (`files.locked`).
 
-  Args:
-    folder: of the pack.
-    canvases: [h, w, 3] uint8 of each person, in order, of the layout's sizes.
-    dataset: the `PreparedDataset`; its labels are copied.
-    layout: from `layout.lay_out`.
-    width: see `Pack`.
-    boxes_digest: see `Pack`.
+  Canvases are [h, w, 3] uint8 of each person of the `PreparedDataset`, in
+  order, of the layout's sizes. For width and boxes_digest see `Pack`.
 
   Raises:
     OSError: the disk is full.

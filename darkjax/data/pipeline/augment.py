@@ -42,15 +42,16 @@ class Augmentation:
   half_body_upper_probability: float = OFFICIAL_UPPER_PROBABILITY
 
   def __post_init__(self):
-    for field in dataclasses.fields(self):
-      value, last = getattr(self, field.name), 1.0
-      if field.name in ("rotation_factor", "half_body_min_keypoints"):
-        last = np.inf
-      if field.name == "scale_factor":
-        last = 0.95  # a factor of 0 would leave no box
+    limits = {
+      "scale_factor": 0.95,  # a factor of 0 would leave no box
+      "rotation_factor": np.inf,
+      "half_body_min_keypoints": np.inf,
+    }
+    for name, value in vars(self).items():
+      last = limits.get(name, 1.0)
       if not 0 <= value <= last:
         raise ValueError(
-          f"augmentation {field.name} must lie in 0..{last}, got {value}"
+          f"augmentation {name} must lie in 0..{last}, got {value}"
         )
 
 
@@ -96,11 +97,8 @@ def draw(
 ) -> Draws:
   """Draws the random numbers of examples, each from its own Philox stream.
 
-  Args:
-    seed: of the run, at least 0.
-    epoch: counts from 0.
-    sources: [B] position of each example's data set in their list.
-    annotation_ids: [B] of the annotation files; data sets may share ids.
+  `sources` [B] are the positions of the examples' data sets, which may share
+  annotation ids; seed and epoch are at least 0.
   """
   uniform = np.empty((len(sources), 4))
   normal = np.empty((len(sources), 2))

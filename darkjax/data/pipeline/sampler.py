@@ -42,13 +42,7 @@ def training_sampler(
 ) -> Callable[[int], Crops]:
   """Returns a function from a step, from 0, to this process's crops of it.
 
-  Args:
-    geometry: of the people.
-    augmentation: how crops vary.
-    batch_size: examples of this process in each batch.
-    seed: of order and augmentation, at least 0.
-    process_index: which share of each global batch this process takes.
-    process_count: how many shares there are.
+  Arguments as of `batches.train_batches`.
 
   Raises:
     ValueError: too few people for a batch.

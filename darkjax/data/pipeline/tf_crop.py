@@ -41,13 +41,9 @@ def decode_image(data: tf.Tensor) -> tf.Tensor:
 def decode_window(data: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
   """Decodes a part of an image file; a JPEG's other parts are not decoded.
 
-  Args:
-    data: scalar string, the bytes of the file.
-    window: [4] int32 (y, x, height, width), px, inside the image.
-
-  Returns:
-    [height, width, 3] uint8, equal to that part of `decode_image`, except that
-    JPEG pixels at the window's edge may differ (see `windows`).
+  `window` [4] int32 (y, x, height, width), px, must be inside the image. The
+  result [height, width, 3] is that part of `decode_image`, except that JPEG
+  pixels at the window's edge may differ (see `windows`).
   """
   y, x, height, width = tf.unstack(window)
   return tf.cond(
