@@ -165,7 +165,9 @@ def read(
     )
   names = collections.defaultdict(set)
   for name, key in (
-    *((with_slashes(image["file_name"]), i) for i, image in images.items()),
+    *(
+      (with_slashes(str(image["file_name"])), i) for i, image in images.items()
+    ),
     *((box.file_name, _key(box)) for box in boxes if box.file_name),
   ):
     names[pathlib.PurePosixPath(name).name].add((name, key))

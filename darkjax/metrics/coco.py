@@ -87,13 +87,8 @@ def rescore(
 ) -> np.ndarray:
   """Returns box score × mean of the keypoint scores above the threshold.
 
-  Args:
-    box_scores: [N].
-    keypoint_scores: [N, K] maxima of the heatmaps.
-    threshold: only scores strictly above it enter the mean.
-
-  Returns:
-    [N] float64; 0 where no keypoint exceeds the threshold.
+  That is [N] float64 of scores [N] and [N, K]; 0 where no keypoint exceeds the
+  threshold.
 
   >>> rescore([0.5], [[0.8, 0.4, 0.2]])
   array([0.3])

@@ -46,10 +46,9 @@ def average_precision(
       num_keypoints, labelled keypoints are counted.
     results: as from `to_results`; may be empty.
     sigmas: K OKS constants.
-    image_ids: images to score; all of the file's by default. People and
-      results of others are left out.
-    category_ids: categories to score, as one; all with keypoints by default,
-      which must have the same.
+    image_ids: images to score; all by default.
+    category_ids: categories to score; all with keypoints by default, which must
+      have the same.
     box_source: written behind the names, "gt_boxes" or "detections".
 
   Returns:

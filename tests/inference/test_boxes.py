@@ -16,7 +16,7 @@ def _write(tmp_path, content):
   return path
 
 
-def test_detections_are_known_by_id_or_name(tmp_path):
+def test_detections_are_found_by_id_or_name(tmp_path):
   path = _write(
     tmp_path,
     [
@@ -69,7 +69,7 @@ def test_low_scores_can_be_left_out(tmp_path):
   np.testing.assert_array_equal(scores, [0.3, 0.9])
 
 
-def test_annotations_tell_names_and_ids(tmp_path):
+def test_annotations_have_names_and_ids(tmp_path):
   path = _write(
     tmp_path,
     {
@@ -125,7 +125,7 @@ def test_without_names_photographs_are_named_by_their_id(tmp_path):
   assert read.key(pathlib.Path("alice.jpg")) is None
 
 
-def test_boxes_without_a_size_are_left_out_aloud(tmp_path, caplog):
+def test_boxes_without_a_size_are_left_out_with_a_warning(tmp_path, caplog):
   path = _write(
     tmp_path,
     [

@@ -253,7 +253,7 @@ def test_people_without_keypoints_are_not_missed():
   assert _score(people, [_result(people[0])])["AR/gt_boxes"] == FULL
 
 
-def test_no_results_score_0_and_nobody_to_find_scores_minus_1():
+def test_no_results_score_0_and_no_people_score_minus_1():
   assert set(_score(_two_people(), []).values()) == {0.0}
   assert set(_score([], []).values()) == {-1.0}
 

@@ -45,10 +45,8 @@ def load(
     images: folder that its file names are relative to.
     cache_dir: where the records are kept; they are as large as the images. None
       or "" is `files.cache_directory()`.
-    category: which category, where several have different keypoints; None or ""
-      for those that have any.
-    skeleton: whose keypoints decide where these differ and no category is
-      given.
+    category: see `categories.choose`.
+    skeleton: likewise.
     labelled: false for a json with images and categories alone, which needs a
       skeleton: the data set then has no people, see `reader.read_unlabelled`.
     keep_empty_images: also keep images nobody is annotated in, for scoring

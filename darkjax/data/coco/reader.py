@@ -41,9 +41,8 @@ def read_annotations(
 
   Args:
     path: the json.
-    category: name of the category to read; needed only where several
-      categories have keypoints that differ.
-    skeleton: whose keypoints decide then, where no category is named.
+    category: see `categories.choose`.
+    skeleton: likewise.
     keep_empty_images: whether images without an annotation of the category
       are listed too.
 
@@ -133,10 +132,7 @@ def read_unlabelled(
 ) -> Annotations:
   """Reads the images of a json without labels, as COCO's test sets have.
 
-  Args:
-    path: the json.
-    skeleton: of the people to find, which the json need not have.
-    category: see `categories.choose_for_boxes`.
+  For skeleton and category see `categories.choose_for_boxes`.
 
   Raises:
     FileNotFoundError: no such file.

@@ -71,11 +71,8 @@ def lay_out(
 ) -> Layout:
   """Returns the layout of canvases for all that crops can show.
 
-  Args:
-    bounds: [N, 4] (left, top, right, bottom), image px, of all crops.
-    image_size: [N, 2] (height, width), px.
-    shrink: [N] canvas px per image px, at most 1; the canvas has this
-      resolution or, for whole pixels, a little more.
+  `shrink` [N], at most 1, is in canvas px per image px; a canvas has this
+  resolution or, for whole pixels, a little more. See also `Layout.covers`.
   """
   # Neighbours that are blended in lie up to a canvas pixel further out.
   margin = np.ceil(1 / shrink)[:, None] + 1

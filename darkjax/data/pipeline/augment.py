@@ -92,21 +92,21 @@ def draw(
   *,
   seed: int,
   epoch: int,
-  sources: Sequence[int],
+  datasets: Sequence[int],
   annotation_ids: Sequence[int],
 ) -> Draws:
   """Draws the random numbers of examples, each from its own Philox stream.
 
-  `sources` [B] are the positions of the examples' data sets, which may share
+  `datasets` [B] are the positions of the examples' data sets, which may share
   annotation ids; seed and epoch are at least 0.
   """
-  uniform = np.empty((len(sources), 4))
-  normal = np.empty((len(sources), 2))
-  for i, (source, annotation_id) in enumerate(
-    zip(sources, annotation_ids, strict=True)
+  uniform = np.empty((len(datasets), 4))
+  normal = np.empty((len(datasets), 2))
+  for i, (dataset, annotation_id) in enumerate(
+    zip(datasets, annotation_ids, strict=True)
   ):
     # int64 ids as uint64 words: a negative id wraps, and stays distinct.
-    identity = np.array([0, 0, source, annotation_id], np.int64)
+    identity = np.array([0, 0, dataset, annotation_id], np.int64)
     bits = np.random.Philox(
       key=np.array([seed, epoch], np.uint64), counter=identity.view(np.uint64)
     )
@@ -182,8 +182,8 @@ def half_body(
   Args:
     keypoints_image: [K, 2] (x, y), image px.
     labelled: [K] bool.
-    skeleton: says which keypoints are which half; others count as lower body,
-      as in the official code.
+    skeleton: its keypoints not of the upper body count as lower body, as in the
+      official code.
     prefer_upper: which half to try first.
     aspect: width / height of the crop.
 

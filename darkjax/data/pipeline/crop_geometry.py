@@ -33,7 +33,7 @@ class Dataset(Protocol):
 
 
 class CropGeometry:
-  """The crops of the people of several data sets.
+  """The crops of the N people of several data sets.
 
   Attributes:
     datasets: in the order that augmentation is random by.
@@ -71,7 +71,7 @@ class CropGeometry:
     draws = augment.draw(
       seed=seed,
       epoch=epoch,
-      sources=self.dataset_index[index],
+      datasets=self.dataset_index[index],
       annotation_ids=people.annotation_id,
     )
     center, scale, rotation, flip = augment.augment(

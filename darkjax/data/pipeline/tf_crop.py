@@ -67,13 +67,8 @@ def windows(
 ) -> np.ndarray:
   """Returns the part of an image that a crop reads, with a margin for JPEG.
 
-  Args:
-    crop_from_image: [..., 2, 3].
-    crop_size: (height, width), px.
-    image_size: [..., 2] (height, width), px.
-
-  Returns:
-    [..., 4] int32 (y, x, height, width) inside the image, at least 1 px.
+  That is [..., 4] int32 (y, x, height, width), px, inside the image and not
+  empty. Sizes are (height, width), `image_size` is [..., 2].
   """
   height, width = crop_size
   corners_crop = [(x, y) for x in (0.0, width - 1) for y in (0.0, height - 1)]
@@ -92,15 +87,8 @@ def warp(
 ) -> tf.Tensor:
   """Resamples an image: bilinear, zero outside, no smoothing before shrinking.
 
-  Within one grey level of cv2.warpAffine(INTER_LINEAR, BORDER_CONSTANT).
-
-  Args:
-    image: [H, W, 3] uint8.
-    image_from_crop: [2, 3] float32.
-    crop_size: (height, width), px.
-
-  Returns:
-    [height, width, 3] uint8.
+  Within one grey level of cv2.warpAffine(INTER_LINEAR, BORDER_CONSTANT). Image
+  and crop are [height, width, 3] uint8, `image_from_crop` [2, 3] float32.
   """
   _start_compiler()
   return _sample(_buffer(image), tf.shape(image), image_from_crop, crop_size)

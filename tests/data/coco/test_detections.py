@@ -134,7 +134,7 @@ def test_boxes_without_an_area_are_counted_and_left_out(folder, caplog):
   assert "2 of them without an area left out" in caplog.text
 
 
-def test_a_missing_file_says_what_it_is_and_how_to_do_without(folder):
+def test_a_missing_file_of_detections_is_explained(folder):
   with pytest.raises(FileNotFoundError) as error:
     detections.load(
       folder / "annotations.json", folder / "images", folder / "none.json"

@@ -39,7 +39,7 @@ def test_a_record_is_an_image_as_it_came_with_all_its_people(tmp_path):
   )
 
 
-def test_people_nobody_can_learn_from_are_left_out(tmp_path):
+def test_people_without_usable_labels_are_left_out(tmp_path):
   what = coco_folder.content(num_images=1)
   person = coco_folder.person
   what["annotations"] += [
@@ -57,7 +57,7 @@ def test_people_nobody_can_learn_from_are_left_out(tmp_path):
   assert source.num_images == 1
 
 
-def test_images_of_nobody_are_kept_on_demand(tmp_path):
+def test_images_without_people_are_kept_on_demand(tmp_path):
   what = coco_folder.content(num_images=3)
   del what["annotations"][1]
   source = load(tmp_path, what)

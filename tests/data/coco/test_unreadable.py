@@ -241,7 +241,7 @@ def test_training_takes_the_pixels_as_stored(tmp_path, orientation):
   assert upright.shape[:2] == ((48, 64) if orientation > 4 else (64, 48))
 
 
-def test_a_size_after_turning_is_told_apart_from_the_stored_one(tmp_path):
+def test_a_size_after_exif_rotation_is_explained(tmp_path):
   annotations, folder = folder_with(tmp_path, turned(6))
   what = json.loads(annotations.read_text())
   what["images"][1].update(height=48, width=64)

@@ -89,7 +89,7 @@ def assert_equal(one, other):
     np.testing.assert_array_equal(one[name], other[name], err_msg=name)
 
 
-def test_batches_are_as_the_schema_says(source):
+def test_batches_have_the_documented_fields(source):
   (batch,) = take(1, [source])
   batch_check.check(batch, convention())
   evaluation = list(pipeline.eval_batches(source, convention(), batch_size=3))
@@ -184,7 +184,7 @@ def centroids(image: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("alignment", geometry.ALIGNMENTS)
 @pytest.mark.parametrize("flip", [0.0, 1.0])
-def test_keypoints_lie_on_what_they_mark(source, alignment, flip):
+def test_keypoints_are_on_their_blobs(source, alignment, flip):
   conv = convention(alignment=alignment)
   varied = augment.Augmentation(
     scale_factor=0.1, rotation_factor=0.3, rotation_probability=1.0,
@@ -337,7 +337,7 @@ def test_clean_boxes_by_hand(source):
   assert (hrnet[2, 2:] == 1).all()
 
 
-def test_boxes_stay_whole_where_the_convention_says(source):
+def test_boxes_are_not_clipped_where_the_convention_says_so(source):
   whole = crop_geometry.CropGeometry([source], convention(clip_boxes=False))
   boxes = whole.people.bbox.astype(np.float64)
   center, scale, _ = convention().crop_from_box(boxes)
@@ -389,7 +389,7 @@ def test_a_damaged_record_is_an_error_and_not_a_skip(tmp_path):
     take(1, [prepare.load(annotations, images, cache_dir=cache)], batch_size=3)
 
 
-def test_an_abandoned_iterator_ends_its_thread(source):
+def test_closing_an_iterator_ends_its_thread(source):
   import threading
 
   batches = pipeline.train_batches(
@@ -416,7 +416,7 @@ def test_an_abandoned_iterator_ends_its_thread(source):
     ),
   ],
 )
-def test_the_schema_is_checked(source, change, message):
+def test_wrong_batches_are_refused(source, change, message):
   (batch,) = take(1, [source])
   batch = {**batch, **change}
   batch = {name: value for name, value in batch.items() if value is not None}

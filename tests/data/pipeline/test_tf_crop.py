@@ -122,7 +122,7 @@ def test_a_png_window_is_a_slice():
   np.testing.assert_array_equal(part, full[5:25, 7:37])
 
 
-def test_windows_lie_inside_the_image():
+def test_windows_are_inside_the_image():
   size = np.array([50, 80])
   matrices = [
     geometry.crop_from_image(
