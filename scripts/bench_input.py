@@ -82,7 +82,7 @@ class Ours:
       process_index=0,
       process_count=1,
     )
-    self._reader = RecordReader(geometry)
+    self._reader = RecordReader([source], geometry)
     self.stream = pipeline.train_batches(
       [source], convention, augmentation, batch_size=_BATCH, seed=0
     )

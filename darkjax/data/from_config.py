@@ -5,6 +5,7 @@ crops from prepared records (`config.data.source` "tf"), or the training step
 cuts them from canvases in the devices' memory ("resident", without TensorFlow).
 """
 
+import dataclasses
 import logging
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +30,8 @@ _LOG = logging.getLogger(__name__)
 Batches = Iterator[dict[str, np.ndarray]]
 
 
-class Process(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Process:
   """The share of each batch that a process reads: `index` of `count`."""
 
   index: int = 0
@@ -137,8 +139,10 @@ def prepare_validation(
   from darkjax.data.coco import detections  # TensorFlow
 
   boxes = config.evaluate.boxes
+  annotations, images = _paths(config, *config.data.val)
   return detections.load(
-    *_paths(config, *config.data.val),
+    annotations,
+    images,
     boxes if boxes == "gt" else _paths(config, boxes)[0],
     score_threshold=box_threshold,
     **_options(config),
@@ -229,7 +233,7 @@ def validation_paths(
       "--annotations and --images go together, got "
       f"--annotations={annotations} and --images={images}"
     )
-  if annotations:
+  if annotations and images:
     return pathlib.Path(annotations), pathlib.Path(images)
   if "data" not in config:
     raise ValueError(

@@ -35,7 +35,7 @@ class People:
   @property
   def labelled(self) -> np.ndarray:
     """[N] bool: at least one keypoint is labelled."""
-    return (self.keypoints[..., 2] > 0).any(-1)
+    return np.any(self.keypoints[..., 2] > 0, axis=-1)
 
   @property
   def boxed(self) -> np.ndarray:

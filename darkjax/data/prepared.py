@@ -6,7 +6,6 @@ resuming and sharding never read an image.
 """
 
 import dataclasses
-import itertools
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
@@ -141,10 +140,11 @@ def _read(
     features = builder.info.features
     features = {n: features[n] for n in features if n != "image"}
     examples = _dataset(builder, tfds.features.FeaturesDict(features))
-    rows = map(rows_of, itertools.count(), examples.as_numpy_iterator())
+    examples = enumerate(examples.as_numpy_iterator())
+    tables: list[Table] = [rows_of(i, example) for i, example in examples]
     # So that the file is complete as soon as it exists.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.npz")
-    np.savez(temporary, **vars(concatenate([*rows])))
+    np.savez(temporary, **vars(concatenate(tables)))
     temporary.replace(path)
   with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
     return kind(**arrays)

@@ -64,9 +64,9 @@ class BoxFile(NamedTuple):
 
   # (boxes [N, 4] in image px, scores [N]) by image id or, where the file has
   # none, by file name.
-  people: dict[str | int, tuple[np.ndarray, np.ndarray]]
+  people: dict[Any, tuple[np.ndarray, np.ndarray]]
   # By file name without folders: pairs of whole file name and key in `people`.
-  names: dict[str, set[tuple[str, str | int]]]
+  names: dict[str, set[tuple[str, Any]]]
   category: int = 1  # that the boxes are of
 
   def of(self, key: str | int | None) -> tuple[np.ndarray, np.ndarray]:
@@ -174,7 +174,7 @@ def read(
   return BoxFile(_group(chosen, path), dict(names), category)
 
 
-def _key(box: Box) -> str | int:
+def _key(box: Box) -> str | int | None:
   return box.file_name if box.image_id is None else box.image_id
 
 

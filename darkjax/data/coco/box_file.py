@@ -5,7 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from darkjax.metrics import coco_annotations
+from darkjax.metrics.coco_annotations import (
+  LARGEST_ID,
+  finite_numbers,
+  is_id,
+)
 
 EXAMPLE = (
   '[{"image_id": 139, "category_id": 1, "bbox": [x, y, w, h], "score": 0.9}]'
@@ -58,35 +62,30 @@ def _parse(record: Any, name: str, required: tuple[str, ...]) -> Box:
       f"{EXAMPLE}"
     )
   category_id = fields.get("category_id")
-  bbox = coco_annotations.finite_numbers(fields["bbox"], (4,), largest=_LARGEST)
-  score = coco_annotations.finite_numbers(fields.get("score", 1.0), ())
-  for field, valid, rule in (
-    ("image_id", image_id is None or _is_integer(image_id), "an integer"),
-    ("bbox", bbox is not None, "four numbers (x, y, w, h) of up to 1e9 px"),
-    ("score", score is not None, "a finite number"),
-    (
-      "category_id",
-      category_id is None or coco_annotations.is_id(category_id),
-      "an integer",
-    ),
+  bbox = finite_numbers(fields["bbox"], (4,), largest=_LARGEST)
+  score = finite_numbers(fields.get("score", 1.0), ())
+  if image_id is not None and not (
+    isinstance(image_id, int) and abs(image_id) <= LARGEST_ID
   ):
-    if not valid:
-      raise ValueError(
-        f"{name}: {field!r} must be {rule}, got {fields[field]!r}; correct the "
-        "file"
-      )
-  return Box(
-    image_id,
-    None if file_name is None else with_slashes(str(file_name)),
-    bbox,
-    float(score),
-    category_id,
-    bool(fields.get("iscrowd")),
+    wrong, rule = "image_id", "an integer"
+  elif category_id is not None and not is_id(category_id):
+    wrong, rule = "category_id", "an integer"
+  elif bbox is None:
+    wrong, rule = "bbox", "four numbers (x, y, w, h) of up to 1e9 px"
+  elif score is None:
+    wrong, rule = "score", "a finite number"
+  else:
+    return Box(
+      image_id,
+      None if file_name is None else with_slashes(str(file_name)),
+      bbox,
+      float(score),
+      category_id,
+      bool(fields.get("iscrowd")),
+    )
+  raise ValueError(
+    f"{name}: {wrong!r} must be {rule}, got {fields[wrong]!r}; correct the file"
   )
-
-
-def _is_integer(value: Any) -> bool:
-  return isinstance(value, int) and abs(value) <= coco_annotations.LARGEST_ID
 
 
 def with_slashes(file_name: str) -> str:

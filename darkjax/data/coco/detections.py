@@ -11,6 +11,7 @@ import logging
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -62,12 +63,14 @@ def load(
   left out; the official code takes all, 0. For other arguments and errors see
   `prepare.load`, `read` and `with_boxes`.
   """
-  which = {"category": category, "skeleton": skeleton}
+  which: dict[str, Any] = {"category": category, "skeleton": skeleton}
   options = {**which, "cache_dir": cache_dir, "skip_policy": skip_policy}
   if str(boxes) == "gt":
     return prepare.load(annotations, images, **options)
   labelled = skeleton is None or reader.has_labels(annotations)
-  read_outline = reader.read_content if labelled else reader.read_unlabelled
+  read_outline: Any = (
+    reader.read_content if labelled else reader.read_unlabelled
+  )
   # Before records are prepared, which takes longer.
   category_ids = read_outline(annotations, **which).category_ids
   detected = read(boxes, categories=category_ids)
@@ -121,7 +124,7 @@ def read(
     bbox=np.array([box.bbox for box in people], np.float32).reshape(-1, 4),
     score=np.array([box.score for box in people], np.float32),
   )
-  has_area = (boxes.bbox[:, 2:] > 0).all(-1)
+  has_area = np.all(boxes.bbox[:, 2:] > 0, axis=-1)
   _LOG.info(
     "%s: %d detections, %d of category %s; %d of them without an area left out",
     path, len(everything), len(boxes), " or ".join(map(str, categories)),

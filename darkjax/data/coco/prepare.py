@@ -66,7 +66,7 @@ def load(
       "keypoint json"
     )
   digest = files.digest(annotations)
-  if labelled:
+  if labelled or skeleton is None:
     choice = category or _chosen_keypoints(annotations, skeleton)
     options: tuple = (choice, keep_empty_images)
   else:

@@ -190,5 +190,7 @@ def _image(image: Mapping[str, Any], people: list) -> dict[str, Any]:
 
 def image_size(image: Mapping[str, Any]) -> tuple[int, int] | None:
   """Returns (height, width), px, of an image, None where the json has none."""
-  size = (image.get("height"), image.get("width"))
-  return size if all(isinstance(n, int) for n in size) else None
+  height, width = image.get("height"), image.get("width")
+  if isinstance(height, int) and isinstance(width, int):
+    return height, width
+  return None

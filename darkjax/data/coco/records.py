@@ -34,13 +34,13 @@ _LOG = logging.getLogger(__name__)
 _READ_AHEAD = 32
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class CocoConfig(tfds.core.BuilderConfig):
   """The checked labels and the folder of images to build records of."""
 
-  annotations: Annotations | None = dataclasses.field(default=None, repr=False)
-  images: pathlib.Path | None = None
-  skip_policy: unreadable.SkipPolicy = unreadable.RAISE
+  annotations: Annotations = dataclasses.field(repr=False)
+  images: pathlib.Path
+  skip_policy: unreadable.SkipPolicy
 
 
 class CocoKeypoints(tfds.core.GeneratorBasedBuilder):

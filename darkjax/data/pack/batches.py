@@ -54,7 +54,7 @@ def train_batches(
     process_index=process_index,
     process_count=process_count,
   )
-  canvases = _Canvases(geometry, augmentation)
+  canvases = _Canvases(packs, geometry, augmentation)
   return map_ahead(
     lambda step: canvases.add_to(sample(step)),
     itertools.count(start_step),
@@ -84,7 +84,7 @@ def eval_batches(
     process_index=process_index,
     process_count=process_count,
   )
-  canvases = _Canvases(geometry, augment.NONE)
+  canvases = _Canvases([pack], geometry, augment.NONE)
   return map_ahead(
     lambda step: canvases.add_to(sample(step)), range(count), ahead=_AHEAD
   )
@@ -93,12 +93,15 @@ def eval_batches(
 class _Canvases:
   """The canvases of all people of several packs, for crops to be cut from."""
 
-  def __init__(self, geometry: CropGeometry, augmentation: Augmentation):
-    packs: Sequence[Pack] = geometry.datasets
+  def __init__(
+    self,
+    packs: Sequence[Pack],
+    geometry: CropGeometry,
+    augmentation: Augmentation,
+  ):
     bounds = crop_bounds.bounds(geometry, augmentation)
     for i, pack in enumerate(packs):
-      mine = bounds[geometry.dataset_index == i]
-      _check_bounds(pack, mine)
+      _check_bounds(pack, bounds[geometry.dataset_index == i])
     layouts = [pack.layout for pack in packs]
     self._size = np.concatenate([layout.size for layout in layouts])
     self._first_page = np.concatenate(

@@ -73,4 +73,4 @@ def _half_bodies(
         aspect=geometry.scale[i, 0] / geometry.scale[i, 1],
       )
       if half is not None:
-        yield i, *half
+        yield int(i), *half

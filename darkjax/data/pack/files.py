@@ -86,7 +86,7 @@ class Pack:
       )
 
   def _checksum(self, i: int) -> int:
-    return zlib.crc32(np.ascontiguousarray(self.canvas(i)))
+    return zlib.crc32(np.ascontiguousarray(self.canvas(i)).data)
 
 
 def assign_pages(packs: Sequence[Pack]) -> list[Pack]:
@@ -267,7 +267,7 @@ def _write_pages(path, canvases, layout: Layout) -> np.ndarray:
     np.lib.format.write_array_header_1_0(file, header)
     for i, canvas in enumerate(canvases):
       canvas = np.ascontiguousarray(canvas)
-      checksum[i] = zlib.crc32(canvas)
+      checksum[i] = zlib.crc32(canvas.data)
       file.write(canvas)
       file.write(bytes(-canvas.nbytes % PAGE_BYTES))
   return checksum

@@ -10,7 +10,7 @@ divide by zero; half body is skipped for a part without extent.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -92,8 +92,8 @@ def draw(
   *,
   seed: int,
   epoch: int,
-  datasets: Sequence[int],
-  annotation_ids: Sequence[int],
+  datasets: np.ndarray,
+  annotation_ids: np.ndarray,
 ) -> Draws:
   """Draws the random numbers of examples, each from its own Philox stream.
 

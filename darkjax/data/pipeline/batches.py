@@ -10,6 +10,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -76,7 +77,7 @@ def train_batches(
     process_count=process_count,
   )
   steps = range(start_step, sys.maxsize)
-  return _batches(geometry, sample, steps, batch_size, num_threads)
+  return _batches(datasets, geometry, sample, steps, batch_size, num_threads)
 
 
 def eval_batches(
@@ -103,10 +104,12 @@ def eval_batches(
     process_index=process_index,
     process_count=process_count,
   )
-  return _batches(geometry, sample, range(count), batch_size, num_threads)
+  steps = range(count)
+  return _batches([dataset], geometry, sample, steps, batch_size, num_threads)
 
 
 def _batches(
+  datasets: Sequence[PreparedDataset],
   geometry: CropGeometry,
   sample: Callable[[int], Crops],
   steps: range,
@@ -115,7 +118,7 @@ def _batches(
 ) -> Iterator[Batch]:
   """Samples the steps some batches ahead of the dataset that cuts the crops."""
   _hide_gpus()
-  reader = RecordReader(geometry)
+  reader = RecordReader(datasets, geometry)
   specs = _specs(geometry.convention, batch_size)
   queue = tf.queue.FIFOQueue(
     capacity=_READ_AHEAD + 1,  # one more than are ever in it: it never blocks
@@ -132,7 +135,7 @@ def _batches(
 
   crops = tf.data.Dataset.range(len(steps)).map(lambda _: queue.dequeue())
   crops = crops.unbatch().map(
-    functools.partial(_crop, geometry.datasets[0], geometry.convention),
+    functools.partial(_crop, datasets[0], geometry.convention),
     num_parallel_calls=tf.data.AUTOTUNE,
     deterministic=True,
   )
@@ -159,7 +162,7 @@ def _hide_gpus() -> None:
 
 def _specs(convention: Convention, batch_size: int) -> dict[str, tf.TensorSpec]:
   """Shapes and dtypes of what is handed over."""
-  sizes = {"K": convention.skeleton.num_keypoints}
+  sizes: dict[Any, Any] = {"K": convention.skeleton.num_keypoints}
   fields = {
     name: (tuple(sizes.get(n, n) for n in field.shape), field.dtype)
     for name, field in batch.BATCH.items()

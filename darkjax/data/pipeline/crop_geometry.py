@@ -1,7 +1,7 @@
 """Geometry of crops: all of a batch but its pixels, in NumPy."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -10,26 +10,18 @@ from darkjax.convention import Convention
 from darkjax.data.people_table import GT_BOXES, People, clean_boxes, concatenate
 from darkjax.data.pipeline import augment
 from darkjax.data.pipeline.augment import Augmentation
-from darkjax.skeletons import Skeleton
+
+if TYPE_CHECKING:
+  from darkjax.data.pack.files import Pack
+  from darkjax.data.prepared import PreparedDataset
+
+Dataset: TypeAlias = "PreparedDataset | Pack"
 
 # The fields of `batch.BATCH` without `image`, and what the image is made from:
 # `index` [B], each person's row in the table of people, and `crop_from_image`
 # [B, 2, 3] float64. pipeline/batches.py adds the pixels of image files,
 # pack/batches.py the place of canvases.
 Crops = dict[str, np.ndarray]
-
-
-class Dataset(Protocol):
-  """The part of a `PreparedDataset` or `Pack` that crops are made from."""
-
-  annotations: Any
-  skeleton: Skeleton
-  category_ids: tuple[Any, ...] | None
-  people: People
-  box_source: str
-
-  def check_labels(self) -> None:
-    """Refuses to go on with a json that was edited."""
 
 
 class CropGeometry:

@@ -1,5 +1,6 @@
 """Reading of the records that crops are cut from, at random positions."""
 
+from collections.abc import Sequence
 from concurrent import futures
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from darkjax import geometry as geometry_lib
 from darkjax.data.pipeline import tf_crop
 from darkjax.data.pipeline.crop_geometry import CropGeometry, Crops
-from darkjax.data.prepared import damaged
+from darkjax.data.prepared import PreparedDataset, damaged
 
 # Records that are read at the same time: enough to hide the latency of a
 # network disk. Reading one by one from several threads takes half the processor
@@ -16,14 +17,14 @@ _READERS = 16
 
 
 class RecordReader:
-  """Adds to crops the records of their images; decoding is left to tf.data.
+  """Adds to crops the records of their images; decoding is left to tf.data."""
 
-  `geometry` must be of prepared data sets.
-  """
-
-  def __init__(self, geometry: CropGeometry):
+  def __init__(
+    self, datasets: Sequence[PreparedDataset], geometry: CropGeometry
+  ):
     self._geometry = geometry
-    self._records = [d.serialized() for d in geometry.datasets]
+    self._records = [dataset.serialized() for dataset in datasets]
+    self._folders = [dataset.builder.data_dir for dataset in datasets]
     self._readers = futures.ThreadPoolExecutor(_READERS, "darkjax-read")
 
   def add_records(self, crops: Crops) -> Crops:
@@ -62,6 +63,5 @@ class RecordReader:
           self._readers.map(records.__getitem__, record[mine].tolist())
         )
       except (OSError, RuntimeError, ValueError) as error:
-        folder = self._geometry.datasets[i].builder.data_dir
-        raise damaged(folder, error) from error
+        raise damaged(self._folders[i], error) from error
     return serialized

@@ -77,7 +77,9 @@ def test_with_a_lower_body_alone_the_upper_body_is_the_rest(built_in):
   ],
 )
 def test_fields_in_another_order_give_the_built_in_skeleton(built_in, fields):
-  assert categories.skeleton_of(category(built_in, **fields(built_in))) is built_in
+  assert (
+    categories.skeleton_of(category(built_in, **fields(built_in))) is built_in
+  )
 
 
 def test_empty_lists_count_but_for_limbs():
