@@ -163,15 +163,21 @@ def read(
       f"{path}: none of its {len(boxes)} boxes is of category {category} "
       f"with a score of {min_score:g} or more; their categories are {listed}"
     )
-  names = collections.defaultdict(set)
-  for name, key in (
+  return BoxFile(_group(chosen, path), _names(images, boxes), category)
+
+
+def _names(images, boxes: Sequence[Box]) -> dict[str, set[tuple[str, Any]]]:
+  """See `BoxFile.names`."""
+  pairs = [
     *(
       (with_slashes(str(image["file_name"])), i) for i, image in images.items()
     ),
     *((box.file_name, _key(box)) for box in boxes if box.file_name),
-  ):
+  ]
+  names = collections.defaultdict(set)
+  for name, key in pairs:
     names[pathlib.PurePosixPath(name).name].add((name, key))
-  return BoxFile(_group(chosen, path), dict(names), category)
+  return dict(names)
 
 
 def _key(box: Box) -> str | int | None:

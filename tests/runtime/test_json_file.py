@@ -1,9 +1,12 @@
 """Json files in every encoding, and where a malformed one is wrong."""
 
 import codecs
+import pathlib
+import re
 
 import pytest
 
+import darkjax
 from darkjax.runtime.json_file import read_json
 
 TEXT = '{"name": "Zoë 走",\n "score": 0.5}'
@@ -60,3 +63,13 @@ def test_malformed_files_are_named_with_line_and_column(
 def test_missing_files_are_named(tmp_path):
   with pytest.raises(FileNotFoundError, match=r"none\.json"):
     read_json(tmp_path / "none.json")
+
+
+def test_rooms_that_read_users_files_have_no_other_reader():
+  package = pathlib.Path(darkjax.__file__).parent
+  rooms = ("data", "metrics", "viz", "inference", "evaluate", "predict")
+  modules = [path for room in rooms for path in (package / room).rglob("*.py")]
+  assert len(modules) > 50
+  assert [
+    p for p in modules if re.search(r"json\.loads?\(", p.read_text())
+  ] == []

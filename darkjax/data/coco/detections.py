@@ -24,6 +24,14 @@ from darkjax.skeletons import Skeleton
 
 _LOG = logging.getLogger(__name__)
 
+_WHAT_TO_GIVE = (
+  f"a json list of a person detector's boxes, {box_file.EXAMPLE}. COCO's "
+  "published numbers use COCO_val2017_detections_AP_H_56_person.json (104,125 "
+  "boxes), which the README of HRNet (leoxiaobin/deep-high-resolution-net."
+  "pytorch) links to under data preparation, as person_detection_results; any "
+  'detector\'s boxes in this form will do. boxes="gt" evaluates with the '
+  "labels' boxes instead, which gives about 2 AP more"
+)
 DETECTIONS = "detections"  # in the names of metrics, as `GT_BOXES`
 
 
@@ -95,15 +103,7 @@ def read(
   """
   path = pathlib.Path(path)
   if not path.is_file():
-    raise FileNotFoundError(
-      f"no file of detections {path}: a json list of the boxes that a person "
-      f"detector found, {box_file.EXAMPLE}. COCO's published numbers use "
-      "COCO_val2017_detections_AP_H_56_person.json (104,125 boxes), which the "
-      "README of HRNet (leoxiaobin/deep-high-resolution-net.pytorch) links to "
-      "under data preparation, as person_detection_results; any detector's "
-      'boxes in this form will do. boxes="gt" evaluates with the labels\' '
-      "boxes instead, which gives about 2 AP more"
-    )
+    raise FileNotFoundError(f"no file of detections {path}: {_WHAT_TO_GIVE}")
   content = read_json(path)
   if not isinstance(content, list):
     labels = isinstance(content, dict) and "annotations" in content

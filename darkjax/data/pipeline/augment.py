@@ -56,13 +56,7 @@ class Augmentation:
 
 
 # Every crop is the crop of the box.
-NONE = Augmentation(
-  scale_factor=0.0,
-  rotation_factor=0.0,
-  rotation_probability=0.0,
-  flip_probability=0.0,
-  half_body_probability=0.0,
-)
+NONE = Augmentation(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def from_config(config: Mapping[str, Any]) -> Augmentation:
