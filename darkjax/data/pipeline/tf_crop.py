@@ -20,7 +20,7 @@ from darkjax import geometry
 _MARGIN = 2
 
 # Pixels of the buffers that the warp reads, one compilation each: COCO's images
-# need the first six. The largest holds any image that headers.py lets in.
+# need the first six. The largest holds any image that encoded.py accepts.
 _BUFFERS = tuple(2**i for i in range(14, 28))
 
 
