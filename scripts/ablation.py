@@ -41,7 +41,7 @@ from darkjax.inference.ensemble import Member
 from darkjax.runtime import startup
 
 if TYPE_CHECKING:
-  from darkjax.data.prepared import Source
+  from darkjax.data.prepared import PreparedDataset
 
 HELP = """\
 No checkpoint given. The grid compares weights trained on biased targets with
@@ -91,8 +91,8 @@ def check_encoder(folder: str, encoder: str, convention: Convention) -> None:
 
 
 def first_people(
-  source: "Source", limit: int, folder: pathlib.Path
-) -> tuple["Source", pathlib.Path]:
+  source: "PreparedDataset", limit: int, folder: pathlib.Path
+) -> tuple["PreparedDataset", pathlib.Path]:
   """The first people, and a json in `folder` that knows of no other.
 
   Detected boxes do not say whom they show; the json then has everyone in their

@@ -34,9 +34,9 @@ from darkjax.data.coco import prepare
 from darkjax.data.pipeline import augment, sampler, tf_crop
 from darkjax.data.pipeline import batches as pipeline
 from darkjax.data.pipeline.augment import Augmentation
-from darkjax.data.pipeline.crop_plan import Planner
-from darkjax.data.pipeline.record_reader import StoredImages
-from darkjax.data.prepared import Source
+from darkjax.data.pipeline.crop_geometry import CropGeometry
+from darkjax.data.pipeline.record_reader import RecordReader
+from darkjax.data.prepared import PreparedDataset
 from darkjax.runtime import startup
 
 Times = dict[str, float]  # processor ms per image
@@ -66,22 +66,23 @@ class Ours:
 
   def __init__(
     self,
-    source: Source,
+    source: PreparedDataset,
     convention: Convention,
     augmentation: Augmentation,
     batches: int,
   ):
     self._source, self._convention = source, convention
     self._batches, self._images = batches, batches * _BATCH
-    self._plan = sampler.training(
-      Planner([source], convention),
+    geometry = CropGeometry([source], convention)
+    self._sample = sampler.training_sampler(
+      geometry,
       augmentation,
       batch_size=_BATCH,
       seed=0,
       process_index=0,
       process_count=1,
     )
-    self._stored = StoredImages([source], convention)
+    self._reader = RecordReader([source], geometry)
     self.stream = pipeline.train_batches(
       [source], convention, augmentation, batch_size=_BATCH, seed=0
     )
@@ -90,14 +91,14 @@ class Ours:
   def _datasets(self) -> tuple[Iterator, Iterator]:
     """Only decoding; only warping, of parts that are kept in memory."""
     source, size = self._source, self._convention.crop_size
-    plans = map(self._plan, range(self._batches))
-    plans = [self._stored.add(plan) for plan in plans]
-    plan = {
-      name: np.concatenate([plan[name] for plan in plans])
+    crops = map(self._sample, range(self._batches))
+    crops = [self._reader.add_records(batch) for batch in crops]
+    fields = {
+      name: np.concatenate([batch[name] for batch in crops])
       for name in ("window", "window_from_crop")
     }
-    records = list(itertools.chain(*(plan["record"] for plan in plans)))
-    data = tf.data.Dataset.from_tensor_slices({"record": records, **plan})
+    records = list(itertools.chain(*(batch["record"] for batch in crops)))
+    data = tf.data.Dataset.from_tensor_slices({"record": records, **fields})
 
     def decode(planned):
       image = source.image_bytes(planned["record"])
@@ -105,7 +106,7 @@ class Ours:
       return part, planned["window_from_crop"]
 
     def warp(part, window_from_crop):
-      return tf_crop.warp_inverse(part, window_from_crop, size)
+      return tf_crop.warp(part, window_from_crop, size)
 
     decoded = data.repeat().map(decode).map(lambda part, _: part)
     warped = data.map(decode).cache().repeat().map(warp)
@@ -123,10 +124,10 @@ class Ours:
 
   def stages(self) -> Times:
     """Of the stages one by one."""
-    count, plans = self._batches, []
+    count, crops = self._batches, []
     work = {
-      "plan": lambda: plans.extend(self._plan(step) for step in range(count)),
-      "read": lambda: [self._stored.add(plan) for plan in plans],
+      "plan": lambda: crops.extend(self._sample(step) for step in range(count)),
+      "read": lambda: [self._reader.add_records(batch) for batch in crops],
       "decode": lambda: next(self._decoded),
       "warp": lambda: next(self._warped),
     }
@@ -150,7 +151,7 @@ class Official:
 
   def __init__(
     self,
-    source: Source,
+    source: PreparedDataset,
     images: pathlib.Path,
     convention: Convention,
     augmentation: Augmentation,
@@ -209,7 +210,9 @@ def measure(
   return mine, theirs
 
 
-def describe(source: Source, convention: Convention) -> dict[str, object]:
+def describe(
+  source: PreparedDataset, convention: Convention
+) -> dict[str, object]:
   """The photographs: how many people, their median size, and the crop's."""
   height, width = np.median(source.people.image_size, 0)
   rows, columns = convention.crop_size

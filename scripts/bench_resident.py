@@ -68,10 +68,12 @@ def main(argv) -> None:
 
 def make_sides(config, count: int) -> dict[str, Callable[[], float]]:
   """Every side: seconds that `count` batches take."""
-  packs = [
-    files.read(files.folder_of(config.data.pack, pair[0]))
-    for pair in config.data.train
-  ]
+  packs = files.assign_pages(
+    [
+      files.read(files.folder_of(config.data.pack, pair[0]))
+      for pair in config.data.train
+    ]
+  )
   convention = convention_lib.from_config(
     config.convention, skeleton=packs[0].skeleton
   )
@@ -81,11 +83,8 @@ def make_sides(config, count: int) -> dict[str, Callable[[], float]]:
     "batch_size": config.train.batch_size,
     "seed": config.seed,
   }
-  first_pages = files.first_pages(packs)
   pages = device_pack.place(packs).addressable_data(0)
-  planned = functools.partial(
-    resident.train_batches, packs, first_pages=first_pages, **options
-  )
+  planned = functools.partial(resident.train_batches, packs, **options)
   batches = on_device(planned(), count)
   cut = functools.partial(cut_crops, crop_size=convention.crop_size)
   sides = {"cut": timed(jax.jit(cut), [(pages, batch) for batch in batches])}
@@ -104,7 +103,7 @@ def tf_batches(config, options) -> Iterator[dict[str, np.ndarray]]:
   from darkjax.data import from_config
   from darkjax.data.pipeline import batches as pipeline
 
-  return pipeline.train_batches(from_config.training(config), **options)
+  return pipeline.train_batches(from_config.prepare_training(config), **options)
 
 
 def drawn(batches: Iterator, count: int) -> float:

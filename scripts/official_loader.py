@@ -18,8 +18,8 @@ import numpy as np
 from darkjax import geometry
 from darkjax.convention import PIXEL_MEAN, PIXEL_STD, Convention
 from darkjax.data.pipeline.augment import Augmentation
-from darkjax.data.pipeline.crop_plan import Planner
-from darkjax.data.prepared import Source
+from darkjax.data.pipeline.crop_geometry import CropGeometry
+from darkjax.data.prepared import PreparedDataset
 
 STAGES = ("decode", "colour", "augment", "warp", "targets", "normalize")
 
@@ -35,13 +35,13 @@ class Person:
 
 
 def people_of(
-  source: Source, images: pathlib.Path, convention: Convention
+  source: PreparedDataset, images: pathlib.Path, convention: Convention
 ) -> list[Person]:
   """Every trainable person of a source, boxes as annotated."""
   listed = json.loads(source.annotations.read_text())["images"]
   names = {image["id"]: image["file_name"] for image in listed}
   table = source.people
-  boxes = Planner([source], convention)  # cleaned, widened and padded
+  boxes = CropGeometry([source], convention)  # cleaned, widened and padded
   return [
     Person(
       str(images / names[int(table.image_id[i])]),

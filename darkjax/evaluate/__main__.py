@@ -42,7 +42,7 @@ def main(flags: command.Flags, arguments) -> None:
 
 
 def _main(flags) -> None:
-  from darkjax.data.coco import detections, sections, unreadable  # TensorFlow
+  from darkjax.data.coco import detections, reader, unreadable  # TensorFlow
 
   _check_outputs(flags.results, flags.picture)
   members, config = _members(flags)
@@ -54,7 +54,7 @@ def _main(flags) -> None:
     images=flags.images,
     root=flags.root,
   )
-  labelled = sections.has_labels(annotations)
+  labelled = reader.has_labels(annotations)
   if not labelled:
     _check_unlabelled(annotations, flags)
   source = detections.load(
@@ -67,7 +67,7 @@ def _main(flags) -> None:
     skeleton=convention.skeleton,
     score_threshold=flags.box_threshold,
     cache_dir=flags.cache,
-    tolerance=unreadable.Tolerance(flags.on_error, flags.max_skipped),
+    skip_policy=unreadable.SkipPolicy(flags.on_error, flags.max_skipped),
   )
   _LOG.info("%s: %d %s", annotations, source.num_people, source.box_source)
   people = predict_together(

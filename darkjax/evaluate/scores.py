@@ -4,7 +4,6 @@ Metrics are named method/metric/boxes, as in dark/AP/gt_boxes.
 """
 
 import itertools
-import json
 import logging
 import pathlib
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import numpy as np
 from darkjax.data.mpii import convert
 from darkjax.data.people_table import GT_BOXES
 from darkjax.metrics import coco, pck
+from darkjax.runtime.json_file import read_json
 from darkjax.runtime.timer import Stages
 from darkjax.skeletons import Skeleton
 
@@ -134,7 +134,7 @@ def read_category_id(annotations: str | pathlib.Path) -> int:
 
   Several such categories are scored as one, see `coco_eval`.
   """
-  categories = json.loads(pathlib.Path(annotations).read_text())["categories"]
+  categories = read_json(annotations)["categories"]
   with_keypoints = [c for c in categories if c.get("keypoints")]
   return (with_keypoints or categories)[0]["id"]
 
@@ -154,7 +154,7 @@ def _lengths(people, annotations, skeleton) -> dict[str, np.ndarray]:
   if {"left_shoulder", "right_hip"} <= set(skeleton.keypoint_names):
     torso = pck.torso_length(people.truth, people.visible, skeleton)
     return {"PCK": torso}
-  content = json.loads(pathlib.Path(annotations).read_text())
+  content = read_json(annotations)
   boxes = {p["id"]: p["bbox"] for p in content["annotations"]}
   unknown = [np.nan] * 4
   boxes = [boxes.get(int(i), unknown) for i in people.annotation_ids]
@@ -163,7 +163,7 @@ def _lengths(people, annotations, skeleton) -> dict[str, np.ndarray]:
 
 def _head_sizes(people, annotations) -> np.ndarray | None:
   """[N] image px, or None for a json without head boxes."""
-  content = json.loads(pathlib.Path(annotations).read_text())
+  content = read_json(annotations)
   if not any("headbox" in person for person in content["annotations"]):
     return None
   return pck.head_size(

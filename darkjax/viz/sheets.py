@@ -1,6 +1,5 @@
 """People cut out of their photographs, side by side on a sheet."""
 
-import json
 import logging
 import math
 import pathlib
@@ -10,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from darkjax.data.images import photo as image_lib
+from darkjax.runtime.json_file import read_json
 from darkjax.skeletons import Skeleton
 from darkjax.viz import draw as viz
 
@@ -130,7 +130,7 @@ def people_sheet(
   Returns:
     RGB, six tiles a row.
   """
-  content = json.loads(pathlib.Path(annotations).read_text())
+  content = read_json(annotations)
   names = {image["id"]: image["file_name"] for image in content["images"]}
   chosen = np.linspace(0, len(keypoints) - 1, min(count, len(keypoints)))
   tiles = []
