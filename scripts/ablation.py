@@ -70,9 +70,9 @@ def help_text() -> str:
   }
   commands = {
     name: "\n".join(
-      f"  python -m darkjax.train --config=configs/{name}{suffix}.py \\\n"
+      f"  python -m darkjax.train --config=configs/{name}.py{variant} \\\n"
       f"      --workdir=runs/{name}{suffix} --config.data.root={root}"
-      for suffix in ("_biased", "")
+      for variant, suffix in ((":biased", "_biased"), ("", ""))
     )
     for name, root in roots.items()
   }

@@ -79,7 +79,7 @@ def test_a_run_reads_every_field(tmp_path):
 
   A field nobody reads is planted and must be the only one that stays unread.
   """
-  config = tiny("coco_hrnet_w32_128x96_biased")
+  config = tiny("coco_hrnet_w32_128x96:biased")
   for split in ("train", "val"):
     dataset.write_dataset(tmp_path, num_people=PEOPLE, seed=3, split=split)
   config.data.root = str(tmp_path)

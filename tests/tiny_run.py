@@ -33,8 +33,7 @@ def tiny_config(**optimizer):
   config.model.overrides = TINY
   config.train.batch_size = 4
   config.train.epochs = 3
-  config.train.log_every_steps = 1
-  config.train.evaluate_every_epochs = 2
+  config.train.update(log_every_steps=1, evaluate_every_epochs=2)
   config.train.checkpoint_every_epochs = 1
   config.evaluate.batch_size = 4
   config.optimizer.update(optimizer)

@@ -48,7 +48,7 @@ class Network(NamedTuple):
   Attributes:
     family: hrnet | simple_baseline | hourglass.
     encoding: of the targets, biased | unbiased; with it go alignment and flip
-      shift, as in configs/biased.py.
+      shift, as in a configuration's variant.
     loss: mse | ipr | dsnt.
     size: (height, width) of the input, px.
   """

@@ -152,7 +152,7 @@ class Runner:
   def fields(self, cell: Cell) -> list[str]:
     """A cell's configuration, as flags."""
     name = CONFIGS[cell.data]
-    suffix = "_biased" if cell.network.encoding == "biased" else ""
+    variant = ":biased" if cell.network.encoding == "biased" else ""
     # Canvases are as large as crops; where they lie depends on the alignment.
     packs = f"{cell.data}-{cell.network.size_name}-{cell.network.encoding}"
     fields = config_fields(cell) | {
@@ -161,7 +161,7 @@ class Runner:
     }
     fields |= dict(one.split("=", 1) for one in self.overrides)
     return [
-      f"--config={ROOT / 'configs' / (name + suffix)}.py",
+      f"--config={ROOT / 'configs' / name}.py{variant}",
       *(f"--config.{field}={value}" for field, value in fields.items()),
     ]
 
