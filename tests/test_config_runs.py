@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
+import tiny_config
 from published import R50, convention_of, leaves, load
 
 from darkjax import checkpoint, convention, models, skeletons
@@ -46,14 +47,7 @@ class Recorder:
 
 
 TINY = {
-  "hrnet_w32": {
-    "stem_features": 4,
-    "stage1_features": 4,
-    "stage1_blocks": 1,
-    "channels": 4,
-    "modules": (1,),
-    "blocks": 1,
-  },
+  "hrnet_w32": tiny_config.OVERRIDES,
   R50: {"blocks": (1, 1, 1, 1), "features": 4, "deconv_features": 4},
   "hourglass_4": {"stacks": 1, "features": 4},
 }

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny_weights
 from paths import ROOT
 from PIL import Image
 
@@ -115,13 +116,7 @@ def test_table_has_a_row_per_method_and_says_the_boxes():
 
 def test_command(tmp_path):
   json_path = dataset.write_dataset(tmp_path, num_people=5, seed=2)
-  fields = {
-    "name": "hrnet_small",
-    "num_keypoints": 17,
-    "channels": 4,
-    "modules": [1],
-    "blocks": 1,
-  }
+  fields = tiny_weights.network()
   variables = models.create_model(**fields).init(
     jax.random.key(0), jnp.zeros((1, 64, 64, 3))
   )

@@ -6,25 +6,13 @@ import re
 import numpy as np
 import PIL.Image
 import pytest
+from conventions import make_convention
 from paths import ROOT
 
-from darkjax import convention, skeletons
 from darkjax.data.synthetic import dataset
 from darkjax.heatmaps import render_heatmaps
 
-CONVENTION = convention.Convention(
-  skeleton=skeletons.COCO,
-  crop_size=(128, 96),
-  heatmap_size=(32, 24),
-  alignment="dark",
-  padding=1.25,
-  sigma=1.0,
-  quantize="none",
-  truncate=None,
-  blur_kernel=3,
-  flip_shift=0,
-  channel_order="rgb",
-)
+CONVENTION = make_convention()
 
 
 @pytest.fixture

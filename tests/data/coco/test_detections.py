@@ -7,8 +7,10 @@ import pathlib
 import coco_folder
 import numpy as np
 import pytest
+from coco_folder import DOLL
+from conventions import make_convention
 
-from darkjax import convention, geometry, skeletons
+from darkjax import geometry, skeletons
 from darkjax.data.coco import detections, unreadable
 from darkjax.data.pipeline import batches
 from darkjax.evaluate import scores
@@ -33,22 +35,7 @@ def write(folder, found):
 
 
 def convention_of(skeleton, **changes):
-  return convention.Convention(
-    **{
-      "skeleton": skeleton,
-      "crop_size": (64, 48),
-      "heatmap_size": (16, 12),
-      "alignment": "hrnet",
-      "padding": 1.25,
-      "sigma": 1.0,
-      "quantize": "none",
-      "truncate": None,
-      "blur_kernel": 3,
-      "flip_shift": 0,
-      "channel_order": "rgb",
-      **changes,
-    }
-  )
+  return make_convention(skeleton, (64, 48), alignment="hrnet", **changes)
 
 
 @pytest.fixture(scope="module")
@@ -336,11 +323,6 @@ def without_labels(folder, **changes):
   path = folder / "image_info.json"
   path.write_text(json.dumps(content | changes))
   return path
-
-
-DOLL = skeletons.from_coco_category(
-  {"name": "doll", "keypoints": list(coco_folder.NAMES)}
-)
 
 
 @pytest.mark.parametrize("changes", [{}, {"annotations": []}])
