@@ -1,17 +1,17 @@
-"""How long scoring takes: from heatmaps to COCO's ten numbers, by stage.
+"""Benchmark of scoring: from heatmaps to COCO's ten numbers, by stage.
 
     python scripts/bench_evaluation.py --annotations=labels.json
 
-where labels.json is person_keypoints_val2017.json or another of its kind. Makes
-as many boxes as the published detections of COCO val2017 have: the labels'
-boxes, moved a little, and wrongly repeated until there are enough. Each gets
-32x24 heatmaps with Gaussians near the labels of its person, drawn in batches,
-since all of them take 5 GiB. They are decoded and mapped back; then people are
-rescored, duplicates removed, and pycocotools counts.
+where labels.json is person_keypoints_val2017.json or a similar file. Makes as
+many boxes as the published detections of COCO val2017 have: the labels' boxes,
+moved a little, then repeated with larger errors. Each gets 32x24 heatmaps with
+Gaussians near the labels of its person, drawn in batches, since all of them
+take 5 GiB. They are decoded and mapped back; then people are rescored,
+duplicates removed, and pycocotools computes AP.
 
 Prints one line of json: seconds per stage, their sum, the peak of resident
-memory, AP, machine and commit. Drawing stands for the network and is no part of
-an evaluation; `seconds` holds it, `total_seconds` does not.
+memory, AP, machine and commit. Drawing stands in for the network and is not
+part of an evaluation; `seconds` includes it, `total_seconds` does not.
 """
 
 import functools
@@ -21,25 +21,22 @@ import resource
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import bench
 import jax
 import jax.numpy as jnp
 import numpy as np
-import provenance
-import unbiased
-from absl import app, flags
 
 from darkjax import convention, geometry, inference, render_heatmaps, skeletons
 from darkjax.evaluate import scores as scoring
 from darkjax.metrics import coco
-from darkjax.runtime import startup
+from darkjax.runtime import command, startup
 from darkjax.runtime.timer import Stages
 
-FLAGS = flags.FLAGS
 DRAWING = "drawing heatmaps"
 
 
 class Boxes(NamedTuple):
-  """N boxes, and where the keypoints of the person in each seem to be.
+  """N boxes, and the keypoints that the heatmaps of each show.
 
   Attributes:
     image_ids: [N] int64.
@@ -57,12 +54,12 @@ class Boxes(NamedTuple):
 
 
 def make_boxes(annotations: dict[str, Any], count: int, seed: int) -> Boxes:
-  """Every labelled person once and well, then at random and worse.
+  """Returns a good box of every labelled person, then random, worse ones.
 
   Args:
     annotations: content of a COCO keypoint json.
     count: N, at least the number of people.
-    seed: of everything random.
+    seed: of the random numbers.
   """
   people = [
     person
@@ -109,7 +106,7 @@ def _near(labels, bbox, wrong, rng) -> np.ndarray:
 def decode(
   boxes: Boxes, used: convention.Convention, batch_size: int, stages: Stages
 ) -> scoring.People:
-  """Draws, decodes and maps back, batch by batch."""
+  """Draws heatmaps, decodes them and maps back, batch by batch."""
   center, scale, crop_from_image = used.crop_from_box(boxes.bbox)
   del center
   heatmap_from_image = geometry.compose(
@@ -162,9 +159,9 @@ def _padded(rows: np.ndarray, count: int) -> np.ndarray:
 def measure(
   annotations: dict[str, Any], *, count: int, batch_size: int, seed: int
 ) -> dict[str, Any]:
-  """The line to print, see the module's docstring."""
+  """Returns the line to print, see the module's docstring."""
   skeleton = skeletons.COCO
-  used = unbiased.make_convention(skeleton=skeleton)
+  used = bench.make_convention(skeleton=skeleton)
   boxes = make_boxes(annotations, count, seed)
   stages = Stages()
   people = decode(boxes, used, batch_size, stages)
@@ -186,36 +183,34 @@ def measure(
     "peak_rss_gib": round(_peak_rss() / 2**30, 2),
     "AP/detections": round(metrics["AP/detections"], 2),
     "batch_size": batch_size,
-    "machine": provenance.machine(),
-    "commit": provenance.commit(),
   }
 
 
 def _peak_rss() -> int:
-  """Bytes; Linux counts in KiB."""
+  """Returns bytes; Linux counts in KiB."""
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def main(_) -> None:
+def main(flags: command.Flags, arguments) -> None:
   """Measures once."""
+  del arguments
   startup.start()
-  path = pathlib.Path(FLAGS.annotations)
-  if not path.is_file():
-    raise FileNotFoundError(
-      f"--annotations names a COCO keypoint file, no such file: {path}"
-    )
   line = measure(
-    json.loads(path.read_text()),
-    count=FLAGS.boxes,
-    batch_size=FLAGS.batch_size,
-    seed=FLAGS.seed,
+    json.loads(pathlib.Path(flags.annotations).read_text()),
+    count=flags.boxes,
+    batch_size=flags.batch_size,
+    seed=flags.seed,
   )
-  print(json.dumps(line))
+  bench.show(**line)
+
+
+def define_flags(define: command.Define) -> None:
+  """Adds the flags of the benchmark."""
+  define.string("annotations", None, "COCO keypoint file.", required=True)
+  define.integer("boxes", 104_125, "Boxes, as many as in the published file.")
+  define.integer("batch_size", 512, "Boxes whose heatmaps exist at once.")
+  define.integer("seed", 0, "Seed of the boxes.")
 
 
 if __name__ == "__main__":
-  flags.DEFINE_string("annotations", None, "COCO keypoint file.", required=True)
-  flags.DEFINE_integer("boxes", 104_125, "Boxes; the published file has these.")
-  flags.DEFINE_integer("batch_size", 512, "Boxes whose heatmaps exist at once.")
-  flags.DEFINE_integer("seed", 0, "Of the boxes.")
-  app.run(main)
+  command.run(main, define_flags)

@@ -34,8 +34,8 @@ def write(folder, found):
   return path
 
 
-def convention_of(skeleton, **changes):
-  return make_convention(skeleton, (64, 48), alignment="hrnet", **changes)
+def convention_of(skeleton, crop_size=(64, 48)):
+  return make_convention(skeleton, crop_size, alignment="hrnet")
 
 
 @pytest.fixture(scope="module")
@@ -234,9 +234,7 @@ def test_real_boxes_and_a_perfect_network_find_everybody(test_data, tmp_path):
     cache_dir=tmp_path,
   )
   assert (source.num_people, source.num_images) == (118, 4)
-  used = convention_of(
-    skeletons.COCO, crop_size=(128, 96), heatmap_size=(32, 24)
-  )
+  used = convention_of(skeletons.COCO, crop_size=(128, 96))
   (batch,) = batches.eval_batches(source, used, batch_size=118)
   people = json.loads(annotations.read_text())["annotations"]
   matched = [
