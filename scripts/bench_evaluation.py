@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import bench
+import codec_oracle
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -61,29 +62,23 @@ def make_boxes(annotations: dict[str, Any], count: int, seed: int) -> Boxes:
     count: N, at least the number of people.
     seed: of the random numbers.
   """
-  people = [
-    person
-    for person in annotations["annotations"]
-    if not person["iscrowd"] and any(person["keypoints"][2::3])
-  ]
-  if count < len(people):
-    raise ValueError(
-      f"--boxes={count} is less than the {len(people)} labelled people"
-    )
+  people = codec_oracle.load_people(annotations)
+  known, num_keypoints = people.is_labelled.shape
+  if count < known:
+    raise ValueError(f"--boxes={count} is less than {known} labelled people")
   rng = np.random.default_rng(seed)
-  repeated = rng.integers(0, len(people), count - len(people))
-  which = np.concatenate([np.arange(len(people)), repeated])
+  repeated = rng.integers(0, known, count - known)
+  which = np.concatenate([np.arange(known), repeated])
   # Of the person's size: 1 % for the first box, up to 50 % for the others.
   wrong = 0.5 * rng.random(count)
-  wrong[: len(people)] = 0.01
-  bbox = np.array([p["bbox"] for p in people], np.float64)[which]
-  labels = np.reshape([p["keypoints"] for p in people], (len(people), -1, 3))
+  wrong[:known] = 0.01
+  bbox = people.bboxes[which]
   return Boxes(
-    image_ids=np.array([p["image_id"] for p in people])[which],
+    image_ids=np.array(people.image_ids)[which],
     bbox=_moved(bbox, wrong, rng),
     scores=np.clip(1 - 2 * wrong + rng.normal(0, 0.1, count), 0.01, 1),
-    keypoints=_near(labels[which], bbox, wrong, rng),
-    peaks=rng.uniform(0.1, 1, (count, labels.shape[1])).astype(np.float32),
+    keypoints=_near(people, which, wrong, rng),
+    peaks=rng.uniform(0.1, 1, (count, num_keypoints)).astype(np.float32),
   )
 
 
@@ -94,11 +89,12 @@ def _moved(bbox, wrong, rng) -> np.ndarray:
   return np.concatenate([bbox[:, :2] + shift, np.maximum(size, 4)], -1)
 
 
-def _near(labels, bbox, wrong, rng) -> np.ndarray:
+def _near(people, which, wrong, rng) -> np.ndarray:
   """Keypoints off by a share of the box; unlabelled ones anywhere in it."""
-  size, corner = bbox[:, None, 2:], bbox[:, None, :2]
-  anywhere = corner + size * rng.random((*labels.shape[:2], 2))
-  points = np.where(labels[..., 2:] > 0, labels[..., :2], anywhere)
+  corner, size = np.split(people.bboxes[which, None], 2, -1)
+  labels = people.keypoints_image[which]
+  anywhere = corner + size * rng.random(labels.shape)
+  points = np.where(people.is_labelled[which, :, None], labels, anywhere)
   noise = rng.normal(0, 0.2, points.shape) * size
   return points + noise * wrong[:, None, None]
 

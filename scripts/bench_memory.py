@@ -21,12 +21,10 @@ import resource
 import bench
 import jax
 import numpy as np
-import optax
 
 from darkjax import models
-from darkjax.inference import backends, predictor
-from darkjax.runtime import command, devices, startup
-from darkjax.train import step as step_lib
+from darkjax.inference import predictor
+from darkjax.runtime import command, startup
 
 MIB = 2**20
 SIDES = {
@@ -35,68 +33,26 @@ SIDES = {
 }
 
 
-def darkjax_steps(task: str, batch: dict[str, np.ndarray], *, remat: bool):
-  """Returns a function that runs one step."""
-  used = bench.make_convention()
-  model = models.create_model("hrnet_w32", remat=remat)
-  if task == "inference":
+def make_side(task: str, side: str, batch: dict[str, np.ndarray]):
+  """Returns a function that runs one step of gpu_sides.py, PyTorch eagerly."""
+  import gpu_sides  # PyTorch
+  from bench_inference import make_twin
+
+  setting = gpu_sides.Setting(
+    *("hrnet_w32", (128, 96), "float32", "eager"), side.endswith("remat")
+  )
+  if task == "training":
+    kind = "torch" if side == "torch" else "darkjax"
+    run = getattr(gpu_sides, f"{kind}_training")(setting, batch)
+  elif side == "torch":
+    run = gpu_sides.torch_inference(make_twin(), batch["image"], setting)
+  else:
+    used, model = bench.make_convention(), models.create_model("hrnet_w32")
     images = jax.ShapeDtypeStruct((1, *used.crop_size, 3), np.float32)
     variables = jax.device_get(model.lazy_init(jax.random.key(0), images))
     network = predictor.Graph(model, variables, used, flip_test=False)
-    find = backends.JaxBackend(network)
-    arrays = batch["image"], batch["image_from_heatmap"]
-    return lambda: jax.block_until_ready(find(*arrays, rest=False))
-  optimizer = optax.adam(1e-3)
-  state = step_lib.create_state(
-    jax.random.key(0), model, optimizer, crop_size=used.crop_size
-  )
-  one = functools.partial(
-    step_lib.train_step, model=model, optimizer=optimizer, convention=used
-  )
-  step = devices.map_step(one)
-  sharded = {name: array[None] for name, array in batch.items()}
-  states = [jax.tree.map(lambda leaf: leaf[None], state)]
-  del state
-
-  def run():
-    states[0], metrics = step(states[0], sharded)
-    jax.block_until_ready(metrics)
-
-  return run
-
-
-def torch_steps(task: str, batch: dict[str, np.ndarray]):
-  """The same in PyTorch, channels-last."""
-  import torch
-  from bench_inference import make_twin
-
-  device = "cuda" if torch.cuda.is_available() else "cpu"
-  network = make_twin().to(device, memory_format=torch.channels_last)
-  crops = torch.from_numpy(batch["image"]).permute(0, 3, 1, 2).to(device)
-
-  def pixels():
-    images = crops.to(memory_format=torch.channels_last)
-    return (images.float() / 255 - 0.45) / 0.23
-
-  @torch.inference_mode()
-  def find():
-    return [x.cpu() for x in network(pixels()).flatten(2).max(-1)]
-
-  if task == "inference":
-    return find
-  network.train()
-  height, width = (side // 4 for side in batch["image"].shape[1:3])
-  target = torch.rand((len(crops), 17, height, width), device=device)
-  optimizer = torch.optim.Adam(network.parameters(), 1e-3)
-
-  def run():
-    optimizer.zero_grad()
-    loss = torch.nn.functional.mse_loss(network(pixels()), target)
-    loss.backward()
-    optimizer.step()
-    return loss.item()
-
-  return run
+    run = gpu_sides.darkjax_inference(network, batch["image"])
+  return functools.partial(run, 1)
 
 
 def measure(task: str, side: str, flags) -> dict[str, float]:
@@ -106,10 +62,7 @@ def measure(task: str, side: str, flags) -> dict[str, float]:
   jax.device_put(0).block_until_ready()
   batch = bench.make_batch(flags.batch)
   before = _peak(torch)
-  if side == "torch":
-    run = torch_steps(task, batch)
-  else:
-    run = darkjax_steps(task, batch, remat=side.endswith("remat"))
+  run = make_side(task, side, batch)
   times = bench.take_turns({side: run}, flags.steps - 1)[side]
   return {
     "peak_mib": round((_peak(torch) - before) / MIB),

@@ -47,8 +47,8 @@ def measure_steps(batch: int, turns: int) -> None:
   startup.start()
   people = bench.make_batch(batch)
   sides = {
-    "darkjax": bench_memory.darkjax_steps("training", people, remat=False),
-    "torch": bench_memory.torch_steps("training", people),
+    name: bench_memory.make_side("training", name, people)
+    for name in ("darkjax", "torch")
   }
   # After compiling, one more turn to settle.
   times = bench.take_turns(sides, turns + 1)
@@ -79,7 +79,7 @@ def measure_first_step(batch: int) -> None:
 
   startup.start()
   people = bench.make_batch(batch)
-  bench_memory.darkjax_steps("training", people, remat=False)()
+  bench_memory.make_side("training", "darkjax", people)()
   print(time.perf_counter() - START)
 
 

@@ -1,7 +1,7 @@
-"""Sides of bench_gpu.py: functions that run a number of steps and wait.
+"""Sides of bench_gpu.py and bench_memory.py: functions that run steps.
 
 Batches are on the device before, so that no transfer counts. Steps are
-dispatched one after the other as in training, and only the last is awaited.
+dispatched one after the other as in training; a side waits for the last only.
 """
 
 import dataclasses
@@ -33,12 +33,14 @@ class Setting(NamedTuple):
     size: (height, width) of the crops, px.
     dtype: "float32" | "bfloat16" of the layers.
     torch_mode: of torch.compile, or "eager" without it.
+    remat: whether darkjax recomputes activations in training.
   """
 
   model: str
   size: tuple[int, int]
   dtype: str
   torch_mode: str
+  remat: bool = False
 
 
 def training(setting: Setting, count: int):
@@ -59,10 +61,11 @@ def inference(setting: Setting, count: int):
   The network is what `Pose` runs, and once more with argmax instead of DARK.
   PyTorch takes each map's maximum.
   """
-  model, size, dtype, _ = setting
-  crops = make_batch(count, size)["image"]
-  twin = bench_inference.make_twin(model)
-  network = bench_inference.make_graph(twin, size, model, dtype=dtype)
+  crops = make_batch(count, setting.size)["image"]
+  twin = bench_inference.make_twin(setting.model)
+  network = bench_inference.make_graph(
+    twin, setting.size, setting.model, dtype=setting.dtype
+  )
   return {
     "darkjax": darkjax_inference(network, crops),
     "darkjax-argmax": darkjax_inference(
@@ -77,21 +80,21 @@ TASKS = {"training": training, "inference": inference}
 
 def darkjax_training(setting, batch) -> Runner:
   """`train_step` on one device."""
-  network = models.create_model(setting.model, dtype=setting.dtype)
+  network = models.create_model(
+    setting.model, dtype=setting.dtype, remat=setting.remat
+  )
   optimizer = optax.adam(RATE)
   state = step_lib.create_state(
     jax.random.key(0), network, optimizer, crop_size=setting.size
   )
   batch = jax.device_put(batch)
-  step = jax.jit(
-    functools.partial(
-      step_lib.train_step,
-      model=network,
-      optimizer=optimizer,
-      convention=make_convention(setting.size),
-    ),
-    donate_argnums=0,
+  take = functools.partial(
+    step_lib.train_step,
+    model=network,
+    optimizer=optimizer,
+    convention=make_convention(setting.size),
   )
+  step = xla_options.tuned(jax.jit(take, donate_argnums=0), "training")
 
   def run(steps):
     nonlocal state
@@ -143,8 +146,9 @@ def torch_training(setting, batch) -> Runner:
 
 def torch_inference(twin, crops, setting) -> Runner:
   """The twin, channels-last, in torch.autocast, weights frozen."""
-  # Folds batch norms and lays out weights ahead of time, where no gradient is.
-  torch._inductor.config.freezing = True
+  if setting.torch_mode != "eager":
+    # Folds batch norms and lays out weights ahead of time.
+    torch._inductor.config.freezing = True
   network = _on_device(bench_inference.Located(twin).eval())
   crops = torch.tensor(crops, device=DEVICE)
   find = _compiled(network, setting)

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import weakref
 
 import blobs
 import jax
@@ -90,6 +91,28 @@ def test_every_person_once_at_any_batch_size(folder, size):
   np.testing.assert_allclose(
     people.keypoints["dark"], whole.keypoints["dark"], atol=1e-3
   )
+
+
+def test_no_image_is_kept(folder):
+  source = prepare.load(
+    folder / "people.json", folder, cache_dir=folder / "cache"
+  )
+  used = blobs.convention_of(source.skeleton, "dark")
+  images, alive = [], []
+
+  def batches():
+    for _ in range(4):
+      for batch in pipeline.eval_batches(source, used, batch_size=2):
+        batch["image"] = batch["image"].copy()  # its own memory
+        images.append(weakref.ref(batch["image"]))
+        yield batch
+        del batch
+        alive.append(sum(image() is not None for image in images))
+
+  people = predict.predict(blobs.Sampler(used), {}, batches(), used)
+  assert len(people.image_ids) == 24
+  # Of twelve batches those in work; all of them if images were kept.
+  assert max(alive) <= 4
 
 
 def test_methods_come_back_in_the_order_asked(folder):

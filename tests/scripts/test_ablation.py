@@ -1,12 +1,12 @@
 """The script of the grid: from tiny checkpoints to tables, and its messages."""
 
 import dataclasses
-import importlib.util
 import json
 import os
 import subprocess
 import sys
 
+import ablation
 import ablation_report
 import blobs
 import jax
@@ -21,14 +21,6 @@ from darkjax.data.coco import prepare
 from darkjax.data.synthetic import dataset
 
 SCRIPT = ROOT / "scripts" / "ablation.py"
-
-
-@pytest.fixture(scope="module")
-def ablation():
-  spec = importlib.util.spec_from_file_location("ablation", SCRIPT)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
 
 
 def run(*arguments, home):
@@ -110,7 +102,7 @@ def test_without_checkpoints_it_says_how_to_train_some(tmp_path):
   assert all((ROOT / name.partition(":")[0]).is_file() for name in named)
 
 
-def test_weights_of_the_other_encoder_are_refused(ablation):
+def test_weights_of_the_other_encoder_are_refused():
   ablation.check_encoder("runs/x", "unbiased", GAUSSIAN)
   with pytest.raises(ValueError, match="give it as --checkpoint-unbiased"):
     ablation.check_encoder("runs/x", "biased", GAUSSIAN)
@@ -120,7 +112,7 @@ def test_weights_of_the_other_encoder_are_refused(ablation):
 
 
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
-def test_a_limit_leaves_the_others_out_of_the_labels(ablation, tmp_path):
+def test_a_limit_leaves_the_others_out_of_the_labels(tmp_path):
   folder = blobs.write(tmp_path)
   source = prepare.load(
     folder / "people.json", folder, cache_dir=folder / "cache"
