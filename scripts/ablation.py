@@ -111,9 +111,8 @@ def first_people(
   return few, path
 
 
-def main(flags: command.Flags, arguments) -> None:
+def main(flags: command.Flags, _) -> None:
   """Measures, prints and writes; see the flags."""
-  del arguments
   folders = {e: flags[f"checkpoint_{e}"].value for e in ENCODERS}
   folders = {e: folder for e, folder in folders.items() if folder}
   if not folders:

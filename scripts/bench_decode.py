@@ -40,9 +40,8 @@ SLOW = {"authors' loop", "heatmaps-to-keypoints"}
 take_turns = functools.partial(bench.take_turns, calls=10, seldom=SLOW)
 
 
-def main(flags: command.Flags, arguments) -> None:
+def main(flags: command.Flags, _) -> None:
   """Measures decoders, or with --network their share of an inference."""
-  del arguments
   startup.start()
   if flags.network:
     for batch_size in (8, 32):

@@ -187,9 +187,8 @@ def _peak_rss() -> int:
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def main(flags: command.Flags, arguments) -> None:
+def main(flags: command.Flags, _) -> None:
   """Measures once."""
-  del arguments
   startup.start()
   line = measure(
     json.loads(pathlib.Path(flags.annotations).read_text()),

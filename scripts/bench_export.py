@@ -107,9 +107,8 @@ def make_crops(graph: Graph, folder: str | None, count: int) -> np.ndarray:
   return np.stack(crops)
 
 
-def main(flags: command.Flags, arguments) -> None:
+def main(flags: command.Flags, _) -> None:
   """Exports, loads, compares and times."""
-  del arguments
   if flags.checkpoint:
     name = pathlib.Path(flags.checkpoint).name
     graph = Graph.from_checkpoint(flags.checkpoint, flip_test=flags.flip_test)

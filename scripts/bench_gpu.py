@@ -21,7 +21,7 @@ cells that are not in it for this card and commit.
   share_of_peak   operations (two per multiply-add of the convolutions, three
                   times that for training) a second, by the card's dense
                   bfloat16 peak; null for other cards and types
-  decode_share    of inference's time, what DARK takes more than argmax
+  decode_share    share of inference's time that DARK takes more than argmax
 """
 
 import functools
@@ -182,16 +182,13 @@ def trace(folder: str, runners) -> None:
 def summarize(
   cell: Cell, seconds: dict[str, np.ndarray], macs: int, device: str
 ) -> list[dict]:
-  """Returns the figures of each side.
+  """Returns the figures of each side, None where one has no meaning.
 
   Args:
     cell: what was measured.
     seconds: of a step, by side and turn.
     macs: multiply-adds of one image, forward.
     device: JAX's name of the card.
-
-  Returns:
-    A dict for each side; null where a figure has no meaning.
   """
   peak = PEAKS.get(device) if cell.dtype == "bfloat16" else None
   operations = 2 * macs * (3 if cell.task == "training" else 1)

@@ -23,9 +23,8 @@ from darkjax.runtime import command, startup
 from darkjax.train import optim, step
 
 
-def main(flags: command.Flags, arguments) -> None:
+def main(flags: command.Flags, _) -> None:
   """Prints the measurements."""
-  del arguments
   startup.start()
   source, convention = bench.read_data(flags)
   measure_crops(source, convention, flags.config, flags.batches)

@@ -173,9 +173,8 @@ def _matrices(crops) -> np.ndarray:
   return np.tile(np.eye(2, 3, dtype=np.float32), (len(crops), 1, 1))
 
 
-def main(flags, arguments) -> None:
+def main(flags, _) -> None:
   """Times the sides that the flags name."""
-  del arguments
   startup.start()
   size, twin = bench.parse_size(flags.size), make_twin()
   runners = {n: SIDES[n](twin, size, dtype=flags.dtype) for n in flags.sides}

@@ -214,9 +214,8 @@ def describe(source: Source, convention: Convention) -> dict[str, object]:
   }
 
 
-def main(flags: command.Flags, arguments) -> None:
+def main(flags: command.Flags, _) -> None:
   """Measures and prints."""
-  del arguments
   startup.start()
   source, convention = bench.read_data(flags)
   images = pathlib.Path(flags.images)

@@ -79,9 +79,8 @@ def _peak(torch) -> int:
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def main(flags: command.Flags, arguments) -> None:
+def main(flags: command.Flags, _) -> None:
   """Starts a process for each side and task, or is one of them."""
-  del arguments
   startup.start()
   if flags.process:
     print(json.dumps(measure(*flags.process, flags)), flush=True)

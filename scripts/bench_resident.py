@@ -39,9 +39,8 @@ from darkjax.train.step import create_state, train_step
 _READY = 8  # batches that tf.data may have finished or begun in others' turns
 
 
-def main(flags: command.Flags, arguments) -> None:
+def main(flags: command.Flags, _) -> None:
   """Prints the measurements."""
-  del arguments
   startup.start()
   config = flags.config
   sides = make_sides(config, flags.batches, steps=flags.steps)

@@ -27,9 +27,8 @@ import bench  # noqa: E402
 from darkjax.runtime import command  # noqa: E402
 
 
-def main(flags: command.Flags, arguments) -> None:
+def main(flags: command.Flags, _) -> None:
   """Measures steps, or with --start the time to the first."""
-  del arguments
   if flags.first:
     measure_first_step(flags.batch)
   elif flags.start:

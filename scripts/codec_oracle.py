@@ -205,9 +205,8 @@ def measure(
   return table
 
 
-def main(flags: command.Flags, arguments) -> None:
+def main(flags: command.Flags, _) -> None:
   """Prints the table."""
-  del arguments
   path = pathlib.Path(flags.annotations)
   annotations = json.loads(path.read_text())
   options = {

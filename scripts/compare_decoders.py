@@ -155,9 +155,8 @@ def data_paths(directory: str, root: str | None) -> tuple[str, str]:
   return str(base / annotations), str(base / images)
 
 
-def main(flags: command.Flags, arguments) -> None:
+def main(flags: command.Flags, _) -> None:
   """Prints the table; see the flags."""
-  del arguments
   startup.start()
   paths = data_paths(flags.checkpoint, flags.root)
   maps = predict_maps(flags.checkpoint, *paths)

@@ -229,9 +229,8 @@ def differences(whole: Run, killed: Run) -> Iterator[str]:
     yield f"left over: {killed.half_written()}"
 
 
-def main(flags: command.Flags, arguments) -> int:
+def main(flags: command.Flags, _) -> int:
   """Kills, restarts and compares; 1 if the runs differ."""
-  del arguments
   startup.start()  # silences libraries
   rng, workdir = (
     random.Random(flags.seed),

@@ -199,9 +199,8 @@ def save(picture: PIL.Image.Image, path: pathlib.Path) -> None:
   print(f"{path}: {picture.width} x {picture.height}, {path.stat().st_size} B")
 
 
-def main(flags: command.Flags, arguments) -> None:
+def main(flags: command.Flags, _) -> None:
   """Writes the pictures; see the flags."""
-  del arguments
   startup.start()
   out = pathlib.Path(flags.out)
   out.mkdir(parents=True, exist_ok=True)

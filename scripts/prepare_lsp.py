@@ -261,9 +261,8 @@ def _write(path: pathlib.Path, content: dict[str, Any]) -> None:
   print(f"{path}: {len(content['annotations'])} people")
 
 
-def main(flags: command.Flags, arguments) -> None:
+def main(flags: command.Flags, _) -> None:
   """Prepares the data sets that the flags name."""
-  del arguments
   lsp, lspet = flags.lsp, flags.lspet
   if not (lsp or lspet):
     sys.exit("nothing to do: give --lsp, --lspet, or both")

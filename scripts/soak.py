@@ -40,17 +40,11 @@ MIB = 2**20
 
 
 class Sample(NamedTuple):
-  """Memory at one moment.
+  """Memory at one moment."""
 
-  Attributes:
-    seconds: since the training was started.
-    mib: resident memory of the process and its children.
-    step: last step in the log.
-  """
-
-  seconds: float
-  mib: float
-  step: int
+  seconds: float  # since the start of the training
+  mib: float  # resident memory of the process and its children
+  step: int  # last step in the log
 
 
 def first_people(path: pathlib.Path, count: int) -> dict[str, Any]:
@@ -65,13 +59,7 @@ def first_people(path: pathlib.Path, count: int) -> dict[str, Any]:
 def write_data(
   data: pathlib.Path, out: pathlib.Path, sizes: dict[str, int]
 ) -> None:
-  """Writes `out`/annotations with fewer people; the images stay where they are.
-
-  Args:
-    data: folder that `python -m darkjax.data.synthetic` wrote.
-    out: folder of the smaller set.
-    sizes: split ("train", "val") -> people.
-  """
+  """Writes a subset of a synthetic data set: `sizes` people by split."""
   (out / "annotations").mkdir(parents=True, exist_ok=True)
   if not (out / "images").exists():
     (out / "images").symlink_to((data / "images").resolve())
@@ -195,9 +183,8 @@ def run(argv: list[str], workdir: pathlib.Path, **timing) -> list[Sample]:
   return samples
 
 
-def main(flags: command.Flags, arguments) -> None:
+def main(flags: command.Flags, _) -> None:
   """Runs the soak as the flags say."""
-  del arguments
   workdir = pathlib.Path(flags.workdir).resolve()
   shutil.rmtree(workdir, ignore_errors=True)
   data = workdir / "data"

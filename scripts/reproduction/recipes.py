@@ -19,16 +19,12 @@ _FREE = (
 
 
 def recipe(arguments: Sequence[str]) -> dict[str, Any]:
-  """Returns the configuration of a training command, by dotted name.
+  """Returns the configuration of `python -m darkjax.train ARGUMENTS`.
 
-  Without the paths of a machine, and how often a run logs.
-
-  Args:
-    arguments: as in `python -m darkjax.train ARGUMENTS`.
+  By dotted name, without the paths of a machine and how often a run logs.
 
   Raises:
-    absl.flags.Error, AttributeError: a field that configurations do not have,
-      or a value it cannot have.
+    absl.flags.Error, AttributeError: an unknown field, or a wrong value.
   """
   flags, _ = command.parse(_define_flags, ["train", *arguments])
   return _fields(json.loads(flags.config.to_json_best_effort()))
@@ -40,14 +36,9 @@ def _define_flags(define: command.Define) -> None:
 
 
 def changes(folder: pathlib.Path, expected: dict[str, Any]) -> list[str]:
-  """Returns the differences of a run from a recipe.
+  """Returns the differences of a run, which need not exist, from a recipe.
 
-  Args:
-    folder: workdir of a run, which need not exist yet.
-    expected: from `recipe`.
-
-  Returns:
-    Sentences; fields that the run's version did not have do not count.
+  Fields that the run's version did not have are ignored.
   """
   path = folder / "config.json"
   if not path.exists():

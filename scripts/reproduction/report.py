@@ -1,12 +1,11 @@
-"""The tables as markdown, the paper's numbers beside ours, and what was run."""
+"""Report of the tables as markdown, the paper's numbers beside ours."""
 
 import pathlib
 import re
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from reproduction import verdicts
-from reproduction.cells import Cell
 from reproduction.tables import Claim, Table, Trend
 from reproduction.verdicts import Results, Spread
 
@@ -19,7 +18,7 @@ SHOWN = {
 
 
 def write(page: pathlib.Path, name: str, text: str) -> None:
-  """Puts a text between the two comments of a page that name it.
+  """Replaces the text between a page's two comments with this name.
 
   Raises:
     ValueError: the page has no such comments.
@@ -42,7 +41,7 @@ def lines(
   title: str,
   pictures: Mapping[int, str],
 ) -> Iterator[str]:
-  """The tables of one data set.
+  """Yields the tables of one data set.
 
   Args:
     results: from `verdicts.read`.
@@ -101,7 +100,7 @@ def _claims(results, table: Table) -> Iterator[str]:
 
 
 def in_words(claim: Claim | Trend) -> str:
-  """As in AP: standard < DARK."""
+  """Returns a claim as text, as in AP: standard < DARK."""
   if isinstance(claim, Trend):
     wider, narrower = claim
     if (wider.worse, wider.better) == (narrower.worse, narrower.better):
@@ -132,10 +131,5 @@ def _runs(results: Results) -> Iterator[str]:
 
 
 def _minutes(seconds) -> str:
-  """Median over the seeds."""
+  """Returns the median over the seeds."""
   return f"{statistics.median(seconds) / 60:.1f}"
-
-
-def of_data(cells: Sequence[Cell], data: str) -> list[Cell]:
-  """The cells of one data set."""
-  return [cell for cell in cells if cell.data == data]

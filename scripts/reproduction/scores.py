@@ -48,9 +48,8 @@ def scores(run: str) -> dict:
   }
 
 
-def main(flags: command.Flags, arguments) -> None:
+def main(flags: command.Flags, _) -> None:
   """Writes the json."""
-  del arguments
   startup.start()
   text = json.dumps(scores(flags.run), indent=2)
   pathlib.Path(flags.out).write_text(text)
