@@ -79,12 +79,12 @@ def help_text() -> str:
 
 def check_encoder(folder: str, encoder: str, convention: Convention) -> None:
   """Refuses weights trained on the other kind of targets."""
-  found = "unbiased" if convention.quantize == "none" else "biased"
-  if found != encoder:
+  trained = "unbiased" if convention.quantize == "none" else "biased"
+  if trained != encoder:
     raise ValueError(
       f"--checkpoint-{encoder} names weights trained on {encoder} targets, "
-      f"{folder} says quantize={convention.quantize!r}, which is {found}; "
-      f"give it as --checkpoint-{found}"
+      f"{folder} says quantize={convention.quantize!r}, which is {trained}; "
+      f"give it as --checkpoint-{trained}"
     )
 
 
@@ -99,11 +99,11 @@ def first_people(
   content = json.loads(pathlib.Path(source.annotations).read_text())
   people = set(few.people.annotation_id.tolist())
   images = set(few.people.image_id.tolist())
-  known = source.box_source == GT_BOXES
+  own_boxes = source.box_source == GT_BOXES
   content["annotations"] = [
     person
     for person in content["annotations"]
-    if (person["id"] in people if known else person["image_id"] in images)
+    if (person["id"] in people if own_boxes else person["image_id"] in images)
   ]
   content["images"] = [i for i in content["images"] if i["id"] in images]
   path = folder / "people.json"

@@ -37,21 +37,13 @@ DRAWING = "drawing heatmaps"
 
 
 class Boxes(NamedTuple):
-  """N boxes, and the keypoints that the heatmaps of each show.
+  """N boxes, and the keypoints that the heatmaps of each show."""
 
-  Attributes:
-    image_ids: [N] int64.
-    bbox: [N, 4] float64 (x, y, w, h), image px.
-    scores: [N] of the detector, 0..1.
-    keypoints: [N, K, 2] float64, image px.
-    peaks: [N, K] float32, heights of the Gaussians, 0..1.
-  """
-
-  image_ids: np.ndarray
-  bbox: np.ndarray
-  scores: np.ndarray
-  keypoints: np.ndarray
-  peaks: np.ndarray
+  image_ids: np.ndarray  # [N] int64
+  bbox: np.ndarray  # [N, 4] float64 (x, y, w, h), image px
+  scores: np.ndarray  # [N] of the detector, 0..1
+  keypoints: np.ndarray  # [N, K, 2] float64, image px
+  peaks: np.ndarray  # [N, K] float32, heights of the Gaussians, 0..1
 
 
 def make_boxes(annotations: dict[str, Any], count: int, seed: int) -> Boxes:
@@ -63,15 +55,15 @@ def make_boxes(annotations: dict[str, Any], count: int, seed: int) -> Boxes:
     seed: of the random numbers.
   """
   people = codec_oracle.load_people(annotations)
-  known, num_keypoints = people.is_labelled.shape
-  if count < known:
-    raise ValueError(f"--boxes={count} is less than {known} labelled people")
+  labelled, num_keypoints = people.is_labelled.shape
+  if count < labelled:
+    raise ValueError(f"--boxes={count} is less than {labelled} labelled people")
   rng = np.random.default_rng(seed)
-  repeated = rng.integers(0, known, count - known)
-  which = np.concatenate([np.arange(known), repeated])
+  repeated = rng.integers(0, labelled, count - labelled)
+  which = np.concatenate([np.arange(labelled), repeated])
   # Of the person's size: 1 % for the first box, up to 50 % for the others.
   wrong = 0.5 * rng.random(count)
-  wrong[:known] = 0.01
+  wrong[:labelled] = 0.01
   bbox = people.bboxes[which]
   return Boxes(
     image_ids=np.array(people.image_ids)[which],
@@ -111,23 +103,23 @@ def decode(
   back = geometry.invert(heatmap_from_image).astype(np.float32)
   points = geometry.apply_affine(heatmap_from_image, boxes.keypoints)
   locate = jax.jit(functools.partial(inference.locate, convention=used))
-  found, batches = [], _heatmaps(points, boxes.peaks, used, batch_size)
+  located, batches = [], _heatmaps(points, boxes.peaks, used, batch_size)
   for rows, heatmaps in stages.waiting(DRAWING, batches):
     with stages("decoding, way back"):
       some = locate(heatmaps, _padded(back[rows], batch_size))
-      found.append(
+      located.append(
         jax.tree.map(lambda x, r=rows: np.asarray(x)[: len(r)], some)
       )
-  found = jax.tree.map(lambda *parts: np.concatenate(parts), *found)
+  located = jax.tree.map(lambda *parts: np.concatenate(parts), *located)
   return scoring.People(
     image_ids=boxes.image_ids,
     annotation_ids=np.arange(len(boxes.image_ids)),
     box_scores=boxes.scores,
     box_areas=scale.prod(-1),
-    truth=np.zeros_like(found.keypoints_image),
-    visible=np.zeros_like(found.scores),
-    keypoint_scores=found.scores,
-    keypoints={"dark": found.keypoints_image},
+    truth=np.zeros_like(located.keypoints_image),
+    visible=np.zeros_like(located.scores),
+    keypoint_scores=located.scores,
+    keypoints={"dark": located.keypoints_image},
   )
 
 

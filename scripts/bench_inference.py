@@ -45,7 +45,7 @@ def darkjax_plain(twin, size, *, dtype: str) -> Runner:
   variables = jax.device_put(_variables(twin, made.model))
 
   @jax.jit
-  def find(variables, crops, matrices):
+  def locate(variables, crops, matrices):
     heatmaps = inference.predict_heatmaps(
       made.model,
       variables,
@@ -56,15 +56,15 @@ def darkjax_plain(twin, size, *, dtype: str) -> Runner:
     return inference.locate(heatmaps, matrices, convention=made.convention)
 
   return lambda crops: jax.tree.map(
-    np.asarray, find(variables, crops, _matrices(crops))
+    np.asarray, locate(variables, crops, _matrices(crops))
   )
 
 
 def darkjax_backend(name: str, twin, size, *, dtype: str) -> Runner:
   """A backend of `Pose`."""
-  find = backends.BACKENDS[name](make_graph(twin, size, dtype=dtype))
+  locate = backends.BACKENDS[name](make_graph(twin, size, dtype=dtype))
   return lambda crops: jax.tree.map(
-    np.asarray, find(crops, _matrices(crops), rest=False)
+    np.asarray, locate(crops, _matrices(crops), rest=False)
   )
 
 
@@ -81,8 +81,8 @@ def torch_network(twin, size, *, dtype: str, compiled: bool) -> Runner:
   @torch.inference_mode()
   def run(crops):
     with autocast(device, dtype):
-      found = network(torch.from_numpy(crops).to(device))
-    return [part.cpu().numpy() for part in found]
+      outputs = network(torch.from_numpy(crops).to(device))
+    return [part.cpu().numpy() for part in outputs]
 
   return run
 

@@ -131,11 +131,11 @@ def heatmap_batches(
     return maps + noise * jax.random.normal(key, maps.shape)
 
   for start in range(0, len(keypoints), batch):
-    points = keypoints[start : start + batch]
-    missing = batch - len(points)
-    padded = np.pad(points, ((0, missing), (0, 0), (0, 0)))
+    rows = np.arange(start, start + batch)
+    points = np.take(keypoints, rows, axis=0, mode="clip")
     key = jax.random.fold_in(jax.random.key(seed), start)
-    yield draw(key, jnp.asarray(padded, jnp.float32)), len(points)
+    maps = draw(key, jnp.asarray(points, jnp.float32))
+    yield maps, min(batch, len(keypoints) - start)
 
 
 def decode_all(

@@ -33,23 +33,14 @@ HEADER = ("decoder", "mean", "near", "<= 0.25 px", "<= 0.5 px")
 
 
 class Maps(NamedTuple):
-  """The heatmaps of N people and their labels.
+  """The heatmaps of N people and their labels."""
 
-  Attributes:
-    heatmaps: [N, H, W, K] float32.
-    truth: [N, K, 2] labels, heatmap px.
-    labelled: [N, K] bool, and inside the map.
-    image_from_heatmap: [N, 2, 3], px.
-    image_ids: [N].
-    convention: the network's.
-  """
-
-  heatmaps: np.ndarray
-  truth: np.ndarray
-  labelled: np.ndarray
-  image_from_heatmap: np.ndarray
-  image_ids: np.ndarray
-  convention: convention.Convention
+  heatmaps: np.ndarray  # [N, H, W, K] float32
+  truth: np.ndarray  # [N, K, 2] labels, heatmap px
+  labelled: np.ndarray  # [N, K] bool, and inside the map
+  image_from_heatmap: np.ndarray  # [N, 2, 3], px
+  image_ids: np.ndarray  # [N]
+  convention: convention.Convention  # of the network
 
   def to_image(self, points: np.ndarray) -> np.ndarray:
     """Maps points [N, K, 2] of the heatmaps to the images' px."""
@@ -111,14 +102,14 @@ def decoders(blur_kernel: int) -> dict[str, dict[str, Any]]:
 def errors(maps: Maps) -> dict[str, tuple[np.ndarray, np.ndarray]]:
   """Returns errors [M] of the labelled keypoints, heatmap and image px."""
   truth = maps.to_image(maps.truth)
-  found = {}
+  measured = {}
   for name, options in decoders(maps.convention.blur_kernel).items():
     points = np.asarray(decode_heatmaps(maps.heatmaps, **options).keypoints)
-    found[name] = tuple(
+    measured[name] = tuple(
       np.linalg.norm(a - b, axis=-1)[maps.labelled]
       for a, b in ((points, maps.truth), (maps.to_image(points), truth))
     )
-  return found
+  return measured
 
 
 def rows(maps: Maps) -> list[tuple[str, ...]]:

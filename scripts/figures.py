@@ -35,7 +35,7 @@ def modulation(
   blur_kernel: int,
   names: Sequence[str],
   truth: np.ndarray | None = None,
-  reach: int = 3,
+  margin: int = 3,
 ) -> PIL.Image.Image:
   """Draws heatmaps before and after modulation, with each decoder's point.
 
@@ -47,7 +47,7 @@ def modulation(
     blur_kernel: odd size of the blur, heatmap px.
     names: N titles.
     truth: [N, 2] labels, heatmap px.
-    reach: cells shown to each side of the maximum.
+    margin: cells shown to each side of the maximum.
 
   Reference: arXiv:1910.06278, Fig. 3, Eq. 10 and 11.
   """
@@ -68,7 +68,7 @@ def modulation(
         draw_point(axes[row, n], points[method][n], **style)
       if truth is not None:
         draw_point(axes[row, n], truth[n], **TRUTH)
-      _look_at(axes[row, n], points["argmax"][n], reach, heatmap.shape)
+      _look_at(axes[row, n], points["argmax"][n], margin, heatmap.shape)
     axes[0, n].set_title(names[n])
   axes[0, 0].set_ylabel("predicted")
   axes[1, 0].set_ylabel(f"modulated, k = {blur_kernel}")
@@ -179,11 +179,11 @@ def _panels(rows: int, columns: int, height: float):
   return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def _look_at(axis, middle, reach, shape) -> None:
+def _look_at(axis, middle, margin, shape) -> None:
   """Shows the cells of the map around a point."""
   (x, y), (height, width) = middle, shape
-  axis.set_xlim(max(x - reach, 0) - 0.5, min(x + reach, width - 1) + 0.5)
-  axis.set_ylim(min(y + reach, height - 1) + 0.5, max(y - reach, 0) - 0.5)
+  axis.set_xlim(max(x - margin, 0) - 0.5, min(x + margin, width - 1) + 0.5)
+  axis.set_ylim(min(y + margin, height - 1) + 0.5, max(y - margin, 0) - 0.5)
 
 
 def legend_below(figure: Any, axis: Any, columns: int = 4) -> None:

@@ -26,21 +26,13 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class Setting(NamedTuple):
-  """A network and how it is run.
-
-  Attributes:
-    model: name of the network.
-    size: (height, width) of the crops, px.
-    dtype: "float32" | "bfloat16" of the layers.
-    torch_mode: of torch.compile, or "eager" without it.
-    remat: whether darkjax recomputes activations in training.
-  """
+  """A network and how it is run."""
 
   model: str
-  size: tuple[int, int]
-  dtype: str
-  torch_mode: str
-  remat: bool = False
+  size: tuple[int, int]  # (height, width) of the crops, px
+  dtype: str  # "float32" | "bfloat16", of the layers
+  torch_mode: str  # of torch.compile, or "eager" without it
+  remat: bool = False  # whether darkjax recomputes activations in training
 
 
 def training(setting: Setting, count: int):
@@ -107,14 +99,14 @@ def darkjax_training(setting, batch) -> Runner:
 
 def darkjax_inference(network, crops) -> Runner:
   """A graph as `JaxBackend` compiles it."""
-  find = xla_options.tuned(jax.jit(network.locate))
+  locate = xla_options.tuned(jax.jit(network.locate))
   matrices = np.tile(np.eye(2, 3, dtype=np.float32), (len(crops), 1, 1))
   arguments = jax.device_put((network.variables, crops, matrices))
 
   def run(steps):
     for _ in range(steps):
-      found = find(*arguments)
-    jax.block_until_ready(found)
+      keypoints = locate(*arguments)
+    jax.block_until_ready(keypoints)
 
   return run
 
@@ -151,13 +143,13 @@ def torch_inference(twin, crops, setting) -> Runner:
     torch._inductor.config.freezing = True
   network = _on_device(bench_inference.Located(twin).eval())
   crops = torch.tensor(crops, device=DEVICE)
-  find = _compiled(network, setting)
+  locate = _compiled(network, setting)
 
   @torch.inference_mode()
   def run(steps):
     with bench_inference.autocast(DEVICE, setting.dtype):
       for _ in range(steps):
-        find(crops)
+        locate(crops)
     _wait()
 
   return run

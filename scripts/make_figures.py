@@ -96,73 +96,73 @@ class Predictions:
     )
 
 
-def quickstart(found: Predictions) -> PIL.Image.Image:
+def quickstart(run: Predictions) -> PIL.Image.Image:
   """Draws people of the evaluation: the README's first picture."""
   return sheets.people_sheet(
-    np.asarray(found.keypoints["dark"].keypoints_image),
-    found.skeleton,
-    image_ids=found.maps.image_ids,
-    truth=found.truth,
-    visible=found.maps.labelled,
-    annotations=found.annotations,
-    images=found.images,
+    np.asarray(run.keypoints["dark"].keypoints_image),
+    run.skeleton,
+    image_ids=run.maps.image_ids,
+    truth=run.truth,
+    visible=run.maps.labelled,
+    annotations=run.annotations,
+    images=run.images,
   )
 
 
-def comparison(found: Predictions, count: int = 4) -> PIL.Image.Image:
+def comparison(run: Predictions, count: int = 4) -> PIL.Image.Image:
   """Draws DARK over the maximum, as in the paper's Fig. 5.
 
   Of the people who show most keypoints, each found within two cells of its
   label, evenly picked: elsewhere the network's mistakes hide the decoder's.
   """
-  near, labelled = found.near(), found.maps.labelled
+  near, labelled = run.near(), run.maps.labelled
   right = (near == labelled).all(-1) & (labelled.sum(-1) >= WHOLE)
-  maxima = np.asarray(found.keypoints["argmax"].keypoints_image)
+  maxima = np.asarray(run.keypoints["argmax"].keypoints_image)
   people = [
-    found.tile(n, baseline=maxima[n])
+    run.tile(n, baseline=maxima[n])
     for n in evenly(np.flatnonzero(right), count)
   ]
   return sheets.contact_sheet(people, columns=count)
 
 
-def modulation(found: Predictions, count: int = 4) -> PIL.Image.Image:
+def modulation(run: Predictions, count: int = 4) -> PIL.Image.Image:
   """Draws maps on which the blur moves DARK's point most.
 
   Of keypoints that the network is sure of and whose maximum is within a cell.
   """
-  maps = found.maps
+  maps = run.maps
   with_blur, without = (
     np.asarray(decode_heatmaps(maps.heatmaps, blur_kernel=kernel).keypoints)
     for kernel in (maps.convention.blur_kernel, 1)
   )
   moved = np.linalg.norm(with_blur - without, axis=-1)
-  sure = found.near(1.0) & (maps.heatmaps.max((1, 2)) >= SURE)
+  sure = run.near(1.0) & (maps.heatmaps.max((1, 2)) >= SURE)
   moved = np.where(sure, moved, 0)
   keypoints = np.argsort(-moved.max(0))[:count]
   chosen = [(moved[:, k].argmax(), k) for k in keypoints]
   return figures.modulation(
     np.stack([maps.heatmaps[n, ..., k] for n, k in chosen]),
     blur_kernel=maps.convention.blur_kernel,
-    names=[found.skeleton.keypoint_names[k] for k in keypoints],
+    names=[run.skeleton.keypoint_names[k] for k in keypoints],
     truth=np.stack([maps.truth[n, k] for n, k in chosen]),
   )
 
 
-def uncertainty(found: Predictions, count: int = 4) -> PIL.Image.Image:
+def uncertainty(run: Predictions, count: int = 4) -> PIL.Image.Image:
   """Draws ellipses of one standard deviation on people evenly picked."""
-  whole = np.flatnonzero(found.maps.labelled.sum(-1) >= WHOLE)
-  dark = found.keypoints["dark"]
+  whole = np.flatnonzero(run.maps.labelled.sum(-1) >= WHOLE)
+  dark = run.keypoints["dark"]
   people = [
-    found.tile(n, covariances=np.asarray(dark.covariances[n]))
+    run.tile(n, covariances=np.asarray(dark.covariances[n]))
     for n in evenly(whole, count)
   ]
   return sheets.contact_sheet(people, columns=count)
 
 
-def gain(found: Predictions) -> PIL.Image.Image:
+def gain(run: Predictions) -> PIL.Image.Image:
   """Plots the share of keypoints within a distance, by decoder."""
-  measured = compare_decoders.errors(found.maps)
-  kernel = found.maps.convention.blur_kernel
+  measured = compare_decoders.errors(run.maps)
+  kernel = run.maps.convention.blur_kernel
   rows = {
     "maximum": "argmax",
     "standard": "standard, sign",
@@ -208,9 +208,9 @@ def main(flags: command.Flags, _) -> None:
     save(draw(), out / name)
   for run, pictures in PICTURES.items():
     if flags[run].value:
-      found = Predictions(flags[run].value)
+      people = Predictions(flags[run].value)
       for name, draw in pictures.items():
-        save(draw(found), out / name)
+        save(draw(people), out / name)
 
 
 def define_flags(define: command.Define) -> None:

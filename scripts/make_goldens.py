@@ -97,14 +97,14 @@ def to_torch(images):
 
 def activations(model, images):
   """Returns every module's output [B, H, W, C]; of lists as "name:index"."""
-  found = {}
+  outputs = {}
 
   def keep(name):
     def hook(module, inputs, output):
       listed = isinstance(output, list | tuple)
       for i, x in enumerate(output if listed else [output]):
         key = f"{name}:{i}" if listed else name
-        found[key] = x.detach().clone().permute(0, 2, 3, 1).numpy()
+        outputs[key] = x.detach().clone().permute(0, 2, 3, 1).numpy()
 
     return hook
 
@@ -113,14 +113,14 @@ def activations(model, images):
       module.register_forward_hook(keep(name))
   with torch.no_grad():
     model(to_torch(images))
-  return {name: x for name, x in found.items() if x.ndim == 4}
+  return {name: x for name, x in outputs.items() if x.ndim == 4}
 
 
 def write_forward(name):
   """Writes samples of all activations of one case."""
   images = hashed.images(2, *hashed.CASES[name][2])
-  found = activations(fill(TWINS[name]()), images)
-  rows = {key: hashed.samples(key, x) for key, x in found.items()}
+  outputs = activations(fill(TWINS[name]()), images)
+  rows = {key: hashed.samples(key, x) for key, x in outputs.items()}
   np.savez_compressed(GOLDENS / f"{name}.npz", **rows)
   spread = [row[-1] for row in rows.values()]
   print(

@@ -133,17 +133,11 @@ def _extent(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Crop(NamedTuple):
-  """A part of an image of LSP-Extended.
+  """A part of an image of LSP-Extended."""
 
-  Attributes:
-    box: (left, top, right, bottom), px; the right and bottom pixels excluded.
-    size: (width, height) it is scaled to, px.
-    labels: [14, 3] (x, y, visibility) in the scaled crop, px.
-  """
-
-  box: tuple[int, int, int, int]
-  size: tuple[int, int]
-  labels: np.ndarray
+  box: tuple[int, int, int, int]  # left, top, and right, bottom exclusive, px
+  size: tuple[int, int]  # (width, height) it is scaled to, px
+  labels: np.ndarray  # [14, 3] (x, y, visibility) in the scaled crop, px
 
 
 def lspet_crop(labels: np.ndarray, size: tuple[int, int]) -> Crop | None:
@@ -233,18 +227,18 @@ def prepare_lspet(
   labels = lspet_labels(load_joints(folder / "joints.mat"))
   (out / "images").mkdir(parents=True, exist_ok=True)
   entries = []
-  for i, person in enumerate(labels):
+  for i, points in enumerate(labels):
     name = f"im{i + 1:05d}.jpg"
     with PIL.Image.open(folder / "images" / name) as image:
-      crop = lspet_crop(person, image.size)
+      crop = lspet_crop(points, image.size)
       if crop is None:
         continue
       part = image.convert("RGB").resize(
         crop.size, PIL.Image.Resampling.LANCZOS, box=crop.box
       )
     part.save(out / "images" / name, quality=JPEG_QUALITY)
-    found = annotation(i + 1, crop.labels, crop.size)
-    entries.append((name, crop.size, found))
+    person = annotation(i + 1, crop.labels, crop.size)
+    entries.append((name, crop.size, person))
     if len(entries) == people:
       break
   description = (

@@ -43,20 +43,14 @@ RATES = {"hourglass_4": RATE / 4}
 
 
 class Network(NamedTuple):
-  """A network to train, without data and seed.
+  """A network to train, without data and seed."""
 
-  Attributes:
-    family: hrnet | simple_baseline | hourglass.
-    encoding: of the targets, biased | unbiased; with it go alignment and flip
-      shift, as in a configuration's variant.
-    loss: mse | ipr | dsnt.
-    size: (height, width) of the input, px.
-  """
-
-  family: str = "hrnet"
+  family: str = "hrnet"  # hrnet | simple_baseline | hourglass
+  # unbiased | biased: targets, alignment and flip shift of this variant of the
+  # configuration.
   encoding: str = "unbiased"
-  loss: str = "mse"
-  size: tuple[int, int] = MIDDLE
+  loss: str = "mse"  # mse | ipr | dsnt
+  size: tuple[int, int] = MIDDLE  # (height, width) of the input, px
 
   @property
   def size_name(self) -> str:
@@ -66,21 +60,13 @@ class Network(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-  """One training run.
+  """One training run."""
 
-  Attributes:
-    data: lsp | synthetic.
-    model: a name of `darkjax.models.MODELS`.
-    network: the network to train.
-    epochs: length of the training.
-    seed: of weights, batches and augmentation.
-  """
-
-  data: str
-  model: str
+  data: str  # lsp | synthetic
+  model: str  # a name of `darkjax.models.MODELS`
   network: Network
   epochs: int
-  seed: int
+  seed: int  # of weights, batches and augmentation
 
   @property
   def name(self) -> str:

@@ -74,12 +74,12 @@ def _rows(results, table: Table) -> Iterator[str]:
   yield _header("", *paper, *SHOWN.values(), "seeds")
   for name, row in table.rows.items():
     published = (row.paper.get(metric, "–") for metric in table.metrics)
-    found = [
+    spreads = [
       Spread(tuple(verdicts.by_seed(results, row, metric).values()))
       for metric in SHOWN
     ]
-    numbers = (spread.text() for spread in found)
-    yield _line(name, *published, *numbers, len(found[0].values))
+    numbers = (spread.text() for spread in spreads)
+    yield _line(name, *published, *numbers, len(spreads[0].values))
 
 
 def _claims(results, table: Table) -> Iterator[str]:
@@ -116,14 +116,14 @@ def _runs(results: Results) -> Iterator[str]:
     "set besides",
   )
   for network in dict.fromkeys(network for network, _ in results):
-    found = [result for (n, _), result in results.items() if n == network]
-    cell, parts = found[0]["cell"], [p for r in found for p in r["parts"]]
+    runs = [result for (n, _), result in results.items() if n == network]
+    cell, parts = runs[0]["cell"], [p for r in runs for p in r["parts"]]
     yield _line(
       *(cell["model"], network.size_name, network.encoding, network.loss),
-      *(cell["epochs"], ", ".join(str(r["cell"]["seed"]) for r in found)),
-      _minutes(r["training_seconds"] for r in found),
-      _minutes(r["training_cpu_seconds"] for r in found),
-      f"{statistics.median(r['images_per_second'] for r in found):.0f}",
+      *(cell["epochs"], ", ".join(str(r["cell"]["seed"]) for r in runs)),
+      _minutes(r["training_seconds"] for r in runs),
+      _minutes(r["training_cpu_seconds"] for r in runs),
+      f"{statistics.median(r['images_per_second'] for r in runs):.0f}",
       ", ".join(sorted({f"{p['machine']}; {p['cores']}" for p in parts})),
       ", ".join(sorted({part["commit"] for part in parts})),
       ", ".join(sorted({one for p in parts for one in p["overrides"]})) or "–",
