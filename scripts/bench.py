@@ -3,6 +3,7 @@
 Needs neither TensorFlow nor ml-collections.
 """
 
+import functools
 import json
 import os
 import pathlib
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -20,6 +21,17 @@ import numpy as np
 from darkjax import convention, skeletons
 
 Side = Callable[[], object]
+RATE = 1e-3  # of Adam
+
+
+class Setting(NamedTuple):
+  """A network and how it is run."""
+
+  model: str
+  size: tuple[int, int]  # (height, width) of the crops, px
+  dtype: str  # "float32" | "bfloat16", of the layers
+  torch_mode: str  # of torch.compile, or "eager" without it
+  remat: bool = False  # whether darkjax recomputes activations in training
 
 
 def machine() -> str:
@@ -192,3 +204,38 @@ def make_batch(
     "image_from_heatmap": np.tile(np.eye(2, 3, dtype="f4"), (count, 1, 1)),
     "mask": np.ones(count, np.float32),
   }
+
+
+def darkjax_training(
+  setting: Setting, batch: dict[str, np.ndarray]
+) -> Callable[[int], None]:
+  """`train_step` on one device, with Adam."""
+  import optax
+
+  from darkjax import models
+  from darkjax.runtime import xla_options
+  from darkjax.train import step as step_lib
+
+  network = models.create_model(
+    setting.model, dtype=setting.dtype, remat=setting.remat
+  )
+  optimizer = optax.adam(RATE)
+  state = step_lib.create_state(
+    jax.random.key(0), network, optimizer, crop_size=setting.size
+  )
+  batch = jax.device_put(batch)
+  take = functools.partial(
+    step_lib.train_step,
+    model=network,
+    optimizer=optimizer,
+    convention=make_convention(setting.size),
+  )
+  step = xla_options.tuned(jax.jit(take, donate_argnums=0), "training")
+
+  def run(steps):
+    nonlocal state
+    for _ in range(steps):
+      state, _ = step(state, batch)
+    jax.block_until_ready(state)
+
+  return run

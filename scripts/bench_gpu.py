@@ -144,7 +144,7 @@ def run(cell: Cell, origin: Origin, flag: flags.FlagValues) -> None:
   import gpu_sides
 
   size = bench.parse_size(cell.size)
-  setting = gpu_sides.Setting(cell.model, size, cell.dtype, flag.torch_mode)
+  setting = bench.Setting(cell.model, size, cell.dtype, flag.torch_mode)
   runners = gpu_sides.TASKS[cell.task](setting, cell.batch)
   sides = {n: functools.partial(run, flag.steps) for n, run in runners.items()}
   times = bench.take_turns(sides, flag.turns, calls=10)

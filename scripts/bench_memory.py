@@ -27,6 +27,7 @@ from darkjax.inference import predictor
 from darkjax.runtime import command, startup
 
 MIB = 2**20
+SETTING = bench.Setting("hrnet_w32", (128, 96), "float32", "eager")
 SIDES = {
   "inference": ("darkjax", "torch"),
   "training": ("darkjax", "darkjax-remat", "torch"),
@@ -38,12 +39,11 @@ def make_side(task: str, side: str, batch: dict[str, np.ndarray]):
   import gpu_sides  # PyTorch
   from bench_inference import make_twin
 
-  setting = gpu_sides.Setting(
-    *("hrnet_w32", (128, 96), "float32", "eager"), side.endswith("remat")
-  )
-  if task == "training":
-    kind = "torch" if side == "torch" else "darkjax"
-    run = getattr(gpu_sides, f"{kind}_training")(setting, batch)
+  setting = SETTING._replace(remat=side.endswith("remat"))
+  if task == "training" and side == "torch":
+    run = gpu_sides.torch_training(setting, batch)
+  elif task == "training":
+    run = bench.darkjax_training(setting, batch)
   elif side == "torch":
     run = gpu_sides.torch_inference(make_twin(), batch["image"], setting)
   else:

@@ -23,8 +23,9 @@ import numpy as np
 START = time.perf_counter()  # with JAX imported, and before darkjax is
 
 import bench  # noqa: E402
+import bench_memory  # noqa: E402
 
-from darkjax.runtime import command  # noqa: E402
+from darkjax.runtime import command, startup  # noqa: E402
 
 
 def main(flags: command.Flags, _) -> None:
@@ -39,10 +40,6 @@ def main(flags: command.Flags, _) -> None:
 
 def measure_steps(batch: int, turns: int) -> None:
   """Times the steps of both sides in turns."""
-  import bench_memory
-
-  from darkjax.runtime import startup
-
   startup.start()
   people = bench.make_batch(batch)
   sides = {
@@ -72,13 +69,9 @@ def measure_start(batch: int) -> None:
 
 def measure_first_step(batch: int) -> None:
   """Prints the seconds from importing darkjax to the first step's end."""
-  import bench_memory
-
-  from darkjax.runtime import startup
-
   startup.start()
   people = bench.make_batch(batch)
-  bench_memory.make_side("training", "darkjax", people)()
+  bench.darkjax_training(bench_memory.SETTING, people)(1)
   print(time.perf_counter() - START)
 
 

@@ -5,34 +5,20 @@ dispatched one after the other as in training; a side waits for the last only.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable
-from typing import NamedTuple
 
+import bench
 import bench_inference
 import jax
 import numpy as np
-import optax
 import torch
-from bench import make_batch, make_convention
+from bench import Setting, make_batch, make_convention
 
-from darkjax import models
 from darkjax.runtime import xla_options
 from darkjax.train import step as step_lib
 
 Runner = Callable[[int], None]
-RATE = 1e-3  # of Adam
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-
-
-class Setting(NamedTuple):
-  """A network and how it is run."""
-
-  model: str
-  size: tuple[int, int]  # (height, width) of the crops, px
-  dtype: str  # "float32" | "bfloat16", of the layers
-  torch_mode: str  # of torch.compile, or "eager" without it
-  remat: bool = False  # whether darkjax recomputes activations in training
 
 
 def training(setting: Setting, count: int):
@@ -42,7 +28,7 @@ def training(setting: Setting, count: int):
   """
   batch = make_batch(count, setting.size)
   return {
-    "darkjax": darkjax_training(setting, batch),
+    "darkjax": bench.darkjax_training(setting, batch),
     "torch": torch_training(setting, batch),
   }
 
@@ -70,33 +56,6 @@ def inference(setting: Setting, count: int):
 TASKS = {"training": training, "inference": inference}
 
 
-def darkjax_training(setting, batch) -> Runner:
-  """`train_step` on one device."""
-  network = models.create_model(
-    setting.model, dtype=setting.dtype, remat=setting.remat
-  )
-  optimizer = optax.adam(RATE)
-  state = step_lib.create_state(
-    jax.random.key(0), network, optimizer, crop_size=setting.size
-  )
-  batch = jax.device_put(batch)
-  take = functools.partial(
-    step_lib.train_step,
-    model=network,
-    optimizer=optimizer,
-    convention=make_convention(setting.size),
-  )
-  step = xla_options.tuned(jax.jit(take, donate_argnums=0), "training")
-
-  def run(steps):
-    nonlocal state
-    for _ in range(steps):
-      state, _ = step(state, batch)
-    jax.block_until_ready(state)
-
-  return run
-
-
 def darkjax_inference(network, crops) -> Runner:
   """A graph as `JaxBackend` compiles it."""
   locate = xla_options.tuned(jax.jit(network.locate))
@@ -118,7 +77,7 @@ def torch_training(setting, batch) -> Runner:
   crops = torch.tensor(batch["image"], device=DEVICE)
   target, _ = step_lib.draw_targets(batch, make_convention(setting.size))
   target = torch.tensor(np.asarray(target), device=DEVICE).permute(0, 3, 1, 2)
-  optimizer = torch.optim.Adam(network.parameters(), RATE, fused=True)
+  optimizer = torch.optim.Adam(network.parameters(), bench.RATE, fused=True)
   compute = _compiled(
     lambda: torch.nn.functional.mse_loss(network.heatmaps(crops), target),
     setting,
