@@ -2,18 +2,16 @@
 
 import dataclasses
 import json
-import os
 import re
-import subprocess
-import sys
 
 import ablation_grid
 import ablation_report
 import blobs
+import commands
 import numpy as np
 import pytest
 from published import docstring, load
-from reproduction import plots, report, runs, scores, verdicts
+from reproduction import plots, report, scores, verdicts
 from reproduction.cells import (
   FAMILIES,
   SIGMAS,
@@ -332,14 +330,7 @@ def test_the_command_writes_tables_and_plots(tmp_path, named):
     f"--named={named}",
     *(["--tables=1"] if named else []),
   )
-  done = subprocess.run(
-    [sys.executable, "scripts/reproduce.py", *arguments],
-    cwd=runs.ROOT,
-    env=os.environ | {"PYTHONPATH": str(runs.ROOT)},
-    capture_output=True,
-    text=True,
-    check=False,
-  )
+  done = commands.run("reproduce", *arguments)
   assert done.returncode == 0, done.stderr
   assert done.stdout == f"{name}: 2 networks\n"
   # Means of the first two of three seeds.
