@@ -22,13 +22,8 @@ from darkjax.data.synthetic import dataset
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
 def test_from_two_checkpoints_to_tables(tmp_path):
   json_path = dataset.write_dataset(tmp_path, num_people=5, seed=2)
-  fields = {
-    "name": "simple_baseline_50",
-    "num_keypoints": 17,
-    "blocks": [1, 1, 1, 1],
-    "features": 4,
-    "deconv_features": 4,
-  }
+  fields = {"name": "simple_baseline_50", "num_keypoints": 17}
+  fields |= {"blocks": [1, 1, 1, 1], "features": 4, "deconv_features": 4}
   variables = models.create_model(**fields).init(
     jax.random.key(0), jnp.zeros((1, 64, 64, 3))
   )
