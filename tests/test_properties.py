@@ -227,21 +227,20 @@ def test_no_boxes_give_no_crops(alignment):
 
 @st.composite
 def people(draw, values=PIXELS):
-  """Keypoints [N, K, 2] and areas [N]; N 0 to 4, K 1 to 3."""
+  """Keypoints [N, K, 2], areas [N] and sigmas [K]; N 0 to 4, K 1 to 3."""
   count, num_keypoints = draw(st.integers(0, 4)), draw(st.integers(1, 3))
   keypoints = draw(
     hnp.arrays(np.float64, (count, num_keypoints, 2), elements=values)
   )
   areas = draw(hnp.arrays(np.float64, count, elements=st.floats(0, 1e30)))
-  return keypoints, areas
+  return keypoints, areas, np.full(num_keypoints, 0.05)
 
 
 @few
 @given(people(), st.data())
-def test_oks_lies_in_0_to_1(result, data):
-  keypoints, areas = result
+def test_oks_lies_in_0_to_1(found, data):
+  keypoints, areas, sigmas = found
   count, num_keypoints = keypoints.shape[:2]
-  sigmas = np.full(num_keypoints, 0.05)
   visible = data.draw(
     hnp.arrays(np.int64, (count, num_keypoints), elements=st.integers(0, 2))
   )
@@ -254,10 +253,9 @@ def test_oks_lies_in_0_to_1(result, data):
 
 @few
 @given(people(), st.data())
-def test_nms_keeps_the_best_and_none_twice(result, data):
-  keypoints, areas = result
-  count, num_keypoints = keypoints.shape[:2]
-  sigmas = np.full(num_keypoints, 0.05)
+def test_nms_keeps_the_best_and_nobody_twice(found, data):
+  keypoints, areas, sigmas = found
+  count = len(keypoints)
   pairs = oks.prediction_oks(keypoints, areas, sigmas)
   assert ((pairs >= 0) & (pairs <= 1)).all()
   np.testing.assert_array_equal(pairs, pairs.T)
@@ -274,8 +272,8 @@ def test_nms_keeps_the_best_and_none_twice(result, data):
 
 @few
 @given(people(), st.data())
-def test_pck_lies_in_0_to_1_and_grows_with_the_threshold(result, data):
-  truth, _ = result
+def test_pck_lies_in_0_to_1_and_grows_with_the_threshold(found, data):
+  truth, *_ = found
   count, num_keypoints = truth.shape[:2]
   moved = data.draw(hnp.arrays(np.float64, truth.shape, elements=PIXELS))
   shape = (count, num_keypoints)
@@ -293,8 +291,8 @@ def test_pck_lies_in_0_to_1_and_grows_with_the_threshold(result, data):
 
 @few
 @given(people(ANY))
-def test_nan_predictions_count_as_wrong(result):
-  predicted, _ = result
+def test_predictions_that_are_no_numbers_count_as_wrong(found):
+  predicted, *_ = found
   truth = np.zeros_like(predicted)
   visible, lengths = np.ones(predicted.shape[:2]), np.ones(len(predicted))
   shares = pck.pck(predicted, truth, visible, lengths, 0.5)

@@ -7,12 +7,14 @@ import json
 import os
 import subprocess
 import sys
+import weakref
 
 import blobs
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny_weights
 from paths import ROOT
 from PIL import Image
 
@@ -91,6 +93,28 @@ def test_every_person_once_at_any_batch_size(folder, size):
   )
 
 
+def test_no_image_is_kept(folder):
+  source = prepare.load(
+    folder / "people.json", folder, cache_dir=folder / "cache"
+  )
+  used = blobs.convention_of(source.skeleton, "dark")
+  images, alive = [], []
+
+  def batches():
+    for _ in range(4):
+      for batch in pipeline.eval_batches(source, used, batch_size=2):
+        batch["image"] = batch["image"].copy()  # its own memory
+        images.append(weakref.ref(batch["image"]))
+        yield batch
+        del batch
+        alive.append(sum(image() is not None for image in images))
+
+  people = predict.predict(blobs.Sampler(used), {}, batches(), used)
+  assert len(people.image_ids) == 24
+  # Of twelve batches those in work; all of them if images were kept.
+  assert max(alive) <= 4
+
+
 def test_methods_come_back_in_the_order_asked(folder):
   _, people = evaluated(folder, "dark")
   assert list(people.keypoints) == ["argmax", "standard", "dark"]
@@ -115,13 +139,7 @@ def test_table_has_a_row_per_method_and_says_the_boxes():
 
 def test_command(tmp_path):
   json_path = dataset.write_dataset(tmp_path, num_people=5, seed=2)
-  fields = {
-    "name": "hrnet_small",
-    "num_keypoints": 17,
-    "channels": 4,
-    "modules": [1],
-    "blocks": 1,
-  }
+  fields = tiny_weights.network()
   variables = models.create_model(**fields).init(
     jax.random.key(0), jnp.zeros((1, 64, 64, 3))
   )

@@ -13,7 +13,7 @@ from small_network import GAUSSIAN, SOFTMAX
 from darkjax import convention
 from darkjax.data.coco import prepare
 from darkjax.data.pipeline import batches as pipeline
-from darkjax.evaluate import predict
+from darkjax.evaluate import predict, scores
 from darkjax.inference.ensemble import Member
 
 
@@ -40,7 +40,7 @@ def test_cells_are_what_evaluations_one_by_one_give(source):
     people = predict.predict(
       model, {}, pipeline.eval_batches(source, used, batch_size=4), used
     )
-    alone = predict.score(people, source.annotations, used.skeleton)
+    alone = scores.score(people, source.annotations, used.skeleton)
     cell = cells[alignment, shift]
     assert list(cell)[: len(alone)] != list(alone)  # more decoders there
     # The same arithmetic compiled into another program.

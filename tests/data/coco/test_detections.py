@@ -7,8 +7,10 @@ import pathlib
 import coco_folder
 import numpy as np
 import pytest
+from coco_folder import DOLL
+from conventions import make_convention
 
-from darkjax import convention, geometry, skeletons
+from darkjax import geometry, skeletons
 from darkjax.data.coco import detections, unreadable
 from darkjax.data.pipeline import batches
 from darkjax.evaluate import scores
@@ -32,23 +34,8 @@ def write(folder, found):
   return path
 
 
-def convention_of(skeleton, **changes):
-  return convention.Convention(
-    **{
-      "skeleton": skeleton,
-      "crop_size": (64, 48),
-      "heatmap_size": (16, 12),
-      "alignment": "hrnet",
-      "padding": 1.25,
-      "sigma": 1.0,
-      "quantize": "none",
-      "truncate": None,
-      "blur_kernel": 3,
-      "flip_shift": 0,
-      "channel_order": "rgb",
-      **changes,
-    }
-  )
+def convention_of(skeleton, crop_size=(64, 48)):
+  return make_convention(skeleton, crop_size, alignment="hrnet")
 
 
 @pytest.fixture(scope="module")
@@ -250,9 +237,7 @@ def test_real_boxes_and_a_perfect_network_find_everybody(test_data, tmp_path):
     cache_dir=tmp_path,
   )
   assert (source.num_people, source.num_images) == (118, 4)
-  used = convention_of(
-    skeletons.COCO, crop_size=(128, 96), heatmap_size=(32, 24)
-  )
+  used = convention_of(skeletons.COCO, crop_size=(128, 96))
   (batch,) = batches.eval_batches(source, used, batch_size=118)
   people = json.loads(annotations.read_text())["annotations"]
   matched = [
@@ -339,11 +324,6 @@ def without_labels(folder, **changes):
   path = folder / "image_info.json"
   path.write_text(json.dumps(content | changes))
   return path
-
-
-DOLL = skeletons.from_coco_category(
-  {"name": "doll", "keypoints": list(coco_folder.NAMES)}
-)
 
 
 @pytest.mark.parametrize("changes", [{}, {"annotations": []}])

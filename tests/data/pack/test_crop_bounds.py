@@ -4,9 +4,9 @@ import types
 
 import numpy as np
 import pytest
+from conventions import make_convention
 
 from darkjax import geometry, skeletons
-from darkjax.convention import Convention
 from darkjax.data.pack import crop_bounds
 from darkjax.data.pack import layout as canvases
 from darkjax.data.people_table import GT_BOXES, People
@@ -17,22 +17,6 @@ FULL = augment.Augmentation(half_body_probability=0.9)
 GENTLE = augment.Augmentation(
   scale_factor=0.25, rotation_factor=0.1, half_body_probability=0.0
 )
-
-
-def convention(alignment: str = "dark") -> Convention:
-  return Convention(
-    skeleton=skeletons.COCO,
-    crop_size=SIZE,
-    heatmap_size=(32, 24),
-    alignment=alignment,
-    padding=1.25,
-    sigma=1.0,
-    quantize="none",
-    truncate=None,
-    blur_kernel=3,
-    flip_shift=0,
-    channel_order="rgb",
-  )
 
 
 def data_set(count: int = 12) -> types.SimpleNamespace:
@@ -82,7 +66,9 @@ def drawn(
 def test_no_crop_shows_more_than_the_bounds_and_some_nearly_do(
   augmentation, alignment
 ):
-  crops = crop_geometry.CropGeometry([data_set()], convention(alignment))
+  crops = crop_geometry.CropGeometry(
+    [data_set()], make_convention(alignment=alignment)
+  )
   bounds = crop_bounds.bounds(crops, augmentation)
   corners = drawn(crops, augmentation, epochs=300)
   low, high = corners.min((0, 2)), corners.max((0, 2))
@@ -94,7 +80,7 @@ def test_no_crop_shows_more_than_the_bounds_and_some_nearly_do(
 
 @pytest.mark.parametrize("resolution", [0.5, 1.0, 1.7, 100.0])
 def test_canvases_hold_what_they_are_laid_out_for_and_no_more(resolution):
-  crops = crop_geometry.CropGeometry([data_set()], convention())
+  crops = crop_geometry.CropGeometry([data_set()], make_convention())
   bounds = crop_bounds.bounds(crops, FULL)
   size = crops.people.image_size
   shrink = np.minimum(1.0, resolution * SIZE[1] / crops.scale[:, 0])

@@ -9,6 +9,7 @@ import coco_folder
 import numpy as np
 import PIL.Image
 import pytest
+from conventions import make_convention
 
 from darkjax import geometry, skeletons
 from darkjax.convention import Convention
@@ -23,22 +24,8 @@ FULL = augment.Augmentation(half_body_probability=0)
 
 
 def convention(**changes) -> Convention:
-  settings = {
-    "skeleton": skeletons.from_coco_category(
-      {"name": "doll", "keypoints": list(coco_folder.NAMES)}
-    ),
-    "crop_size": CROP_SIZE,
-    "heatmap_size": HEATMAP_SIZE,
-    "alignment": "dark",
-    "padding": 1.25,
-    "sigma": 1.0,
-    "quantize": "none",
-    "truncate": None,
-    "blur_kernel": 3,
-    "flip_shift": 0,
-    "channel_order": "rgb",
-  }
-  return Convention(**{**settings, **changes})
+  fields = {"skeleton": coco_folder.DOLL, "crop_size": CROP_SIZE}
+  return make_convention(**(fields | changes))
 
 
 def blobs(height: int, width: int, keypoints) -> np.ndarray:
