@@ -204,7 +204,9 @@ def measure(
   return mine, theirs
 
 
-def describe(source: PreparedDataset, convention: Convention) -> dict[str, object]:
+def describe(
+  source: PreparedDataset, convention: Convention
+) -> dict[str, object]:
   """Returns the number of people, and the sizes of photographs and crops."""
   height, width = np.median(source.people.image_size, 0)
   rows, columns = convention.crop_size
