@@ -12,10 +12,13 @@ Expected  AP 57.6, AP50 83.5, AP75 63.1 on val2017 with detected boxes. mmpose
 Achieved  not run.
 """
 
-from configs import coco_hrnet_w32_128x96_ipr as parent
+import pathlib
+import runpy
+
+PARENT = pathlib.Path(__file__).with_name("coco_hrnet_w32_128x96_ipr.py")
 
 
-def get_config():
-  config = parent.get_config()
+def get_config(variant: str = ""):
+  config = runpy.run_path(PARENT)["get_config"](variant)
   config.loss.name = "dsnt"
   return config

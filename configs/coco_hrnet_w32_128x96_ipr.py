@@ -10,11 +10,14 @@ Expected  AP 68.0, AP50 88.1, AP75 76.5 on val2017 with detected boxes.
 Achieved  not run.
 """
 
-from configs import coco_hrnet_w32_128x96 as parent
+import pathlib
+import runpy
+
+PARENT = pathlib.Path(__file__).with_name("coco_hrnet_w32_128x96.py")
 
 
-def get_config():
-  config = parent.get_config()
+def get_config(variant: str = ""):
+  config = runpy.run_path(PARENT)["get_config"](variant)
   config.loss.name = "ipr"
   config.convention.head = "softmax"
   # The mean of the softmax is what the loss trains.

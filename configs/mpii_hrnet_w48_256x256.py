@@ -9,10 +9,13 @@ Expected  no figure of the authors; PCKh@0.5 90.5, PCKh@0.1 36.0 in mmpose.
 Achieved  not run.
 """
 
-from configs import mpii_hrnet_w32_256x256 as parent
+import pathlib
+import runpy
+
+PARENT = pathlib.Path(__file__).with_name("mpii_hrnet_w32_256x256.py")
 
 
-def get_config():
-  config = parent.get_config()
+def get_config(variant: str = ""):
+  config = runpy.run_path(PARENT)["get_config"](variant)
   config.model.name = "hrnet_w48"
   return config

@@ -4,16 +4,18 @@ Command   python -m darkjax.train \
               --config=configs/mpii_simple_baseline_101_256x256.py \
               --workdir=runs/mpii_simple_baseline_101_256x256 \
               --config.data.root=DATA --config.pretrained=WEIGHTS
-          where DATA and WEIGHTS are as in mpii_hrnet_w32_256x256.py.
-Hardware  the authors: 4 GPUs with 32 people each, 140 epochs.
+Hardware  and data are as for mpii_simple_baseline_50_256x256.py.
 Expected  no figure published.
 Achieved  not run.
 """
 
-from configs import mpii_simple_baseline_50_256x256 as parent
+import pathlib
+import runpy
+
+PARENT = pathlib.Path(__file__).with_name("mpii_simple_baseline_50_256x256.py")
 
 
-def get_config():
-  config = parent.get_config()
+def get_config(variant: str = ""):
+  config = runpy.run_path(PARENT)["get_config"](variant)
   config.model.name = "simple_baseline_101"
   return config

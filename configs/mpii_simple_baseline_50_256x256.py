@@ -11,11 +11,14 @@ Expected  no figure of the authors; without DARK PCKh@0.5 88.2, PCKh@0.1 28.6 in
 Achieved  not run.
 """
 
-from configs import mpii_hrnet_w32_256x256 as parent
+import pathlib
+import runpy
+
+PARENT = pathlib.Path(__file__).with_name("mpii_hrnet_w32_256x256.py")
 
 
-def get_config():
-  config = parent.get_config()
+def get_config(variant: str = ""):
+  config = runpy.run_path(PARENT)["get_config"](variant)
   config.model.name = "simple_baseline_50"
   # The RGB statistics meet BGR pixels, as in the official file.
   config.convention.channel_order = "bgr"

@@ -5,15 +5,21 @@ Command   bash scripts/quickstart.sh, which calls
               --workdir=runs/quickstart --config.data.root=data/synthetic
 Hardware  2 CPU cores.
 Expected  AP by argmax below standard below dark.
+          With :biased, for scripts/ablation.py, AP below that by every decoder.
 Achieved  AP 28.5 with DARK, 25.5 standard, 21.1 argmax; 6 minutes on 2 cores,
           commit 0b6a8e1.
+          With :biased 26.36 DARK, 24.25 standard, 20.98 argmax; 20 minutes
+          beside other jobs, commit b6a53b5 (docs/results.md).
 """
 
-from configs import coco_hrnet_w32_128x96 as parent
+import pathlib
+import runpy
+
+PARENT = pathlib.Path(__file__).with_name("coco_hrnet_w32_128x96.py")
 
 
-def get_config():
-  config = parent.get_config()
+def get_config(variant: str = ""):
+  config = runpy.run_path(PARENT)["get_config"](variant)
   config.model.name = "hrnet_small"
   config.data.train = (("annotations/person_keypoints_train.json", "images"),)
   config.data.val = ("annotations/person_keypoints_val.json", "images")
@@ -23,10 +29,8 @@ def get_config():
   config.augmentation.scale_factor = 0.1
   config.optimizer.learning_rate = 2e-3
   config.optimizer.milestones = (6,)
-  config.train.batch_size = 16
   config.optimizer.rate_batch_size = 16
-  config.train.epochs = 7
-  config.train.log_every_steps = 50
-  config.train.evaluate_every_epochs = 7
+  config.train.update(batch_size=16, epochs=7)
+  config.train.update(log_every_steps=50, evaluate_every_epochs=7)
   config.evaluate.batch_size = 50
   return config

@@ -1,37 +1,39 @@
-"""What a checkpoint must know to be used right: its convention.
+"""Pre- and post-processing settings, stored with a model's weights.
 
 Encoder, decoder, alignment and flip shift are independent switches (the
 official code of DARK changes all four at once). The decoder is chosen when
-heatmaps are read; the rest is fixed by how a model was trained and is stored
-with its weights.
+heatmaps are read; the rest is fixed by how a model was trained.
 """
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from darkjax import geometry, skeletons
-from darkjax.heatmaps import decode
-
-# How a network's maps are read; "integral" needs a softmax head.
-METHODS = (*decode.METHODS, "integral")
+from darkjax.heatmaps import decode, encode
 
 # ImageNet statistics of /255 pixels. The official ResNet and Hourglass
 # configurations apply these RGB numbers to BGR pixels, in this order.
 PIXEL_MEAN = (0.485, 0.456, 0.406)
 PIXEL_STD = (0.229, 0.224, 0.225)
 
-# No network here reads larger crops; a file that claims one is no checkpoint.
+# No network here reads larger crops; a file with one is not a checkpoint.
 LARGEST_SIDE = 8192  # px
 
+# How a network's maps are read; "integral" needs a softmax head.
+Method = Literal[decode.Method, "integral"]
+METHODS = get_args(Method)
+Head = Literal["gaussian", "softmax"]
+ChannelOrder = Literal["rgb", "bgr"]
+
 _CHOICES = {
-  "alignment": geometry.ALIGNMENTS,
-  "quantize": ("none", "floor", "round", "ceil"),
+  "alignment": tuple(geometry.ALIGNMENTS),
+  "quantize": get_args(encode.Quantize),
   "flip_shift": (0, 1),
-  "channel_order": ("rgb", "bgr"),
-  "head": ("gaussian", "softmax"),
+  "channel_order": get_args(ChannelOrder),
+  "head": get_args(Head),
 }
 
 
@@ -43,7 +45,7 @@ class Convention:
     skeleton: the keypoints.
     crop_size: (height, width) of the network's input, px.
     heatmap_size: (height, width) of its output, px.
-    alignment: "hrnet" | "dark" | "udp", see geometry.py.
+    alignment: a name in `geometry.ALIGNMENTS`.
     padding: factor on the box, which is first widened to the crop's aspect.
     sigma: standard deviation of the target Gaussians, heatmap px.
     quantize: "none" is the unbiased encoder, "round" the usual biased one.
@@ -51,7 +53,7 @@ class Convention:
     blur_kernel: size of the kernel that modulates heatmaps before DARK decodes
       them, heatmap px.
     flip_shift: 0 or 1, px by which the flip test moves mirrored heatmaps.
-    channel_order: "rgb" | "bgr" of the pixels that meet `PIXEL_MEAN`.
+    channel_order: of the pixels that meet `PIXEL_MEAN`.
     head: what the network's maps are: "gaussian", heatmaps with a peak of 1, or
       "softmax", logits of a distribution (IPR, DSNT). Checkpoints written
       before this field existed hold "gaussian" heads.
@@ -59,7 +61,7 @@ class Convention:
       not of MPII. Checkpoints from before this field existed clip.
 
   Raises:
-    ValueError: an unknown choice; the message lists the known ones.
+    ValueError: an unknown choice or a number out of range.
   """
 
   skeleton: skeletons.Skeleton
@@ -68,44 +70,41 @@ class Convention:
   alignment: str
   padding: float
   sigma: float
-  quantize: str
+  quantize: encode.Quantize
   truncate: float | None
   blur_kernel: int
   flip_shift: int
-  channel_order: str
-  head: str = "gaussian"
+  channel_order: ChannelOrder
+  head: Head = "gaussian"
   clip_boxes: bool = True
 
-  def __post_init__(self):
-    self._check_numbers()
-    for field, known in _CHOICES.items():
-      if getattr(self, field) not in known:
+  def __post_init__(self) -> None:
+    fields = vars(self)
+    for name in ("crop_size", "heatmap_size"):
+      if not all(1 <= side <= LARGEST_SIDE for side in fields[name]):
         raise ValueError(
-          f"{field}={getattr(self, field)!r} is unknown; known: {known}"
+          f"{name} is a height and a width from 1 to {LARGEST_SIDE} px, got "
+          f"{fields[name]}"
         )
-
-  def _check_numbers(self):
-    for field in ("crop_size", "heatmap_size"):
-      if not all(1 <= side <= LARGEST_SIDE for side in getattr(self, field)):
+    for name in ("padding", "sigma", "truncate"):
+      is_none = name == "truncate" and self.truncate is None
+      if not (is_none or 0 < fields[name] < np.inf):
+        raise ValueError(f"{name} is a number above 0, got {fields[name]}")
+    for name, choices in _CHOICES.items():
+      if fields[name] not in choices:
         raise ValueError(
-          f"{field} is a height and a width from 1 to {LARGEST_SIDE} px, got "
-          f"{getattr(self, field)}"
+          f"{name} is one of {choices}, got {name}={fields[name]!r}"
         )
-    for field in ("padding", "sigma", "truncate"):
-      value = getattr(self, field)
-      allowed = value is None if field == "truncate" else False
-      if not (allowed or 0 < value < np.inf):
-        raise ValueError(f"{field} is a number above 0, got {value}")
 
   @property
-  def default_method(self) -> str:
-    """The decoder, one of `METHODS`, that suits the head."""
+  def default_method(self) -> Method:
+    """The decoder that suits the head."""
     return "integral" if self.head == "softmax" else "dark"
 
   def crop_from_box(
     self, bbox: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Centre [2], scale [2] (image px) and crop_from_image [2, 3] of a box."""
+    """Returns centre [2], scale [2] (image px), crop_from_image [2, 3]."""
     center, scale = geometry.box_to_center_scale(
       bbox,
       crop_size=self.crop_size,
@@ -114,8 +113,13 @@ class Convention:
     )
     return center, scale, self.crop_from_image(center, scale)
 
-  def crop_from_image(self, center, scale, rotation=0.0) -> np.ndarray:
-    """[2, 3], see `geometry.crop_from_image`."""
+  def crop_from_image(
+    self,
+    center: np.ndarray,
+    scale: np.ndarray,
+    rotation: float | np.ndarray = 0.0,
+  ) -> np.ndarray:
+    """Returns [2, 3], see `geometry.crop_from_image`."""
     return geometry.crop_from_image(
       center,
       scale,
@@ -125,7 +129,7 @@ class Convention:
     )
 
   def heatmap_from_crop(self) -> np.ndarray:
-    """[2, 3], see `geometry.heatmap_from_crop`."""
+    """Returns [2, 3], see `geometry.heatmap_from_crop`."""
     return geometry.heatmap_from_crop(
       crop_size=self.crop_size,
       heatmap_size=self.heatmap_size,
@@ -133,16 +137,16 @@ class Convention:
     )
 
   def describe(self) -> str:
-    """One line: everything but the skeleton's details."""
+    """Returns one line: the fields, with the skeleton's name."""
     fields = dataclasses.asdict(self) | {"skeleton": self.skeleton.name}
     return "  ".join(f"{name}={value}" for name, value in fields.items())
 
   def to_json(self) -> dict[str, Any]:
-    """A dictionary that `from_json` reads back."""
+    """Returns a dictionary that `from_json` reads back."""
     return dataclasses.asdict(self)
 
   def differences(self, other: "Convention") -> list[str]:
-    """One sentence for each field in which two conventions differ."""
+    """Returns one sentence for each field in which two conventions differ."""
     return [
       f"{field.name}: {getattr(self, field.name)!r} here, "
       f"{getattr(other, field.name)!r} there"
@@ -152,7 +156,7 @@ class Convention:
 
 
 def from_json(fields: Mapping[str, Any]) -> Convention:
-  """The inverse of `Convention.to_json`; lists become tuples."""
+  """Reads what `Convention.to_json` gives; lists become tuples."""
   fields = dict(fields)
   fields["skeleton"] = skeletons.from_json(fields["skeleton"])
   for name in ("crop_size", "heatmap_size"):
@@ -163,7 +167,7 @@ def from_json(fields: Mapping[str, Any]) -> Convention:
 def from_config(
   fields: Mapping[str, Any], *, skeleton: skeletons.Skeleton
 ) -> Convention:
-  """The convention a configuration asks for.
+  """Makes the convention that a configuration asks for.
 
   Args:
     fields: its `convention` part; a `truncate` of 0 means the whole Gaussian.

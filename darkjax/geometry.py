@@ -6,8 +6,8 @@ map is a [2, 3] matrix named `target_from_source`; `crop_from_image` takes image
 pixels to crop pixels. Everything here is NumPy in float64, except
 `apply_affine`, `apply_linear`, which work on any array type.
 
-An alignment says which points of box, crop and heatmap correspond. For a box of
-scale (w, h), a crop (W, H) and a heatmap (W', H'), all in pixels:
+For a box of scale (w, h), a crop (W, H) and a heatmap (W', H'), all in pixels,
+the alignments are:
 
   hrnet  factor W/w, box centre to (W/2, H/2), heatmap = crop · W'/W. Pixel 0 of
          the heatmap is pixel 0 of the crop, so the two frames are shifted
@@ -22,12 +22,42 @@ scale (w, h), a crop (W, H) and a heatmap (W', H'), all in pixels:
          all four corners correspond. (UDP-Pose, lib/utils/transforms.py)
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
-ALIGNMENTS = ("hrnet", "dark", "udp")
 
-# A crop needs more than one pixel: dark and udp divide by (w - 1).
+class Alignment(NamedTuple):
+  """Which points of box, crop and heatmap correspond.
+
+  Attributes:
+    inset: 0 measures n pixels as n, from edge to edge; 1 measures them as
+      n - 1, from the first centre to the last. Half of that is the middle.
+    per_axis: x is scaled by the widths and y by the heights; else both by the
+      widths.
+  """
+
+  inset: int
+  per_axis: bool
+
+
+ALIGNMENTS = {
+  "hrnet": Alignment(inset=0, per_axis=False),
+  "dark": Alignment(inset=1, per_axis=False),
+  "udp": Alignment(inset=1, per_axis=True),
+}
+
+# A crop needs more than one pixel: an inset of 1 divides by (w - 1).
 _SMALLEST_SCALE = 2.0
+
+
+def get_alignment(name: str) -> Alignment:
+  """Returns an alignment by its name; ValueError lists the names."""
+  if name not in ALIGNMENTS:
+    raise ValueError(
+      f"alignment is one of {', '.join(ALIGNMENTS)}, got {name!r}"
+    )
+  return ALIGNMENTS[name]
 
 
 def box_to_center_scale(
@@ -37,16 +67,15 @@ def box_to_center_scale(
   alignment: str,
   padding: float = 1.25,
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Centre and scale of the crop around a box.
+  """Returns centre and scale of the crop around a box.
 
   The box is widened to the aspect of the crop, then padded. Its centre is
-  x + w/2 for hrnet, and x + (w-1)/2 for dark and udp, whose boxes count the
-  pixels from the first to the last (recipes of HRNet and DARK).
+  x + w/2 for hrnet and x + (w-1)/2 for dark and udp (recipes of HRNet, DARK).
 
   Args:
     bbox: [..., 4] (x, y, w, h), image px.
     crop_size: (height, width), px; only its aspect matters.
-    alignment: one of `ALIGNMENTS`.
+    alignment: a name in `ALIGNMENTS`.
     padding: factor on the widened box.
 
   Returns:
@@ -56,7 +85,7 @@ def box_to_center_scale(
   Raises:
     ValueError: a box with NaN, infinity or an area of zero.
   """
-  _check_alignment(alignment)
+  inset = get_alignment(alignment).inset
   bbox = np.asarray(bbox, np.float64)
   x, y, w, h = np.moveaxis(bbox, -1, 0)
   if not (np.isfinite(bbox).all() and (w > 0).all() and (h > 0).all()):
@@ -64,7 +93,6 @@ def box_to_center_scale(
       "a box is (x, y, w, h) with finite numbers and positive size, "
       f"got {bbox.tolist()}"
     )
-  inset = 0.0 if alignment == "hrnet" else 1.0
   center = np.stack([x + (w - inset) / 2, y + (h - inset) / 2], -1)
   aspect = crop_size[1] / crop_size[0]
   width = np.maximum(w, h * aspect) * padding
@@ -80,7 +108,7 @@ def crop_from_image(
   crop_size: tuple[int, int],
   alignment: str,
 ) -> np.ndarray:
-  """The affine from image pixels to crop pixels.
+  """Returns the affine from image pixels to crop pixels.
 
   Args:
     center: [..., 2] (x, y), image px.
@@ -88,10 +116,13 @@ def crop_from_image(
     rotation: [...] radians; the box turns from x towards y (clockwise on the
       screen), so the picture in the crop turns the other way.
     crop_size: (height, width), px.
-    alignment: one of `ALIGNMENTS`.
+    alignment: a name in `ALIGNMENTS`.
 
   Returns:
     [..., 2, 3] float64.
+
+  Raises:
+    ValueError: a scale of 1 px or less.
   """
   center, scale = np.asarray(center, np.float64), np.asarray(scale, np.float64)
   if not (scale > 1).all():
@@ -101,60 +132,44 @@ def crop_from_image(
     )
   cos, sin = np.cos(rotation), np.sin(rotation)
   back = np.stack([np.stack([cos, sin], -1), np.stack([-sin, cos], -1)], -2)
-  factor = _factors(scale, np.array(crop_size[::-1], float), alignment)
+  rule = get_alignment(alignment)
+  factor = _factors(scale, np.array(crop_size[::-1], float), rule)
   linear = factor[..., :, None] * back
-  offset = _middle(crop_size, alignment) - (linear @ center[..., None])[..., 0]
+  offset = _middle(crop_size, rule) - (linear @ center[..., None])[..., 0]
   return np.concatenate([linear, offset[..., None]], -1)
 
 
 def heatmap_from_crop(
   *, crop_size: tuple[int, int], heatmap_size: tuple[int, int], alignment: str
 ) -> np.ndarray:
-  """The affine from crop pixels to heatmap pixels; the same for every box.
+  """Returns the affine [2, 3] from crop to heatmap pixels, for every box.
 
-  Args:
-    crop_size: (height, width), px.
-    heatmap_size: (height, width), heatmap px.
-    alignment: one of `ALIGNMENTS`.
-
-  Returns:
-    [2, 3] float64.
+  Sizes are (height, width); alignment is a name in `ALIGNMENTS`.
   """
+  rule = get_alignment(alignment)
   crop_wh = np.array(crop_size[::-1], float)
-  heatmap_wh = np.array(heatmap_size[::-1], float)
-  factor = _factors(crop_wh, heatmap_wh, alignment)
-  middle = _middle(heatmap_size, alignment)
-  offset = middle - factor * _middle(crop_size, alignment)
+  factor = _factors(crop_wh, np.array(heatmap_size[::-1], float), rule)
+  offset = _middle(heatmap_size, rule) - factor * _middle(crop_size, rule)
   return np.concatenate([np.diag(factor), offset[:, None]], -1)
 
 
-def _factors(source_wh, target_wh, alignment: str) -> np.ndarray:
+def _factors(source_wh, target_wh, rule: Alignment) -> np.ndarray:
   """[..., 2] factors of x and y from a box of source to one of target size."""
-  _check_alignment(alignment)
-  if alignment == "udp":
-    return (target_wh - 1) / (source_wh - 1)
-  inset = 1.0 if alignment == "dark" else 0.0
-  factor = (target_wh[..., :1] - inset) / (source_wh[..., :1] - inset)
+  if rule.per_axis:
+    return (target_wh - rule.inset) / (source_wh - rule.inset)
+  factor = (target_wh[..., :1] - rule.inset) / (source_wh[..., :1] - rule.inset)
   return np.repeat(factor, 2, -1)
 
 
-def _middle(size: tuple[int, int], alignment: str) -> np.ndarray:
-  """(x, y) of what the alignment calls the middle of an array of that size."""
-  inset = 0.0 if alignment == "hrnet" else 1.0
-  return (np.array(size[::-1], float) - inset) / 2
-
-
-def _check_alignment(alignment: str) -> None:
-  if alignment not in ALIGNMENTS:
-    raise ValueError(
-      f"unknown alignment {alignment!r}; known: {', '.join(ALIGNMENTS)}"
-    )
+def _middle(size: tuple[int, int], rule: Alignment) -> np.ndarray:
+  """(x, y) of the middle of an array of that size."""
+  return (np.array(size[::-1], float) - rule.inset) / 2
 
 
 def compose(
   target_from_middle: np.ndarray, middle_from_source: np.ndarray
 ) -> np.ndarray:
-  """target_from_source [..., 2, 3]: first the right map, then the left."""
+  """Returns target_from_source [..., 2, 3]: the right map, then the left."""
   linear = target_from_middle[..., :2]
   product = linear @ middle_from_source
   product[..., 2] += target_from_middle[..., 2]
@@ -162,7 +177,7 @@ def compose(
 
 
 def invert(target_from_source: np.ndarray) -> np.ndarray:
-  """source_from_target [..., 2, 3].
+  """Returns source_from_target [..., 2, 3].
 
   Raises:
     numpy.linalg.LinAlgError: the map flattens the plane.
@@ -172,23 +187,22 @@ def invert(target_from_source: np.ndarray) -> np.ndarray:
   return np.concatenate([linear, offset], -1)
 
 
-def apply_affine(target_from_source, points):
+def apply_affine(target_from_source: Any, points: Any) -> Any:
   """Maps points; NumPy or JAX arrays.
 
   Args:
     target_from_source: [..., 2, 3].
-    points: [..., K, 2] (x, y), source px; leading axes as the matrix.
+    points: [..., K, 2] (x, y), source px.
 
   Returns:
     [..., K, 2] (x, y), target px.
   """
   linear = target_from_source[..., None, :, :2]
-  return (linear * points[..., None, :]).sum(-1) + target_from_source[
-    ..., None, :, 2
-  ]
+  offset = target_from_source[..., None, :, 2]
+  return (linear * points[..., None, :]).sum(-1) + offset
 
 
-def apply_linear(target_from_source, covariances):
+def apply_linear(target_from_source: Any, covariances: Any) -> Any:
   """Maps covariance matrices; NumPy or JAX arrays.
 
   Args:

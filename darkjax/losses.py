@@ -1,4 +1,4 @@
-"""Losses of heatmaps and of keypoints, unreduced; the mean stands at the call.
+"""Losses of heatmaps and of keypoints, one per keypoint, not averaged.
 
 Coordinates are heatmap pixels (x, y); an integer coordinate is the centre of a
 pixel.
@@ -7,13 +7,13 @@ pixel.
 import jax
 import jax.numpy as jnp
 
-from darkjax.heatmaps import soft_argmax
+from darkjax.heatmaps import encode, soft_argmax
 
 
 def heatmap_mse(
   predicted: jax.Array, target: jax.Array, weights: jax.Array
 ) -> jax.Array:
-  """Half the mean squared error of each keypoint's heatmap.
+  """Returns half the mean squared error of each keypoint's heatmap.
 
   The weights multiply prediction and target before the difference is squared,
   as in the authors' JointsMSELoss, so they act squared; an unlabelled keypoint
@@ -44,7 +44,7 @@ def heatmap_mse(
 
 
 def hardest_keypoints(losses: jax.Array, *, count: int) -> jax.Array:
-  """Mean over each person's `count` worst keypoints (OHKM).
+  """Returns the mean over each person's `count` worst keypoints (OHKM).
 
   Args:
     losses: [..., K], one per keypoint.
@@ -60,31 +60,29 @@ def hardest_keypoints(losses: jax.Array, *, count: int) -> jax.Array:
     Chen et al., arXiv 1711.07319, section 3.3; HRNet, lib/core/loss.py.
   """
   if not 1 <= count <= losses.shape[-1]:
-    raise ValueError(
-      f"count must lie in 1..K with K={losses.shape[-1]}, got {count}"
-    )
+    raise ValueError(f"count is in 1..K with K={losses.shape[-1]}, got {count}")
   return jax.lax.top_k(losses, count)[0].mean(-1)
 
 
 def ipr_loss(
   logits: jax.Array, keypoints: jax.Array, weights: jax.Array
 ) -> jax.Array:
-  """Integral pose regression: L1 distance of the soft-argmax, in heatmap px.
+  """Returns the L1 distance of the soft-argmax: integral pose regression.
 
-  |x − x'| + |y − y'|, times the weight. Only the mean of the map is held to the
-  truth, not its shape.
+  |x − x'| + |y − y'|, times the weight. Only the mean of the map is compared
+  with the label, not its shape.
 
   Args:
     logits: [..., H, W, K]; a softmax over each map is taken here.
-    keypoints: [..., K, 2] true (x, y), heatmap px; anything, also NaN, where
-      the weight is 0.
+    keypoints: [..., K, 2] true (x, y), heatmap px; ignored, also NaN, where the
+      weight is 0.
     weights: [..., K], 0 for keypoints without a label.
 
   Returns:
     [..., K] float32, heatmap px.
 
   Raises:
-    ValueError: logits, keypoints and weights do not belong together.
+    ValueError: the shapes of logits, keypoints and weights do not match.
 
   Reference:
     Sun et al., arXiv 1711.08229, section 2.2 (integral regression with L1).
@@ -102,18 +100,17 @@ def dsnt_loss(
   sigma: float,
   regularization: float = 1.0,
 ) -> jax.Array:
-  """DSNT: distance of the soft-argmax, and divergence from a Gaussian.
+  """Returns distance of the soft-argmax and divergence from a Gaussian: DSNT.
 
   The distance is Euclidean in coordinates that run from −1 to 1 between the
   map's outer edges, x by the width and y by the height: (2x + 1)/W − 1. The
-  Jensen-Shannon divergence between the map and a Gaussian at the keypoint,
-  normalised to sum 1 over the map, keeps the mass together.
+  Jensen-Shannon divergence is between the map and a Gaussian at the keypoint,
+  normalised to sum 1 over the map.
 
   Args:
-    logits: [..., H, W, K], finite; a softmax over each map is taken here.
-    keypoints: [..., K, 2] true (x, y), heatmap px; anything, also NaN, where
-      the weight is 0.
-    weights: [..., K], 0 for keypoints without a label.
+    logits: as for `ipr_loss`, and finite.
+    keypoints: as for `ipr_loss`.
+    weights: as for `ipr_loss`.
     sigma: standard deviation of the Gaussian, heatmap px.
     regularization: λ, factor on the divergence; the paper uses 1.
 
@@ -122,7 +119,7 @@ def dsnt_loss(
     divergence at most ln 2.
 
   Raises:
-    ValueError: logits, keypoints and weights do not belong together.
+    ValueError: the shapes of logits, keypoints and weights do not match.
 
   Reference:
     Nibali et al., arXiv 1801.07372, section 3 (loss, Jensen-Shannon form).
@@ -162,17 +159,12 @@ def _log_gaussian(keypoints, size, sigma):
   Profiles normalised in the logarithm are finite however far outside the map
   the keypoint is.
   """
-  height, width = size
-  row = _log_profile(keypoints[..., None, :, 1], height, sigma)
-  column = _log_profile(keypoints[..., None, :, 0], width, sigma)
+  x, y = keypoints[..., None, :, 0], keypoints[..., None, :, 1]
+  row, column = (
+    jax.nn.log_softmax(encode.log_profile(center, length, sigma), axis=-2)
+    for center, length in zip((y, x), size, strict=True)
+  )
   return row[..., :, None, :] + column[..., None, :, :]
-
-
-def _log_profile(center, length, sigma):
-  """[..., 1, K] -> [..., length, K]."""
-  pixels = jnp.arange(length, dtype=jnp.float32)
-  pixels = pixels.reshape((1,) * (center.ndim - 2) + (length, 1))
-  return jax.nn.log_softmax(-0.5 * ((pixels - center) / sigma) ** 2, axis=-2)
 
 
 def _jensen_shannon(log_p, log_q):

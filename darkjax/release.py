@@ -1,12 +1,12 @@
 """Weights of a run as one small file: `python -m darkjax.release`.
 
-    python -m darkjax.release --checkpoint=runs/NAME --out=NAME.npz
+    python -m darkjax.release --checkpoint=runs/NAME --out=NAME.safetensors
 
 The file holds the parameters in half precision, the convention they were
-trained with and the model's name, and goes wherever a checkpoint's folder goes:
-`--checkpoint=NAME.npz`, `Pose.from_checkpoint`, `--config.pretrained`. The
-configuration of the training, which names folders of the machine, stays behind,
-so that an evaluation must be told its data (--annotations, --images).
+trained with and the model's name, and is read wherever a checkpoint's folder
+is: `--checkpoint=NAME.safetensors`, `Pose.from_checkpoint`,
+`--config.pretrained`. The configuration of the training, which names folders of
+the machine, is left out, so an evaluation needs --annotations and --images.
 """
 
 import logging
@@ -25,14 +25,14 @@ def main(flags: command.Flags, arguments) -> None:
   path = pathlib.Path(flags.out)
   path.parent.mkdir(parents=True, exist_ok=True)
   variables, metadata = checkpoint.load(flags.checkpoint)
-  checkpoint.save_file(path, variables, metadata.convention, metadata.model)
+  checkpoint.save_file(path, variables, metadata._replace(config={}))
   _LOG.info("%s: %.2f MB", path, path.stat().st_size / 1e6)
 
 
 def define_flags(define: command.Define) -> None:
   """Adds the flags of `main`."""
-  define.string("checkpoint", None, "Folder of a run or of weights.")
-  define.string("out", None, "File to write, .npz.")
+  define.string("checkpoint", None, "Folder of a run, or file of weights.")
+  define.string("out", None, "File to write, .safetensors.")
   define.required(["checkpoint", "out"])
 
 

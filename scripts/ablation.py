@@ -1,4 +1,4 @@
-"""Which part of DARK gives what: Tables 1 to 3 of the paper, and the full grid.
+"""Ablation of DARK: Tables 1 to 3 of the paper, and the full grid.
 
     python scripts/ablation.py --checkpoint-biased=runs/quickstart_biased \
         --checkpoint-unbiased=runs/quickstart
@@ -24,24 +24,22 @@ import pathlib
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import ablation_grid
 import ablation_report
 import jax
 from ablation_report import ENCODERS, Measured
-from absl import app, flags
 
 from darkjax import checkpoint
 from darkjax.convention import Convention
 from darkjax.data import from_config
 from darkjax.data.people_table import GT_BOXES
 from darkjax.inference.predictor import Predictor
-from darkjax.runtime import startup
+from darkjax.runtime import command, startup
 
 if TYPE_CHECKING:
-  from darkjax.data.prepared import Source
+  from darkjax.data.prepared import PreparedDataset
 
 HELP = """\
 No checkpoint given. The grid compares weights trained on biased targets with
@@ -62,7 +60,7 @@ Then
 
 
 def help_text() -> str:
-  """How to train a pair of checkpoints."""
+  """Returns how to train a pair of checkpoints."""
   roots = {
     "quickstart": "data/synthetic",
     "lsp_hrnet_small_128x96": "DATA",
@@ -70,9 +68,9 @@ def help_text() -> str:
   }
   commands = {
     name: "\n".join(
-      f"  python -m darkjax.train --config=configs/{name}{suffix}.py \\\n"
+      f"  python -m darkjax.train --config=configs/{name}.py{variant} \\\n"
       f"      --workdir=runs/{name}{suffix} --config.data.root={root}"
-      for suffix in ("_biased", "")
+      for variant, suffix in ((":biased", "_biased"), ("", ""))
     )
     for name, root in roots.items()
   }
@@ -81,32 +79,31 @@ def help_text() -> str:
 
 def check_encoder(folder: str, encoder: str, convention: Convention) -> None:
   """Refuses weights trained on the other kind of targets."""
-  found = "unbiased" if convention.quantize == "none" else "biased"
-  if found != encoder:
+  trained = "unbiased" if convention.quantize == "none" else "biased"
+  if trained != encoder:
     raise ValueError(
       f"--checkpoint-{encoder} names weights trained on {encoder} targets, "
-      f"{folder} says quantize={convention.quantize!r}, which is {found}; "
-      f"give it as --checkpoint-{found}"
+      f"{folder} says quantize={convention.quantize!r}, which is {trained}; "
+      f"give it as --checkpoint-{trained}"
     )
 
 
 def first_people(
-  source: "Source", limit: int, folder: pathlib.Path
-) -> tuple["Source", pathlib.Path]:
-  """The first people, and a json in `folder` that knows of no other.
+  source: "PreparedDataset", limit: int, folder: pathlib.Path
+) -> tuple["PreparedDataset", pathlib.Path]:
+  """Returns the first people, and a json in `folder` of them alone.
 
-  Detected boxes do not say whom they show; the json then has everyone in their
-  images.
+  Detected boxes belong to nobody; the json then has everyone in their images.
   """
   few = dataclasses.replace(source, people=source.people.rows(slice(0, limit)))
   content = json.loads(pathlib.Path(source.annotations).read_text())
   people = set(few.people.annotation_id.tolist())
   images = set(few.people.image_id.tolist())
-  known = source.box_source == GT_BOXES
+  own_boxes = source.box_source == GT_BOXES
   content["annotations"] = [
     person
     for person in content["annotations"]
-    if (person["id"] in people if known else person["image_id"] in images)
+    if (person["id"] in people if own_boxes else person["image_id"] in images)
   ]
   content["images"] = [i for i in content["images"] if i["id"] in images]
   path = folder / "people.json"
@@ -114,114 +111,111 @@ def first_people(
   return few, path
 
 
-def measure(
-  folders: dict[str, str],
-  crops: Callable,
-  annotations: pathlib.Path,
-  category_ids: Sequence,
-  box_source: str,
-) -> dict[str, Measured]:
-  """The grid of each encoder's checkpoint, see `grid.evaluate`."""
-  measured = {}
-  for encoder, folder in folders.items():
-    predictor = Predictor.from_checkpoint(folder)
-    check_encoder(folder, encoder, predictor.convention)
-    cells = ablation_grid.evaluate(
-      predictor,
-      crops,
-      annotations,
-      category_ids=category_ids,
-      box_source=box_source,
-    )
-    measured[encoder] = Measured(
-      folder, predictor.convention, cells, box_source
-    )
-  return measured
-
-
-def main(argv: Sequence[str]) -> None:
+def main(flags: command.Flags, _) -> None:
   """Measures, prints and writes; see the flags."""
-  del argv
-  folders = {e: FLAGS[f"checkpoint_{e}"].value for e in ENCODERS}
+  folders = {e: flags[f"checkpoint_{e}"].value for e in ENCODERS}
   folders = {e: folder for e, folder in folders.items() if folder}
   if not folders:
     sys.exit(help_text())
   startup.start()
-  from darkjax.data.coco import detections  # TensorFlow
-  from darkjax.data.pipeline import batches
-
-  first = next(iter(folders.values()))
-  metadata = checkpoint.load(first)[1]
-  annotations, images = from_config.validation_paths(
-    first,
-    metadata.config,
-    annotations=FLAGS.annotations,
-    images=FLAGS.images,
-    root=FLAGS.root,
-  )
-  source = detections.load(
-    annotations,
-    images,
-    FLAGS.boxes,
-    category=from_config.validation_category(
-      metadata.config, named=FLAGS.category, annotations=FLAGS.annotations
-    ),
-    skeleton=metadata.convention.skeleton,
-    score_threshold=FLAGS.box_threshold,
-    cache_dir=FLAGS.cache,
-  )
   start = time.monotonic()
   with tempfile.TemporaryDirectory() as folder:
-    if FLAGS.limit:
-      source, annotations = first_people(
-        source, FLAGS.limit, pathlib.Path(folder)
-      )
-    crops = functools.partial(
-      batches.eval_batches, source, batch_size=FLAGS.batch_size
+    source, annotations = read_people(
+      next(iter(folders.values())), flags, pathlib.Path(folder)
     )
-    measured = measure(
-      folders, crops, annotations, source.category_ids, source.box_source
-    )
+    measured = {
+      encoder: measure(run, encoder, source, annotations, flags)
+      for encoder, run in folders.items()
+    }
   used = {
     "data": str(source.annotations),
     "people": source.num_people,
-    "boxes": f"{FLAGS.boxes} ({source.box_source})",
+    "boxes": f"{flags.boxes} ({source.box_source})",
     "flip test": True,
     "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
     "seconds": round(time.monotonic() - start),
   }
-  text = ablation_report.report(measured, used, FLAGS.metrics)
+  text = ablation_report.report(measured, used, flags.metrics)
   print(text)
-  for path in map(pathlib.Path, FLAGS.out):
+  for path in map(pathlib.Path, flags.out):
     path.parent.mkdir(parents=True, exist_ok=True)
-    as_json = path.suffix == ".json"
-    path.write_text(
-      ablation_report.as_json(measured, used) if as_json else text + "\n"
+    if path.suffix == ".json":
+      path.write_text(ablation_report.as_json(measured, used))
+    else:
+      path.write_text(text + "\n")
+
+
+def read_people(
+  run: str, flags, folder: pathlib.Path
+) -> tuple["PreparedDataset", pathlib.Path]:
+  """Returns a run's validation set, or that of the flags, and its labels."""
+  from darkjax.data.coco import detections  # TensorFlow
+
+  metadata = checkpoint.load(run)[1]
+  annotations, images = from_config.validation_paths(
+    run,
+    metadata.config,
+    annotations=flags.annotations,
+    images=flags.images,
+    root=flags.root,
+  )
+  source = detections.load(
+    annotations,
+    images,
+    flags.boxes,
+    category=from_config.validation_category(
+      metadata.config, named=flags.category, annotations=flags.annotations
+    ),
+    skeleton=metadata.convention.skeleton,
+    score_threshold=flags.box_threshold,
+    cache_dir=flags.cache,
+  )
+  if flags.limit:
+    return first_people(source, flags.limit, folder)
+  return source, annotations
+
+
+def measure(
+  folder: str, encoder: str, source: "PreparedDataset", annotations, flags
+) -> Measured:
+  """Returns the grid of a checkpoint, see `ablation_grid.evaluate`."""
+  from darkjax.data.pipeline import batches  # TensorFlow
+
+  predictor = Predictor.from_checkpoint(folder)
+  check_encoder(folder, encoder, predictor.convention)
+  cells = ablation_grid.evaluate(
+    predictor,
+    functools.partial(
+      batches.eval_batches, source, batch_size=flags.batch_size
+    ),
+    annotations,
+    category_ids=source.category_ids,
+    box_source=source.box_source,
+  )
+  return Measured(folder, predictor.convention, cells, source.box_source)
+
+
+def define_flags(define: command.Define) -> None:
+  """Adds the flags of the command."""
+  for name in ENCODERS:
+    define.string(
+      f"checkpoint_{name}", None, f"Folder of weights of {name} targets."
     )
+    define.alias(f"checkpoint-{name}", f"checkpoint_{name}")
+  define.string("root", None, "Folder of the run's data, where it has moved.")
+  define.string(
+    "annotations", None, "COCO-format json; default: the run's validation set."
+  )
+  define.string("images", None, "Folder of its images.")
+  define.string("category", "", "Category to read, if several differ.")
+  define.string("boxes", "gt", "'gt', the labels', or a json of detections.")
+  define.float("box_threshold", 0.0, "Lowest score of a detection.")
+  define.string("cache", "", "Folder for prepared records.")
+  define.integer("batch_size", 64, "People in all devices together.")
+  define.integer("limit", 0, "Use only the first people; 0 for all.", 0)
+  define.list("metrics", "AP,error_px", "Metrics to print the grid of.")
+  define.multi_string("out", [], "File to write: *.json, or *.md.")
 
 
 if __name__ == "__main__":
-  FLAGS = flags.FLAGS
-  for name in ENCODERS:
-    flags.DEFINE_string(
-      f"checkpoint_{name}", None, f"Folder of weights of {name} targets."
-    )
-    flags.DEFINE_alias(f"checkpoint-{name}", f"checkpoint_{name}")
-  flags.DEFINE_string("root", None, "Where the run's data lies now.")
-  flags.DEFINE_string(
-    "annotations", None, "COCO-format json; default: the run's validation set."
-  )
-  flags.DEFINE_string("images", None, "Folder of its images.")
-  flags.DEFINE_string("category", "", "Which, if several differ.")
-  flags.DEFINE_string(
-    "boxes", "gt", "'gt', the labels', or a json of detections."
-  )
-  flags.DEFINE_float("box_threshold", 0.0, "Lowest score of a detection.")
-  flags.DEFINE_string("cache", "", "Folder for prepared records.")
-  flags.DEFINE_integer("batch_size", 64, "People in all devices together.")
-  flags.DEFINE_integer(
-    "limit", 0, "Only the first so many people; 0: all.", lower_bound=0
-  )
-  flags.DEFINE_list("metrics", "AP,error_px", "Of which the grid is printed.")
-  flags.DEFINE_multi_string("out", [], "Write here: *.json, or *.md.")
-  app.run(main)
+  command.run(main, define_flags)

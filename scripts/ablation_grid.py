@@ -1,15 +1,15 @@
-"""The grid: decoder × alignment × flip shift of one network, at one forward.
+"""Grid of decoder × alignment × flip shift for one network.
 
 The paper's tables and the authors' code change encoder, decoder, alignment and
 flip shift together; here each is varied alone. The alignment decides what a
 crop shows, so each has its own crops and one run of the network over them and
-their mirrors. The flip shift and the decoder read these same heatmaps.
+their mirrors. Flip shifts and decoders share these heatmaps.
 """
 
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import flax.jax_utils
@@ -19,13 +19,12 @@ import numpy as np
 
 from darkjax import geometry, inference
 from darkjax.convention import Convention
-from darkjax.data.people_table import GT_BOXES
 from darkjax.evaluate import predict as predict_lib
 from darkjax.evaluate.scores import Predictions, score
 from darkjax.inference.predictor import Predictor
 
-# Names of decoders, and what `inference.locate` does for them. "dark" without
-# modulation is a blur kernel of 1.
+# Options of `inference.locate` by decoder. "dark" without modulation is a blur
+# kernel of 1.
 DECODERS = {
   "argmax": {"method": "argmax"},
   "standard": {"method": "standard"},
@@ -37,10 +36,11 @@ DECODERS = {
 FLIP_SHIFTS = (0, 1)
 
 Cell = tuple[str, int]  # alignment, flip shift
+Batches = Iterable[dict[str, np.ndarray]]
 
 
 def decoders(convention: Convention) -> dict[str, dict[str, Any]]:
-  """The decoders of a head: a softmax head's maps can be integrated too."""
+  """Returns the decoders of a head; softmax maps can be integrated too."""
   if convention.head == "softmax":
     return DECODERS | {"integral": {"method": "integral"}}
   return DECODERS
@@ -48,71 +48,53 @@ def decoders(convention: Convention) -> dict[str, dict[str, Any]]:
 
 def evaluate(
   predictor: Predictor,
-  crops: Callable[[Convention], Iterable[dict[str, np.ndarray]]],
+  crops: Callable[[Convention], Batches],
   annotations: str | pathlib.Path,
-  *,
-  category_ids: Sequence[Any] | None = None,
-  box_source: str = GT_BOXES,
+  **options: Any,
 ) -> dict[Cell, dict[str, float]]:
-  """The metrics of every cell of the grid.
+  """Returns the metrics of every cell of the grid.
 
   Args:
     predictor: a network; the alignment and flip shift of its convention are not
       read.
     crops: convention -> this process's batches of all people, such as
-      `functools.partial(pipeline.eval_batches, source, batch_size=64)`.
-    annotations: the COCO-format json they come from.
-    category_ids: see `scoring.score`.
-    box_source: likewise.
+      `functools.partial(batches.eval_batches, source, batch_size=64)`.
+    annotations: the COCO-format json of these people.
+    **options: of `scores.score`.
 
   Returns:
-    By alignment and flip shift what `scoring.score` gives, with the names of
+    By alignment and flip shift the metrics of `scores.score`, with the names of
     `decoders` for methods.
   """
   cells = {}
   for alignment in geometry.ALIGNMENTS:
     convention = dataclasses.replace(predictor.convention, alignment=alignment)
-    found = predict(
-      dataclasses.replace(predictor, convention=convention), crops(convention)
-    )
+    aligned = dataclasses.replace(predictor, convention=convention)
+    found = predict(aligned, crops(convention))
     for shift, people in found.items():
       cells[alignment, shift] = score(
-        people,
-        annotations,
-        convention.skeleton,
-        category_ids=category_ids,
-        box_source=box_source,
+        people, annotations, convention.skeleton, **options
       )
   return cells
 
 
 def evaluate_trained(
   predictor: Predictor,
-  crops: Callable[[Convention], Iterable[dict[str, np.ndarray]]],
+  crops: Callable[[Convention], Batches],
   annotations: str | pathlib.Path,
-  *,
-  category_ids: Sequence[Any] | None = None,
-  box_source: str = GT_BOXES,
+  **options: Any,
 ) -> dict[str, float]:
-  """The metrics of one cell, that of the convention the network learnt.
+  """Returns the metrics of one cell, that of the network's own convention.
 
   Args and Returns: as of `evaluate`, of which this is a sixth.
   """
   convention = predictor.convention
   people = predict(predictor, crops(convention))[convention.flip_shift]
-  return score(
-    people,
-    annotations,
-    convention.skeleton,
-    category_ids=category_ids,
-    box_source=box_source,
-  )
+  return score(people, annotations, convention.skeleton, **options)
 
 
-def predict(
-  predictor: Predictor, batches: Iterable[dict[str, np.ndarray]]
-) -> dict[int, Predictions]:
-  """Finds everyone by every decoder, at every flip shift.
+def predict(predictor: Predictor, batches: Batches) -> dict[int, Predictions]:
+  """Predicts everyone by every decoder, at every flip shift.
 
   Args:
     predictor: a network; its flip shift is not read.
@@ -142,7 +124,7 @@ def predict(
 
 @functools.lru_cache(maxsize=2)
 def _step(model, convention):
-  """(variables, (images, matrices)) -> {shift: {decoder: Keypoints}}."""
+  """(variables, images, matrices) -> {shift: {decoder: Keypoints}}, pmapped."""
   indices = convention.skeleton.flip_indices
 
   def step(variables, crops):
@@ -173,7 +155,7 @@ def _step(model, convention):
 
 
 def _locate_all(heatmaps, image_from_heatmap, convention):
-  """By decoder, the keypoints."""
+  """Returns the keypoints by decoder."""
   found = {}
   for name, options in decoders(convention).items():
     options = dict(options)

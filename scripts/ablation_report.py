@@ -1,4 +1,4 @@
-"""The grid as text and json, and the paper's Tables 1 to 3 beside it.
+"""Report of the grid as text and json, with the paper's Tables 1 to 3.
 
 The paper's rows are HRNet-W32 128x96 on COCO val2017 with detected boxes. A
 checkpoint's own rows are those of the convention it was trained with; "dark" is
@@ -42,7 +42,7 @@ TABLES = {
 
 
 class Measured(NamedTuple):
-  """What one checkpoint gave."""
+  """The grid of one checkpoint."""
 
   folder: str
   convention: Convention  # as trained
@@ -56,7 +56,7 @@ class Measured(NamedTuple):
 
 
 def tables(measured: dict[str, Measured]) -> Iterator[str]:
-  """Lines of Tables 1 to 3, the paper's rows above ours."""
+  """Yields Tables 1 to 3, the paper's rows above ours."""
   for title, rows in TABLES.items():
     yield from (f"\n### {title}\n", _row("encoder", "decoder", "", *METRICS))
     yield _row(*["---"] * (3 + len(METRICS)))
@@ -75,7 +75,7 @@ def _ours(measured, encoder, decoder) -> list[str]:
 
 
 def grid_lines(measured: dict[str, Measured], metric: str) -> Iterator[str]:
-  """Lines of the grid of one metric: a column for each decoder."""
+  """Yields the grid of one metric, a column for each decoder."""
   decoders = list(
     dict.fromkeys(
       name.split("/")[0]
@@ -103,7 +103,7 @@ def grid_lines(measured: dict[str, Measured], metric: str) -> Iterator[str]:
 
 
 def _metrics(measured) -> list[str]:
-  """Names of all metrics of the grid, without the boxes."""
+  """Returns the names of all metrics, without the boxes."""
   names = (
     name.split("/", 1)[1].rsplit("/", 1)[0]
     for one in measured.values()
@@ -113,7 +113,7 @@ def _metrics(measured) -> list[str]:
 
 
 def _number(cell, name) -> str:
-  """Two digits; a dash for a decoder without, or people of no such size."""
+  """Formats a metric; a dash where a decoder or size of people has none."""
   value = cell.get(name, -1.0)
   return f"{value:.2f}" if value >= 0 else "-"
 
@@ -125,13 +125,13 @@ def _row(*cells) -> str:
 def report(
   measured: dict[str, Measured], used: dict[str, Any], metrics: Sequence[str]
 ) -> str:
-  """All that is printed."""
+  """Returns the whole text."""
   lines = ["# Encoder, decoder, alignment and flip shift, each alone", ""]
   lines += [f"- {name}: {value}" for name, value in used.items()]
   for encoder in ENCODERS:
     one = measured.get(encoder)
-    told = f"{one.folder}; {one.convention.describe()}" if one else "not given"
-    lines.append(f"- {encoder}: {told}")
+    text = f"{one.folder}; {one.convention.describe()}" if one else "not given"
+    lines.append(f"- {encoder}: {text}")
   lines.append(
     '- rows "paper": HRNet-W32 128x96, COCO val2017, detected boxes; numbers '
     "of other networks, data or boxes differ for these reasons too"
@@ -146,7 +146,7 @@ def report(
 
 
 def as_json(measured: dict[str, Measured], used: dict[str, Any]) -> str:
-  """Every metric of every cell, and the paper's."""
+  """Returns every metric of every cell, and the paper's, as json."""
   found = {
     encoder: {
       "checkpoint": one.folder,

@@ -1,4 +1,4 @@
-"""How long decoding takes, beside other ways of doing the same.
+"""Benchmark of decoding beside other implementations.
 
   python scripts/bench_decode.py            # decoders
   python scripts/bench_decode.py --network  # share of HRNet-W32's inference
@@ -10,28 +10,23 @@ over the turns, a ratio the median of the ratios within a turn. Peers
 torch.compile on windows around the maxima, and, where it runs (with PyTorch
 2.10), PyPI's heatmaps-to-keypoints 0.0.4:
 pip install "torch==2.10.*" heatmaps-to-keypoints==0.0.4, best in an environment
-of its own. `maximum` is no decoder but one bare
-jnp.max over each map: how long it takes to read the memory. `distance` is the
-largest in px to decode_heatmaps(border="official") over all keypoints.
+of its own. `maximum` is not a decoder but a plain jnp.max over each map, the
+time to read the memory. `distance` is the largest in px to
+decode_heatmaps(border="official") over all keypoints.
 
 The network is measured with random weights, which take as long as trained ones.
 """
 
 import functools
-import json
 import os
-import time
-from collections.abc import Callable
 
+import bench
 import jax
 import jax.numpy as jnp
 import numpy as np
-import provenance
-import unbiased
-from absl import app, flags
 
 from darkjax import decode_heatmaps, inference, models, render_heatmaps
-from darkjax.runtime import startup
+from darkjax.runtime import command, startup
 
 # (people, keypoints, height, width), σ of the Gaussians and the kernel to it.
 SHAPES = (
@@ -41,24 +36,19 @@ SHAPES = (
   ((32, 17, 32, 24), 2.0, 11),
   ((8, 133, 96, 72), 3.0, 17),
 )
-SLOW = {
-  "authors' loop",
-  "heatmaps-to-keypoints",
-}  # take part in every tenth turn
-CALLS = 10  # in a row
+SLOW = {"authors' loop", "heatmaps-to-keypoints"}
+take_turns = functools.partial(bench.take_turns, calls=10, seldom=SLOW)
 
 
-def main(argv) -> None:
-  """Measures what the flags say."""
-  del argv
+def main(flags: command.Flags, _) -> None:
+  """Measures decoders, or with --network their share of an inference."""
   startup.start()
-  flag = flags.FLAGS
-  if flag.network:
+  if flags.network:
     for batch_size in (8, 32):
-      measure_network(batch_size, max(flag.turns // 20, 1))
+      measure_network(batch_size, max(flags.turns // 20, 1))
     return
   for shape, sigma, blur_kernel in SHAPES:
-    measure_decoders(shape, sigma, blur_kernel, flag.turns)
+    measure_decoders(shape, sigma, blur_kernel, flags.turns)
 
 
 def measure_decoders(shape, sigma: float, blur_kernel: int, turns: int) -> None:
@@ -100,13 +90,13 @@ def measure_decoders(shape, sigma: float, blur_kernel: int, turns: int) -> None:
   }
   times = take_turns(sides, turns)
   for name, seconds in times.items():
-    show(
+    bench.show(
       shape=shape,
       blur_kernel=blur_kernel,
       side=name,
       milliseconds=1e3 * float(np.nanmedian(seconds)),
-      dark_is_quicker_by=ratio(seconds, times["dark"]),
-      maxima=ratio(seconds, times["maximum"]),
+      dark_is_quicker_by=bench.ratio(seconds, times["dark"]),
+      maxima=bench.ratio(seconds, times["maximum"]),
       distance=distances.get(name),
     )
 
@@ -149,41 +139,10 @@ def points(decoded) -> np.ndarray:
   return np.asarray(getattr(decoded, "keypoints", decoded))
 
 
-def take_turns(
-  sides: dict[str, Callable[[], object]], turns: int
-) -> dict[str, np.ndarray]:
-  """Seconds [turns] of a call of every side; nan in the turns it sat out.
-
-  In a turn each side is called in a row, as in an evaluation, and the median
-  of the later calls counts, when the threads and caches of the last side are
-  gone.
-  """
-  for side in sides.values():
-    side()  # compiles
-  times = {name: np.full(turns, np.nan) for name in sides}
-  for turn in range(turns):
-    for name, side in sides.items():
-      if name not in SLOW or turn % 10 == 0:
-        row = [_seconds(side) for _ in range(CALLS)]
-        times[name][turn] = np.median(row[CALLS // 2 :])
-  return times
-
-
-def _seconds(side) -> float:
-  start = time.perf_counter()
-  side()
-  return time.perf_counter() - start
-
-
-def ratio(one: np.ndarray, other: np.ndarray) -> float:
-  """Median of one / other over the turns that both took part in."""
-  return round(float(np.nanmedian(one / other)), 4)
-
-
 def measure_network(batch_size: int, turns: int) -> None:
   """Times HRNet-W32 at 128×96 from crops to keypoints, by decoder."""
   model = models.create_model("hrnet_w32")
-  settings = unbiased.make_convention()
+  settings = bench.make_convention()
   crops = np.zeros((batch_size, 128, 96, 3), np.uint8)
   variables = jax.jit(model.lazy_init)(
     jax.random.key(0), jax.ShapeDtypeStruct(crops.shape, jnp.float32)
@@ -213,11 +172,11 @@ def measure_network(batch_size: int, turns: int) -> None:
     10 * turns,
   )
   extra = np.median(alone["dark"]) - np.median(alone["argmax"])
-  show(
+  bench.show(
     network="hrnet_w32 128x96",
     batch_size=batch_size,
     images_per_second=batch_size / float(np.median(times["dark"])),
-    dark_over_argmax=ratio(times["dark"], times["argmax"]),
+    dark_over_argmax=bench.ratio(times["dark"], times["argmax"]),
     alone_share=float(extra / np.median(times["argmax"])),
   )
 
@@ -227,13 +186,11 @@ def _decode_alone(maps, method, blur_kernel):
   return jax.block_until_ready(decoded)
 
 
-def show(**measurement) -> None:
-  """Prints a measurement and where it comes from."""
-  origin = {"machine": provenance.machine(), "commit": provenance.commit()}
-  print(json.dumps(measurement | origin), flush=True)
+def define_flags(define: command.Define) -> None:
+  """Adds the flags of the benchmark."""
+  define.bool("network", False, "Measure inside HRNet-W32's inference.")
+  define.integer("turns", 100, "How often each side is timed.")
 
 
 if __name__ == "__main__":
-  flags.DEFINE_bool("network", False, "Measure inside HRNet-W32's inference.")
-  flags.DEFINE_integer("turns", 100, "How often each side is timed.")
-  app.run(main)
+  command.run(main, define_flags)

@@ -1,17 +1,17 @@
-"""How long scoring takes: from heatmaps to COCO's ten numbers, by stage.
+"""Benchmark of scoring: from heatmaps to COCO's ten numbers, by stage.
 
     python scripts/bench_evaluation.py --annotations=labels.json
 
-where labels.json is person_keypoints_val2017.json or another of its kind. Makes
-as many boxes as the published detections of COCO val2017 have: the labels'
-boxes, moved a little, and wrongly repeated until there are enough. Each gets
-32x24 heatmaps with Gaussians near the labels of its person, drawn in batches,
-since all of them take 5 GiB. They are decoded and mapped back; then people are
-rescored, duplicates removed, and pycocotools counts.
+where labels.json is person_keypoints_val2017.json or a similar file. Makes as
+many boxes as the published detections of COCO val2017 have: the labels' boxes,
+moved a little, then repeated with larger errors. Each gets 32x24 heatmaps with
+Gaussians near the labels of its person, drawn in batches, since all of them
+take 5 GiB. They are decoded and mapped back; then people are rescored,
+duplicates removed, and pycocotools computes AP.
 
 Prints one line of json: seconds per stage, their sum, the peak of resident
-memory, AP, machine and commit. Drawing stands for the network and is no part of
-an evaluation; `seconds` holds it, `total_seconds` does not.
+memory, AP, machine and commit. Drawing stands in for the network and is not
+part of an evaluation; `seconds` includes it, `total_seconds` does not.
 """
 
 import functools
@@ -21,72 +21,56 @@ import resource
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import bench
+import codec_oracle
 import jax
 import jax.numpy as jnp
 import numpy as np
-import provenance
-import unbiased
-from absl import app, flags
 
 from darkjax import convention, geometry, inference, render_heatmaps, skeletons
 from darkjax.evaluate import scores as scoring
 from darkjax.metrics import coco
-from darkjax.runtime import startup
+from darkjax.runtime import command, startup
 from darkjax.runtime.timer import Stages
 
-FLAGS = flags.FLAGS
 DRAWING = "drawing heatmaps"
 
 
 class Boxes(NamedTuple):
-  """N boxes, and where the keypoints of the person in each seem to be.
+  """N boxes, and the keypoints that the heatmaps of each show."""
 
-  Attributes:
-    image_ids: [N] int64.
-    bbox: [N, 4] float64 (x, y, w, h), image px.
-    scores: [N] of the detector, 0..1.
-    keypoints: [N, K, 2] float64, image px.
-    peaks: [N, K] float32, heights of the Gaussians, 0..1.
-  """
-
-  image_ids: np.ndarray
-  bbox: np.ndarray
-  scores: np.ndarray
-  keypoints: np.ndarray
-  peaks: np.ndarray
+  image_ids: np.ndarray  # [N] int64
+  bbox: np.ndarray  # [N, 4] float64 (x, y, w, h), image px
+  scores: np.ndarray  # [N] of the detector, 0..1
+  keypoints: np.ndarray  # [N, K, 2] float64, image px
+  peaks: np.ndarray  # [N, K] float32, heights of the Gaussians, 0..1
 
 
 def make_boxes(annotations: dict[str, Any], count: int, seed: int) -> Boxes:
-  """Every labelled person once and well, then at random and worse.
+  """Returns a good box of every labelled person, then random, worse ones.
 
   Args:
     annotations: content of a COCO keypoint json.
     count: N, at least the number of people.
-    seed: of everything random.
+    seed: of the random numbers.
   """
-  people = [
-    person
-    for person in annotations["annotations"]
-    if not person["iscrowd"] and any(person["keypoints"][2::3])
-  ]
-  if count < len(people):
-    raise ValueError(
-      f"--boxes={count} is less than the {len(people)} labelled people"
-    )
+  people = codec_oracle.load_people(annotations)
+  labelled, num_keypoints = people.is_labelled.shape
+  if count < labelled:
+    raise ValueError(f"--boxes={count} is less than {labelled} labelled people")
   rng = np.random.default_rng(seed)
-  repeated = rng.integers(0, len(people), count - len(people))
-  which = np.concatenate([np.arange(len(people)), repeated])
+  repeated = rng.integers(0, labelled, count - labelled)
+  which = np.concatenate([np.arange(labelled), repeated])
   # Of the person's size: 1 % for the first box, up to 50 % for the others.
   wrong = 0.5 * rng.random(count)
-  wrong[: len(people)] = 0.01
-  bbox = np.array([p["bbox"] for p in people], np.float64)[which]
-  labels = np.reshape([p["keypoints"] for p in people], (len(people), -1, 3))
+  wrong[:labelled] = 0.01
+  bbox = people.bboxes[which]
   return Boxes(
-    image_ids=np.array([p["image_id"] for p in people])[which],
+    image_ids=np.array(people.image_ids)[which],
     bbox=_moved(bbox, wrong, rng),
     scores=np.clip(1 - 2 * wrong + rng.normal(0, 0.1, count), 0.01, 1),
-    keypoints=_near(labels[which], bbox, wrong, rng),
-    peaks=rng.uniform(0.1, 1, (count, labels.shape[1])).astype(np.float32),
+    keypoints=_near(people, which, wrong, rng),
+    peaks=rng.uniform(0.1, 1, (count, num_keypoints)).astype(np.float32),
   )
 
 
@@ -97,11 +81,12 @@ def _moved(bbox, wrong, rng) -> np.ndarray:
   return np.concatenate([bbox[:, :2] + shift, np.maximum(size, 4)], -1)
 
 
-def _near(labels, bbox, wrong, rng) -> np.ndarray:
+def _near(people, which, wrong, rng) -> np.ndarray:
   """Keypoints off by a share of the box; unlabelled ones anywhere in it."""
-  size, corner = bbox[:, None, 2:], bbox[:, None, :2]
-  anywhere = corner + size * rng.random((*labels.shape[:2], 2))
-  points = np.where(labels[..., 2:] > 0, labels[..., :2], anywhere)
+  corner, size = np.split(people.bboxes[which, None], 2, -1)
+  labels = people.keypoints_image[which]
+  anywhere = corner + size * rng.random(labels.shape)
+  points = np.where(people.is_labelled[which, :, None], labels, anywhere)
   noise = rng.normal(0, 0.2, points.shape) * size
   return points + noise * wrong[:, None, None]
 
@@ -109,7 +94,7 @@ def _near(labels, bbox, wrong, rng) -> np.ndarray:
 def decode(
   boxes: Boxes, used: convention.Convention, batch_size: int, stages: Stages
 ) -> scoring.Predictions:
-  """Draws, decodes and maps back, batch by batch."""
+  """Draws heatmaps, decodes them and maps back, batch by batch."""
   center, scale, crop_from_image = used.crop_from_box(boxes.bbox)
   del center
   heatmap_from_image = geometry.compose(
@@ -118,23 +103,23 @@ def decode(
   back = geometry.invert(heatmap_from_image).astype(np.float32)
   points = geometry.apply_affine(heatmap_from_image, boxes.keypoints)
   locate = jax.jit(functools.partial(inference.locate, convention=used))
-  found, batches = [], _heatmaps(points, boxes.peaks, used, batch_size)
+  located, batches = [], _heatmaps(points, boxes.peaks, used, batch_size)
   for rows, heatmaps in stages.waiting(DRAWING, batches):
     with stages("decoding, way back"):
       some = locate(heatmaps, _padded(back[rows], batch_size))
-      found.append(
+      located.append(
         jax.tree.map(lambda x, r=rows: np.asarray(x)[: len(r)], some)
       )
-  found = jax.tree.map(lambda *parts: np.concatenate(parts), *found)
+  located = jax.tree.map(lambda *parts: np.concatenate(parts), *located)
   return scoring.Predictions(
     image_ids=boxes.image_ids,
     annotation_ids=np.arange(len(boxes.image_ids)),
     box_scores=boxes.scores,
     box_areas=scale.prod(-1),
-    truth=np.zeros_like(found.keypoints_image),
-    visible=np.zeros_like(found.scores),
-    keypoint_scores=found.scores,
-    keypoints={"dark": found.keypoints_image},
+    truth=np.zeros_like(located.keypoints_image),
+    visible=np.zeros_like(located.scores),
+    keypoint_scores=located.scores,
+    keypoints={"dark": located.keypoints_image},
   )
 
 
@@ -162,9 +147,9 @@ def _padded(rows: np.ndarray, count: int) -> np.ndarray:
 def measure(
   annotations: dict[str, Any], *, count: int, batch_size: int, seed: int
 ) -> dict[str, Any]:
-  """The line to print, see the module's docstring."""
+  """Returns the line to print, see the module's docstring."""
   skeleton = skeletons.COCO
-  used = unbiased.make_convention(skeleton=skeleton)
+  used = bench.make_convention(skeleton=skeleton)
   boxes = make_boxes(annotations, count, seed)
   stages = Stages()
   people = decode(boxes, used, batch_size, stages)
@@ -186,36 +171,33 @@ def measure(
     "peak_rss_gib": round(_peak_rss() / 2**30, 2),
     "AP/detections": round(metrics["AP/detections"], 2),
     "batch_size": batch_size,
-    "machine": provenance.machine(),
-    "commit": provenance.commit(),
   }
 
 
 def _peak_rss() -> int:
-  """Bytes; Linux counts in KiB."""
+  """Returns bytes; Linux counts in KiB."""
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def main(_) -> None:
+def main(flags: command.Flags, _) -> None:
   """Measures once."""
   startup.start()
-  path = pathlib.Path(FLAGS.annotations)
-  if not path.is_file():
-    raise FileNotFoundError(
-      f"--annotations names a COCO keypoint file, no such file: {path}"
-    )
   line = measure(
-    json.loads(path.read_text()),
-    count=FLAGS.boxes,
-    batch_size=FLAGS.batch_size,
-    seed=FLAGS.seed,
+    json.loads(pathlib.Path(flags.annotations).read_text()),
+    count=flags.boxes,
+    batch_size=flags.batch_size,
+    seed=flags.seed,
   )
-  print(json.dumps(line))
+  bench.show(**line)
+
+
+def define_flags(define: command.Define) -> None:
+  """Adds the flags of the benchmark."""
+  define.string("annotations", None, "COCO keypoint file.", required=True)
+  define.integer("boxes", 104_125, "Boxes, as many as in the published file.")
+  define.integer("batch_size", 512, "Boxes whose heatmaps exist at once.")
+  define.integer("seed", 0, "Seed of the boxes.")
 
 
 if __name__ == "__main__":
-  flags.DEFINE_string("annotations", None, "COCO keypoint file.", required=True)
-  flags.DEFINE_integer("boxes", 104_125, "Boxes; the published file has these.")
-  flags.DEFINE_integer("batch_size", 512, "Boxes whose heatmaps exist at once.")
-  flags.DEFINE_integer("seed", 0, "Of the boxes.")
-  app.run(main)
+  command.run(main, define_flags)

@@ -1,33 +1,31 @@
-"""Size and speed of exported graphs beside the Python call.
+"""Benchmark of exported graphs: size and speed beside the Python call.
 
     python scripts/bench_export.py --checkpoint=runs/lsp --images=lsp/images
     python scripts/bench_export.py --model=hrnet_w32 --size=128x96
 
 Prints one json line per format and batch size. All formats run in turn in one
 process, on the same crops, `--repeats` times; times are medians and include the
-way of the crops to the runtime and of the keypoints back. `error_px` is the
-largest distance to the Python call's keypoints. ONNX Runtime's threads do not
-spin between calls, since they would take the processor from the others.
+transfer of the crops to the runtime and of the keypoints back. `error_px` is
+the largest distance to the Python call's keypoints. ONNX Runtime's threads do
+not spin between calls, since they would slow down the others.
 """
 
-import json
+import functools
 import pathlib
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
 
+import bench
 import jax
 import jax.numpy as jnp
 import numpy as np
-import provenance
-import unbiased
-from absl import app, flags
 
 from darkjax import models
 from darkjax.data.images import photo
 from darkjax.export import formats
 from darkjax.inference.predictor import Predictor
+from darkjax.runtime import command
 
 Runner = Callable[[np.ndarray], np.ndarray]
 
@@ -41,7 +39,7 @@ def load_python(graph: Predictor, path: None) -> Runner:
 
 
 def load_stablehlo(graph: Predictor, path: pathlib.Path) -> Runner:
-  """What jax.export reads."""
+  """StableHLO, read by jax.export."""
   del graph
   exported = jax.export.deserialize(bytearray(path.read_bytes()))
   call = jax.jit(exported.call)
@@ -79,7 +77,7 @@ LOADERS = {
 
 
 def fresh(name: str, size: tuple[int, int], *, flip_test: bool) -> Predictor:
-  """A COCO network with random weights and the convention of its size."""
+  """Returns a COCO network with random weights."""
   height, width = size
   model = models.create_model(name)
   variables = jax.jit(model.init)(
@@ -88,13 +86,13 @@ def fresh(name: str, size: tuple[int, int], *, flip_test: bool) -> Predictor:
   return Predictor(
     model,
     jax.tree.map(np.asarray, variables),
-    unbiased.make_convention(size),
+    bench.make_convention(size),
     flip_test=flip_test,
   )
 
 
 def make_crops(graph: Predictor, folder: str | None, count: int) -> np.ndarray:
-  """Whole photographs of a folder as crops, or noise without one."""
+  """Returns whole photographs of a folder as crops, or noise."""
   size = graph.convention.crop_size
   if folder is None:
     noise = np.random.default_rng(0)
@@ -109,45 +107,31 @@ def make_crops(graph: Predictor, folder: str | None, count: int) -> np.ndarray:
   return np.stack(crops)
 
 
-def interleaved(
-  runners: dict[str, Runner], crops: np.ndarray, repeats: int
-) -> dict[str, float]:
-  """Median milliseconds of each runner, all run in turn."""
-  times = {name: [] for name in runners}
-  for _ in range(repeats):
-    for name, run in runners.items():
-      start = time.perf_counter()
-      run(crops)
-      times[name].append(1e3 * (time.perf_counter() - start))
-  return {name: statistics.median(spent) for name, spent in times.items()}
-
-
-def main(argv: list[str]) -> None:
+def main(flags: command.Flags, _) -> None:
   """Exports, loads, compares and times."""
-  del argv
-  flag = flags.FLAGS
-  constant = {"machine": provenance.machine(), "commit": provenance.commit()}
-  if flag.checkpoint:
-    name = pathlib.Path(flag.checkpoint).name
-    graph = Predictor.from_checkpoint(flag.checkpoint, flip_test=flag.flip_test)
+  if flags.checkpoint:
+    name = pathlib.Path(flags.checkpoint).name
+    graph = Predictor.from_checkpoint(
+      flags.checkpoint, flip_test=flags.flip_test
+    )
   else:
-    name = flag.model
-    height, width = (int(side) for side in flag.size.split("x"))
-    graph = fresh(name, (height, width), flip_test=flag.flip_test)
+    name, size = flags.model, bench.parse_size(flags.size)
+    graph = fresh(name, size, flip_test=flags.flip_test)
   runners = {"python": load_python(graph, None)}
-  facts = {"python": {}}
+  details = {"python": {}}
   with tempfile.TemporaryDirectory() as folder:
-    for format in flag.formats:
-      runners[format], facts[format] = _prepare(graph, format, folder)
-  batches = [int(batch) for batch in flag.batches]
-  crops = make_crops(graph, flag.images, max(batches))
-  constant |= {
-    "model": name,
-    "size": "x".join(str(side) for side in graph.convention.crop_size),
-    "flip_test": flag.flip_test,
-  }
+    for format in flags.formats:
+      runners[format], details[format] = _prepare(graph, format, folder)
+  batches = [int(batch) for batch in flags.batches]
+  crops = make_crops(graph, flags.images, max(batches))
+  show = functools.partial(
+    bench.show,
+    model=name,
+    size="x".join(str(side) for side in graph.convention.crop_size),
+    flip_test=flags.flip_test,
+  )
   for batch in batches:
-    _measure(runners, facts, crops[:batch], constant)
+    _measure(runners, details, crops[:batch], flags.repeats, show)
 
 
 def _prepare(graph, format, folder) -> tuple[Runner, dict[str, float]]:
@@ -155,42 +139,41 @@ def _prepare(graph, format, folder) -> tuple[Runner, dict[str, float]]:
   path = formats.write(graph, pathlib.Path(folder) / format, format=format)
   seconds = time.perf_counter() - start
   files = [file for file in [path, *path.rglob("*")] if file.is_file()]
-  facts = {
+  details = {
     "megabytes": round(sum(file.stat().st_size for file in files) / 1e6, 2),
     "export_seconds": round(seconds, 1),
   }
-  return LOADERS[format](graph, path), facts
+  return LOADERS[format](graph, path), details
 
 
-def _measure(runners, facts, crops, constant) -> None:
+def _measure(runners, details, crops, repeats, show) -> None:
   """Prints a line for each runner."""
-  found, first = {}, {}
-  for format, run in runners.items():
-    start = time.perf_counter()
-    found[format] = run(crops)
-    first[format] = time.perf_counter() - start
-  times = interleaved(runners, crops, flags.FLAGS.repeats)
-  for format in runners:
-    offset = found[format][..., :2] - found["python"][..., :2]
-    line = {
-      **constant,
-      "format": format,
-      "batch": len(crops),
-      "milliseconds": round(times[format], 2),
-      "first_call_seconds": round(first[format], 2),
-      "error_px": float(np.linalg.norm(offset, axis=-1).max()),
-      **facts[format],
-    }
-    print(json.dumps(line), flush=True)
+  sides = {n: functools.partial(run, crops) for n, run in runners.items()}
+  first = {name: bench.seconds(side) for name, side in sides.items()}
+  keypoints = {name: side()[..., :2] for name, side in sides.items()}
+  for format, times in bench.take_turns(sides, repeats).items():
+    offset = keypoints[format] - keypoints["python"]
+    show(
+      format=format,
+      batch=len(crops),
+      milliseconds=round(1e3 * float(np.median(times)), 2),
+      first_call_seconds=round(first[format], 2),
+      error_px=float(np.linalg.norm(offset, axis=-1).max()),
+      **details[format],
+    )
+
+
+def define_flags(define: command.Define) -> None:
+  """Adds the flags of the benchmark."""
+  define.string("checkpoint", None, "Folder of a run or of weights.")
+  define.string("model", "hrnet_w32", "Network, without a checkpoint.")
+  define.string("size", "128x96", "Height x width, without a checkpoint.")
+  define.string("images", None, "Folder of photographs; default: noise.")
+  define.list("formats", list(LOADERS), "Formats to measure.")
+  define.list("batches", ["1", "8"], "Crops at once.")
+  define.integer("repeats", 21, "Runs of each.")
+  define.bool("flip_test", True, "Average with the mirrored crop.")
 
 
 if __name__ == "__main__":
-  flags.DEFINE_string("checkpoint", None, "Folder of a run or of weights.")
-  flags.DEFINE_string("model", "hrnet_w32", "Without a checkpoint.")
-  flags.DEFINE_string("size", "128x96", "Height x width, without a checkpoint.")
-  flags.DEFINE_string("images", None, "Folder of photographs; default: noise.")
-  flags.DEFINE_list("formats", list(LOADERS), "Which of the formats.")
-  flags.DEFINE_list("batches", ["1", "8"], "Crops at once.")
-  flags.DEFINE_integer("repeats", 21, "Runs of each.")
-  flags.DEFINE_bool("flip_test", True, "Average with the mirrored crop.")
-  app.run(main)
+  command.run(main, define_flags)

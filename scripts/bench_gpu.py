@@ -1,10 +1,10 @@
-"""Training and inference on a GPU, beside PyTorch on the same card.
+"""Benchmark of training and inference on a GPU, beside PyTorch.
 
     python scripts/bench_gpu.py --out=gpu.jsonl --minutes=9
 
 HRNet-W32 and W48 at 256x192 in bfloat16; PyTorch runs timm's HRNet with a 1x1
-head, channels-last, in torch.autocast under torch.compile. gpu_sides.py says
-what a step is. Needs JAX, Flax, optax, orbax, PyTorch and timm, and neither
+head, channels-last, in torch.autocast under torch.compile. gpu_sides.py defines
+a step. Needs JAX, Flax, optax, orbax, PyTorch and timm, and neither
 TensorFlow nor pycocotools nor ml-collections. Where there is no GPU both sides
 take the CPU, for small cases:
 
@@ -21,7 +21,7 @@ cells that are not in it for this card and commit.
   share_of_peak   operations (two per multiply-add of the convolutions, three
                   times that for training) a second, by the card's dense
                   bfloat16 peak; null for other cards and types
-  decode_share    of inference's time, what DARK takes more than argmax
+  decode_share    share of inference's time that DARK takes more than argmax
 """
 
 import functools
@@ -31,10 +31,9 @@ import pathlib
 import time
 from typing import NamedTuple
 
-import bench_decode
+import bench
 import jax
 import numpy as np
-import provenance
 from absl import app, flags
 
 from darkjax import models
@@ -47,7 +46,7 @@ PEAKS = {"NVIDIA H100 80GB HBM3": 989e12, "NVIDIA H200": 989e12}
 
 
 class Cell(NamedTuple):
-  """What is measured at a time: `batch` people a step, `size` is HxW."""
+  """One measurement: `batch` people a step, `size` is HxW."""
 
   model: str
   task: str
@@ -57,7 +56,7 @@ class Cell(NamedTuple):
 
 
 class Origin(NamedTuple):
-  """Where a line comes from, as far as it decides what is done already."""
+  """Device and commit of a line, which decide what is done already."""
 
   device: str
   commit: str
@@ -71,20 +70,19 @@ def main(argv: list[str]) -> None:
   startup.start()
   check_same_device()
   flag = flags.FLAGS
-  origin = Origin(
-    jax.devices()[0].device_kind, flag.commit or provenance.commit()
-  )
+  commit = flag.commit or bench.commit()
+  origin = Origin(jax.devices()[0].device_kind, commit)
   batches = {"training": flag.training, "inference": flag.inference}
   cells = make_cells(flag.models, batches, flag.size, flag.dtype)
   cells = unfinished(cells, read(flag.out), origin)
-  measure = functools.partial(run, origin=origin)
+  measure = functools.partial(run, origin=origin, flag=flag)
   left = within(cells, 60 * flag.minutes, measure=measure)
   for cell in left:
     print(f"no time for {' '.join(map(str, cell))}", flush=True)
 
 
 def check_same_device() -> None:
-  """Stops where one of the two frameworks sees a GPU and the other does not."""
+  """Exits if one of the two frameworks has a GPU and the other has not."""
   import gpu_sides
 
   backend = jax.default_backend()
@@ -98,7 +96,7 @@ def check_same_device() -> None:
 def make_cells(
   names: list[str], batches: dict[str, list[str]], size: str, dtype: str
 ) -> list[Cell]:
-  """All cells, the first the most important: by model, task and batch."""
+  """Returns all cells by model, task and batch, the most important first."""
   return [
     Cell(name, task, size, dtype, int(batch))
     for name in names
@@ -108,7 +106,7 @@ def make_cells(
 
 
 def read(path: str | None) -> list[dict]:
-  """The lines of a file, none where there is no file."""
+  """Returns the lines of a file, none if there is no file."""
   if not path or not pathlib.Path(path).exists():
     return []
   return [json.loads(x) for x in pathlib.Path(path).read_text().splitlines()]
@@ -117,7 +115,7 @@ def read(path: str | None) -> list[dict]:
 def unfinished(
   cells: list[Cell], lines: list[dict], origin: Origin
 ) -> list[Cell]:
-  """The cells that no line is of, from this card and commit."""
+  """Returns the cells without a line from this card and commit."""
   done = {
     tuple(line[name] for name in Cell._fields + Origin._fields)
     for line in lines
@@ -126,10 +124,10 @@ def unfinished(
 
 
 def within(cells: list[Cell], seconds: float, *, measure) -> list[Cell]:
-  """Measures cells while the next, if as slow as the slowest, can end in time.
+  """Measures cells while one as slow as the slowest would end in time.
 
   Returns:
-    The cells that were not begun.
+    The cells that were not started.
   """
   start, longest = time.monotonic(), 0.0
   for number, cell in enumerate(cells):
@@ -141,29 +139,27 @@ def within(cells: list[Cell], seconds: float, *, measure) -> list[Cell]:
   return []
 
 
-def run(cell: Cell, origin: Origin) -> None:
+def run(cell: Cell, origin: Origin, flag: flags.FlagValues) -> None:
   """Times a cell, prints its lines and appends them to the file."""
   import gpu_sides
 
-  flag = flags.FLAGS
-  height, width = (int(side) for side in cell.size.split("x"))
-  runners = gpu_sides.TASKS[cell.task](cell.model, (height, width), cell.batch)
-  times = bench_decode.take_turns(
-    {name: functools.partial(run, flag.steps) for name, run in runners.items()},
-    flag.turns,
-  )
+  size = bench.parse_size(cell.size)
+  setting = bench.Setting(cell.model, size, cell.dtype, flag.torch_mode)
+  runners = gpu_sides.TASKS[cell.task](setting, cell.batch)
+  sides = {n: functools.partial(run, flag.steps) for n, run in runners.items()}
+  times = bench.take_turns(sides, flag.turns, calls=10)
   if flag.profile:
-    trace(cell, runners)
-  del runners
+    trace(os.path.join(flag.profile, "_".join(map(str, cell))), runners)
+  del runners, sides
   gpu_sides.forget()
-  counts = cost.model_cost(models.create_model(cell.model), (height, width))
+  counts = cost.model_cost(models.create_model(cell.model), size)
   seconds = {name: spent / flag.steps for name, spent in times.items()}
   setting = {
     "turns": flag.turns,
     "steps": flag.steps,
     "torch_mode": flag.torch_mode,
     "torch": gpu_sides.torch.__version__,
-    "machine": provenance.machine(),
+    "machine": bench.machine(),
   }
   lines = [
     json.dumps(cell._asdict() | line | setting | origin._asdict()) + "\n"
@@ -175,10 +171,9 @@ def run(cell: Cell, origin: Origin) -> None:
       file.write("".join(lines))
 
 
-def trace(cell: Cell, runners) -> None:
+def trace(folder: str, runners) -> None:
   """Writes a trace of two steps of each side, for TensorBoard or Perfetto."""
-  folder = "_".join(map(str, cell))
-  with jax.profiler.trace(os.path.join(flags.FLAGS.profile, folder)):
+  with jax.profiler.trace(folder):
     for name, run_steps in runners.items():
       with jax.profiler.TraceAnnotation(name):
         run_steps(2)
@@ -187,16 +182,13 @@ def trace(cell: Cell, runners) -> None:
 def summarize(
   cell: Cell, seconds: dict[str, np.ndarray], macs: int, device: str
 ) -> list[dict]:
-  """The figures of each side.
+  """Returns the figures of each side, None where one has no meaning.
 
   Args:
     cell: what was measured.
     seconds: of a step, by side and turn.
     macs: multiply-adds of one image, forward.
     device: JAX's name of the card.
-
-  Returns:
-    A dict for each side; null where a figure has no meaning.
   """
   peak = PEAKS.get(device) if cell.dtype == "bfloat16" else None
   operations = 2 * macs * (3 if cell.task == "training" else 1)
@@ -208,12 +200,10 @@ def summarize(
       {
         "side": side,
         "images_per_second": round(rate, 2),
-        "of_torch": bench_decode.ratio(seconds["torch"], spent),
+        "of_torch": bench.ratio(seconds["torch"], spent),
         "share_of_peak": peak and round(operations * rate / peak, 4),
         "decode_share": (
-          None
-          if argmax is None
-          else round(1 - bench_decode.ratio(argmax, spent), 4)
+          None if argmax is None else round(1 - bench.ratio(argmax, spent), 4)
         ),
       }
     )
@@ -228,18 +218,18 @@ if __name__ == "__main__":
   flags.DEFINE_list("inference", ["128"], "Batch sizes; empty for none.")
   flags.DEFINE_string("size", "256x192", "Height x width of the crops.")
   flags.DEFINE_enum(
-    "dtype", "bfloat16", ["float32", "bfloat16"], "Of the network's layers."
+    "dtype", "bfloat16", ["float32", "bfloat16"], "Type of the layers."
   )
   flags.DEFINE_enum(
     "torch_mode",
     "default",
     ["default", "reduce-overhead", "max-autotune", "eager"],
-    "Of torch.compile; eager for none.",
+    "Mode of torch.compile; eager for none.",
   )
   flags.DEFINE_integer("turns", 10, "How often each side is timed.")
-  flags.DEFINE_integer("steps", 10, "Of a turn.")
-  flags.DEFINE_float("minutes", 9.0, "Begin no cell that would end later.")
-  flags.DEFINE_string("out", None, "File to append to, and to go on from.")
+  flags.DEFINE_integer("steps", 10, "Steps of a call.")
+  flags.DEFINE_float("minutes", 9.0, "Start no cell that would end later.")
+  flags.DEFINE_string("out", None, "File to append to and to resume from.")
   flags.DEFINE_string("profile", None, "Folder for traces of all sides.")
-  flags.DEFINE_string("commit", None, "Of this code, where git can't tell it.")
+  flags.DEFINE_string("commit", None, "Commit of this code, where git is not.")
   app.run(main)

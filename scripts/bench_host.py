@@ -1,7 +1,7 @@
-"""Measures what a host has to do for its devices, for docs/large_runs.md.
+"""Benchmark of the host's share of the work, for docs/large_runs.md.
 
-The processor time of a crop, from stored record to finished batch; what a
-checkpoint weighs and takes; what a process sends when people are gathered.
+The processor time of a crop, from stored record to finished batch, and the size
+and time of a checkpoint.
 
   python scripts/bench_host.py --config=configs/coco_hrnet_w32_256x192.py \
       --annotations=person_keypoints_val2017.json --images=val2017
@@ -12,36 +12,27 @@ import pathlib
 import tempfile
 import time
 
-import config_path  # noqa: F401 so that --config finds configs/
+import bench
 import jax
 import numpy as np
-from absl import app, flags
-from ml_collections import config_flags
 
 from darkjax import checkpoint, models
-from darkjax import convention as convention_lib
-from darkjax.data.coco import prepare
 from darkjax.data.pipeline import augment
 from darkjax.data.pipeline import batches as pipeline
-from darkjax.runtime import startup
+from darkjax.runtime import command, startup
 from darkjax.train import optim, step
 
 
-def main(argv) -> None:
+def main(flags: command.Flags, _) -> None:
   """Prints the measurements."""
-  del argv
   startup.start()
-  flag = flags.FLAGS
-  source = prepare.load(flag.annotations, flag.images, cache_dir=flag.cache)
-  convention = convention_lib.from_config(
-    flag.config.convention, skeleton=source.skeleton
-  )
-  measure_crops(source, convention, flag.config, flag.batches)
-  measure_checkpoint(convention, flag.config)
+  source, convention = bench.read_data(flags)
+  measure_crops(source, convention, flags.config, flags.batches)
+  measure_checkpoint(convention, flags.config, flags.folder)
 
 
 def measure_crops(source, convention, config, count: int) -> None:
-  """Processor time and size of a training crop."""
+  """Prints processor time and size of a training crop."""
   size = min(64, source.num_people)
   stream = pipeline.train_batches(
     [source],
@@ -64,13 +55,13 @@ def measure_crops(source, convention, config, count: int) -> None:
   )
 
 
-def measure_checkpoint(convention, config) -> None:
-  """Bytes and seconds of a training state in a temporary folder."""
+def measure_checkpoint(convention, config, parent: str | None) -> None:
+  """Prints bytes and seconds of a training state in a temporary folder."""
   fields = {"name": config.model.name}
   fields["num_keypoints"] = convention.skeleton.num_keypoints
   state = random_state(models.create_model(**fields), convention, config)
   metadata = checkpoint.Metadata(convention, fields, config.to_dict())
-  with tempfile.TemporaryDirectory(dir=flags.FLAGS.folder) as folder:
+  with tempfile.TemporaryDirectory(dir=parent) as folder:
     with checkpoint.manager(folder) as checkpoints:
       start = time.monotonic()
       checkpoint.save(
@@ -94,7 +85,7 @@ def measure_checkpoint(convention, config) -> None:
 
 
 def random_state(model, convention, config) -> step.State:
-  """Noise of the right shapes, which no file system can make smaller."""
+  """Returns noise of the state's shapes, which no file system compresses."""
   optimizer = optim.create_optimizer(
     config.optimizer, steps_per_epoch=1, batch_size=config.train.batch_size
   )
@@ -110,12 +101,12 @@ def random_state(model, convention, config) -> step.State:
   )
 
 
+def define_flags(define: command.Define) -> None:
+  """Adds the flags of the benchmark."""
+  bench.define_data_flags(define)
+  define.string("folder", None, "Folder to write the checkpoint into.")
+  define.integer("batches", 30, "Batches to time.")
+
+
 if __name__ == "__main__":
-  config_flags.DEFINE_config_file("config", None, "A file of configs/.")
-  flags.DEFINE_string("annotations", None, "COCO-format json.")
-  flags.DEFINE_string("images", None, "Folder of its images.")
-  flags.DEFINE_string("cache", "", "Folder for prepared records.")
-  flags.DEFINE_string("folder", None, "Where to write the checkpoint.")
-  flags.DEFINE_integer("batches", 30, "Batches to time.")
-  flags.mark_flags_as_required(["config", "annotations", "images"])
-  app.run(main)
+  command.run(main, define_flags)

@@ -1,4 +1,4 @@
-"""Images per second of inference, beside PyTorch and ONNX Runtime.
+"""Benchmark of inference beside PyTorch and ONNX Runtime.
 
     pip install "darkjax[bench]"
     python scripts/bench_inference.py --size=128x96 --batches=1,8
@@ -14,27 +14,22 @@ with one set of weights on all sides:
   onnxruntime          the PyTorch network exported by torch.onnx
 
 Sides of darkjax decode by DARK, the others take the maximum, which is less
-work. All sides run in turn in one process, `--repeats` times, a pause after
-each so that no threads of one wait for work in the time of the next. Prints one
+work. All sides run in turn in one process, `--repeats` times, a pause before
+each so that idle threads of one do not spin in the time of the next. Prints one
 line of json per side and batch: medians, ratio to torch-eager, seconds of the
-first call (compilation; kept programs shorten it), machine and commit. On a
+first call (compilation, less where it is cached), machine and commit. On a
 machine with a GPU, JAX and PyTorch use it and ONNX Runtime the CPU.
 """
 
 import functools
 import io
-import json
-import statistics
-import time
 from collections.abc import Callable
 
+import bench
 import jax
 import numpy as np
-import provenance
 import torch
 import torch_twins
-import unbiased
-from absl import app, flags
 
 from darkjax import convention, inference, models
 from darkjax.inference import backends, predictor
@@ -44,13 +39,13 @@ from darkjax.runtime import startup
 Runner = Callable[[np.ndarray], np.ndarray]
 
 
-def darkjax_plain(twin: torch_twins.HRNet, size: tuple[int, int]) -> Runner:
+def darkjax_plain(twin, size, *, dtype: str) -> Runner:
   """The functions of darkjax.inference on weights as they were trained."""
-  made = make_graph(twin, size)
+  made = make_graph(twin, size, dtype=dtype)
   variables = jax.device_put(_variables(twin, made.model))
 
   @jax.jit
-  def find(variables, crops, matrices):
+  def locate(variables, crops, matrices):
     heatmaps = inference.predict_heatmaps(
       made.model,
       variables,
@@ -61,19 +56,19 @@ def darkjax_plain(twin: torch_twins.HRNet, size: tuple[int, int]) -> Runner:
     return inference.locate(heatmaps, matrices, convention=made.convention)
 
   return lambda crops: jax.tree.map(
-    np.asarray, find(variables, crops, _matrices(crops))
+    np.asarray, locate(variables, crops, _matrices(crops))
   )
 
 
-def darkjax_backend(name: str, twin, size) -> Runner:
+def darkjax_backend(name: str, twin, size, *, dtype: str) -> Runner:
   """A backend of `Pose`."""
-  find = backends.BACKENDS[name](make_graph(twin, size))
+  locate = backends.BACKENDS[name](make_graph(twin, size, dtype=dtype))
   return lambda crops: jax.tree.map(
-    np.asarray, find(crops, _matrices(crops), rest=False)
+    np.asarray, locate(crops, _matrices(crops), rest=False)
   )
 
 
-def torch_network(twin, size, *, compiled: bool) -> Runner:
+def torch_network(twin, size, *, dtype: str, compiled: bool) -> Runner:
   """PyTorch, channels-last; on the GPU if there is one."""
   del size
   device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -82,19 +77,26 @@ def torch_network(twin, size, *, compiled: bool) -> Runner:
     # Folds batch norms and lays out weights ahead of time.
     torch._inductor.config.freezing = True
     network = torch.compile(network, dynamic=False)
-  dtype = getattr(torch, flags.FLAGS.dtype)
 
   @torch.inference_mode()
   def run(crops):
-    with torch.autocast(device, dtype, enabled=dtype != torch.float32):
-      found = network(torch.from_numpy(crops).to(device))
-    return [part.cpu().numpy() for part in found]
+    with autocast(device, dtype):
+      outputs = network(torch.from_numpy(crops).to(device))
+    return [part.cpu().numpy() for part in outputs]
 
   return run
 
 
-def plain_onnxruntime(twin, size) -> Runner:
-  """PyTorch's exporter and ONNX Runtime, batch size open."""
+def autocast(device: str, dtype: str):
+  """Returns PyTorch's context of a lower precision; none in float32."""
+  return torch.autocast(
+    device, getattr(torch, dtype), enabled=dtype != "float32"
+  )
+
+
+def plain_onnxruntime(twin, size, *, dtype: str) -> Runner:
+  """PyTorch's exporter and ONNX Runtime in float32, batch size open."""
+  del dtype
   import onnxruntime
 
   file = io.BytesIO()
@@ -144,20 +146,20 @@ SIDES = {
 
 
 def make_twin(name: str = "hrnet_w32") -> torch_twins.HRNet:
-  """PyTorch's HRNet with random weights, those of darkjax's too."""
+  """Returns PyTorch's HRNet with random weights."""
   torch.manual_seed(0)
   return torch_twins.HRNet(17, **torch_twins.HRNETS[name]).eval()
 
 
 def make_graph(
-  twin, size: tuple[int, int], name: str = "hrnet_w32"
+  twin, size: tuple[int, int], name: str = "hrnet_w32", *, dtype: str
 ) -> predictor.Predictor:
-  """The twin's network in darkjax; batch norms are folded."""
-  model = models.create_model(name, dtype=flags.FLAGS.dtype)
+  """Returns the twin's network in darkjax, with batch norms folded."""
+  model = models.create_model(name, dtype=dtype)
   return predictor.Predictor(
     model,
     _variables(twin, model),
-    unbiased.make_convention(size),
+    bench.make_convention(size),
     flip_test=False,
   )
 
@@ -167,77 +169,60 @@ def _variables(twin, model):
 
 
 def _matrices(crops) -> np.ndarray:
-  """Some image_from_heatmap for each crop."""
+  """Returns identities as image_from_heatmap [B, 2, 3]."""
   return np.tile(np.eye(2, 3, dtype=np.float32), (len(crops), 1, 1))
 
 
-def interleaved(
-  runners: dict[str, Runner], crops: np.ndarray, repeats: int
-) -> dict[str, float]:
-  """Median seconds of each runner, all run in turn."""
-  times = {name: [] for name in runners}
-  for _ in range(repeats):
-    for name, run in runners.items():
-      time.sleep(0.05)
-      start = time.perf_counter()
-      run(crops)
-      times[name].append(time.perf_counter() - start)
-  return {name: statistics.median(spent) for name, spent in times.items()}
-
-
-def main(argv: list[str]) -> None:
+def main(flags, _) -> None:
   """Times the sides that the flags name."""
-  del argv
   startup.start()
-  flag = flags.FLAGS
-  height, width = (int(side) for side in flag.size.split("x"))
-  twin = make_twin()
-  runners = {side: SIDES[side](twin, (height, width)) for side in flag.sides}
-  constant = {
-    "model": "hrnet_w32",
-    "size": flag.size,
-    "dtype": flag.dtype,
-    "device": jax.devices()[0].device_kind,
-    "machine": provenance.machine(),
-    "commit": provenance.commit(),
-  }
+  size, twin = bench.parse_size(flags.size), make_twin()
+  runners = {n: SIDES[n](twin, size, dtype=flags.dtype) for n in flags.sides}
+  show = functools.partial(
+    bench.show,
+    model="hrnet_w32",
+    size=flags.size,
+    dtype=flags.dtype,
+    device=jax.devices()[0].device_kind,
+  )
   noise = np.random.default_rng(0)
-  for batch in map(int, flag.batches):
-    crops = noise.integers(0, 256, (batch, height, width, 3), np.uint8)
-    _measure(runners, crops, constant)
+  for batch in map(int, flags.batches):
+    crops = noise.integers(0, 256, (batch, *size, 3), np.uint8)
+    _measure(runners, crops, flags.repeats, show)
 
 
-def _measure(runners, crops, constant) -> None:
+def _measure(runners, crops, repeats, show) -> None:
   """Prints a line for each side."""
-  first = {}
-  for side, run in runners.items():
-    start = time.perf_counter()
-    run(crops)
-    first[side] = time.perf_counter() - start
-  seconds = interleaved(runners, crops, flags.FLAGS.repeats)
-  for side, spent in seconds.items():
-    line = {
-      **constant,
-      "side": side,
-      "batch": len(crops),
-      "images_per_second": round(len(crops) / spent, 2),
-      "milliseconds": round(1e3 * spent, 2),
-      "first_call_seconds": round(first[side], 1),
-    }
-    if "torch-eager" in seconds:
-      line["ratio_to_torch_eager"] = round(seconds["torch-eager"] / spent, 2)
-    print(json.dumps(line), flush=True)
+  sides = {n: functools.partial(run, crops) for n, run in runners.items()}
+  first = {name: bench.seconds(side) for name, side in sides.items()}
+  times = bench.take_turns(sides, repeats, pause=0.05)
+  medians = {name: float(np.median(spent)) for name, spent in times.items()}
+  eager = medians.get("torch-eager")
+  for side, spent in medians.items():
+    show(
+      side=side,
+      batch=len(crops),
+      images_per_second=round(len(crops) / spent, 2),
+      milliseconds=round(1e3 * spent, 2),
+      first_call_seconds=round(first[side], 1),
+      **({"ratio_to_torch_eager": round(eager / spent, 2)} if eager else {}),
+    )
+
+
+def define_flags(define) -> None:
+  """Adds the flags of the benchmark."""
+  types = ["float32", "bfloat16"]
+  define.string("size", "128x96", "Height x width: 128x96 or 256x192.")
+  define.list("batches", ["1", "8", "32"], "Crops at once.")
+  define.list("sides", list(SIDES), "Sides to measure.")
+  define.enum(
+    "dtype", types[0], types, "Type of the network; autocast in PyTorch."
+  )
+  define.integer("repeats", 9, "Runs of each.")
 
 
 if __name__ == "__main__":
-  flags.DEFINE_string("size", "128x96", "Height x width: 128x96 or 256x192.")
-  flags.DEFINE_list("batches", ["1", "8", "32"], "Crops at once.")
-  flags.DEFINE_list("sides", list(SIDES), "Which of the sides.")
-  flags.DEFINE_enum(
-    "dtype",
-    "float32",
-    ["float32", "bfloat16"],
-    "Of the network, in darkjax and (as autocast) PyTorch.",
-  )
-  flags.DEFINE_integer("repeats", 9, "Runs of each.")
-  app.run(main)
+  # gpu_sides.py imports this module where ml-collections is not installed.
+  from darkjax.runtime import command
+
+  command.run(main, define_flags)

@@ -1,50 +1,44 @@
-r"""Measures what a training crop costs the host, beside the official loader.
+r"""Benchmark of input: a training crop beside that of the official loader.
 
     python scripts/bench_input.py --config=configs/coco_hrnet_w32_256x192.py \
         --annotations=person_keypoints_train2017.json --images=train2017
 
-Both sides make the same kind of batches of the same people: darkjax ships uint8
-crops and coordinates; the official algorithm (scripts/official_loader.py) ships
-crops and heatmaps, and `normalize`, counted apart, is what it does to the
-pixels then, which here is part of the jitted step. Times are processor time of
-the process, so that all threads count and other programs do not, per image;
-"images per second and core" is its inverse. They run in turn, `--repeats`
-times; figures are medians. One json line per side.
+Both sides make the same kind of batches of the same people: darkjax sends uint8
+crops and coordinates to the device; the official algorithm
+(scripts/official_loader.py) sends crops and heatmaps, and normalises the pixels
+first (`normalize`, not in its total), which here is part of the jitted step.
+Times are processor time of the process, so that all threads count and other
+programs do not, per image; "images per second and core" is its inverse. They
+run in turn, `--repeats` times; figures are medians. One json line per side.
 """
 
 import itertools
-import json
 import pathlib
 import statistics
 import time
 from collections.abc import Callable, Iterator
 
-import config_path  # noqa: F401 so that --config finds configs/
+import bench
 import cv2
 import numpy as np
 import official_loader
-import provenance
 import tensorflow as tf
-from absl import app, flags
-from ml_collections import config_flags
 
-from darkjax import convention as convention_lib
 from darkjax.convention import Convention
-from darkjax.data.coco import prepare
 from darkjax.data.pipeline import augment, sampler, tf_crop
 from darkjax.data.pipeline import batches as pipeline
 from darkjax.data.pipeline.augment import Augmentation
-from darkjax.data.pipeline.crop_plan import Planner
-from darkjax.data.pipeline.record_reader import StoredImages
-from darkjax.data.prepared import Source
-from darkjax.runtime import startup
+from darkjax.data.pipeline.crop_geometry import CropGeometry
+from darkjax.data.pipeline.record_reader import RecordReader
+from darkjax.data.prepared import PreparedDataset
+from darkjax.runtime import command, startup
 
 Times = dict[str, float]  # processor ms per image
 _BATCH = 32
 
 
 def settle() -> None:
-  """Waits until this process is as good as idle."""
+  """Waits until this process is nearly idle."""
   share = 1.0
   while share > 0.05:
     before = time.process_time()
@@ -53,7 +47,7 @@ def settle() -> None:
 
 
 def processor_ms(work: Callable[[], object], images: int) -> float:
-  """Processor time of a call and of what it sets off, ms per image."""
+  """Returns processor time of a call and its threads, ms per image."""
   settle()
   before = time.process_time()
   work()
@@ -62,42 +56,43 @@ def processor_ms(work: Callable[[], object], images: int) -> float:
 
 
 class Ours:
-  """The pipeline, and its stages alone."""
+  """The pipeline of darkjax, whole and stage by stage."""
 
   def __init__(
     self,
-    source: Source,
+    source: PreparedDataset,
     convention: Convention,
     augmentation: Augmentation,
     batches: int,
   ):
     self._source, self._convention = source, convention
     self._batches, self._images = batches, batches * _BATCH
-    self._plan = sampler.training(
-      Planner([source], convention),
+    geometry = CropGeometry([source], convention)
+    self._sample = sampler.training_sampler(
+      geometry,
       augmentation,
       batch_size=_BATCH,
       seed=0,
       process_index=0,
       process_count=1,
     )
-    self._stored = StoredImages([source], convention)
+    self._reader = RecordReader([source], geometry)
     self.stream = pipeline.train_batches(
       [source], convention, augmentation, batch_size=_BATCH, seed=0
     )
     self._decoded, self._warped = self._datasets()
 
   def _datasets(self) -> tuple[Iterator, Iterator]:
-    """Only decoding; only warping, of parts that are kept in memory."""
+    """Returns data sets of decoding alone, and of warping alone."""
     source, size = self._source, self._convention.crop_size
-    plans = map(self._plan, range(self._batches))
-    plans = [self._stored.add(plan) for plan in plans]
-    plan = {
-      name: np.concatenate([plan[name] for plan in plans])
+    crops = map(self._sample, range(self._batches))
+    crops = [self._reader.add_records(batch) for batch in crops]
+    fields = {
+      name: np.concatenate([batch[name] for batch in crops])
       for name in ("window", "window_from_crop")
     }
-    records = list(itertools.chain(*(plan["record"] for plan in plans)))
-    data = tf.data.Dataset.from_tensor_slices({"record": records, **plan})
+    records = list(itertools.chain(*(batch["record"] for batch in crops)))
+    data = tf.data.Dataset.from_tensor_slices({"record": records, **fields})
 
     def decode(planned):
       image = source.image_bytes(planned["record"])
@@ -105,7 +100,7 @@ class Ours:
       return part, planned["window_from_crop"]
 
     def warp(part, window_from_crop):
-      return tf_crop.warp_inverse(part, window_from_crop, size)
+      return tf_crop.warp(part, window_from_crop, size)
 
     decoded = data.repeat().map(decode).map(lambda part, _: part)
     warped = data.map(decode).cache().repeat().map(warp)
@@ -117,16 +112,16 @@ class Ours:
     self.stages()
 
   def total(self) -> float:
-    """All of it, batches in and batches out of full buffers."""
+    """Times the whole pipeline, from full buffers to full buffers."""
     taken = itertools.islice(self.stream, self._batches)
     return processor_ms(lambda: list(taken), self._images)
 
   def stages(self) -> Times:
-    """Of the stages one by one."""
-    count, plans = self._batches, []
+    """Times the stages one by one."""
+    count, crops = self._batches, []
     work = {
-      "plan": lambda: plans.extend(self._plan(step) for step in range(count)),
-      "read": lambda: [self._stored.add(plan) for plan in plans],
+      "plan": lambda: crops.extend(self._sample(step) for step in range(count)),
+      "read": lambda: [self._reader.add_records(batch) for batch in crops],
       "decode": lambda: next(self._decoded),
       "warp": lambda: next(self._warped),
     }
@@ -134,7 +129,7 @@ class Ours:
 
 
 def _corners(dataset: tf.data.Dataset, images: int) -> Iterator:
-  """The first pixels of many images at once, made by one thread.
+  """Returns the first pixels of many images at once, made by one thread.
 
   The rest of an image is computed and dropped.
   """
@@ -150,7 +145,7 @@ class Official:
 
   def __init__(
     self,
-    source: Source,
+    source: PreparedDataset,
     images: pathlib.Path,
     convention: Convention,
     augmentation: Augmentation,
@@ -162,7 +157,7 @@ class Official:
     self._people = _shuffled_for_ever(people)
 
   def measure(self) -> tuple[float, Times]:
-    """Of everything but normalising, and of the stages."""
+    """Times everything but normalising, and the stages."""
     seconds = self._loader.seconds
     seconds.update(dict.fromkeys(seconds, 0.0))
     total = processor_ms(self._make, self._images)
@@ -179,14 +174,14 @@ class Official:
 
 
 def _shuffled_for_ever(people: list) -> Iterator:
-  """Epoch after epoch, each in another order."""
+  """Yields epoch after epoch, each in another order."""
   rng = np.random.default_rng(0)
   while True:
     yield from (people[i] for i in rng.permutation(len(people)))
 
 
 def medians(measured: list[Times]) -> Times:
-  """Of each entry."""
+  """Returns the median of each entry."""
   return {
     name: statistics.median(times[name] for times in measured)
     for name in measured[0]
@@ -196,7 +191,7 @@ def medians(measured: list[Times]) -> Times:
 def measure(
   ours: Ours, official: Official, repeats: int
 ) -> tuple[Times, Times]:
-  """Medians of the stages of both sides, `total` among them, run in turn."""
+  """Returns the medians of both sides' stages and `total`, run in turn."""
   ours.warm_up()
   official.measure()
   found_ours, found_official = [], []
@@ -209,8 +204,10 @@ def measure(
   return mine, theirs
 
 
-def describe(source: Source, convention: Convention) -> dict[str, object]:
-  """The photographs: how many people, their median size, and the crop's."""
+def describe(
+  source: PreparedDataset, convention: Convention
+) -> dict[str, object]:
+  """Returns the number of people, and the sizes of photographs and crops."""
   height, width = np.median(source.people.image_size, 0)
   rows, columns = convention.crop_size
   return {
@@ -220,43 +217,33 @@ def describe(source: Source, convention: Convention) -> dict[str, object]:
   }
 
 
-def main(argv: list[str]) -> None:
+def main(flags: command.Flags, _) -> None:
   """Measures and prints."""
-  del argv
   startup.start()
-  flag = flags.FLAGS
-  source = prepare.load(flag.annotations, flag.images, cache_dir=flag.cache)
-  convention = convention_lib.from_config(
-    flag.config.convention, skeleton=source.skeleton
-  )
-  amount = augment.from_config(flag.config.augmentation)
-  ours = Ours(source, convention, amount, flag.batches)
-  official = Official(
-    source, pathlib.Path(flag.images), convention, amount, flag.batches
-  )
-  mine, theirs = measure(ours, official, flag.repeats)
-  constant = describe(source, convention) | {
-    "machine": provenance.machine(),
-    "opencv": cv2.__version__,
-    "tensorflow": tf.__version__,
-    "commit": provenance.commit(),
-  }
+  source, convention = bench.read_data(flags)
+  images = pathlib.Path(flags.images)
+  amount = augment.from_config(flags.config.augmentation)
+  ours = Ours(source, convention, amount, flags.batches)
+  official = Official(source, images, convention, amount, flags.batches)
+  mine, theirs = measure(ours, official, flags.repeats)
   for side, times in (("darkjax", mine), ("official", theirs)):
-    line = {
-      "side": side,
-      "images_per_second_and_core": round(1e3 / times["total"], 1),
-      "times_official": round(theirs["total"] / times["total"], 2),
-      "ms_per_image": {n: round(ms, 3) for n, ms in times.items()},
-    }
-    print(json.dumps(line | constant), flush=True)
+    bench.show(
+      side=side,
+      images_per_second_and_core=round(1e3 / times["total"], 1),
+      times_official=round(theirs["total"] / times["total"], 2),
+      ms_per_image={n: round(ms, 3) for n, ms in times.items()},
+      **describe(source, convention),
+      opencv=cv2.__version__,
+      tensorflow=tf.__version__,
+    )
+
+
+def define_flags(define: command.Define) -> None:
+  """Adds the flags of the benchmark."""
+  bench.define_data_flags(define)
+  define.integer("batches", 8, "Batches of 32 per measurement.")
+  define.integer("repeats", 7, "Measurements of each side.")
 
 
 if __name__ == "__main__":
-  config_flags.DEFINE_config_file("config", None, "A file of configs/.")
-  flags.DEFINE_string("annotations", None, "COCO-format json.")
-  flags.DEFINE_string("images", None, "Folder of its images.")
-  flags.DEFINE_string("cache", "", "Folder for prepared records.")
-  flags.DEFINE_integer("batches", 8, "Batches of 32 per measurement.")
-  flags.DEFINE_integer("repeats", 7, "Measurements of each side.")
-  flags.mark_flags_as_required(["config", "annotations", "images"])
-  app.run(main)
+  command.run(main, define_flags)

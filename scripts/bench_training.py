@@ -1,4 +1,4 @@
-"""Training steps per second beside PyTorch, and how soon the first is done.
+"""Benchmark of training steps beside PyTorch, and of the time to the first.
 
     pip install "darkjax[bench]"
     python scripts/bench_training.py
@@ -13,99 +13,82 @@ of the first step.
 Prints one line of json per side or process, with machine and commit.
 """
 
-import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 
 import jax
 import numpy as np
-import provenance
-from absl import app, flags
+
+START = time.perf_counter()  # with JAX imported, and before darkjax is
+
+import bench  # noqa: E402
+import bench_memory  # noqa: E402
+
+from darkjax.runtime import command, startup  # noqa: E402
 
 
-def main(argv: list[str]) -> None:
-  """Measures what the flags say."""
-  flag = flags.FLAGS
-  if flag.first:
-    measure_first_step()
-  elif flag.start:
-    measure_start(argv[0])
+def main(flags: command.Flags, _) -> None:
+  """Measures steps, or with --start the time to the first."""
+  if flags.first:
+    measure_first_step(flags.batch)
+  elif flags.start:
+    measure_start(flags.batch)
   else:
-    measure_steps()
+    measure_steps(flags.batch, flags.turns)
 
 
-def measure_steps() -> None:
+def measure_steps(batch: int, turns: int) -> None:
   """Times the steps of both sides in turns."""
-  import bench_memory
-
-  from darkjax.runtime import startup
-
   startup.start()
-  flag = flags.FLAGS
-  batch = bench_memory.make_batch(flag.batch)
+  people = bench.make_batch(batch)
   sides = {
-    "darkjax": bench_memory.darkjax_steps("training", batch, remat=False),
-    "torch": bench_memory.torch_steps("training", batch),
+    name: bench_memory.make_side("training", name, people)
+    for name in ("darkjax", "torch")
   }
-  times = {name: [] for name in sides}
-  for turn in range(-2, flag.turns):  # the first two compile and settle
-    for name, step in sides.items():
-      start = time.perf_counter()
-      step()
-      if turn >= 0:
-        times[name].append(time.perf_counter() - start)
-  torch_times = np.array(times["torch"])
+  # After compiling, one more turn to settle.
+  times = bench.take_turns(sides, turns + 1)
   for name, seconds in times.items():
     show(
+      batch,
       side=name,
-      images_per_second=flag.batch / float(np.median(seconds)),
-      of_torch=float(np.median(torch_times / seconds)),
+      images_per_second=batch / float(np.median(seconds[1:])),
+      of_torch=bench.ratio(times["torch"][1:], seconds[1:]),
     )
 
 
-def measure_start(script: str) -> None:
+def measure_start(batch: int) -> None:
   """Times the first step of two processes that share a compilation cache."""
-  flag = flags.FLAGS
-  command = [sys.executable, script, "--first", f"--batch={flag.batch}"]
   with tempfile.TemporaryDirectory() as cache:
     environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": cache}
     for name in ("cold", "cached"):
-      child = subprocess.run(
-        command, env=environment, check=True, stdout=subprocess.PIPE, text=True
-      )
-      show(start=name, seconds=float(child.stdout.splitlines()[-1]))
+      flags = ("--first", f"--batch={batch}")
+      line = bench.run_again(__file__, *flags, env=environment)
+      show(batch, start=name, seconds=float(line))
 
 
-def measure_first_step() -> None:
+def measure_first_step(batch: int) -> None:
   """Prints the seconds from importing darkjax to the first step's end."""
-  start = time.perf_counter()
-  import bench_memory
-
-  from darkjax.runtime import startup
-
   startup.start()
-  batch = bench_memory.make_batch(flags.FLAGS.batch)
-  bench_memory.darkjax_steps("training", batch, remat=False)()
-  print(time.perf_counter() - start)
+  people = bench.make_batch(batch)
+  bench.darkjax_training(bench_memory.SETTING, people)(1)
+  print(time.perf_counter() - START)
 
 
-def show(**measurement) -> None:
-  """Prints a measurement and where it comes from."""
-  what = {"model": "hrnet_w32", "size": "128x96", "batch": flags.FLAGS.batch}
-  origin = {
-    "device": jax.devices()[0].device_kind,
-    "machine": provenance.machine(),
-    "commit": provenance.commit(),
-  }
-  print(json.dumps(what | measurement | origin), flush=True)
+def show(batch: int, **measurement) -> None:
+  """Prints a measurement and its origin."""
+  what = {"model": "hrnet_w32", "size": "128x96", "batch": batch}
+  device = jax.devices()[0].device_kind
+  bench.show(**what, **measurement, device=device)
+
+
+def define_flags(define: command.Define) -> None:
+  """Adds the flags of the benchmark."""
+  define.integer("batch", 16, "People in a step.")
+  define.integer("turns", 7, "How often each side is timed.")
+  define.bool("start", False, "Measure the time to the first step.")
+  define.bool("first", False, "Internal: one of those processes.")
 
 
 if __name__ == "__main__":
-  flags.DEFINE_integer("batch", 16, "People in a step.")
-  flags.DEFINE_integer("turns", 7, "How often each side is timed.")
-  flags.DEFINE_bool("start", False, "Measure the time to the first step.")
-  flags.DEFINE_bool("first", False, "Internal: one of those processes.")
-  app.run(main)
+  command.run(main, define_flags)

@@ -1,21 +1,21 @@
-"""How much accuracy the coordinate representation alone costs, on COCO.
+"""Accuracy that the coordinate representation alone costs, on COCO.
 
     python scripts/codec_oracle.py --annotations=person_keypoints_val2017.json
 
 Draws the labelled keypoints of every person into heatmaps, as a perfect model
 would predict them, decodes these, maps the points back to image pixels and
-scores them against the labels. What is missing to AP 100 and to an error of 0
-is the fault of encoder and decoder. Prints one markdown row for each input
+scores them against the labels. Whatever is lost to AP 100 and an error of 0 is
+lost by encoder and decoder. Prints one markdown row for each input
 size, encoder and decoder:
 
   AP          pycocotools, boxes from the labels, all labelled people
   mean, p99, max   error in heatmap px, over labelled keypoints in the map
   all         mean error over all labelled keypoints, also outside the map
 
-With --noise=0.02, normal noise of that standard deviation lies on the maps (the
-Gaussian's peak is 1). A rounded keypoint at the edge can leave the map, and
-its largest pixel then is the edge. A run over all of val2017 takes a few
-minutes on two cores.
+With --noise=0.02, normal noise of that standard deviation is added to the maps
+(the Gaussian's peak is 1). A rounded keypoint at the edge can leave the map,
+whose maximum then is at the edge. A run over all of val2017 takes a few minutes
+on two cores.
 """
 
 import json
@@ -26,11 +26,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags
 
 from darkjax import geometry, skeletons
 from darkjax.heatmaps import decode_heatmaps, render_heatmaps
 from darkjax.metrics.coco import average_precision
+from darkjax.runtime import command
 
 STRIDE = 4  # input px per heatmap px of all models of the paper
 MAPS_PER_BATCH = 2**23  # pixels of maps held at once; 32 MiB
@@ -58,7 +58,7 @@ ENCODERS = {"unbiased": "none", "round": "round", "floor": "floor"}
 
 
 def decoders(size: Size) -> dict[str, dict[str, Any]]:
-  """Row names and the options of decode_heatmaps."""
+  """Returns the options of decode_heatmaps by the name of the row."""
   rows = {
     "argmax": {"method": "argmax"},
     "standard, sign": {"method": "standard"},
@@ -82,7 +82,7 @@ class People(NamedTuple):
 
 
 def load_people(annotations: dict[str, Any]) -> People:
-  """Takes the people with labelled keypoints who are no crowd."""
+  """Returns the people with labelled keypoints, without crowds."""
   kept = [
     person
     for person in annotations["annotations"]
@@ -103,26 +103,21 @@ def load_people(annotations: dict[str, Any]) -> People:
 def heatmap_from_image(
   people: People, size: Size, alignment: str, padding: float
 ) -> np.ndarray:
-  """[N, 2, 3], as the data pipeline makes it for evaluation."""
+  """Returns affines [N, 2, 3] as the evaluation pipeline makes them."""
+  shape = {"crop_size": size.crop, "alignment": alignment}
   center, scale = geometry.box_to_center_scale(
-    people.bboxes,
-    crop_size=size.crop,
-    alignment=alignment,
-    padding=padding,
+    people.bboxes, padding=padding, **shape
   )
-  crop_from_image = geometry.crop_from_image(
-    center, scale, crop_size=size.crop, alignment=alignment
+  return geometry.compose(
+    geometry.heatmap_from_crop(heatmap_size=size.heatmap, **shape),
+    geometry.crop_from_image(center, scale, **shape),
   )
-  heatmap_from_crop = geometry.heatmap_from_crop(
-    crop_size=size.crop, heatmap_size=size.heatmap, alignment=alignment
-  )
-  return geometry.compose(heatmap_from_crop, crop_from_image)
 
 
 def heatmap_batches(
   keypoints: np.ndarray, size: Size, quantize: str, noise: float, seed: int
 ) -> Iterator[tuple[jax.Array, int]]:
-  """Heatmaps of all people, and how many of a batch are no padding."""
+  """Yields heatmaps of all people, and how many of a batch are not padding."""
   pixels = keypoints.shape[1] * size.heatmap[0] * size.heatmap[1]
   batch = min(max(MAPS_PER_BATCH // pixels, 1), len(keypoints))
 
@@ -136,17 +131,17 @@ def heatmap_batches(
     return maps + noise * jax.random.normal(key, maps.shape)
 
   for start in range(0, len(keypoints), batch):
-    points = keypoints[start : start + batch]
-    missing = batch - len(points)
-    padded = np.pad(points, ((0, missing), (0, 0), (0, 0)))
+    rows = np.arange(start, start + batch)
+    points = np.take(keypoints, rows, axis=0, mode="clip")
     key = jax.random.fold_in(jax.random.key(seed), start)
-    yield draw(key, jnp.asarray(padded, jnp.float32)), len(points)
+    maps = draw(key, jnp.asarray(points, jnp.float32))
+    yield maps, min(batch, len(keypoints) - start)
 
 
 def decode_all(
   keypoints: np.ndarray, size: Size, quantize: str, noise: float, seed: int
 ) -> dict[str, np.ndarray]:
-  """Draws once, decodes with every decoder: name -> [N, K, 2] heatmap px."""
+  """Returns keypoints [N, K, 2] by decoder, heatmap px, of maps drawn once."""
   rows = decoders(size)
   decoded = {name: [] for name in rows}
   for maps, count in heatmap_batches(keypoints, size, quantize, noise, seed):
@@ -159,7 +154,7 @@ def decode_all(
 def score(
   annotations: dict[str, Any], people: People, keypoints_image: np.ndarray
 ) -> float:
-  """AP in percent of points in image px, every person with score 1."""
+  """Returns AP in percent of points in image px, each person with score 1."""
   triples = np.concatenate(
     [keypoints_image, np.ones_like(keypoints_image[..., :1])], -1
   )
@@ -186,7 +181,7 @@ def measure(
   noise: float = 0.0,
   seed: int = 0,
 ) -> dict[str, dict[str, float]]:
-  """One size and encoder: decoder -> AP, mean, p99, max, all."""
+  """Returns AP, mean, p99, max and all by decoder, of a size and encoder."""
   people = load_people(annotations)
   transform = heatmap_from_image(people, size, alignment, padding)
   truth = geometry.apply_affine(transform, people.keypoints_image)
@@ -210,32 +205,24 @@ def measure(
   return table
 
 
-def main(_):
+def main(flags: command.Flags, _) -> None:
   """Prints the table."""
-  path = pathlib.Path(FLAGS.annotations)
-  if not path.is_file():
-    raise FileNotFoundError(
-      f"--annotations names a COCO keypoint file, no such file: {path}"
-    )
+  path = pathlib.Path(flags.annotations)
   annotations = json.loads(path.read_text())
+  options = {
+    name: flags[name].value
+    for name in ("alignment", "padding", "noise", "seed")
+  }
   print(
-    f"{path.name}, alignment {FLAGS.alignment}, "
-    f"padding {FLAGS.padding}, noise {FLAGS.noise}\n"
+    f"{path.name}, alignment {flags.alignment}, padding {flags.padding}, "
+    f"noise {flags.noise}\n"
   )
   print("| input | encoder | decoder | AP | mean | p99 | max | all |")
   print("|---|---|---|---|---|---|---|---|")
   counts = []
-  for size_name in FLAGS.sizes:
-    for encoder in FLAGS.encoders:
-      table = measure(
-        annotations,
-        SIZES[size_name],
-        encoder,
-        alignment=FLAGS.alignment,
-        padding=FLAGS.padding,
-        noise=FLAGS.noise,
-        seed=FLAGS.seed,
-      )
+  for size_name in flags.sizes:
+    for encoder in flags.encoders:
+      table = measure(annotations, SIZES[size_name], encoder, **options)
       for decoder, row in table.items():
         errors = " | ".join(
           f"{row[name]:.4f}" for name in ("mean", "p99", "max", "all")
@@ -246,17 +233,19 @@ def main(_):
   print("\nLabelled keypoints in the map: " + ", ".join(counts))
 
 
+def define_flags(define: command.Define) -> None:
+  """Adds the flags of the command."""
+  define.string("annotations", None, "COCO keypoint file.", required=True)
+  define.enum(
+    "alignment", "dark", geometry.ALIGNMENTS, "Alignment of crop and heatmap."
+  )
+  define.float("padding", 1.25, "Factor on the boxes.")
+  define.float("noise", 0.0, "Standard deviation of noise on the maps.")
+  define.integer("seed", 0, "Seed of the noise.")
+  for name, choices in (("sizes", SIZES), ("encoders", ENCODERS)):
+    define.multi_string(name, list(choices), f"Of {', '.join(choices)}.")
+    define.check(name, set(choices).issuperset, f"is of {', '.join(choices)}")
+
+
 if __name__ == "__main__":
-  FLAGS = flags.FLAGS
-  flags.DEFINE_string("annotations", None, "COCO keypoint file.", required=True)
-  flags.DEFINE_enum(
-    "alignment", "dark", geometry.ALIGNMENTS, "Which pixels correspond."
-  )
-  flags.DEFINE_float("padding", 1.25, "Factor on the boxes.")
-  flags.DEFINE_float("noise", 0.0, "Standard deviation of noise on the maps.")
-  flags.DEFINE_multi_enum("sizes", list(SIZES), list(SIZES), "Input sizes.")
-  flags.DEFINE_multi_enum(
-    "encoders", list(ENCODERS), list(ENCODERS), "How keypoints are quantised."
-  )
-  flags.DEFINE_integer("seed", 0, "Seed of the noise.")
-  app.run(main)
+  command.run(main, define_flags)

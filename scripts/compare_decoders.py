@@ -1,4 +1,4 @@
-r"""What each decoder makes of a trained network's heatmaps.
+r"""Comparison of the decoders on a trained network's heatmaps.
 
     python scripts/compare_decoders.py --checkpoint=runs/quickstart
 
@@ -22,38 +22,28 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from absl import app, flags
 
 from darkjax import checkpoint, convention, geometry, inference, models
 from darkjax.heatmaps import decode_heatmaps
-from darkjax.runtime import startup
+from darkjax.runtime import command, startup
 
-NEAR = 2.0  # heatmap px from the label: found, but for the fraction
+NEAR = 2.0  # heatmap px from the label: right but for the fraction
 KERNELS = (1, 3, 5, 7, 11)
 HEADER = ("decoder", "mean", "near", "<= 0.25 px", "<= 0.5 px")
 
 
 class Maps(NamedTuple):
-  """The heatmaps of N people and what is true of them.
+  """The heatmaps of N people and their labels."""
 
-  Attributes:
-    heatmaps: [N, H, W, K] float32.
-    truth: [N, K, 2] labels, heatmap px.
-    labelled: [N, K] bool, and inside the map.
-    image_from_heatmap: [N, 2, 3], px.
-    image_ids: [N].
-    convention: the network's.
-  """
-
-  heatmaps: np.ndarray
-  truth: np.ndarray
-  labelled: np.ndarray
-  image_from_heatmap: np.ndarray
-  image_ids: np.ndarray
-  convention: convention.Convention
+  heatmaps: np.ndarray  # [N, H, W, K] float32
+  truth: np.ndarray  # [N, K, 2] labels, heatmap px
+  labelled: np.ndarray  # [N, K] bool, and inside the map
+  image_from_heatmap: np.ndarray  # [N, 2, 3], px
+  image_ids: np.ndarray  # [N]
+  convention: convention.Convention  # of the network
 
   def to_image(self, points: np.ndarray) -> np.ndarray:
-    """Points [N, K, 2] of the heatmaps, in the images' px."""
+    """Maps points [N, K, 2] of the heatmaps to the images' px."""
     return np.asarray(geometry.apply_affine(self.image_from_heatmap, points))
 
 
@@ -70,7 +60,7 @@ def predict_maps(
 
   variables, metadata = checkpoint.load(directory)
   model = models.create_model(**metadata.model)
-  # Not closed over: weights are no constants of the program.
+  # As an argument, weights are not constants of the program.
   predict = jax.jit(
     lambda weights, crops: inference.predict_heatmaps(
       model, weights, crops, convention=metadata.convention, flip_test=True
@@ -81,32 +71,24 @@ def predict_maps(
     metadata.convention,
     batch_size=batch_size,
   )
+  fields = ("keypoints_heatmap", "visibility", "image_from_heatmap", "image_id")
   rows = []
   for batch in batches:
     heatmaps = np.asarray(predict(variables, batch["image"]))
-    real = batch["mask"] > 0
-    rows.append(
-      (
-        heatmaps[real],
-        batch["keypoints_heatmap"][real],
-        batch["visibility"][real] > 0,
-        batch["image_from_heatmap"][real],
-        batch["image_id"][real],
-      )
-    )
-  columns = [np.concatenate(column) for column in zip(*rows, strict=True)]
-  maps = Maps(*columns, metadata.convention)
-  return maps._replace(labelled=maps.labelled & _inside(maps))
-
-
-def _inside(maps: Maps) -> np.ndarray:
-  last = np.array(maps.heatmaps.shape[2:0:-1]) - 1
+    columns = heatmaps, *(batch[name] for name in fields)
+    rows.append([column[batch["mask"] > 0] for column in columns])
+  heatmaps, truth, visibility, *rest = map(
+    np.concatenate, zip(*rows, strict=True)
+  )
+  last = np.array(heatmaps.shape[2:0:-1]) - 1
   with np.errstate(invalid="ignore"):  # unlabelled points are nan
-    return ((maps.truth >= 0) & (maps.truth <= last)).all(-1)
+    inside = ((truth >= 0) & (truth <= last)).all(-1)
+  labelled = (visibility > 0) & inside
+  return Maps(heatmaps, truth, labelled, *rest, metadata.convention)
 
 
 def decoders(blur_kernel: int) -> dict[str, dict[str, Any]]:
-  """Row names and the options of decode_heatmaps."""
+  """Returns the options of decode_heatmaps by the name of the row."""
   rows = {
     "argmax": {"method": "argmax"},
     "standard, sign": {"method": "standard"},
@@ -118,20 +100,20 @@ def decoders(blur_kernel: int) -> dict[str, dict[str, Any]]:
 
 
 def errors(maps: Maps) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-  """By decoder, [M] errors of the labelled keypoints: heatmap and image px."""
+  """Returns errors [M] of the labelled keypoints, heatmap and image px."""
   truth = maps.to_image(maps.truth)
-  found = {}
+  measured = {}
   for name, options in decoders(maps.convention.blur_kernel).items():
     points = np.asarray(decode_heatmaps(maps.heatmaps, **options).keypoints)
-    found[name] = tuple(
+    measured[name] = tuple(
       np.linalg.norm(a - b, axis=-1)[maps.labelled]
       for a, b in ((points, maps.truth), (maps.to_image(points), truth))
     )
-  return found
+  return measured
 
 
 def rows(maps: Maps) -> list[tuple[str, ...]]:
-  """The table's rows, formatted."""
+  """Returns the table's rows, formatted."""
   measured = errors(maps)
   near = measured["argmax"][0] <= NEAR
   return [
@@ -156,7 +138,7 @@ def write_heatmaps(path: str, maps: Maps) -> None:
 
 
 def data_paths(directory: str, root: str | None) -> tuple[str, str]:
-  """Annotations and images that a run was evaluated on."""
+  """Returns the annotations and images that a run was evaluated on."""
   _, metadata = checkpoint.load(directory)
   data = metadata.config["data"]
   base = pathlib.Path(root or data["root"])
@@ -164,12 +146,11 @@ def data_paths(directory: str, root: str | None) -> tuple[str, str]:
   return str(base / annotations), str(base / images)
 
 
-def main(argv: list[str]) -> None:
+def main(flags: command.Flags, _) -> None:
   """Prints the table; see the flags."""
-  del argv
   startup.start()
-  flag = flags.FLAGS
-  maps = predict_maps(flag.checkpoint, *data_paths(flag.checkpoint, flag.root))
+  paths = data_paths(flags.checkpoint, flags.root)
+  maps = predict_maps(flags.checkpoint, *paths)
   near = errors(maps)["argmax"][0] <= NEAR
   print(
     f"{len(maps.heatmaps)} people, {maps.labelled.sum()} keypoints, "
@@ -177,12 +158,16 @@ def main(argv: list[str]) -> None:
   )
   for row in (HEADER, ("---",) * len(HEADER), *rows(maps)):
     print("| " + " | ".join(row) + " |")
-  if flag.heatmaps:
-    write_heatmaps(flag.heatmaps, maps)
+  if flags.heatmaps:
+    write_heatmaps(flags.heatmaps, maps)
+
+
+def define_flags(define: command.Define) -> None:
+  """Adds the flags of the command."""
+  define.string("checkpoint", None, "Folder of a run.", required=True)
+  define.string("root", None, "Folder of the run's data, where it has moved.")
+  define.string("heatmaps", None, "Write the maps to this .npz file.")
 
 
 if __name__ == "__main__":
-  flags.DEFINE_string("checkpoint", None, "Folder of a run.", required=True)
-  flags.DEFINE_string("root", None, "Where the run's data lies now.")
-  flags.DEFINE_string("heatmaps", None, "Write the maps to this .npz file.")
-  app.run(main)
+  command.run(main, define_flags)

@@ -1,7 +1,7 @@
-"""DARK decoding as it is done elsewhere, for bench_decode.py to time.
+"""Other implementations of DARK decoding, for bench_decode.py.
 
 Written from the published algorithm (arXiv:1910.06278, section 3.1), each as
-quick as its packages allow. All take [N, K, H, W] float32 heatmaps and give
+fast as its packages allow. All take [N, K, H, W] float32 heatmaps and give
 [N, K, 2] (x, y) in heatmap pixels; a point less than two pixels from the border
 stays where the maximum is, as in the authors' code.
 """
@@ -14,12 +14,12 @@ import torch
 
 from darkjax.heatmaps import blur
 
-SMALLEST = 1e-10  # below, the authors clip before the logarithm
-STENCIL = 2  # px, reach of the derivatives
+SMALLEST = 1e-10  # the authors clip to this before the logarithm
+STENCIL = 2  # px, half width of the derivatives
 
 
 def authors_loop(heatmaps: np.ndarray, blur_kernel: int) -> np.ndarray:
-  """The authors' way: a Python loop over maps, each blurred by OpenCV."""
+  """Decodes as the authors: a Python loop over maps, each blurred by OpenCV."""
   num_people, num_keypoints, height, width = heatmaps.shape
   pad = (blur_kernel - 1) // 2
   points = _maxima(heatmaps).astype(np.float64)
@@ -42,7 +42,7 @@ def authors_loop(heatmaps: np.ndarray, blur_kernel: int) -> np.ndarray:
 
 
 def opencv_batch(heatmaps: np.ndarray, blur_kernel: int) -> np.ndarray:
-  """All maps stacked into one tall picture, blurred by one call of OpenCV."""
+  """Stacks all maps into one tall picture, blurred by one call of OpenCV."""
   num_people, num_keypoints, height, width = heatmaps.shape
   pad = (blur_kernel - 1) // 2
   tall = np.zeros((num_people * num_keypoints, height + pad, width), np.float32)
@@ -54,9 +54,8 @@ def opencv_batch(heatmaps: np.ndarray, blur_kernel: int) -> np.ndarray:
     borderType=cv2.BORDER_CONSTANT,
   )
   maxima = _maxima(heatmaps).reshape(-1, 2)
-  rows, columns = _stencils(maxima, height, width)
-  maps = np.arange(len(maxima))[:, None, None]
-  window = smooth.reshape(tall.shape)[maps, rows, columns]
+  maps = smooth.reshape(tall.shape)[:, :height]
+  window = _window(maps, maxima, 2 * STENCIL + 1)
   logs = np.log(np.maximum(window, SMALLEST))
   points = _moved(maxima, logs, height, width)
   return points.reshape(num_people, num_keypoints, 2)
@@ -67,16 +66,8 @@ def numpy_windows(heatmaps: np.ndarray, blur_kernel: int) -> np.ndarray:
   num_people, num_keypoints, height, width = heatmaps.shape
   maxima = _maxima(heatmaps).reshape(-1, 2)
   band = _band(blur_kernel)
-  reach = np.arange(band.shape[1]) - band.shape[1] // 2
-  rows, columns = maxima[:, 1, None] + reach, maxima[:, 0, None] + reach
-  inside_y = (rows >= 0) & (rows < height)
-  inside_x = (columns >= 0) & (columns < width)
-  rows, columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
   maps = heatmaps.reshape(-1, height, width)
-  window = maps[
-    np.arange(len(maps))[:, None, None], rows[:, :, None], columns[:, None]
-  ]
-  window = window * (inside_y[:, :, None] & inside_x[:, None])
+  window = _window(maps, maxima, band.shape[1])
   logs = np.log(np.maximum(band @ window @ band.T, SMALLEST))
   points = _moved(maxima, logs, height, width)
   return points.reshape(num_people, num_keypoints, 2)
@@ -85,17 +76,17 @@ def numpy_windows(heatmaps: np.ndarray, blur_kernel: int) -> np.ndarray:
 def torch_windows(
   blur_kernel: int,
 ) -> Callable[[torch.Tensor], torch.Tensor]:
-  """The same in PyTorch, for torch.compile."""
+  """Returns the same in PyTorch, for torch.compile."""
   band = torch.from_numpy(_band(blur_kernel))
   size = band.shape[1]
-  reach = torch.arange(size) - size // 2
+  offsets = torch.arange(size) - size // 2
 
   def decode(heatmaps: torch.Tensor) -> torch.Tensor:
     num_people, num_keypoints, height, width = heatmaps.shape
     flat = heatmaps.reshape(-1, height * width)
     place = flat.argmax(1)
     x, y = place % width, place // width
-    rows, columns = y[:, None] + reach, x[:, None] + reach
+    rows, columns = y[:, None] + offsets, x[:, None] + offsets
     inside_y = (rows >= 0) & (rows < height)
     inside_x = (columns >= 0) & (columns < width)
     rows = rows.clamp(0, height - 1)
@@ -117,10 +108,10 @@ def torch_windows(
 def heatmaps_to_keypoints(
   blur_kernel: int,
 ) -> Callable[[torch.Tensor], torch.Tensor] | None:
-  """PyPI's package of that name, or None where it is not or does not run.
+  """Returns PyPI's package of that name, or None where it does not run.
 
-  It is compiled for PyTorch 2.10: beside 2.9 it cannot be imported, and of 2.13
-  and 2.15 it takes no tensor.
+  It is compiled for PyTorch 2.10: with 2.9 it cannot be imported, and with 2.13
+  and 2.15 it rejects tensors.
   """
   try:
     import heatmaps_to_keypoints as package
@@ -130,7 +121,7 @@ def heatmaps_to_keypoints(
     return None
 
   def decode(heatmaps: torch.Tensor) -> torch.Tensor:
-    # A box as large as the map, so that the way back to it changes nothing.
+    # With a box as large as the map, mapping back is the identity.
     size = torch.tensor(heatmaps.shape[:1:-1], dtype=torch.float32)
     center, scale = (
       part.repeat(len(heatmaps), 1) for part in (size / 2, size / 200)
@@ -144,14 +135,14 @@ def heatmaps_to_keypoints(
 
 
 def _maxima(heatmaps):
-  """[..., 2] integer (x, y) of the first maxima."""
+  """Returns [..., 2], integer (x, y) of the first maxima."""
   *leading, height, width = heatmaps.shape
   place = heatmaps.reshape(*leading, height * width).argmax(-1)
   return np.stack([place % width, place // width], -1)
 
 
 def _band(blur_kernel):
-  """[5, k + 4] float32: a window's rows to the blurred rows of the stencil."""
+  """Returns [5, k + 4]: from a window's rows to the stencil's blurred rows."""
   taps = blur.gaussian_taps(blur_kernel).astype(np.float32)
   rows = 2 * STENCIL + 1
   band = np.zeros((rows, len(taps) + rows - 1), np.float32)
@@ -164,23 +155,28 @@ def _inside(x, y, height, width):
   return (1 < x) & (x < width - 2) & (1 < y) & (y < height - 2)
 
 
-def _stencils(maxima, height, width):
-  """Rows [M, 5, 1] and columns [M, 1, 5] around the maxima, in the map."""
-  reach = np.arange(-STENCIL, STENCIL + 1)
-  rows = (maxima[:, 1, None] + reach).clip(0, height - 1)
-  columns = (maxima[:, 0, None] + reach).clip(0, width - 1)
-  return rows[:, :, None], columns[:, None]
+def _window(maps, maxima, size):
+  """Cuts [M, size, size] out of maps [M, H, W] around maxima, 0 outside."""
+  offsets = np.arange(size) - size // 2
+  height, width = maps.shape[1:]
+  rows, columns = maxima[:, 1, None] + offsets, maxima[:, 0, None] + offsets
+  inside_y = (rows >= 0) & (rows < height)
+  inside_x = (columns >= 0) & (columns < width)
+  rows, columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
+  index = np.arange(len(maps))[:, None, None]
+  window = maps[index, rows[:, :, None], columns[:, None]]
+  return window * (inside_y[:, :, None] & inside_x[:, None])
 
 
 def _moved(maxima, logs, height, width):
-  """Maxima [M, 2] with the Taylor step of logs [M, 5, 5] where it is taken."""
+  """Adds the Taylor step of logs [M, 5, 5] to maxima [M, 2] inside the map."""
   inside = _inside(maxima[:, 0], maxima[:, 1], height, width)
   step = np.where(inside[:, None], np.stack(_newton(logs), -1), 0.0)
   return maxima + step
 
 
 def _newton(logs):
-  """The step (x, y) of Eq. 6 from the logs [..., 5, 5] around a maximum."""
+  """Returns the step (x, y) of Eq. 6 from logs [..., 5, 5] at a maximum."""
   (dx, dy), ((dxx, dxy), (_, dyy)) = _derivatives(logs)
   determinant = dxx * dyy - dxy * dxy
   x = -(dyy * dx - dxy * dy) / determinant
@@ -189,7 +185,7 @@ def _newton(logs):
 
 
 def _derivatives(logs):
-  """Gradient and Hessian as the authors difference logs [..., 5, 5]."""
+  """Returns the authors' gradient and Hessian of logs [..., 5, 5]."""
   dx = 0.5 * (logs[..., 2, 3] - logs[..., 2, 1])
   dy = 0.5 * (logs[..., 3, 2] - logs[..., 1, 2])
   dxx = 0.25 * (logs[..., 2, 4] - 2 * logs[..., 2, 2] + logs[..., 2, 0])

@@ -1,8 +1,8 @@
-"""Drawings of heatmaps: what modulation does, what quantising loses.
+"""Drawings of heatmaps: the effects of modulation and of quantising.
 
-They need matplotlib (`pip install darkjax[figures]`), which is loaded when
-something is drawn. Maps are [H, W], points (x, y) in heatmap px, integers at
-the centres of cells. Each function returns an RGB picture.
+They need matplotlib (`pip install darkjax[figures]`), imported when something
+is drawn. Maps are [H, W], points (x, y) in heatmap px, integers at the centres
+of cells. Pictures are RGB.
 """
 
 import io
@@ -15,8 +15,8 @@ import PIL.Image
 
 from darkjax.heatmaps import blur, decode_heatmaps, render_heatmaps
 
-# Colours that stay apart for colour-blind eyes (Okabe and Ito), and shapes that
-# stay apart without any colour.
+# Colours that colour-blind readers can tell apart (Okabe and Ito), and shapes
+# that differ without any colour.
 ARGMAX = {"marker": "s", "color": "#D55E00", "label": "maximum"}
 STANDARD = {"marker": "^", "color": "#CC79A7", "label": "shifted by a quarter"}
 DARK = {"marker": "o", "color": "#0072B2", "label": "DARK"}
@@ -24,8 +24,8 @@ TRUTH = {"marker": "x", "color": "#009E73", "label": "label"}
 METHODS = {"argmax": ARGMAX, "standard": STANDARD, "dark": DARK}
 
 _LARGE = "s^"  # markers, drawn around the others
-_DARKEST = 0.72  # ink of a peak, so that markers show on it
-_LEAST = 1e-6  # maximum of a map that has any ink
+_DARKEST = 0.72  # grey of a peak, so that markers are visible on it
+_LEAST = 1e-6  # smallest maximum of a map that is drawn in grey
 _DPI = 100
 
 
@@ -35,22 +35,19 @@ def modulation(
   blur_kernel: int,
   names: Sequence[str],
   truth: np.ndarray | None = None,
-  reach: int = 3,
+  margin: int = 3,
 ) -> PIL.Image.Image:
-  """Heatmaps before and after modulation, and where each decoder reads them.
+  """Draws heatmaps before and after modulation, with each decoder's point.
 
-  Above the maps as a network gave them, below blurred and scaled to the same
-  maximum, each cut out around its maximum.
+  Above are the network's maps, below the same blurred and scaled to the same
+  maximum, each cropped around its maximum.
 
   Args:
     heatmaps: [N, H, W], one map each of N keypoints.
     blur_kernel: odd size of the blur, heatmap px.
     names: N titles.
     truth: [N, 2] labels, heatmap px.
-    reach: cells shown to each side of the maximum.
-
-  Returns:
-    RGB.
+    margin: cells shown to each side of the maximum.
 
   Reference: arXiv:1910.06278, Fig. 3, Eq. 10 and 11.
   """
@@ -71,16 +68,16 @@ def modulation(
         draw_point(axes[row, n], points[method][n], **style)
       if truth is not None:
         draw_point(axes[row, n], truth[n], **TRUTH)
-      _look_at(axes[row, n], points["argmax"][n], reach, heatmap.shape)
+      _look_at(axes[row, n], points["argmax"][n], margin, heatmap.shape)
     axes[0, n].set_title(names[n])
   axes[0, 0].set_ylabel("predicted")
   axes[1, 0].set_ylabel(f"modulated, k = {blur_kernel}")
-  _legend(figure, axes[0, 0])
+  legend_below(figure, axes[0, 0])
   return to_image(figure)
 
 
 def modulate(heatmap: np.ndarray, blur_kernel: int) -> np.ndarray:
-  """[H, W] blurred with zeros around it and scaled to the old maximum."""
+  """Returns [H, W], blurred with zero padding and scaled to its maximum."""
   rows, columns = (
     blur.square_band_matrix(blur_kernel, length) for length in heatmap.shape
   )
@@ -95,15 +92,12 @@ def quantization(
   size: tuple[int, int] = (6, 8),
   sigma: float = 1.0,
 ) -> PIL.Image.Image:
-  """What the encoder does to one keypoint: floor, round, and leave it.
+  """Draws one keypoint's targets: quantised by floor, by round, and exact.
 
   Args:
     keypoint: (x, y) of the label, heatmap px.
     size: (H, W) of the map.
     sigma: of the target, heatmap px.
-
-  Returns:
-    RGB.
 
   Reference: arXiv:1910.06278, Fig. 4, Eq. 13 and 14.
   """
@@ -125,15 +119,16 @@ def quantization(
     lost = math.dist(label, center)
     draw_point(axis, label, **{**TRUTH, "label": "keypoint g′"})
     if lost:
-      _arrow(axis, label, center)
+      arrow = {"arrowstyle": "-|>", "color": "black", "lw": 1.8}
+      axis.annotate("", xy=center, xytext=label, arrowprops=arrow)
       draw_point(axis, center, **{**ARGMAX, "label": "centre g″ of the target"})
     axis.set_title(f"{title}: {lost:.2f} px lost")
-  _legend(figure, axes[0, 0])
+  legend_below(figure, axes[0, 0])
   return to_image(figure)
 
 
 def draw_map(axis: Any, heatmap: np.ndarray, limit: float = 1.0) -> None:
-  """Cells in grey, darker where higher; negative values are white."""
+  """Draws cells in grey, darker where higher; negative values are white."""
   top = max(float(limit), _LEAST) / _DARKEST
   axis.imshow(heatmap, cmap="Greys", vmin=0, vmax=top)
   height, width = heatmap.shape
@@ -144,37 +139,29 @@ def draw_map(axis: Any, heatmap: np.ndarray, limit: float = 1.0) -> None:
 
 
 def draw_point(axis: Any, point: Sequence[float], **style: Any) -> None:
-  """An open marker with a light rim; (x, y) in px of the map."""
-  size = 12 if style["marker"] in _LARGE else 8
+  """Draws an open marker with a light rim; (x, y) in px of the map."""
+  from matplotlib import patheffects
+
   axis.plot(
     *point,
     linestyle="none",
-    markersize=size,
+    markersize=12 if style["marker"] in _LARGE else 8,
     markeredgewidth=2.2,
     markerfacecolor="none",
-    path_effects=_rim(),
+    path_effects=[patheffects.withStroke(linewidth=4.5, foreground="white")],
     **style,
   )
 
 
-def _rim():
-  from matplotlib import patheffects
-
-  return [patheffects.withStroke(linewidth=4.5, foreground="white")]
-
-
 def to_image(figure: Any) -> PIL.Image.Image:
-  """A matplotlib figure as RGB pixels."""
+  """Returns a matplotlib figure as RGB pixels."""
   file = io.BytesIO()
   figure.savefig(file, format="png", dpi=_DPI)
   return PIL.Image.open(file).convert("RGB")
 
 
 def new_figure(width: float, height: float) -> Any:
-  """An empty matplotlib figure of that many inches, 100 px each.
-
-  It belongs to nobody: no window, no state of pyplot's.
-  """
+  """Returns an empty figure, in inches of 100 px, unknown to pyplot."""
   try:
     from matplotlib.figure import Figure  # an extra, and slow to load
   except ImportError as error:
@@ -182,7 +169,7 @@ def new_figure(width: float, height: float) -> Any:
       "drawings of heatmaps need matplotlib: pip install darkjax[figures]"
     ) from error
   figure = Figure(figsize=(width, height), layout="constrained")
-  # Room for titles, which the layout cuts at the top otherwise.
+  # Room for titles, which the layout otherwise cuts off at the top.
   figure.get_layout_engine().set(h_pad=0.1, w_pad=0.06)
   return figure
 
@@ -192,24 +179,15 @@ def _panels(rows: int, columns: int, height: float):
   return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def _look_at(axis, middle, reach, shape) -> None:
-  """Shows the cells around a point, as far as the map reaches."""
+def _look_at(axis, middle, margin, shape) -> None:
+  """Shows the cells of the map around a point."""
   (x, y), (height, width) = middle, shape
-  axis.set_xlim(max(x - reach, 0) - 0.5, min(x + reach, width - 1) + 0.5)
-  axis.set_ylim(min(y + reach, height - 1) + 0.5, max(y - reach, 0) - 0.5)
+  axis.set_xlim(max(x - margin, 0) - 0.5, min(x + margin, width - 1) + 0.5)
+  axis.set_ylim(min(y + margin, height - 1) + 0.5, max(y - margin, 0) - 0.5)
 
 
-def _arrow(axis, start, end) -> None:
-  axis.annotate(
-    "",
-    xy=tuple(end),
-    xytext=tuple(start),
-    arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 1.8},
-  )
-
-
-def _legend(figure, axis) -> None:
+def legend_below(figure: Any, axis: Any, columns: int = 4) -> None:
+  """Draws an axis's legend below the figure."""
   handles, labels = axis.get_legend_handles_labels()
-  figure.legend(
-    handles, labels, loc="outside lower center", ncols=4, frameon=False
-  )
+  place = {"loc": "outside lower center", "ncols": columns}
+  figure.legend(handles, labels, **place, frameon=False)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every picture of the README and of docs/, from nothing: the quickstart's run,
-# a network that learns 60 synthetic people by heart, then make_figures.py.
+# a network overfitted to 60 synthetic people, then make_figures.py.
 # Twenty minutes on two CPU cores. Run again, it continues where it stopped.
 set -euo pipefail
 . "$(dirname "$0")/environment.sh"
@@ -13,7 +13,7 @@ if [ ! -e "$data/done" ]; then
   touch "$data/done"
 fi
 
-echo "learning 60 people by heart in $run"
+echo "overfitting to 60 people in $run"
 people="('annotations/person_keypoints_train.json', 'images')"
 python -m darkjax.train --config=configs/coco_overfit.py --workdir="$run" \
   --config.data.root="$data" \

@@ -1,121 +1,92 @@
-"""What bench_gpu.py times: functions that run a number of steps and wait.
+"""Sides of bench_gpu.py and bench_memory.py: functions that run steps.
 
-Batches are on the device before, so that no transfer counts. Steps are sent off
-one after the other as in training, and only the last is waited for.
+Batches are on the device before, so that no transfer counts. Steps are
+dispatched one after the other as in training; a side waits for the last only.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable
 
+import bench
 import bench_inference
 import jax
 import numpy as np
-import optax
 import torch
-import unbiased
-from absl import flags
-from made_batch import make_batch
+from bench import Setting, make_batch, make_convention
 
-from darkjax import models
 from darkjax.runtime import xla_options
 from darkjax.train import step as step_lib
 
 Runner = Callable[[int], None]
-RATE = 1e-3  # of Adam
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def training(model: str, size: tuple[int, int], count: int):
+def training(setting: Setting, count: int):
   """Forward, mean squared error, backward, Adam; `count` people a step.
 
-  darkjax draws the targets in the step, PyTorch finds them drawn.
+  darkjax draws the targets in the step, PyTorch gets them drawn.
   """
-  batch = make_batch(count, size)
+  batch = make_batch(count, setting.size)
   return {
-    "darkjax": darkjax_training(model, size, batch),
-    "torch": torch_training(model, size, batch),
+    "darkjax": bench.darkjax_training(setting, batch),
+    "torch": torch_training(setting, batch),
   }
 
 
-def inference(model: str, size: tuple[int, int], count: int):
+def inference(setting: Setting, count: int):
   """From uint8 crops to keypoints, no flip test; `count` people a step.
 
-  The network is what `Pose` runs, and once more with argmax in DARK's place.
+  The network is what `Pose` runs, and once more with argmax instead of DARK.
   PyTorch takes each map's maximum.
   """
-  crops = make_batch(count, size)["image"]
-  twin = bench_inference.make_twin(model)
-  network = bench_inference.make_graph(twin, size, model)
+  crops = make_batch(count, setting.size)["image"]
+  twin = bench_inference.make_twin(setting.model)
+  network = bench_inference.make_graph(
+    twin, setting.size, setting.model, dtype=setting.dtype
+  )
   return {
     "darkjax": darkjax_inference(network, crops),
     "darkjax-argmax": darkjax_inference(
       dataclasses.replace(network, method="argmax"), crops
     ),
-    "torch": torch_inference(twin, crops),
+    "torch": torch_inference(twin, crops, setting),
   }
 
 
 TASKS = {"training": training, "inference": inference}
 
 
-def darkjax_training(model, size, batch) -> Runner:
-  """`train_step` on one device."""
-  network = models.create_model(model, dtype=flags.FLAGS.dtype)
-  optimizer = optax.adam(RATE)
-  state = step_lib.create_state(
-    jax.random.key(0), network, optimizer, crop_size=size
-  )
-  batch = jax.device_put(batch)
-  step = jax.jit(
-    functools.partial(
-      step_lib.train_step,
-      model=network,
-      optimizer=optimizer,
-      convention=unbiased.make_convention(size),
-    ),
-    donate_argnums=0,
-  )
-
-  def run(steps):
-    nonlocal state
-    for _ in range(steps):
-      state, _ = step(state, batch)
-    jax.block_until_ready(state)
-
-  return run
-
-
 def darkjax_inference(network, crops) -> Runner:
   """A graph as `JaxBackend` compiles it."""
-  find = xla_options.tuned(jax.jit(network.locate))
+  locate = xla_options.tuned(jax.jit(network.locate))
   matrices = np.tile(np.eye(2, 3, dtype=np.float32), (len(crops), 1, 1))
   arguments = jax.device_put((network.variables, crops, matrices))
 
   def run(steps):
     for _ in range(steps):
-      found = find(*arguments)
-    jax.block_until_ready(found)
+      keypoints = locate(*arguments)
+    jax.block_until_ready(keypoints)
 
   return run
 
 
-def torch_training(model, size, batch) -> Runner:
+def torch_training(setting, batch) -> Runner:
   """The twin, channels-last, in torch.autocast."""
-  twin = bench_inference.make_twin(model)
+  twin = bench_inference.make_twin(setting.model)
   network = _on_device(bench_inference.Located(twin).train())
   crops = torch.tensor(batch["image"], device=DEVICE)
-  target, _ = step_lib.draw_targets(batch, unbiased.make_convention(size))
+  target, _ = step_lib.draw_targets(batch, make_convention(setting.size))
   target = torch.tensor(np.asarray(target), device=DEVICE).permute(0, 3, 1, 2)
-  optimizer = torch.optim.Adam(network.parameters(), RATE, fused=True)
+  optimizer = torch.optim.Adam(network.parameters(), bench.RATE, fused=True)
   compute = _compiled(
-    lambda: torch.nn.functional.mse_loss(network.heatmaps(crops), target)
+    lambda: torch.nn.functional.mse_loss(network.heatmaps(crops), target),
+    setting,
   )
 
   def run(steps):
     for _ in range(steps):
       optimizer.zero_grad()
-      with _autocast():
+      with bench_inference.autocast(DEVICE, setting.dtype):
         loss = compute()
       loss.backward()
       optimizer.step()
@@ -124,19 +95,20 @@ def torch_training(model, size, batch) -> Runner:
   return run
 
 
-def torch_inference(twin, crops) -> Runner:
+def torch_inference(twin, crops, setting) -> Runner:
   """The twin, channels-last, in torch.autocast, weights frozen."""
-  # Folds batch norms and lays out weights ahead of time, where no gradient is.
-  torch._inductor.config.freezing = True
+  if setting.torch_mode != "eager":
+    # Folds batch norms and lays out weights ahead of time.
+    torch._inductor.config.freezing = True
   network = _on_device(bench_inference.Located(twin).eval())
   crops = torch.tensor(crops, device=DEVICE)
-  find = _compiled(network)
+  locate = _compiled(network, setting)
 
   @torch.inference_mode()
   def run(steps):
-    with _autocast():
+    with bench_inference.autocast(DEVICE, setting.dtype):
       for _ in range(steps):
-        find(crops)
+        locate(crops)
     _wait()
 
   return run
@@ -147,16 +119,10 @@ def _on_device(network):
   return network.to(DEVICE, memory_format=torch.channels_last)
 
 
-def _compiled(function):
-  mode = flags.FLAGS.torch_mode
-  if mode == "eager":
+def _compiled(function, setting):
+  if setting.torch_mode == "eager":
     return function
-  return torch.compile(function, mode=mode, dynamic=False)
-
-
-def _autocast():
-  dtype = getattr(torch, flags.FLAGS.dtype)
-  return torch.autocast(DEVICE, dtype, enabled=dtype != torch.float32)
+  return torch.compile(function, mode=setting.torch_mode, dynamic=False)
 
 
 def _wait() -> None:
@@ -165,7 +131,7 @@ def _wait() -> None:
 
 
 def forget() -> None:
-  """Lets go of programs and memory that no runner holds any more."""
+  """Frees programs and memory that no runner holds any more."""
   jax.clear_caches()
   torch._dynamo.reset()
   if DEVICE == "cuda":

@@ -1,19 +1,18 @@
-"""Is nothing lost? Kills a short run over and over and compares it to a whole.
+"""Test that killed runs lose nothing: compares one with an undisturbed run.
 
   python scripts/kill_test.py --kills=20
 
 Trains a tiny network on a few synthetic people, with `python -m darkjax.train`
 as a user would. The run is killed (SIGKILL) in turn while it starts, writes a
 checkpoint, evaluates and trains, at moments drawn from --seed, and a few times
-asked to stop (SIGTERM), which it has to do with status 0. It is started again
-each time and at last left to end. Another run is left alone. Both must have the
-same checkpoint, bit for bit on one CPU device, the same metrics.jsonl but for
-the speed, and the same curves in TensorBoard.
+stopped (SIGTERM), which it must obey with status 0. It is restarted each time
+and at last runs to its end. Another run is left alone. Both must have the same
+checkpoint, bit for bit on one CPU device, the same metrics.jsonl but for the
+speed, and the same curves in TensorBoard.
 """
 
 import dataclasses
 import itertools
-import json
 import os
 import pathlib
 import random
@@ -27,18 +26,18 @@ from collections.abc import Callable, Iterator
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from absl import app, flags
 from tensorboard.backend.event_processing import event_accumulator
 
 from darkjax.data.synthetic import dataset
-from darkjax.runtime import startup
+from darkjax.runtime import command, startup
+from darkjax.train.log import whole_lines
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PEOPLE = {"train": 24, "val": 12}
 BATCH_SIZE = 4
 STEPS_PER_EPOCH = PEOPLE["train"] // BATCH_SIZE
 POLL = 0.005  # s
-PATIENCE = 600.0  # s, that a moment to kill at may be waited for
+PATIENCE = 600.0  # s, longest wait for a moment to kill at
 
 
 @dataclasses.dataclass
@@ -50,7 +49,7 @@ class Run:
     data: folder of the people.
     cache: of prepared records and compiled programs.
     epochs: its length.
-    start_up: s, about what a process takes until it does what is waited for.
+    start_up: s, about the time from a process's start to the moment.
   """
 
   folder: pathlib.Path
@@ -68,13 +67,7 @@ class Run:
       "PYTHONPATH": str(ROOT),
     }
     self.folder.mkdir(parents=True, exist_ok=True)
-    with self.folder.with_suffix(".log").open("a") as log:
-      return subprocess.Popen(
-        self._command(), cwd=ROOT, env=environment, stdout=log, stderr=log
-      )
-
-  def _command(self) -> list[str]:
-    return [
+    training = [
       *(sys.executable, "-m", "darkjax.train"),
       f"--config={ROOT / 'tests' / 'tiny_config.py'}",
       f"--workdir={self.folder}",
@@ -82,13 +75,13 @@ class Run:
       f"--config.train.batch_size={BATCH_SIZE}",
       f"--config.train.epochs={self.epochs}",
     ]
+    with self.folder.with_suffix(".log").open("a") as log:
+      return subprocess.Popen(
+        training, cwd=ROOT, env=environment, stdout=log, stderr=log
+      )
 
   def finish(self) -> None:
-    """Continues to the end.
-
-    Raises:
-      RuntimeError: it failed.
-    """
+    """Continues to the end; RuntimeError if it fails."""
     child = self.start()
     if child.wait():
       raise RuntimeError(
@@ -97,23 +90,19 @@ class Run:
       )
 
   def lines(self) -> list[dict[str, float]]:
-    """The log without the speed, which differs by nature."""
-    path, lines = self.folder / "metrics.jsonl", []
-    for line in path.read_text().splitlines() if path.exists() else ():
-      try:
-        lines.append(json.loads(line))
-      except json.JSONDecodeError:  # being written
-        break
-      lines[-1].pop("images_per_second", None)
+    """Returns the log without the speed, which always differs."""
+    lines = whole_lines(self.folder / "metrics.jsonl")
+    for line in lines:
+      line.pop("images_per_second", None)
     return lines
 
   def last_step(self) -> int:
-    """Of the log, 0 before there is any."""
+    """Returns the last step of the log, 0 before there is any."""
     lines = self.lines()
     return lines[-1]["step"] if lines else 0
 
   def arrays(self) -> dict[str, np.ndarray]:
-    """All numbers of the last checkpoint, by name."""
+    """Returns all arrays of the last checkpoint by name."""
     folder = self.folder / "checkpoints"
     last = max(int(p.name) for p in folder.iterdir() if p.name.isdigit())
     handler = ocp.PyTreeCheckpointHandler()
@@ -125,7 +114,7 @@ class Run:
     return {jax.tree_util.keystr(k): np.asarray(leaf) for k, leaf in leaves}
 
   def curves(self) -> dict[str, list[tuple[int, float]]]:
-    """What TensorBoard shows, without the speed."""
+    """Returns TensorBoard's curves, without the speed."""
     events = event_accumulator.EventAccumulator(
       str(self.folder), size_guidance={event_accumulator.SCALARS: 0}
     )
@@ -138,26 +127,26 @@ class Run:
     }
 
   def half_written(self) -> set[str]:
-    """Names of checkpoints that are being written, or were."""
+    """Returns the names of checkpoints that are not written to the end."""
     return {p.name for p in self.folder.glob("checkpoints/*checkpoint-tmp*")}
 
 
 def while_starting(run: Run, rng: random.Random, wait) -> None:
-  """Any time from the process's start until its first logged step."""
+  """Waits for any time from the process's start to its first logged step."""
   before = run.last_step()
   at = time.monotonic() + rng.uniform(0, run.start_up)
   wait(lambda: time.monotonic() > at or run.last_step() > before)
 
 
 def while_training(run: Run, rng: random.Random, wait) -> None:
-  """Soon after a step has been logged."""
+  """Waits until just after a step has been logged."""
   before = run.last_step()
   wait(lambda: run.last_step() > before)
   time.sleep(rng.uniform(0, 0.2))
 
 
 def while_evaluating(run: Run, rng: random.Random, wait) -> None:
-  """After the last step of an epoch, before its evaluation is logged."""
+  """Waits for the time between an epoch's last step and its evaluation."""
   before = run.last_step()
 
   def evaluating() -> bool:
@@ -173,7 +162,7 @@ def while_evaluating(run: Run, rng: random.Random, wait) -> None:
 
 
 def while_saving(run: Run, rng: random.Random, wait) -> None:
-  """While a checkpoint has its temporary name."""
+  """Waits until a checkpoint has its temporary name."""
   before = run.half_written()
   wait(lambda: run.half_written() - before)
   time.sleep(rng.uniform(0, 0.05))
@@ -205,8 +194,8 @@ def end(
   before = child.poll()
   child.send_signal(number)
   status = child.wait(PATIENCE)
-  wanted = 0 if number == signal.SIGTERM else -number
-  if before is not None or status != wanted or run.start_up > PATIENCE:
+  expected = 0 if number == signal.SIGTERM else -number
+  if before is not None or status != expected or run.start_up > PATIENCE:
     raise RuntimeError(
       f"{moment.__name__}, {number.name}: ended with status {status} "
       f"({before} before the signal), see {run.folder.with_suffix('.log')}"
@@ -216,7 +205,7 @@ def end(
 def plan(
   kills: int, stops: int, rng: random.Random
 ) -> list[tuple[Callable, signal.Signals]]:
-  """Moments and signals: the kills in turn, the stops anywhere after one."""
+  """Returns moments and signals: kills in turn, stops anywhere after one."""
   turns = itertools.islice(itertools.cycle(MOMENTS), kills)
   planned = [(moment, signal.SIGKILL) for moment in turns]
   for moment in itertools.islice(itertools.cycle(STOP_MOMENTS), stops):
@@ -226,7 +215,7 @@ def plan(
 
 
 def differences(whole: Run, killed: Run) -> Iterator[str]:
-  """What differs between two ended runs, one line each."""
+  """Yields the differences of two finished runs, one line each."""
   for name, read in (("checkpoint", Run.arrays), ("curve", Run.curves)):
     one, other = read(whole), read(killed)
     for key in sorted(one.keys() | other.keys()):
@@ -240,24 +229,22 @@ def differences(whole: Run, killed: Run) -> Iterator[str]:
     yield f"left over: {killed.half_written()}"
 
 
-def write_people(folder: pathlib.Path) -> None:
-  """Draws the data of the runs."""
-  for split, count in PEOPLE.items():
-    dataset.write_dataset(folder, num_people=count, seed=0, split=split)
-
-
-def main(argv) -> None:
-  """Kills, restarts and compares as the flags say."""
-  del argv
-  startup.start()  # for its quiet
-  flag, rng = flags.FLAGS, random.Random(flags.FLAGS.seed)
-  workdir = pathlib.Path(flag.workdir).resolve()
+def main(flags: command.Flags, _) -> int:
+  """Kills, restarts and compares; 1 if the runs differ."""
+  startup.start()  # silences libraries
+  rng, workdir = (
+    random.Random(flags.seed),
+    pathlib.Path(flags.workdir).resolve(),
+  )
   shutil.rmtree(workdir, ignore_errors=True)
-  write_people(workdir / "data")
+  for split, count in PEOPLE.items():
+    dataset.write_dataset(
+      workdir / "data", num_people=count, seed=0, split=split
+    )
   # One moment takes an epoch at the most, late ones reach into another.
-  epochs = 2 * (flag.kills + flag.stops) + 2
+  epochs = 2 * (flags.kills + flags.stops) + 2
   killed = Run(workdir / "killed", workdir / "data", workdir / "cache", epochs)
-  for moment, number in plan(flag.kills, flag.stops, rng):
+  for moment, number in plan(flags.kills, flags.stops, rng):
     end(killed, moment, number, rng)
     print(
       f"{number.name} {moment.__name__}: step {killed.last_step()}, "
@@ -269,17 +256,21 @@ def main(argv) -> None:
   whole.finish()
   found = list(differences(whole, killed))
   print(
-    f"{flag.kills} kills, {flag.stops} stops, {whole.last_step()} steps, "
+    f"{flags.kills} kills, {flags.stops} stops, {whole.last_step()} steps, "
     f"{len(whole.arrays())} arrays, {len(whole.lines())} lines, "
     f"{len(whole.curves())} curves: "
     + ("; ".join(found) or "all equal those of the run left alone")
   )
-  sys.exit(bool(found))
+  return int(bool(found))
+
+
+def define_flags(define: command.Define) -> None:
+  """Adds the flags of the command."""
+  define.integer("kills", 20, "How often to kill.", 1)
+  define.integer("stops", 4, "How often to stop.", 0)
+  define.integer("seed", 0, "Seed of the moments.")
+  define.string("workdir", "runs/kill_test", "Folder; is emptied.")
 
 
 if __name__ == "__main__":
-  flags.DEFINE_integer("kills", 20, "How often to kill.", lower_bound=1)
-  flags.DEFINE_integer("stops", 4, "How often to stop.", lower_bound=0)
-  flags.DEFINE_integer("seed", 0, "Of the moments.")
-  flags.DEFINE_string("workdir", "runs/kill_test", "Folder; is emptied.")
-  app.run(main)
+  command.run(main, define_flags)

@@ -1,12 +1,12 @@
-r"""Draws every picture of the README and of docs/ again, but plots of results.
+r"""Draws every picture of the README and of docs/, except plots of results.
 
     python scripts/make_figures.py --checkpoint=runs/quickstart \
         --learnt=runs/learnt
 
-Without --checkpoint and --learnt, only those that need no training. The
-first is the quickstart's run, the second a network that learnt 60 synthetic
-people by heart, so that what is left of its error is the decoder's. To make
-both and the pictures: bash scripts/figures.sh.
+Without --checkpoint and --learnt, only those that need no training. The first
+is the quickstart's run, the second a network overfitted to 60 synthetic people,
+whose remaining error is the decoder's. For both runs and the pictures: bash
+scripts/figures.sh.
 
 The pictures show synthetic people and heatmaps of them, the people that a run
 was evaluated on, and one photograph that is in the public domain. Needs
@@ -23,12 +23,11 @@ import figures
 import numpy as np
 import page_figures
 import PIL.Image
-from absl import app, flags
 
 from darkjax import Pose, inference
 from darkjax.heatmaps import decode_heatmaps
 from darkjax.inference import boxes
-from darkjax.runtime import startup
+from darkjax.runtime import command, startup
 from darkjax.viz import contact_sheet
 
 JPEG_QUALITY = 78
@@ -40,10 +39,10 @@ WHOLE = 14  # labelled keypoints of a person who is seen whole, or nearly
 
 
 def photograph() -> PIL.Image.Image:
-  """What the weights that come with darkjax are sure of in a photograph."""
+  """Draws a photograph with the keypoints the shipped weights are sure of."""
   path = PHOTOGRAPHS / "astronaut.jpg"
-  wanted, _ = boxes.read(PHOTOGRAPHS / "boxes.json").of(path.name, 0)
-  return Pose.pretrained()(path, wanted).plot(min_score=VERY_SURE)
+  people, _ = boxes.read(PHOTOGRAPHS / "boxes.json").of(path.name, 0)
+  return Pose.pretrained()(path, people).plot(min_score=VERY_SURE)
 
 
 DRAWINGS: dict[str, Callable[[], PIL.Image.Image]] = {
@@ -56,8 +55,8 @@ DRAWINGS: dict[str, Callable[[], PIL.Image.Image]] = {
 }
 
 
-class Found:
-  """What a network found in the people it was evaluated on."""
+class Predictions:
+  """A network's predictions for the people it was evaluated on."""
 
   def __init__(self, directory: str):
     paths = compare_decoders.data_paths(directory, None)
@@ -78,13 +77,13 @@ class Found:
     self._names = {i["id"]: i["file_name"] for i in content["images"]}
 
   def near(self, most: float = compare_decoders.NEAR) -> np.ndarray:
-    """[N, K] labelled, and the maximum within so many cells of the label."""
+    """Returns [N, K]: labelled, with the maximum within `most` cells."""
     maxima = decode_heatmaps(self.maps.heatmaps, method="argmax").keypoints
     distance = np.linalg.norm(maxima - self.maps.truth, axis=-1)
     return self.maps.labelled & (distance <= most)
 
   def tile(self, n: int, **options: Any) -> PIL.Image.Image:
-    """Person n with what DARK found, see `contact_sheet.draw_person`."""
+    """Draws person n with DARK's keypoints, see `contact_sheet.draw_person`."""
     name = self._names[int(self.maps.image_ids[n])]
     return contact_sheet.draw_person(
       PIL.Image.open(self.images / name).convert("RGB"),
@@ -97,73 +96,73 @@ class Found:
     )
 
 
-def quickstart(found: Found) -> PIL.Image.Image:
-  """People of the evaluation, evenly picked: the README's first picture."""
+def quickstart(run: Predictions) -> PIL.Image.Image:
+  """Draws people of the evaluation: the README's first picture."""
   return contact_sheet.draw_people(
-    np.asarray(found.keypoints["dark"].keypoints_image),
-    found.skeleton,
-    image_ids=found.maps.image_ids,
-    truth=found.truth,
-    visible=found.maps.labelled,
-    annotations=found.annotations,
-    images=found.images,
+    np.asarray(run.keypoints["dark"].keypoints_image),
+    run.skeleton,
+    image_ids=run.maps.image_ids,
+    truth=run.truth,
+    visible=run.maps.labelled,
+    annotations=run.annotations,
+    images=run.images,
   )
 
 
-def comparison(found: Found, count: int = 4) -> PIL.Image.Image:
-  """DARK over the maximum, as in the paper's Fig. 5.
+def comparison(run: Predictions, count: int = 4) -> PIL.Image.Image:
+  """Draws DARK over the maximum, as in the paper's Fig. 5.
 
   Of the people who show most keypoints, each found within two cells of its
   label, evenly picked: elsewhere the network's mistakes hide the decoder's.
   """
-  near, labelled = found.near(), found.maps.labelled
+  near, labelled = run.near(), run.maps.labelled
   right = (near == labelled).all(-1) & (labelled.sum(-1) >= WHOLE)
-  maxima = np.asarray(found.keypoints["argmax"].keypoints_image)
+  maxima = np.asarray(run.keypoints["argmax"].keypoints_image)
   people = [
-    found.tile(n, baseline=maxima[n])
+    run.tile(n, baseline=maxima[n])
     for n in evenly(np.flatnonzero(right), count)
   ]
   return contact_sheet.contact_sheet(people, columns=count)
 
 
-def modulation(found: Found, count: int = 4) -> PIL.Image.Image:
-  """Maps on which the blur moves DARK's point most, each another keypoint.
+def modulation(run: Predictions, count: int = 4) -> PIL.Image.Image:
+  """Draws maps on which the blur moves DARK's point most.
 
   Of keypoints that the network is sure of and whose maximum is within a cell.
   """
-  maps = found.maps
+  maps = run.maps
   with_blur, without = (
     np.asarray(decode_heatmaps(maps.heatmaps, blur_kernel=kernel).keypoints)
     for kernel in (maps.convention.blur_kernel, 1)
   )
   moved = np.linalg.norm(with_blur - without, axis=-1)
-  sure = found.near(1.0) & (maps.heatmaps.max((1, 2)) >= SURE)
+  sure = run.near(1.0) & (maps.heatmaps.max((1, 2)) >= SURE)
   moved = np.where(sure, moved, 0)
   keypoints = np.argsort(-moved.max(0))[:count]
   chosen = [(moved[:, k].argmax(), k) for k in keypoints]
   return figures.modulation(
     np.stack([maps.heatmaps[n, ..., k] for n, k in chosen]),
     blur_kernel=maps.convention.blur_kernel,
-    names=[found.skeleton.keypoint_names[k] for k in keypoints],
+    names=[run.skeleton.keypoint_names[k] for k in keypoints],
     truth=np.stack([maps.truth[n, k] for n, k in chosen]),
   )
 
 
-def uncertainty(found: Found, count: int = 4) -> PIL.Image.Image:
-  """Ellipses of one standard deviation, on people evenly picked."""
-  whole = np.flatnonzero(found.maps.labelled.sum(-1) >= WHOLE)
-  dark = found.keypoints["dark"]
+def uncertainty(run: Predictions, count: int = 4) -> PIL.Image.Image:
+  """Draws ellipses of one standard deviation on people evenly picked."""
+  whole = np.flatnonzero(run.maps.labelled.sum(-1) >= WHOLE)
+  dark = run.keypoints["dark"]
   people = [
-    found.tile(n, covariances=np.asarray(dark.covariances[n]))
+    run.tile(n, covariances=np.asarray(dark.covariances[n]))
     for n in evenly(whole, count)
   ]
   return contact_sheet.contact_sheet(people, columns=count)
 
 
-def gain(found: Found) -> PIL.Image.Image:
-  """Share of keypoints within a distance, by decoder."""
-  measured = compare_decoders.errors(found.maps)
-  kernel = found.maps.convention.blur_kernel
+def gain(run: Predictions) -> PIL.Image.Image:
+  """Plots the share of keypoints within a distance, by decoder."""
+  measured = compare_decoders.errors(run.maps)
+  kernel = run.maps.convention.blur_kernel
   rows = {
     "maximum": "argmax",
     "standard": "standard, sign",
@@ -175,7 +174,7 @@ def gain(found: Found) -> PIL.Image.Image:
 
 
 # By the flag that names the run.
-PICTURES: dict[str, dict[str, Callable[[Found], PIL.Image.Image]]] = {
+PICTURES: dict[str, dict[str, Callable[[Predictions], PIL.Image.Image]]] = {
   "checkpoint": {
     "quickstart.jpg": quickstart,
     "modulation.png": modulation,
@@ -187,37 +186,39 @@ PICTURES: dict[str, dict[str, Callable[[Found], PIL.Image.Image]]] = {
 
 
 def evenly(items: np.ndarray, count: int) -> np.ndarray:
-  """`count` of the items, from the first to the last."""
+  """Returns `count` of the items, from the first to the last."""
   places = np.linspace(0, len(items) - 1, min(count, len(items)))
   return items[places.astype(int)]
 
 
 def save(picture: PIL.Image.Image, path: pathlib.Path) -> None:
-  """Writes a picture as small as it may look."""
+  """Writes a picture into a small file."""
   if path.suffix == ".png":
     picture = picture.quantize(256)
   picture.save(path, optimize=True, quality=JPEG_QUALITY)
   print(f"{path}: {picture.width} x {picture.height}, {path.stat().st_size} B")
 
 
-def main(argv: list[str]) -> None:
+def main(flags: command.Flags, _) -> None:
   """Writes the pictures; see the flags."""
-  del argv
   startup.start()
-  flag = flags.FLAGS
-  out = pathlib.Path(flag.out)
+  out = pathlib.Path(flags.out)
   out.mkdir(parents=True, exist_ok=True)
   for name, draw in DRAWINGS.items():
     save(draw(), out / name)
   for run, pictures in PICTURES.items():
-    if flag[run].value:
-      found = Found(flag[run].value)
+    if flags[run].value:
+      people = Predictions(flags[run].value)
       for name, draw in pictures.items():
-        save(draw(found), out / name)
+        save(draw(people), out / name)
+
+
+def define_flags(define: command.Define) -> None:
+  """Adds the flags of the command."""
+  define.string("out", "docs", "Folder of the pictures.")
+  define.string("checkpoint", None, "The quickstart's run.")
+  define.string("learnt", None, "A run overfitted to synthetic people.")
 
 
 if __name__ == "__main__":
-  flags.DEFINE_string("out", "docs", "Folder of the pictures.")
-  flags.DEFINE_string("checkpoint", None, "The quickstart's run.")
-  flags.DEFINE_string("learnt", None, "A run that learnt people by heart.")
-  app.run(main)
+  command.run(main, define_flags)

@@ -1,21 +1,22 @@
-"""Writes tests/goldens from PyTorch: what independent networks compute.
+"""Writes tests/goldens, activations of independent networks in PyTorch.
 
     pip install torch==2.13.0 torchvision timm
     python scripts/make_goldens.py [--full]
 
-The networks are those of scripts/torch_twins.py. Every tensor is filled from
-a hash of its name (tests/hashed.py), so nothing but a few activations of every
-layer needs storing:
+The networks are those of scripts/torch_twins.py. Every tensor is filled from a
+hash of its name (tests/hashed.py), so that only a few activations of every
+layer are stored:
 
   <case>.npz      per layer six activations and the largest absolute one
   train.npz       one Adam step: loss, samples of the updated tensors
   names.npz       names and shapes of the full published networks
 
---full also runs the full networks on both sides and prints how far apart they
-are; that takes minutes and stores nothing.
+--full instead runs the full networks on both sides and prints their largest
+relative difference; that takes minutes and stores nothing.
 """
 
 import argparse
+import functools
 import json
 import pathlib
 import sys
@@ -32,39 +33,31 @@ import torch_twins as twins  # noqa: E402
 GOLDENS = ROOT / "tests" / "goldens"
 
 
+def hrnet(*shape):
+  """Returns a maker of an HRNet of (channels, modules, blocks, stage 1)."""
+  names = ("channels", "modules", "blocks", "stage1")
+  config = dict(zip(names, shape, strict=True))
+  return functools.partial(twins.HRNet, 3, **config)
+
+
 # The twins of hashed.CASES.
+resnet, hourglass = twins.SimpleBaseline, twins.Hourglass
 TWINS = {
-  "hrnet": lambda: twins.HRNet(
-    3, channels=8, modules=(1, 1, 2), blocks=1, stage1=(2, 8)
-  ),
-  "resnet_basic": lambda: twins.SimpleBaseline(
-    3, "BasicBlock", (1, 1, 1, 1), 16
-  ),
-  "resnet_bottleneck": lambda: twins.SimpleBaseline(
-    3, "Bottleneck", (1, 1, 1, 1), 16
-  ),
-  "hourglass": lambda: twins.Hourglass(3, stacks=2, features=16),
-  "train": lambda: twins.HRNet(
-    3, channels=4, modules=(1, 1, 1), blocks=1, stage1=(1, 4)
-  ),
+  "hrnet": hrnet(8, (1, 1, 2), 1, (2, 8)),
+  "resnet_basic": lambda: resnet(3, "BasicBlock", (1, 1, 1, 1), 16),
+  "resnet_bottleneck": lambda: resnet(3, "Bottleneck", (1, 1, 1, 1), 16),
+  "hourglass": lambda: hourglass(3, stacks=2, features=16),
+  "train": hrnet(4, (1, 1, 1), 1, (1, 4)),
 }
 FULL = {
   "hrnet_w32": lambda: twins.HRNet(17, **twins.HRNETS["hrnet_w32"]),
   "hrnet_w48": lambda: twins.HRNet(17, **twins.HRNETS["hrnet_w48"]),
-  "simple_baseline_18": lambda: twins.SimpleBaseline(
-    17, "BasicBlock", (2, 2, 2, 2), 256
-  ),
-  "simple_baseline_50": lambda: twins.SimpleBaseline(
-    17, "Bottleneck", (3, 4, 6, 3), 256
-  ),
-  "simple_baseline_101": lambda: twins.SimpleBaseline(
-    17, "Bottleneck", (3, 4, 23, 3), 256
-  ),
-  "simple_baseline_152": lambda: twins.SimpleBaseline(
-    17, "Bottleneck", (3, 8, 36, 3), 256
-  ),
-  "hourglass_4": lambda: twins.Hourglass(17, 4, 256),
-  "hourglass_8": lambda: twins.Hourglass(17, 8, 256),
+  "simple_baseline_18": lambda: resnet(17, "BasicBlock", (2, 2, 2, 2), 256),
+  "simple_baseline_50": lambda: resnet(17, "Bottleneck", (3, 4, 6, 3), 256),
+  "simple_baseline_101": lambda: resnet(17, "Bottleneck", (3, 4, 23, 3), 256),
+  "simple_baseline_152": lambda: resnet(17, "Bottleneck", (3, 8, 36, 3), 256),
+  "hourglass_4": lambda: hourglass(17, 4, 256),
+  "hourglass_8": lambda: hourglass(17, 8, 256),
 }
 IMAGENET = {
   "imagenet_hrnet_w32": lambda: twins.timm.create_model("hrnet_w32"),
@@ -73,12 +66,12 @@ IMAGENET = {
 
 
 def body_of(model):
-  """The module whose names are the official ones."""
+  """Returns the module with the official names."""
   return getattr(model, "body", model)
 
 
 def shapes_of(model):
-  """Name -> shape of all entries but the counters."""
+  """Returns the shapes of all entries but the counters."""
   entries = body_of(model).state_dict().items()
   return {
     name: tuple(value.shape)
@@ -98,20 +91,20 @@ def fill(model):
 
 
 def to_torch(images):
-  """[B, H, W, C] -> tensor [B, C, H, W]."""
+  """Converts [B, H, W, C] to a tensor [B, C, H, W]."""
   return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
 
 
 def activations(model, images):
-  """Every module's output by name, [B, H, W, C]; lists as "name:index"."""
-  found = {}
+  """Returns every module's output [B, H, W, C]; of lists as "name:index"."""
+  outputs = {}
 
   def keep(name):
     def hook(module, inputs, output):
       listed = isinstance(output, list | tuple)
       for i, x in enumerate(output if listed else [output]):
         key = f"{name}:{i}" if listed else name
-        found[key] = x.detach().clone().permute(0, 2, 3, 1).numpy()
+        outputs[key] = x.detach().clone().permute(0, 2, 3, 1).numpy()
 
     return hook
 
@@ -120,14 +113,14 @@ def activations(model, images):
       module.register_forward_hook(keep(name))
   with torch.no_grad():
     model(to_torch(images))
-  return {name: x for name, x in found.items() if x.ndim == 4}
+  return {name: x for name, x in outputs.items() if x.ndim == 4}
 
 
 def write_forward(name):
-  """Samples of all activations of one case."""
+  """Writes samples of all activations of one case."""
   images = hashed.images(2, *hashed.CASES[name][2])
-  found = activations(fill(TWINS[name]()), images)
-  rows = {key: hashed.samples(key, x) for key, x in found.items()}
+  outputs = activations(fill(TWINS[name]()), images)
+  rows = {key: hashed.samples(key, x) for key, x in outputs.items()}
   np.savez_compressed(GOLDENS / f"{name}.npz", **rows)
   spread = [row[-1] for row in rows.values()]
   print(
@@ -137,7 +130,7 @@ def write_forward(name):
 
 
 def write_train():
-  """Loss, parameters and statistics after one step of Adam."""
+  """Writes loss, parameters and statistics after one step of Adam."""
   model = fill(TWINS["train"]())
   model.train()
   size = hashed.CASES["train"][2]
@@ -156,7 +149,7 @@ def write_train():
 
 
 def write_names():
-  """Names and shapes of the full networks, as json text in an npz."""
+  """Writes names and shapes of the full networks, as json text in an npz."""
   with torch.device("meta"):
     texts = {
       name: json.dumps(shapes_of(make()))

@@ -1,4 +1,4 @@
-"""The official loader's algorithm, for scripts/bench_input.py.
+"""Algorithm of the official loader, for scripts/bench_input.py.
 
 One person at a time: the whole photograph by cv2.imread, colours swapped, half
 body, scale, rotation and flip, three corresponding points to an affine,
@@ -7,25 +7,25 @@ description of deep-high-resolution-net.pytorch and DarkPose
 (lib/dataset/JointsDataset.py); needs OpenCV.
 """
 
-import dataclasses
 import json
 import pathlib
 import time
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from darkjax import geometry
 from darkjax.convention import PIXEL_MEAN, PIXEL_STD, Convention
 from darkjax.data.pipeline.augment import Augmentation
-from darkjax.data.pipeline.crop_plan import Planner
-from darkjax.data.prepared import Source
+from darkjax.data.pipeline.crop_geometry import CropGeometry
+from darkjax.data.prepared import PreparedDataset
 
 STAGES = ("decode", "colour", "augment", "warp", "targets", "normalize")
 
 
-@dataclasses.dataclass
-class Person:
-  """What the official code keeps of a person."""
+class Person(NamedTuple):
+  """A person of the official code."""
 
   path: str
   center: np.ndarray  # [2], image px
@@ -34,13 +34,13 @@ class Person:
 
 
 def people_of(
-  source: Source, images: pathlib.Path, convention: Convention
+  source: PreparedDataset, images: pathlib.Path, convention: Convention
 ) -> list[Person]:
-  """Every trainable person of a source, boxes as annotated."""
-  listed = json.loads(source.annotations.read_text())["images"]
-  names = {image["id"]: image["file_name"] for image in listed}
+  """Returns every trainable person of a data set, with annotated boxes."""
+  content = json.loads(source.annotations.read_text())
+  names = {image["id"]: image["file_name"] for image in content["images"]}
   table = source.people
-  boxes = Planner([source], convention)  # cleaned, widened and padded
+  boxes = CropGeometry([source], convention)  # cleaned, widened and padded
   return [
     Person(
       str(images / names[int(table.image_id[i])]),
@@ -53,7 +53,7 @@ def people_of(
 
 
 class Loader:
-  """Crops with targets, one at a time, and the time each stage took.
+  """Crops with targets, one at a time, and the time of each stage.
 
   Attributes:
     seconds: processor seconds by stage, added up over all examples.
@@ -62,7 +62,8 @@ class Loader:
   def __init__(
     self, convention: Convention, augmentation: Augmentation, *, seed: int
   ):
-    if convention.alignment == "udp" or convention.quantize != "none":
+    alignment = geometry.get_alignment(convention.alignment)
+    if alignment.per_axis or convention.quantize != "none":
       raise ValueError(
         "the loader has alignment hrnet or dark and unbiased targets, got "
         f"{convention.alignment} and quantize={convention.quantize}"
@@ -73,11 +74,10 @@ class Loader:
     self.seconds = dict.fromkeys(STAGES, 0.0)
 
   def example(self, person: Person) -> tuple[np.ndarray, ...]:
-    """One person.
+    """Returns a person's crop, targets and weights.
 
-    Returns:
-      crop [H, W, 3] uint8 RGB, the same normalised [3, H, W] float32, targets
-      [K, H', W'] float32 and weights [K].
+    The crop [H, W, 3] is uint8 RGB, the same follows normalised [3, H, W];
+    targets are [K, H', W'], weights [K].
     """
     started = time.process_time()
 
@@ -114,7 +114,7 @@ class Loader:
     return crop, normalized, targets, weights
 
   def _augment(self, image: np.ndarray, person: Person):
-    """Image, centre, scale, rotation (radians) and keypoints, varied."""
+    """Augments: image, centre, scale, rotation (radians) and keypoints."""
     amount, rng = self._augmentation, self._rng
     center, scale = person.center.copy(), person.scale
     keypoints, rotation = person.keypoints.copy(), 0.0
@@ -141,7 +141,7 @@ class Loader:
     return image, center, scale, rotation, keypoints
 
   def _half_body(self, center, scale, keypoints):
-    """Centre and scale around the upper or the lower body, or unchanged."""
+    """Returns centre and scale of the upper or the lower body."""
     upper, lower = [], []
     for i, (x, y, visible) in enumerate(keypoints):
       if visible > 0:
@@ -161,8 +161,8 @@ class Loader:
     return points.mean(0), 1.5 * np.array([width, width / aspect])
 
   def _affine(self, center, scale, rotation, size) -> np.ndarray:
-    """[2, 3] by three points: the centre, one above it, one beside it."""
-    inset = 0.0 if self._convention.alignment == "hrnet" else 1.0
+    """Returns [2, 3] by three points: centre, one above, one beside."""
+    inset = geometry.get_alignment(self._convention.alignment).inset
     above = np.array([0.0, (scale[0] - inset) * -0.5])
     cos, sin = np.cos(rotation), np.sin(rotation)
     source = _three_points(center, np.array([[cos, -sin], [sin, cos]]) @ above)
@@ -172,17 +172,16 @@ class Loader:
     return cv2.getAffineTransform(source, target)
 
   def _targets(self, points, visible) -> tuple[np.ndarray, np.ndarray]:
-    """The whole Gaussian of each labelled keypoint that reaches the map."""
+    """Draws the Gaussian of each labelled keypoint near the map."""
     height, width = self._convention.heatmap_size
     sigma = self._convention.sigma
     targets = np.zeros((len(points), height, width), np.float32)
     weights = (visible > 0).astype(np.float32)
-    reach = 3 * sigma
+    margin = 3 * sigma
     for k, (x, y) in enumerate(points):
-      if not (-reach - 1 <= x < width + reach) or not (
-        -reach - 1 <= y < height + reach
-      ):
-        weights[k] = 0
+      near_x = -margin - 1 <= x < width + margin
+      near_y = -margin - 1 <= y < height + margin
+      weights[k] *= near_x and near_y
       if weights[k] > 0.5:
         columns = np.arange(0, width, 1, np.float32)
         rows = np.arange(0, height, 1, np.float32)[:, None]
@@ -192,7 +191,7 @@ class Loader:
 
 
 def _three_points(first: np.ndarray, offset: np.ndarray) -> np.ndarray:
-  """[3, 2]: a point, the one at `offset`, the one at its perpendicular."""
+  """Returns [3, 2]: a point, that at `offset`, that at its perpendicular."""
   second = first + offset
   across = first - second
   third = second + np.array([-across[1], across[0]])
@@ -200,7 +199,7 @@ def _three_points(first: np.ndarray, offset: np.ndarray) -> np.ndarray:
 
 
 def _normalize(crop: np.ndarray) -> np.ndarray:
-  """[3, H, W] float32 as ToTensor and Normalize make it."""
+  """Returns [3, H, W] float32 as ToTensor and Normalize."""
   tensor = crop.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
   tensor -= np.array(PIXEL_MEAN, np.float32)[:, None, None]
   tensor /= np.array(PIXEL_STD, np.float32)[:, None, None]

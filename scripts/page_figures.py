@@ -1,6 +1,6 @@
-"""The drawings of docs/decoder.md: each function returns one RGB picture.
+"""Drawings of docs/decoder.md: each function returns one RGB picture.
 
-make_figures.py writes them. Everything drawn is computed by the library.
+make_figures.py writes them. The library computes everything drawn.
 """
 
 import figures
@@ -15,54 +15,37 @@ FINE = 40
 
 
 def taylor(mu: float = 3.37, sigma: float = 1.0) -> PIL.Image.Image:
-  """A parabola through three cells of a Gaussian, and through their logs."""
-  cells = np.arange(8.0)
-  fine = np.linspace(0, 7, 7 * FINE + 1)
+  """Draws parabolas through three cells of a Gaussian, and of its logarithm."""
+  cells, fine = np.arange(8.0), np.linspace(0, 7, 7 * FINE + 1)
   figure = figures.new_figure(9.0, 3.4)
   panels = figure.subplots(1, 2)
-  for axis, transform, name in zip(
-    panels, (lambda h: h, np.log), ("h", "ln h"), strict=True
-  ):
-    values = transform(_gaussian(cells, mu, sigma))
+  cases = (("h", lambda h: h, (-0.1, 1.15)), ("ln h", np.log, (-8, 0.8)))
+  for axis, (name, transform, limits) in zip(panels, cases, strict=True):
+    values, curve = (transform(_gaussian(x, mu, sigma)) for x in (cells, fine))
     m = int(values.argmax())
-    step, parabola = _parabola(values, m)
-    axis.plot(
-      fine,
-      transform(_gaussian(fine, mu, sigma)),
-      color="#999999",
-      label="the Gaussian",
-    )
-    axis.plot(
-      fine,
-      parabola(fine),
-      "--",
-      color="#0072B2",
-      label="parabola through m−1, m, m+1",
-    )
+    parabola, step = _parabola(values, m)
+    label = "parabola through m−1, m, m+1"
+    axis.plot(fine, curve, color="#999999", label="the Gaussian")
+    axis.plot(fine, parabola(fine), "--", color="#0072B2", label=label)
     axis.plot(cells, values, "k.", markersize=9, label="cells")
     axis.axvline(mu, color="#009E73", lw=1.4, label=f"μ = {mu}")
-    axis.axvline(
-      m + step, color="#D55E00", ls=":", lw=2.2, label="the parabola's top"
-    )
+    top = {"color": "#D55E00", "ls": ":", "lw": 2.2}
+    axis.axvline(m + step, **top, label="the parabola's top")
     axis.set_title(f"{name}: top at {m + step:.3f}, m = {m}")
-    axis.set_xlabel("heatmap px")
-    axis.set_ylim(*((-0.1, 1.15) if name == "h" else (-8, 0.8)))
-    axis.set_xlim(0, 7)
-  handles, labels = panels[0].get_legend_handles_labels()
-  figure.legend(
-    handles, labels, loc="outside lower center", ncols=5, frameon=False
-  )
+    axis.set(xlabel="heatmap px", ylim=limits, xlim=(0, 7))
+  figures.legend_below(figure, panels[0], columns=5)
   return figures.to_image(figure)
 
 
 def _parabola(values, m):
-  """Step from m to its top, and the function, of a parabola at three cells."""
+  """Returns a parabola through three cells, and the step from m to its top."""
   first = 0.5 * (values[m + 1] - values[m - 1])
   second = values[m + 1] - 2 * values[m] + values[m - 1]
-  return (
-    -first / second,
-    lambda x: values[m] + first * (x - m) + 0.5 * second * (x - m) ** 2,
-  )
+
+  def parabola(x):
+    return values[m] + first * (x - m) + 0.5 * second * (x - m) ** 2
+
+  return parabola, -first / second
 
 
 def _gaussian(x, mu, sigma):
@@ -70,54 +53,37 @@ def _gaussian(x, mu, sigma):
 
 
 def kernels() -> PIL.Image.Image:
-  """The authors' three kernels, and how wide a kernel of each size is."""
+  """Draws the authors' three kernels, and the width of kernels by size."""
   figure = figures.new_figure(9.0, 3.4)
   taps, widths = figure.subplots(1, 2)
   styles = {3: ("#D55E00", "s"), 11: ("#0072B2", "o"), 17: ("#009E73", "^")}
   for k, (color, marker) in styles.items():
-    deviation = blur.blur_variance(k) ** 0.5
-    taps.plot(
-      np.arange(k) - k // 2,
-      blur.gaussian_taps(k),
-      color=color,
-      marker=marker,
-      label=f"k = {k}: deviation {deviation:.2f} px",
-    )
+    label = f"k = {k}: deviation {_deviation(k):.2f} px"
+    at, weights = np.arange(k) - k // 2, blur.gaussian_taps(k)
+    taps.plot(at, weights, color=color, marker=marker, label=label)
   taps.set(title="weights", xlabel="heatmap px", ylim=(-0.02, 0.75))
   taps.legend(frameon=False)
 
   sizes = np.arange(3, 20, 2)
-  # What OpenCV writes down for sigma = 0, and what its kernels have.
-  widths.plot(
-    sizes,
-    0.3 * ((sizes - 1) / 2 - 1) + 0.8,
-    color="#999999",
-    label="formula 0.3((k−1)/2−1)+0.8",
-  )
-  widths.plot(
-    sizes,
-    [blur.blur_variance(k) ** 0.5 for k in sizes],
-    "k.",
-    markersize=9,
-    label="the kernel itself",
-  )
+  # OpenCV's formula for sigma = 0, and the deviation of its kernels.
+  formula, label = 0.3 * ((sizes - 1) / 2 - 1) + 0.8, "0.3((k−1)/2−1)+0.8"
+  widths.plot(sizes, formula, color="#999999", label=f"formula {label}")
+  deviations = [_deviation(k) for k in sizes]
+  widths.plot(sizes, deviations, "k.", ms=9, label="the kernel itself")
   for k, (color, marker) in styles.items():
-    widths.plot(
-      k,
-      blur.blur_variance(k) ** 0.5,
-      marker,
-      ms=11,
-      mfc="none",
-      mec=color,
-      mew=2,
-    )
+    style = {"ms": 11, "mfc": "none", "mec": color, "mew": 2}
+    widths.plot(k, _deviation(k), marker, **style)
   widths.set(title="standard deviation, px", xlabel="k", xticks=sizes)
   widths.legend(frameon=False)
   return figures.to_image(figure)
 
 
+def _deviation(blur_kernel) -> float:
+  return blur.blur_variance(blur_kernel) ** 0.5
+
+
 def border() -> PIL.Image.Image:
-  """Errors near the border of the map, official form and refine."""
+  """Plots errors near the border of the map, official form and refine."""
   figure = figures.new_figure(9.0, 3.4)
   panels = figure.subplots(1, 2)
   cases = (((32, 24), 1.0, 3), ((64, 48), 2.0, 11))
@@ -125,12 +91,10 @@ def border() -> PIL.Image.Image:
     x = np.arange(0, 6 + 1e-6, 1 / 20)
     points = np.stack([x, np.full_like(x, size[0] / 2 + 0.3)], -1)
     maps = render_heatmaps(points.astype(np.float32), size=size, sigma=sigma)
-    for form, color, line in (
-      ("official", "#D55E00", "--"),
-      ("refine", "#0072B2", "-"),
-    ):
-      found = decode_heatmaps(maps, blur_kernel=k, border=form).keypoints
-      error = np.linalg.norm(np.asarray(found) - points, axis=-1)
+    styles = {"official": ("#D55E00", "--"), "refine": ("#0072B2", "-")}
+    for form, (color, line) in styles.items():
+      decoded = decode_heatmaps(maps, blur_kernel=k, border=form).keypoints
+      error = np.linalg.norm(np.asarray(decoded) - points, axis=-1)
       axis.plot(x, error, line, color=color, label=f'border="{form}"')
     axis.set(
       title=f"{size[0]}×{size[1]}, σ = {sigma:g}, k = {k}",
@@ -143,7 +107,7 @@ def border() -> PIL.Image.Image:
 
 
 def flip_shift() -> PIL.Image.Image:
-  """Where in a crop the columns of a heatmap look, straight and mirrored."""
+  """Draws a heatmap's columns in the crop, straight and mirrored."""
   figure = figures.new_figure(9.0, 3.6)
   axis = figure.subplots()
   width, columns = 16, 4
@@ -174,7 +138,7 @@ def flip_shift() -> PIL.Image.Image:
 
 
 def columns_in_crop(alignment: str, width: int, columns: int) -> np.ndarray:
-  """[columns] crop px of each heatmap column's centre."""
+  """Returns [columns]: crop px of each heatmap column's centre."""
   heatmap_from_crop = geometry.heatmap_from_crop(
     crop_size=(width, width),
     heatmap_size=(columns, columns),
@@ -186,14 +150,7 @@ def columns_in_crop(alignment: str, width: int, columns: int) -> np.ndarray:
 
 
 def gain(errors: dict[str, np.ndarray]) -> PIL.Image.Image:
-  """Share of keypoints within a distance, by decoder.
-
-  Args:
-    errors: by decoder, heatmap px.
-
-  Returns:
-    RGB.
-  """
+  """Plots the share of keypoints within a distance; `errors` by decoder, px."""
   figure = figures.new_figure(6.0, 3.6)
   axis = figure.subplots()
   most = np.linspace(0, 1.5, 151)

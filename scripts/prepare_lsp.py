@@ -1,39 +1,37 @@
-"""Makes COCO-format files from Leeds Sports Pose and its extension.
+"""Converts Leeds Sports Pose and its extension to COCO-format files.
 
   python scripts/prepare_lsp.py --lsp=lsp_dataset --lspet=lspet_dataset \
     --out=data
 
 Either data set may be left out. The public folders hold `images/` and
-`joints.mat`, with Matlab's pixel coordinates that count from 1. Written:
+`joints.mat`, with Matlab's pixel coordinates that start from 1. Written:
 
   out/lsp/annotations/person_keypoints_train.json    people 1-1000
   out/lsp/annotations/person_keypoints_test.json     1001-1800 (--test_people)
   out/lspet/annotations/person_keypoints_train.json  2,000 people (--people)
   out/lspet/images/                                  their crops
 
-LSP's json refers to the images where they are. LSP-Extended shows people
-small in large images and labels some only in part, so it is cut down: people
-with at least 13 of 14 keypoints labelled inside the image and an extent of at
-least 90 px, in file order, cropped to that extent padded by 35 % of its larger
-side, and scaled down (never up) until no side exceeds 192 px.
+LSP's json refers to the original images. LSP-Extended has small people in large
+images, some only partly labelled, so a part is used: people with at least 13 of
+14 keypoints labelled inside the image and an extent of at least 90 px, in file
+order, cropped to that extent padded by 35 % of its larger side, and scaled down
+(never up) until no side exceeds 192 px.
 
 Boxes are the extent of the labels, padded by 10 % of its larger side and
 clipped to the image; the area of the body is 0.53 of the box. S. Johnson and
 M. Everingham, BMVC 2010 and CVPR 2011.
 """
 
-import dataclasses
 import json
-import math
 import pathlib
-from collections.abc import Iterator
-from typing import Any
+import sys
+from typing import Any, NamedTuple
 
 import numpy as np
 import PIL.Image
-from absl import app, flags
 
 from darkjax import skeletons
+from darkjax.runtime import command
 
 LSP_TRAIN_PEOPLE = 1000
 BOX_PADDING = 0.1
@@ -41,7 +39,7 @@ AREA_OF_BOX = 0.53
 
 MIN_LABELS = 13
 MIN_EXTENT = 90.0  # px
-# How far outside the image a label may lie and still count as inside, px.
+# Labels so far outside the image still count as inside, px.
 BORDER = 1.0
 CROP_PADDING = 0.35
 MAX_SIDE = 192  # px
@@ -49,7 +47,7 @@ JPEG_QUALITY = 95
 
 
 def load_joints(path: pathlib.Path) -> np.ndarray:
-  """`joints.mat` with its axes as they come, float64.
+  """Reads `joints.mat`, float64, with its axes as they are.
 
   Raises:
     FileNotFoundError: no such file.
@@ -70,7 +68,7 @@ def load_joints(path: pathlib.Path) -> np.ndarray:
 
 
 def lsp_labels(joints: np.ndarray) -> np.ndarray:
-  """People of LSP's joints.mat.
+  """Returns the people of LSP's joints.mat.
 
   Args:
     joints: [3, 14, N]: x and y from 1, and 1 where occluded.
@@ -80,12 +78,11 @@ def lsp_labels(joints: np.ndarray) -> np.ndarray:
     2 visible.
   """
   x, y, occluded = joints
-  labels = np.stack([x - 1, y - 1, np.where(occluded == 1, 1, 2)], -1)
-  return labels.swapaxes(0, 1)
+  return np.stack([x - 1, y - 1, 2 - (occluded == 1)], -1).swapaxes(0, 1)
 
 
 def lspet_labels(joints: np.ndarray) -> np.ndarray:
-  """People of LSP-Extended's joints.mat.
+  """Returns the people of LSP-Extended's joints.mat.
 
   Args:
     joints: [14, 3, N]: x and y from 1, and 1 where labelled.
@@ -94,14 +91,13 @@ def lspet_labels(joints: np.ndarray) -> np.ndarray:
     [N, 14, 3] float64 (x, y) from 0, px, and COCO's visibility: 0 or 2.
   """
   x, y, labelled = joints.swapaxes(0, 1)
-  labels = np.stack([x - 1, y - 1, np.where(labelled == 1, 2, 0)], -1)
-  return labels.swapaxes(0, 1)
+  return np.stack([x - 1, y - 1, 2 * (labelled == 1)], -1).swapaxes(0, 1)
 
 
 def annotation(
   person_id: int, labels: np.ndarray, size: tuple[int, int]
 ) -> dict[str, Any]:
-  """A COCO annotation of the only person of an image.
+  """Returns the COCO annotation of the only person of an image.
 
   Args:
     person_id: of the person and the image.
@@ -124,35 +120,28 @@ def annotation(
     "num_keypoints": int((labels[:, 2] > 0).sum()),
     "keypoints": [
       number
-      for x, y, visibility in labels.tolist()
-      for number in (round(x, 2), round(y, 2), int(visibility))
+      for *point, visibility in labels.round(2).tolist()
+      for number in (*point, int(visibility))
     ],
   }
 
 
 def _extent(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """First and last (x, y) of the labelled keypoints."""
+  """Returns the first and last (x, y) of the labelled keypoints."""
   points = labels[labels[:, 2] > 0, :2]
   return points.min(0), points.max(0)
 
 
-@dataclasses.dataclass(frozen=True)
-class Crop:
-  """What is cut from an image of LSP-Extended.
+class Crop(NamedTuple):
+  """A part of an image of LSP-Extended."""
 
-  Attributes:
-    box: (left, top, right, bottom), px; the right and bottom pixels excluded.
-    size: (width, height) it is scaled to, px.
-    labels: [14, 3] (x, y, visibility) in the scaled crop, px.
-  """
-
-  box: tuple[int, int, int, int]
-  size: tuple[int, int]
-  labels: np.ndarray
+  box: tuple[int, int, int, int]  # left, top, and right, bottom exclusive, px
+  size: tuple[int, int]  # (width, height) it is scaled to, px
+  labels: np.ndarray  # [14, 3] (x, y, visibility) in the scaled crop, px
 
 
 def lspet_crop(labels: np.ndarray, size: tuple[int, int]) -> Crop | None:
-  """The crop around a person of LSP-Extended, None for one who is left out.
+  """Returns the crop around a person of LSP-Extended, None for others.
 
   Args:
     labels: [14, 3] (x, y, visibility), px.
@@ -169,17 +158,14 @@ def lspet_crop(labels: np.ndarray, size: tuple[int, int]) -> Crop | None:
   if max(last - first) < MIN_EXTENT:
     return None
   padding = CROP_PADDING * max(last - first)
-  left, top = (max(0, math.floor(n)) for n in first - padding)
+  start = np.maximum(np.floor(first - padding), 0).astype(int)
   end = np.minimum(np.ceil(last + padding), size).astype(int)
-  right, bottom = (int(n) for n in end)
-  cut = np.array([right - left, bottom - top])
-  scaled = np.rint(cut * min(1.0, MAX_SIDE / max(cut)))
+  scaled = np.rint((end - start) * min(1.0, MAX_SIDE / max(end - start)))
   # Pixel centres at integers: x' = (x - left + 0.5) * factor - 0.5.
-  moved = (labels[:, :2] - (left, top) + 0.5) * (scaled / cut) - 0.5
-  width, height = (int(n) for n in scaled)
+  moved = (labels[:, :2] - start + 0.5) * (scaled / (end - start)) - 0.5
   return Crop(
-    box=(left, top, right, bottom),
-    size=(width, height),
+    box=(*start.tolist(), *end.tolist()),
+    size=tuple(scaled.astype(int).tolist()),
     labels=np.concatenate([moved, labels[:, 2:]], -1),
   )
 
@@ -187,7 +173,7 @@ def lspet_crop(labels: np.ndarray, size: tuple[int, int]) -> Crop | None:
 def coco_content(
   description: str, entries: list[tuple[str, tuple[int, int], dict]]
 ) -> dict[str, Any]:
-  """The json of (file name, (width, height), annotation) entries."""
+  """Returns the json of (file name, (width, height), annotation) entries."""
   lsp = skeletons.LSP
   return {
     "info": {"description": description},
@@ -218,11 +204,14 @@ def prepare_lsp(
 ) -> None:
   """Writes the json files of LSP."""
   labels = lsp_labels(load_joints(folder / "joints.mat"))
-  ends = {"train": (0, LSP_TRAIN_PEOPLE)}
-  ends["test"] = (LSP_TRAIN_PEOPLE, LSP_TRAIN_PEOPLE + test_people)
-  for split, (start, end) in ends.items():
+  last = LSP_TRAIN_PEOPLE + test_people
+  splits = {
+    "train": range(LSP_TRAIN_PEOPLE),
+    "test": range(LSP_TRAIN_PEOPLE, last),
+  }
+  for split, people in splits.items():
     entries = []
-    for i in range(start, end):
+    for i in people:
       name = f"im{i + 1:04d}.jpg"
       with PIL.Image.open(folder / "images" / name) as image:
         size = image.size
@@ -238,10 +227,15 @@ def prepare_lspet(
   labels = lspet_labels(load_joints(folder / "joints.mat"))
   (out / "images").mkdir(parents=True, exist_ok=True)
   entries = []
-  for i, name, image, crop in _lspet_people(folder, labels):
-    part = image.convert("RGB").resize(
-      crop.size, PIL.Image.Resampling.LANCZOS, box=crop.box
-    )
+  for i, points in enumerate(labels):
+    name = f"im{i + 1:05d}.jpg"
+    with PIL.Image.open(folder / "images" / name) as image:
+      crop = lspet_crop(points, image.size)
+      if crop is None:
+        continue
+      part = image.convert("RGB").resize(
+        crop.size, PIL.Image.Resampling.LANCZOS, box=crop.box
+      )
     part.save(out / "images" / name, quality=JPEG_QUALITY)
     person = annotation(i + 1, crop.labels, crop.size)
     entries.append((name, crop.size, person))
@@ -255,44 +249,32 @@ def prepare_lspet(
   _write(out / "annotations/person_keypoints_train.json", content)
 
 
-def _lspet_people(
-  folder: pathlib.Path, labels: np.ndarray
-) -> Iterator[tuple[int, str, PIL.Image.Image, Crop]]:
-  for i, person in enumerate(labels):
-    name = f"im{i + 1:05d}.jpg"
-    with PIL.Image.open(folder / "images" / name) as image:
-      crop = lspet_crop(person, image.size)
-      if crop is not None:
-        yield i, name, image, crop
-
-
 def _write(path: pathlib.Path, content: dict[str, Any]) -> None:
   path.parent.mkdir(parents=True, exist_ok=True)
   path.write_text(json.dumps(content, separators=(",", ":")))
   print(f"{path}: {len(content['annotations'])} people")
 
 
-def main(argv) -> None:
-  """Prepares what the flags name."""
-  del argv
-  flag = flags.FLAGS
-  out = pathlib.Path(flag.out)
-  if flag.lsp:
-    prepare_lsp(
-      pathlib.Path(flag.lsp), out / "lsp", test_people=flag.test_people
-    )
-  if flag.lspet:
-    prepare_lspet(pathlib.Path(flag.lspet), out / "lspet", people=flag.people)
-  if not (flag.lsp or flag.lspet):
-    raise app.UsageError("nothing to do: give --lsp, --lspet, or both")
+def main(flags: command.Flags, _) -> None:
+  """Prepares the data sets that the flags name."""
+  lsp, lspet = flags.lsp, flags.lspet
+  if not (lsp or lspet):
+    sys.exit("nothing to do: give --lsp, --lspet, or both")
+  out = pathlib.Path(flags.out)
+  if lsp:
+    prepare_lsp(pathlib.Path(lsp), out / "lsp", test_people=flags.test_people)
+  if lspet:
+    prepare_lspet(pathlib.Path(lspet), out / "lspet", people=flags.people)
+
+
+def define_flags(define: command.Define) -> None:
+  """Adds the flags of the command."""
+  define.string("lsp", None, "Folder of LSP: images/ and joints.mat.")
+  define.string("lspet", None, "Folder of LSP-Extended, likewise.")
+  define.string("out", None, "Folder to write into.", required=True)
+  define.integer("test_people", 800, "People of LSP's test split, up to 1000.")
+  define.integer("people", 2000, "People of LSP-Extended at most.")
 
 
 if __name__ == "__main__":
-  flags.DEFINE_string("lsp", None, "Folder of LSP: images/ and joints.mat.")
-  flags.DEFINE_string("lspet", None, "Folder of LSP-Extended, likewise.")
-  flags.DEFINE_string("out", None, "Folder to write into.", required=True)
-  flags.DEFINE_integer(
-    "test_people", 800, "People of LSP's test split; all are 1000."
-  )
-  flags.DEFINE_integer("people", 2000, "People of LSP-Extended at most.")
-  app.run(main)
+  command.run(main, define_flags)

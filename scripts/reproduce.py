@@ -1,12 +1,12 @@
-"""The paper's tables on photographs and drawn people, from one command.
+"""Reproduction of the paper's tables on photographs and drawn people.
 
     python scripts/reproduce.py --workdir=runs/reproduce --lsp=DATA
 
 trains every network that Tables 1-6 and 8 need, three seeds each, and reads
 each by every decoder; DATA holds lsp/ and lspet/ as scripts/prepare_lsp.py
 makes them. Drawn people (--data=lsp,synthetic) are drawn first if --synthetic
-is not there. Started again, it goes on where it was; --minutes=9 ends it in
-time for a machine lent for ten.
+does not exist. Started again, it continues; --minutes=9 stops and saves after
+nine minutes.
 
   --scale=small   small networks at 64x64, 128x96, 192x128: for CPUs
   --scale=paper   HRNet-W32, SimpleBaseline-50, Hourglass-4: for a GPU
@@ -17,44 +17,42 @@ of LSP on one CPU core took 0.65 of the CPU seconds that it took on two.
     python scripts/reproduce.py --workdir=runs/reproduce \
         --report=docs/results.md
 
-trains nothing; it writes what there is between comments of the page that name
-data and scale (and --named, for runs of another kind), and plots beside it.
+trains nothing; it writes the finished results between comments of the page that
+name data and scale (and --named, for runs of another kind), and plots beside
+it.
 """
 
+import logging
 import pathlib
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
 
-from absl import app, flags, logging
 from reproduction import plots, report, verdicts
 from reproduction.cells import FAMILIES
 from reproduction.runs import ROOT, Runner, locked
 from reproduction.tables import DATA_TABLES, plan, tables
+
+from darkjax.runtime import command
 
 # The rest of the recipe: cells.config_fields.
 EPOCHS = {"lsp": 10, "synthetic": 5}
 SYNTHETIC_PEOPLE = {"train": 4000, "val": 1000}
 
 
-def numbers() -> dict[str, Sequence[int]]:
-  """Of the tables the flags ask for, by data set."""
-  chosen = sorted(map(int, flags.FLAGS.tables))
-  return {name: chosen or DATA_TABLES[name] for name in flags.FLAGS.data}
-
-
-def cells():
-  """The plan the flags ask for."""
-  flag = flags.FLAGS
-  epochs = {name: flag.epochs or EPOCHS[name] for name in flag.data}
-  return plan(numbers(), scale=flag.scale, epochs=epochs, seeds=flag.seeds)
+def choose(flags: command.Flags):
+  """Returns the numbers of the tables by data set, and the cells they need."""
+  chosen = sorted(map(int, flags.tables))
+  numbers = {name: chosen or DATA_TABLES[name] for name in flags.data}
+  epochs = {name: flags.epochs or EPOCHS[name] for name in flags.data}
+  cells = plan(numbers, scale=flags.scale, epochs=epochs, seeds=flags.seeds)
+  return numbers, cells
 
 
 def draw_people(folder: str) -> None:
-  """Draws the synthetic set, if it is not there."""
+  """Draws the synthetic data set unless it exists."""
   if pathlib.Path(folder, "annotations/person_keypoints_val.json").exists():
     return
   people = [f"--{split}={n}" for split, n in SYNTHETIC_PEOPLE.items()]
@@ -63,7 +61,7 @@ def draw_people(folder: str) -> None:
 
 
 def stopper(minutes: float) -> threading.Event:
-  """Set after so many minutes (0: never), by SIGTERM or by Ctrl-C."""
+  """Returns an event set after `minutes` (0: never), SIGTERM or Ctrl-C."""
   stop = threading.Event()
   for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, lambda *_: stop.set())
@@ -74,17 +72,21 @@ def stopper(minutes: float) -> threading.Event:
   return stop
 
 
-def write_report(workdir: pathlib.Path, page: pathlib.Path) -> None:
-  """Tables into the page, and a plot of each beside it."""
-  flag, planned = flags.FLAGS, cells()
-  for data, chosen in numbers().items():
-    results = verdicts.read(workdir, report.of_data(planned, data))
-    chosen = {number: tables(flag.scale)[number] for number in chosen}
-    name = " ".join(filter(None, (data, flag.scale, flag.named)))
-    title = ", ".join(filter(None, (data, flag.named)))
+def write_report(workdir: pathlib.Path, flags: command.Flags) -> None:
+  """Writes tables into the page, and a plot of each beside it."""
+  page = pathlib.Path(flags.report)
+  numbers, cells = choose(flags)
+  for data, chosen in numbers.items():
+    of_data = [cell for cell in cells if cell.data == data]
+    results = verdicts.read(workdir, of_data)
+    chosen = {number: tables(flags.scale)[number] for number in chosen}
+    name = " ".join(filter(None, (data, flags.scale, flags.named)))
+    title = ", ".join(filter(None, (data, flags.named)))
     pictures = {}
     for number, table in chosen.items():
-      heading = f"Table {number}, {table.title}: {title}, {flag.scale} networks"
+      heading = (
+        f"Table {number}, {table.title}: {title}, {flags.scale} networks"
+      )
       picture = plots.plot(results, table, heading)
       if picture is not None:
         file = f"reproduce_{name.replace(' ', '_')}_{number}.png"
@@ -95,63 +97,56 @@ def write_report(workdir: pathlib.Path, page: pathlib.Path) -> None:
     print(f"{name}: {len(results)} networks")
 
 
-def main(argv: Sequence[str]) -> None:
+def main(flags: command.Flags, _) -> None:
   """Reports, or trains."""
-  del argv
-  workdir = pathlib.Path(flags.FLAGS.workdir).resolve()
-  if flags.FLAGS.report:
-    write_report(workdir, pathlib.Path(flags.FLAGS.report))
+  workdir = pathlib.Path(flags.workdir).resolve()
+  if flags.report:
+    write_report(workdir, flags)
   else:
-    run(workdir)
+    run(workdir, flags)
 
 
-def run(workdir: pathlib.Path) -> None:
-  """Does what is left to do, and says how much that was."""
-  flag = flags.FLAGS
-  logging.set_verbosity(logging.INFO)
-  start, stop = time.monotonic(), stopper(flag.minutes)
-  roots = {"lsp": flag.lsp, "synthetic": flag.synthetic}
-  roots = {name: str(pathlib.Path(roots[name]).resolve()) for name in flag.data}
+def run(workdir: pathlib.Path, flags: command.Flags) -> None:
+  """Trains and scores what is left, and logs how much is done."""
+  logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+  start, stop = time.monotonic(), stopper(flags.minutes)
+  roots = {"lsp": flags.lsp, "synthetic": flags.synthetic}
+  roots = {n: str(pathlib.Path(roots[n]).resolve()) for n in flags.data}
   if "synthetic" in roots:
     draw_people(roots["synthetic"])
-  runner = Runner(workdir, roots, flag.set, stop.is_set)
-  planned = cells()
+  runner = Runner(workdir, roots, flags.set, stop.is_set)
+  _, cells = choose(flags)
   with locked(workdir):
-    runner.check(planned)
-    failed = runner.run_all(planned, flag.jobs)
-  done = sum(runner.is_done(cell) for cell in planned)
+    runner.check(cells)
+    failed = runner.run_all(cells, flags.jobs)
+  done = sum(runner.is_done(cell) for cell in cells)
   minutes = (time.monotonic() - start) / 60
-  logging.info("%d of %d done; %.1f minutes", done, len(planned), minutes)
+  logging.info("%d of %d done; %.1f minutes", done, len(cells), minutes)
   if failed:
-    sys.exit(f"{len(failed)} failed; started again, they are tried again")
+    sys.exit(f"{len(failed)} failed; the next start tries them again")
+
+
+def define_flags(define: command.Define) -> None:
+  """Adds the flags of the command."""
+  define.string("workdir", "runs/reproduce", "Folder of all runs.")
+  define.string("lsp", "data", "Folder that holds lsp/ and lspet/.")
+  define.string("synthetic", "data/synthetic_4000", "Folder of drawn people.")
+  define.list("data", "lsp", "lsp, synthetic or both, in this order.")
+  known = set(DATA_TABLES)
+  define.check("data", known.issuperset, f"is of {sorted(known)}")
+  define.list("tables", "", "Of the paper; default: LSP all, drawn 1,2,3,8.")
+  define.check("tables", lambda n: all(map(str.isdigit, n)), "are numbers")
+  define.enum("scale", "small", list(FAMILIES), "Networks and sizes.")
+  define.integer("seeds", 3, "Runs of each network.", 1)
+  define.integer("epochs", 0, "Of every run; 0: 10 LSP, 5 drawn.", 0)
+  define.float("minutes", 0, "Stop and save after; 0: never.", 0)
+  define.string(
+    "report", "", "Page to write the tables into, without training."
+  )
+  define.string("named", "", "Name of these runs in the report's headings.")
+  define.integer("jobs", 1, "Networks trained at a time.", 1)
+  define.multi_string("set", [], "Further configuration, as data.cache=/tmp.")
 
 
 if __name__ == "__main__":
-  flags.DEFINE_string("workdir", "runs/reproduce", "Folder of all runs.")
-  flags.DEFINE_string("lsp", "data", "Folder that holds lsp/ and lspet/.")
-  flags.DEFINE_string(
-    "synthetic", "data/synthetic_4000", "Folder of the drawn people."
-  )
-  flags.DEFINE_list("data", "lsp", "lsp, synthetic or both; first comes first.")
-  flags.register_validator(
-    "data", set(DATA_TABLES).issuperset, f"is of {sorted(DATA_TABLES)}"
-  )
-  flags.DEFINE_list(
-    "tables", "", "Of the paper; default: LSP all, drawn people 1,2,3,8."
-  )
-  flags.register_validator(
-    "tables", lambda names: all(n.isdigit() for n in names), "are numbers"
-  )
-  flags.DEFINE_enum("scale", "small", FAMILIES, "Which networks and sizes.")
-  flags.DEFINE_integer("seeds", 3, "Runs of each network.", 1)
-  flags.DEFINE_integer("epochs", 0, "Of every run; 0: 10 LSP, 5 drawn.", 0)
-  flags.DEFINE_float("minutes", 0, "Stop and save after; 0: never.", 0)
-  flags.DEFINE_string("report", "", "Train nothing; write into this page.")
-  flags.DEFINE_string(
-    "named", "", "What makes these runs differ, in the report's headings."
-  )
-  flags.DEFINE_integer("jobs", 1, "Networks trained at a time.", 1)
-  flags.DEFINE_multi_string(
-    "set", [], "Further fields of the configuration, as data.cache=/tmp."
-  )
-  app.run(main)
+  command.run(main, define_flags)

@@ -1,17 +1,18 @@
-"""Does training hold on to memory? A soak, with a plot and a verdict.
+"""Soak test of training's memory, with a plot and a verdict.
 
   python scripts/soak.py --data=data/synthetic --minutes=120
 
 Trains the quickstart's configuration on the first people of its data, so that
-an epoch is short and evaluations and checkpoints are many, until the time is
-up; the run is then ended by SIGTERM. The resident memory of the training
-process and its children is read every few seconds. Written to --workdir:
+epochs are short and evaluations and checkpoints many, until the time is up;
+SIGTERM then ends the run. Reads the resident memory of the training process and
+its children every few seconds. Needs `pip install darkjax[figures]`. Written to
+--workdir:
 
   memory.csv    seconds, MiB, last step of metrics.jsonl
   memory.png    the curve, with the line through its second half
   train.log     what the training printed
 
-Compiling and the first evaluations allocate what is then kept, so only the
+Compiling and the first evaluations allocate memory that is kept, so only the
 second half counts. The exit status is 1 where the training ended by itself or
 memory grew by more than --limit.
 """
@@ -27,34 +28,27 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import figures
 import numpy as np
-import PIL.Image
-import PIL.ImageDraw
 import psutil
-from absl import app, flags
+
+from darkjax.runtime import command
+from darkjax.train.log import whole_lines
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MIB = 2**20
-PICTURE = (900, 420)  # px, width and height
-MARGIN = 60  # px
 
 
 class Sample(NamedTuple):
-  """Memory at one moment.
+  """Memory at one moment."""
 
-  Attributes:
-    seconds: since the training was started.
-    mib: resident memory of the process and its children.
-    step: last step in the log.
-  """
-
-  seconds: float
-  mib: float
-  step: int
+  seconds: float  # since the start of the training
+  mib: float  # resident memory of the process and its children
+  step: int  # last step in the log
 
 
 def first_people(path: pathlib.Path, count: int) -> dict[str, Any]:
-  """The first `count` annotations of a json, and the images they are in."""
+  """Returns a json's first `count` annotations, and their images."""
   whole = json.loads(path.read_text())
   people = whole["annotations"][:count]
   shown = {person["image_id"] for person in people}
@@ -65,13 +59,7 @@ def first_people(path: pathlib.Path, count: int) -> dict[str, Any]:
 def write_data(
   data: pathlib.Path, out: pathlib.Path, sizes: dict[str, int]
 ) -> None:
-  """Writes `out`/annotations with fewer people; the images stay where they are.
-
-  Args:
-    data: folder that `python -m darkjax.data.synthetic` wrote.
-    out: folder of the smaller set.
-    sizes: split ("train", "val") -> people.
-  """
+  """Writes a subset of a synthetic data set: `sizes` people by split."""
   (out / "annotations").mkdir(parents=True, exist_ok=True)
   if not (out / "images").exists():
     (out / "images").symlink_to((data / "images").resolve())
@@ -80,10 +68,10 @@ def write_data(
     (out / name).write_text(json.dumps(first_people(data / name, count)))
 
 
-def command(
+def training(
   config: pathlib.Path, workdir: pathlib.Path, data: pathlib.Path
 ) -> list[str]:
-  """The training that is watched: it would not end by itself for weeks."""
+  """Returns the command to watch, a training of practically no end."""
   return [
     *(sys.executable, "-m", "darkjax.train"),
     f"--config={config.resolve()}",
@@ -97,7 +85,7 @@ def command(
 
 
 def resident_mib(process: psutil.Process) -> float:
-  """Memory of a process and its children, MiB."""
+  """Returns the memory of a process and its children, MiB."""
   total = 0
   for one in (process, *process.children(recursive=True)):
     try:
@@ -108,19 +96,15 @@ def resident_mib(process: psutil.Process) -> float:
 
 
 def last_step(log: pathlib.Path) -> int:
-  """The last whole line's step, 0 before there is any."""
-  if not log.exists():
-    return 0
-  with log.open("rb") as file:
-    file.seek(max(0, log.stat().st_size - 8192))
-    lines = file.read().split(b"\n")[:-1]
-  return json.loads(lines[-1])["step"] if lines else 0
+  """Returns the step of the last whole line, 0 without one."""
+  lines = whole_lines(log)
+  return lines[-1]["step"] if lines else 0
 
 
 def watch(
   child: subprocess.Popen, log: pathlib.Path, *, seconds: float, every: float
 ) -> Iterator[Sample]:
-  """Samples until the time is up or the child has ended."""
+  """Yields samples until the time is up or the child has ended."""
   process, start = psutil.Process(child.pid), time.monotonic()
   while (passed := time.monotonic() - start) < seconds:
     if child.poll() is not None:
@@ -130,51 +114,35 @@ def watch(
 
 
 def slope(samples: list[Sample]) -> tuple[float, float]:
-  """(MiB per hour, MiB at 0 s) of the least-squares line, second half only."""
+  """Fits a line to the second half: MiB per hour, and MiB at 0 s."""
   times, memory = second_half(samples)
   per_second, start = np.polyfit(times, memory, 1)
   return per_second * 3600, start
 
 
 def second_half(samples: list[Sample]) -> tuple[np.ndarray, np.ndarray]:
-  """Seconds and MiB of the samples of the second half of the time."""
+  """Returns seconds and MiB of the samples of the second half."""
   late = [s for s in samples if s.seconds >= samples[-1].seconds / 2]
   return np.array([s.seconds for s in late]), np.array([s.mib for s in late])
 
 
-def draw(samples: list[Sample]) -> PIL.Image.Image:
-  """The curve over hours, and the line through its second half."""
-  image = PIL.Image.new("RGB", PICTURE, "white")
-  canvas = PIL.ImageDraw.Draw(image)
-  width, height = (side - 2 * MARGIN for side in PICTURE)
-  end, top = samples[-1].seconds, 1.1 * max(s.mib for s in samples)
-
-  def place(seconds, mib):
-    return MARGIN + seconds / end * width, PICTURE[1] - MARGIN - (
-      mib / top * height
-    )
-
-  for share in np.linspace(0, 1, 6):
-    canvas.line([place(0, share * top), place(end, share * top)], "#dddddd")
-    canvas.text(
-      (8, place(0, share * top)[1] - 6), f"{share * top:.0f}", "black"
-    )
-    x = place(share * end, 0)[0]
-    canvas.text((x - 12, PICTURE[1] - 50), f"{share * end / 60:.0f}", "black")
-  canvas.text((8, 12), "resident memory, MiB", "black")
-  canvas.text((PICTURE[0] - 90, PICTURE[1] - 28), "minutes", "black")
-  canvas.line([place(s.seconds, s.mib) for s in samples], "#1f5f9f", 2)
+def draw(samples: list[Sample]) -> Any:
+  """Returns a figure of memory over minutes, with the second half's line."""
+  figure = figures.new_figure(9.0, 4.2)
+  axis = figure.subplots()
+  minutes = [sample.seconds / 60 for sample in samples]
+  axis.plot(minutes, [sample.mib for sample in samples], label="resident")
   per_hour, start = slope(samples)
-  line = [place(t, start + per_hour * t / 3600) for t in (end / 2, end)]
-  canvas.line(line, "#c04020", 2)
-  canvas.text((MARGIN + width // 2, 12), f"{per_hour:+.1f} MiB/h", "#c04020")
-  return image
+  ends = np.array([minutes[-1] / 2, minutes[-1]])
+  axis.plot(ends, start + per_hour * ends / 60, label=f"{per_hour:+.1f} MiB/h")
+  axis.set(xlabel="minutes", ylabel="memory, MiB", ylim=(0, None))
+  axis.legend()
+  return figure
 
 
 def verdict(samples: list[Sample], log: pathlib.Path) -> str:
-  """What was seen, in one line."""
-  lines = [json.loads(line) for line in log.read_text().splitlines()]
-  evaluations = sum("dark/AP/gt_boxes" in line for line in lines)
+  """Summarizes the run in one line."""
+  evaluations = sum("dark/AP/gt_boxes" in line for line in whole_lines(log))
   memory = second_half(samples)[1]
   return (
     f"{samples[-1].seconds / 60:.0f} min, {samples[-1].step} steps, "
@@ -215,34 +183,36 @@ def run(argv: list[str], workdir: pathlib.Path, **timing) -> list[Sample]:
   return samples
 
 
-def main(argv) -> None:
+def main(flags: command.Flags, _) -> None:
   """Runs the soak as the flags say."""
-  del argv
-  flag = flags.FLAGS
-  workdir = pathlib.Path(flag.workdir).resolve()
+  workdir = pathlib.Path(flags.workdir).resolve()
   shutil.rmtree(workdir, ignore_errors=True)
   data = workdir / "data"
-  sizes = {"train": flag.people, "val": flag.val_people}
-  write_data(pathlib.Path(flag.data), data, sizes)
+  sizes = {"train": flags.people, "val": flags.val_people}
+  write_data(pathlib.Path(flags.data), data, sizes)
   samples = run(
-    command(pathlib.Path(flag.config), workdir, data),
+    training(pathlib.Path(flags.config), workdir, data),
     workdir,
-    seconds=60 * flag.minutes,
-    every=flag.every,
+    seconds=60 * flags.minutes,
+    every=flags.every,
   )
-  draw(samples).save(workdir / "memory.png")
+  draw(samples).savefig(workdir / "memory.png")
   print(verdict(samples, workdir / "metrics.jsonl"))
-  if slope(samples)[0] > flag.limit:
-    sys.exit(f"memory grows by more than {flag.limit} MiB/h")
+  if slope(samples)[0] > flags.limit:
+    sys.exit(f"memory grows by more than {flags.limit} MiB/h")
+
+
+def define_flags(define: command.Define) -> None:
+  """Adds the flags of the command."""
+  define.string("config", "configs/quickstart.py", "Configuration to train.")
+  define.string("data", "data/synthetic", "Folder of synthetic people.")
+  define.string("workdir", "runs/soak", "Folder of the run; is emptied.")
+  define.float("minutes", 120.0, "Duration.", 0.1)
+  define.float("every", 5.0, "Seconds between two samples.")
+  define.integer("people", 320, "People of an epoch of training.")
+  define.integer("val_people", 50, "People of an evaluation.")
+  define.float("limit", 20.0, "Growth in MiB per hour that counts as none.")
 
 
 if __name__ == "__main__":
-  flags.DEFINE_string("config", "configs/quickstart.py", "What to train.")
-  flags.DEFINE_string("data", "data/synthetic", "Folder of synthetic people.")
-  flags.DEFINE_string("workdir", "runs/soak", "Folder of the run; is emptied.")
-  flags.DEFINE_float("minutes", 120.0, "How long.", lower_bound=0.1)
-  flags.DEFINE_float("every", 5.0, "Seconds between two samples.")
-  flags.DEFINE_integer("people", 320, "People of an epoch of training.")
-  flags.DEFINE_integer("val_people", 50, "People of an evaluation.")
-  flags.DEFINE_float("limit", 20.0, "MiB per hour that are still called flat.")
-  app.run(main)
+  command.run(main, define_flags)

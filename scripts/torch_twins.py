@@ -1,4 +1,4 @@
-"""PyTorch's side of the goldens: the paper's networks, under official names.
+"""The paper's networks in PyTorch, under the official names of tensors.
 
 HRNet and ResNet bodies are timm's; the heatmap heads and the hourglass, which
 no package has, are written here against torch.nn.
@@ -11,7 +11,7 @@ from torch import nn
 
 
 def import_timm():
-  """Timm, which wants torchvision for transforms that are not used here."""
+  """Imports timm without torchvision, of which it needs only transforms."""
   try:
     import torchvision  # noqa: F401
   except ImportError:
@@ -52,7 +52,7 @@ HRNETS = {
 
 
 def hrnet_config(channels, modules, blocks, stage1, stem=64):
-  """Timm's configuration of an HRNet; stage1 is (blocks, features)."""
+  """Returns timm's configuration of an HRNet; stage1 is (blocks, features)."""
   config = {"stem_width": stem, "stage1": _stage(1, stage1[0], [stage1[1]])}
   config["stage1"]["block_type"] = "BOTTLENECK"
   for i, count in enumerate(modules):
@@ -97,7 +97,7 @@ class HRNet(nn.Module):
 
 
 def _narrow_stem(body, stem, blocks, features):
-  """Timm's second convolution has 64 channels whatever the stem's width."""
+  """Narrows timm's second convolution, which always has 64 channels."""
   body.conv2 = nn.Conv2d(stem, stem, 3, 2, 1, bias=False)
   body.bn2 = nn.BatchNorm2d(stem)
   block = timm.models.hrnet.Bottleneck
@@ -132,10 +132,8 @@ class Residual(nn.Module):
   def __init__(self, width_in, width):
     super().__init__()
     half = width // 2
-    self.bn1, self.conv1 = (
-      nn.BatchNorm2d(width_in),
-      nn.Conv2d(width_in, half, 1),
-    )
+    self.bn1 = nn.BatchNorm2d(width_in)
+    self.conv1 = nn.Conv2d(width_in, half, 1)
     self.bn2 = nn.BatchNorm2d(half)
     self.conv2 = nn.Conv2d(half, half, 3, padding=1)
     self.bn3, self.conv3 = nn.BatchNorm2d(half), nn.Conv2d(half, width, 1)
@@ -172,15 +170,13 @@ class OneHourglass(nn.Module):
 
 
 class Hourglass(nn.Module):
-  """Stem, stacks, and what each stack hands to the next."""
+  """Stem, stacks, and the connections between stacks."""
 
   def __init__(self, keypoints, stacks, features):
     super().__init__()
     half, quarter = features // 2, features // 4
-    self.conv1, self.bn1 = (
-      nn.Conv2d(3, quarter, 7, 2, 3),
-      nn.BatchNorm2d(quarter),
-    )
+    self.conv1 = nn.Conv2d(3, quarter, 7, 2, 3)
+    self.bn1 = nn.BatchNorm2d(quarter)
     self.layer1 = nn.Sequential(Residual(quarter, half))
     self.layer2 = nn.Sequential(Residual(half, features))
     self.layer3 = nn.Sequential(Residual(features, features))

@@ -6,8 +6,11 @@ import pathlib
 import numpy as np
 import PIL.Image
 
+from darkjax import skeletons
+
 # K = 3, which no built-in skeleton has; the hands are a flip pair.
 NAMES = ("head", "left_hand", "right_hand")
+DOLL = skeletons.from_coco_category({"name": "doll", "keypoints": list(NAMES)})
 
 
 def image(height: int, width: int, seed: int = 0) -> np.ndarray:

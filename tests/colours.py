@@ -1,5 +1,6 @@
 """A pose network without training: it finds the red, green and blue blob."""
 
+import conventions
 import jax.numpy as jnp
 import numpy as np
 
@@ -17,20 +18,9 @@ SKELETON = skeletons.Skeleton(
 
 
 def make_convention(**changes) -> convention.Convention:
-  fields = {
-    "skeleton": SKELETON,
-    "crop_size": (64, 48),
-    "heatmap_size": (16, 12),
-    "alignment": "dark",
-    "padding": 1.25,
-    "sigma": 1.0,
-    "quantize": "none",
-    "truncate": None,
-    "blur_kernel": 3,
-    "flip_shift": 0,
-    "channel_order": "rgb",
-  }
-  return convention.Convention(**(fields | changes))
+  return conventions.make_convention(
+    SKELETON, **({"crop_size": (64, 48)} | changes)
+  )
 
 
 class Colours:

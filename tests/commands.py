@@ -18,7 +18,10 @@ class Finished(NamedTuple):
 
 
 def run(name: str, *arguments) -> Finished:
-  """`darkjax NAME ARGUMENTS` without its set-up of logging and caches."""
+  """`darkjax NAME ARGUMENTS` without its set-up of logging and caches.
+
+  Or a module of scripts/ by its name.
+  """
   out, err = io.StringIO(), io.StringIO()
   status = 0
   with (
@@ -27,7 +30,7 @@ def run(name: str, *arguments) -> Finished:
     contextlib.redirect_stderr(err),
   ):
     try:
-      command.run_module(COMMANDS[name], [name, *map(str, arguments)])
+      command.run_module(COMMANDS.get(name, name), [name, *map(str, arguments)])
     except SystemExit as end:
       status = end.code or 0
   return Finished(status, out.getvalue(), err.getvalue())

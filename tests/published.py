@@ -1,4 +1,6 @@
-"""The published configurations as a table, and how to load ours.
+"""The published configurations as a table, and functions that load ours.
+
+A name is that of a file, with a variant as in "quickstart:biased".
 
 The numbers are those of the authors' experiments/**/*.yaml
 (github.com/ilovepose/DarkPose).
@@ -13,8 +15,8 @@ from paths import ROOT
 from darkjax import convention, skeletons
 
 FOLDER = ROOT / "configs"
-NAMES = sorted(
-  path.stem for path in FOLDER.glob("*.py") if path.stem != "biased"
+FILES = sorted(
+  path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__"
 )
 
 
@@ -80,9 +82,16 @@ BIASED = (
   "mpii_hrnet_w32_256x256",
 )
 RIVALS = ("ipr", "dsnt")
+# Every configuration that a row of a table documents.
+NAMES = [
+  *FILES,
+  *(f"{name}:biased" for name in BIASED),
+  "quickstart:biased",
+  "lsp_hrnet_small_128x96:biased",
+]
 PAPER = {
   **ROWS,
-  **{f"{name}_biased": ROWS[name] for name in BIASED},
+  **{f"{name}:biased": ROWS[name] for name in BIASED},
   **{
     f"coco_hrnet_w32_128x96_{rival}": ROWS["coco_hrnet_w32_128x96"]
     for rival in RIVALS
@@ -107,7 +116,18 @@ PARAMETERS = {
 
 
 def load(name: str) -> ml_collections.ConfigDict:
-  return importlib.import_module(f"configs.{name}").get_config()
+  file, _, variant = name.partition(":")
+  return importlib.import_module(f"configs.{file}").get_config(variant)
+
+
+def docstring(name: str) -> str:
+  return importlib.import_module(f"configs.{name.partition(':')[0]}").__doc__
+
+
+def file_and_variant(name: str) -> str:
+  """The value of `--config`."""
+  file, colon, variant = name.partition(":")
+  return f"{FOLDER / file}.py{colon}{variant}"
 
 
 def skeleton_of(name: str) -> skeletons.Skeleton:

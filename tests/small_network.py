@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from conventions import make_convention
 
-from darkjax import convention as convention_lib
 from darkjax import skeletons
 from darkjax.models import layers
 from darkjax.train import step as step_lib
@@ -22,19 +22,7 @@ FACE = skeletons.Skeleton(
   lower_body=(1, 2),
   sigmas=(0.05, 0.05, 0.05),
 )
-GAUSSIAN = convention_lib.Convention(
-  skeleton=FACE,
-  crop_size=(48, 32),
-  heatmap_size=(12, 8),
-  alignment="dark",
-  padding=1.25,
-  sigma=1.0,
-  quantize="none",
-  truncate=None,
-  blur_kernel=3,
-  flip_shift=0,
-  channel_order="rgb",
-)
+GAUSSIAN = make_convention(FACE, (48, 32))
 SOFTMAX = dataclasses.replace(GAUSSIAN, head="softmax")
 RATE = 0.1
 

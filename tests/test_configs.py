@@ -1,8 +1,9 @@
 """The configurations: the published numbers, and how they load."""
 
+import ast
 import functools
 import importlib
-import inspect
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from absl import flags
 from ml_collections import config_flags
 from published import (
   BIASED,
+  FILES,
   FOLDER,
   NAMES,
   PAPER,
@@ -22,6 +24,8 @@ from published import (
   Recipe,
   changes,
   convention_of,
+  docstring,
+  file_and_variant,
   load,
 )
 
@@ -94,7 +98,7 @@ def test_dark_is_unbiased(name):
   "name", [*BIASED, "quickstart", "lsp_hrnet_small_128x96"]
 )
 def test_biased_rows_differ_in_four_switches(name):
-  assert changes(load(f"{name}_biased"), load(name)) == {
+  assert changes(load(f"{name}:biased"), load(name)) == {
     "convention.quantize": "round",
     "convention.truncate": 3.0,
     "convention.alignment": "hrnet",
@@ -114,9 +118,11 @@ def test_rivals_differ_in_loss_head_and_decoder(rival):
 
 @pytest.mark.parametrize("name", PAPER)
 def test_docstrings_say_how_to_run_and_what_to_expect(name):
-  text = importlib.import_module(f"configs.{name}").__doc__
-  assert f"--config=configs/{name}.py " in text
-  assert f"--workdir=runs/{name} " in text
+  text = docstring(name)
+  file, _, variant = name.partition(":")
+  assert f"--config=configs/{file}.py " in text
+  assert f"--workdir=runs/{file} " in text
+  assert f":{variant}" in text
   for word in ("Table", "Hardware", "Expected", "Achieved"):
     assert word in text or (word == "Table" and "in no table" in text)
 
@@ -173,7 +179,7 @@ def test_networks_have_the_published_size(name):
 def test_boxes_of_mpii_give_the_official_crop():
   # HRNet's lib/dataset/mpii.py by hand: centre (101, 201 + 15 · 2) less 1,
   # scale 2 · 1.25 in units of 200 px.
-  found = convention_of("mpii_hrnet_w32_256x256_biased")
+  found = convention_of("mpii_hrnet_w32_256x256:biased")
   box = np.array(convert.crop_square([101.0, 201.0], 2.0))
   center, scale, _ = found.crop_from_box(box)
   np.testing.assert_allclose(center, [100.0, 230.0])
@@ -182,7 +188,7 @@ def test_boxes_of_mpii_give_the_official_crop():
 
 def parse(name: str, *overrides: str) -> ml_collections.ConfigDict:
   """The configuration as `python -m darkjax.train` gets it."""
-  arguments = ["train", f"--config={FOLDER / name}.py", *overrides]
+  arguments = ["train", f"--config={file_and_variant(name)}", *overrides]
   values = flags.FlagValues()
   holder = config_flags.DEFINE_config_file(
     "config", flag_values=values, sys_argv=arguments
@@ -203,8 +209,33 @@ def test_the_command_line_changes_known_fields_only(name):
     parse(name, "--config.train.epoch=3")
 
 
-def test_configurations_import_nothing_of_the_library():
-  # A configuration is read before flags and devices are set.
-  for name in [*NAMES, "biased"]:
-    source = inspect.getsource(importlib.import_module(f"configs.{name}"))
-    assert "darkjax." not in source.split('"""')[2]
+@pytest.mark.parametrize("name", FILES)
+def test_an_unknown_variant_is_an_error_that_lists_the_known_ones(name):
+  with pytest.raises(ValueError, match=r"'unbiased' .*, known are: biased$"):
+    load(f"{name}:unbiased")
+
+
+def test_configurations_import_no_other_package_than_ml_collections():
+  # A configuration is read before flags and devices are set, and from folders
+  # that are no package.
+  for name in FILES:
+    tree = ast.parse((FOLDER / f"{name}.py").read_text())
+    modules = {
+      alias.name
+      for node in ast.walk(tree)
+      if isinstance(node, ast.Import | ast.ImportFrom)
+      for alias in node.names
+    }
+    assert modules <= {"ml_collections", "os", "pathlib", "runpy"}, name
+
+
+def test_configurations_load_from_any_package(tmp_path, monkeypatch):
+  """As in a wheel, which holds the folder inside its package."""
+  (tmp_path / "installed").mkdir()
+  shutil.copytree(FOLDER, tmp_path / "installed" / "configs")
+  monkeypatch.syspath_prepend(tmp_path)
+  for name in NAMES:
+    file, _, variant = name.partition(":")
+    module = importlib.import_module(f"installed.configs.{file}")
+    assert module.__file__.startswith(str(tmp_path))
+    assert not changes(module.get_config(variant), load(name)), name

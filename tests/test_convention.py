@@ -16,9 +16,9 @@ def official() -> convention.Convention:
 
 
 def test_config_gives_heatmaps_of_a_quarter_and_the_whole_gaussian():
-  found = official()
-  assert found.heatmap_size == (32, 24)
-  assert found.truncate is None
+  result = official()
+  assert result.heatmap_size == (32, 24)
+  assert result.truncate is None
 
 
 def test_json_round_trip_through_text():
@@ -42,7 +42,7 @@ def test_differences_name_the_field_and_both_values():
 
 
 @pytest.mark.parametrize(
-  ("change", "known"),
+  ("change", "choices"),
   [
     ({"alignment": "mmpose"}, "udp"),
     ({"quantize": "trunc"}, "floor"),
@@ -51,8 +51,8 @@ def test_differences_name_the_field_and_both_values():
     ({"head": "sigmoid"}, "softmax"),
   ],
 )
-def test_unknown_choices_list_the_known(change, known):
-  with pytest.raises(ValueError, match=known):
+def test_unknown_values_list_the_choices(change, choices):
+  with pytest.raises(ValueError, match=choices):
     dataclasses.replace(official(), **change)
 
 
@@ -66,3 +66,10 @@ def test_crop_of_a_box_is_the_geometry_of_its_alignment():
     center, scale, crop_size=(128, 96), alignment="dark"
   )
   np.testing.assert_array_equal(matrix, expected)
+
+
+def test_the_default_method_reads_the_head():
+  assert official().default_method == "dark"
+  softmax = dataclasses.replace(official(), head="softmax")
+  assert softmax.default_method == "integral"
+  assert convention.METHODS == ("argmax", "standard", "dark", "integral")

@@ -157,10 +157,10 @@ def test_hrnet_mirrors_three_quarters_of_a_pixel_off(rng):
   [("hrnet", [40, 80]), ("dark", [39.5, 79.5]), ("udp", [39.5, 79.5])],
 )
 def test_box_centers(alignment, center):
-  found, scale = geometry.box_to_center_scale(
+  result, scale = geometry.box_to_center_scale(
     [10, 20, 60, 120], crop_size=CROP, alignment=alignment
   )
-  np.testing.assert_allclose(found, center)
+  np.testing.assert_allclose(result, center)
   # 60 is narrower than 120·192/256 = 90; then 25 % are added.
   np.testing.assert_allclose(scale, [112.5, 150])
 
@@ -204,7 +204,7 @@ def test_impossible_boxes_are_refused(bbox):
     geometry.box_to_center_scale(bbox, crop_size=CROP, alignment="dark")
 
 
-def test_unknown_alignment_lists_the_known():
+def test_unknown_alignment_lists_the_names():
   with pytest.raises(ValueError, match="hrnet, dark, udp"):
     heatmap_matrix("mmpose")
 
@@ -214,6 +214,6 @@ def test_covariances_follow_the_linear_part(rng):
   matrix = crop_matrix([5, 6], [30, 40], 0.7, alignment="udp")
   cloud = rng.normal(size=(500, 2)) @ [[2.0, 0.3], [0.0, 1.0]]
   before, after = np.cov(cloud.T), np.cov(moved(matrix, *cloud).T)
-  found = geometry.apply_linear(matrix, before[None])[0]
+  result = geometry.apply_linear(matrix, before[None])[0]
   # Sample covariances transform exactly; 1e-9 relative is rounding.
-  np.testing.assert_allclose(found, after, rtol=1e-9)
+  np.testing.assert_allclose(result, after, rtol=1e-9)

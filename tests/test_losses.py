@@ -40,9 +40,9 @@ def ones(count):
 
 def test_mse_of_a_constant_error():
   target = jnp.zeros((*SIZE, 3))
-  found = losses.heatmap_mse(target + 0.2, target, jnp.array([1.0, 0.0, 2.0]))
+  result = losses.heatmap_mse(target + 0.2, target, jnp.array([1.0, 0.0, 2.0]))
   # ½·0.04, nothing where unlabelled, weights squared.
-  np.testing.assert_allclose(found, [0.02, 0.0, 0.08], rtol=1e-6)
+  np.testing.assert_allclose(result, [0.02, 0.0, 0.08], rtol=1e-6)
 
 
 def test_mean_of_the_mse_is_the_official_loss(rng):
@@ -51,18 +51,18 @@ def test_mean_of_the_mse_is_the_official_loss(rng):
   # 1.5: the official weights of wrists and ankles, which enter squared.
   weights = rng.choice([0.0, 1.0, 1.5], (5, 3)).astype(np.float32)
   arrays = [predicted, target, weights]
-  found = losses.heatmap_mse(*map(jnp.asarray, arrays)).mean()
+  result = losses.heatmap_mse(*map(jnp.asarray, arrays)).mean()
   expected = official_mse(*(array.astype(np.float64) for array in arrays))
   # 1e-6: means of 945 terms in float32.
-  assert float(found) == pytest.approx(expected, rel=1e-6)
+  assert float(result) == pytest.approx(expected, rel=1e-6)
 
 
 def test_mse_in_bfloat16_is_computed_in_float32(rng):
   predicted = jnp.asarray(rng.normal(size=(*SIZE, 2)), jnp.bfloat16)
   target = jnp.asarray(rng.random((*SIZE, 2)), jnp.float32)
-  found = losses.heatmap_mse(predicted, target, ones(2))
+  result = losses.heatmap_mse(predicted, target, ones(2))
   wide = losses.heatmap_mse(predicted.astype(jnp.float32), target, ones(2))
-  np.testing.assert_array_equal(found, wide)
+  np.testing.assert_array_equal(result, wide)
 
 
 def test_mse_refuses_maps_of_two_sizes():
@@ -72,8 +72,8 @@ def test_mse_refuses_maps_of_two_sizes():
 
 def test_hardest_keypoints_by_hand():
   per_keypoint = jnp.array([[1.0, 5.0, 3.0, 2.0], [0.0, 0.0, 4.0, 0.0]])
-  found = losses.hardest_keypoints(per_keypoint, count=2)
-  np.testing.assert_array_equal(found, [4.0, 2.0])
+  result = losses.hardest_keypoints(per_keypoint, count=2)
+  np.testing.assert_array_equal(result, [4.0, 2.0])
   everything = losses.hardest_keypoints(per_keypoint, count=4)
   np.testing.assert_array_equal(everything, [2.75, 1.0])
 
@@ -93,9 +93,9 @@ def test_number_of_hardest_keypoints_is_checked(count):
 def test_ipr_is_the_l1_distance_in_pixels():
   logits = peaked((3, 2), (6, 8), (0, 0))
   truth = jnp.array([[1.0, 5.5], [6.0, 8.0], [4.0, 4.0]])
-  found = losses.ipr_loss(logits, truth, jnp.array([1.0, 1.0, 0.5]))
+  result = losses.ipr_loss(logits, truth, jnp.array([1.0, 1.0, 0.5]))
   # |3 - 1| + |2 - 5.5|; hit; half of 4 + 4.
-  np.testing.assert_allclose(found, [5.5, 0.0, 4.0], atol=1e-5)
+  np.testing.assert_allclose(result, [5.5, 0.0, 4.0], atol=1e-5)
 
 
 def test_ipr_is_blind_to_the_shape_of_the_map():
@@ -130,7 +130,7 @@ def test_dsnt_equals_the_paper_in_float64(rng, regularization):
   truth = np.array([[2.3, 4.1], [0.0, 8.0], [7.5, -1.0]], np.float32)
   truth = np.stack([truth, truth[::-1]])
   weights = np.array([[1, 1, 0.5], [1, 0, 1]], np.float32)
-  found = losses.dsnt_loss(
+  result = losses.dsnt_loss(
     jnp.asarray(logits),
     jnp.asarray(truth),
     jnp.asarray(weights),
@@ -142,7 +142,7 @@ def test_dsnt_equals_the_paper_in_float64(rng, regularization):
       logits[b, ..., k].astype(np.float64), truth[b, k], 1.2, regularization
     )
     # 2e-6: float32 sums of 63 terms.
-    assert float(found[b, k]) == pytest.approx(expected, abs=2e-6)
+    assert float(result[b, k]) == pytest.approx(expected, abs=2e-6)
 
 
 def test_dsnt_of_the_true_gaussian_is_zero():
@@ -150,17 +150,17 @@ def test_dsnt_of_the_true_gaussian_is_zero():
   square = (xs - 11.3) ** 2 + (ys - 14.8) ** 2
   logits = jnp.asarray(-square[..., None] / 2.0, jnp.float32)
   truth = jnp.array([[11.3, 14.8]])
-  found = losses.dsnt_loss(logits, truth, ones(1), sigma=1.0)
+  result = losses.dsnt_loss(logits, truth, ones(1), sigma=1.0)
   # 2e-6: the mean is 1e-5 px off in float32, 1e-6 of half the width.
-  assert float(found[0]) == pytest.approx(0.0, abs=2e-6)
+  assert float(result[0]) == pytest.approx(0.0, abs=2e-6)
 
 
 def test_dsnt_of_a_distant_spike_is_the_distance_and_ln_2():
   logits, truth = peaked((0, 0)), jnp.array([[6.0, 8.0]])
-  found = losses.dsnt_loss(logits, truth, ones(1), sigma=0.4)
+  result = losses.dsnt_loss(logits, truth, ones(1), sigma=0.4)
   # 2·6/7 by 2·8/9; distributions without overlap diverge by ln 2.
   expected = np.hypot(12 / 7, 16 / 9) + LN2
-  assert float(found[0]) == pytest.approx(expected, abs=1e-5)
+  assert float(result[0]) == pytest.approx(expected, abs=1e-5)
 
 
 def test_dsnt_with_a_keypoint_far_outside_is_finite():
@@ -204,7 +204,7 @@ def test_an_unlabelled_keypoint_may_be_anything(rng, loss):
 
 
 @pytest.mark.parametrize("loss", [ipr, dsnt])
-def test_a_labelled_keypoint_that_is_no_number_is_loud(loss):
+def test_a_labelled_nan_keypoint_gives_nan(loss):
   value = loss(peaked((3, 4)), jnp.array([[jnp.nan, 1.0]]), ones(1))
   assert np.isnan(value[0])
 

@@ -9,21 +9,12 @@ import subprocess
 import sys
 
 import pytest
+import tiny_config
 from paths import ROOT
 
 NOTEBOOKS = sorted((ROOT / "colab").glob("*.ipynb"))
 # Seconds to compile, and as wrong as it looks.
-TINY = {
-  "name": "hrnet_small",
-  "overrides": {
-    "stem_features": 4,
-    "stage1_features": 4,
-    "stage1_blocks": 1,
-    "channels": 4,
-    "modules": (1,),
-    "blocks": 1,
-  },
-}
+TINY = {"name": "hrnet_small", "overrides": tiny_config.OVERRIDES}
 SETTINGS = {
   "quickstart": {"people": 8, "epochs": 1, "batch": 4, "model": TINY},
   "custom_dataset": {"people": 8, "epochs": 1, "batch": 4, "model": TINY},

@@ -65,16 +65,16 @@ def test_any_map_gives_a_point_of_the_map(method, shape, data):
     with pytest.raises(ValueError, match="at least 3 x 3"):
       decode_heatmaps(maps, **METHODS[method])
     return
-  found = decode_heatmaps(maps, **METHODS[method])
-  keypoints = np.asarray(found.keypoints)
+  result = decode_heatmaps(maps, **METHODS[method])
+  keypoints = np.asarray(result.keypoints)
   assert keypoints.shape == (*leading, count, 2)
-  assert found.scores.shape == (*leading, count)
-  assert found.covariances.shape == (*leading, count, 2, 2)
-  assert {part.dtype.name for part in found} == {"float32"}
+  assert result.scores.shape == (*leading, count)
+  assert result.covariances.shape == (*leading, count, 2, 2)
+  assert {part.dtype.name for part in result} == {"float32"}
   # Comparisons with NaN fail.
   assert ((keypoints >= 0) & (keypoints <= [width - 1, height - 1])).all()
   if maps.size:
-    largest, scores = maps.max((-3, -2)), np.asarray(found.scores)
+    largest, scores = maps.max((-3, -2)), np.asarray(result.scores)
     # A map with NaN has a score that is no number; XLA takes numbers below
     # 1.2e-38 for 0.
     agree = np.isclose(scores, largest, rtol=0, atol=1.2e-38)
@@ -102,7 +102,7 @@ def _gradient(method):
 def test_huge_maps(method):
   point = np.float32([[700.3, 12.6], [1019.5, 1020.25]])
   maps = render_heatmaps(point, size=(1024, 1024), sigma=2.0)
-  found = decode_heatmaps(maps, **METHODS[method]).keypoints
+  result = decode_heatmaps(maps, **METHODS[method]).keypoints
   # The second one is so near to the border that the official form leaves the
   # authors' band alone, and refine misses by up to 0.07 px.
   limits = {
@@ -110,7 +110,7 @@ def test_huge_maps(method):
     "official": [1e-3, 0.5],
     "refine": [1e-4, 0.07],
   }
-  error = np.abs(found - point).max(-1)
+  error = np.abs(result - point).max(-1)
   assert (error <= np.array(limits[method]) + 1e-6).all(), error
 
 
@@ -227,21 +227,20 @@ def test_no_boxes_give_no_crops(alignment):
 
 @st.composite
 def people(draw, values=PIXELS):
-  """Keypoints [N, K, 2] and areas [N]; N 0 to 4, K 1 to 3."""
+  """Keypoints [N, K, 2], areas [N] and sigmas [K]; N 0 to 4, K 1 to 3."""
   count, num_keypoints = draw(st.integers(0, 4)), draw(st.integers(1, 3))
   keypoints = draw(
     hnp.arrays(np.float64, (count, num_keypoints, 2), elements=values)
   )
   areas = draw(hnp.arrays(np.float64, count, elements=st.floats(0, 1e30)))
-  return keypoints, areas
+  return keypoints, areas, np.full(num_keypoints, 0.05)
 
 
 @few
 @given(people(), st.data())
 def test_oks_lies_in_0_to_1(found, data):
-  keypoints, areas = found
+  keypoints, areas, sigmas = found
   count, num_keypoints = keypoints.shape[:2]
-  sigmas = np.full(num_keypoints, 0.05)
   visible = data.draw(
     hnp.arrays(np.int64, (count, num_keypoints), elements=st.integers(0, 2))
   )
@@ -255,9 +254,8 @@ def test_oks_lies_in_0_to_1(found, data):
 @few
 @given(people(), st.data())
 def test_nms_keeps_the_best_and_nobody_twice(found, data):
-  keypoints, areas = found
-  count, num_keypoints = keypoints.shape[:2]
-  sigmas = np.full(num_keypoints, 0.05)
+  keypoints, areas, sigmas = found
+  count = len(keypoints)
   pairs = oks.prediction_oks(keypoints, areas, sigmas)
   assert ((pairs >= 0) & (pairs <= 1)).all()
   np.testing.assert_array_equal(pairs, pairs.T)
@@ -275,7 +273,7 @@ def test_nms_keeps_the_best_and_nobody_twice(found, data):
 @few
 @given(people(), st.data())
 def test_pck_lies_in_0_to_1_and_grows_with_the_threshold(found, data):
-  truth, _ = found
+  truth, *_ = found
   count, num_keypoints = truth.shape[:2]
   moved = data.draw(hnp.arrays(np.float64, truth.shape, elements=PIXELS))
   shape = (count, num_keypoints)
@@ -294,7 +292,7 @@ def test_pck_lies_in_0_to_1_and_grows_with_the_threshold(found, data):
 @few
 @given(people(ANY))
 def test_predictions_that_are_no_numbers_count_as_wrong(found):
-  predicted, _ = found
+  predicted, *_ = found
   truth = np.zeros_like(predicted)
   visible, lengths = np.ones(predicted.shape[:2]), np.ones(len(predicted))
   shares = pck.pck(predicted, truth, visible, lengths, 0.5)

@@ -3,8 +3,8 @@
 import json
 
 import jax
-import ml_collections
 import numpy as np
+from tiny_config import OVERRIDES
 
 from configs import quickstart
 from darkjax import convention as convention_lib
@@ -13,28 +13,16 @@ from darkjax.train import loop
 from darkjax.train.evaluation import Evaluation
 
 SIZE = (64, 64)
-# Two branches of a few channels: seconds to compile.
-TINY = ml_collections.ConfigDict(
-  {
-    "stem_features": 4,
-    "stage1_features": 4,
-    "stage1_blocks": 1,
-    "channels": 4,
-    "modules": (1,),
-    "blocks": 1,
-  }
-)
 KEYPOINTS = skeletons.COCO.num_keypoints
 
 
 def tiny_config(**optimizer):
   config = quickstart.get_config()
   config.convention.crop_size = SIZE
-  config.model.overrides = TINY
+  config.model.overrides.update(OVERRIDES)
   config.train.batch_size = 4
   config.train.epochs = 3
-  config.train.log_every_steps = 1
-  config.train.evaluate_every_epochs = 2
+  config.train.update(log_every_steps=1, evaluate_every_epochs=2)
   config.train.checkpoint_every_epochs = 1
   config.evaluate.batch_size = 4
   config.optimizer.update(optimizer)

@@ -3,10 +3,11 @@
     python -m darkjax.models.weights in.pth out_dir --model=hrnet_w32
 
 writes a checkpoint that evaluate, predict and train accept; models/weights.py
-says which publishers' files are read.
+lists the publishers whose files are read.
 """
 
 import logging
+from collections.abc import Sequence
 
 import jax
 
@@ -16,12 +17,21 @@ from darkjax.models import torch_files, torch_names, weights
 from darkjax.runtime import command, startup
 
 _LOG = logging.getLogger(__name__)
+_CONVENTION_FLAGS = (
+  *("alignment", "padding", "sigma", "quantize", "truncate", "blur_kernel"),
+  "flip_shift",
+)
 
 
-def main(flags: command.Flags, arguments) -> None:
+def main(flags: command.Flags, arguments: Sequence[str]) -> None:
   """Converts a file of weights into a checkpoint."""
   startup.start()
-  source, directory = _two_paths(arguments)
+  if len(arguments) != 2:
+    raise ValueError(
+      "expected two paths, the file of weights and a new folder, got "
+      f"{arguments}: python -m darkjax.models.weights in.pth out_dir"
+    )
+  source, directory = arguments
   state_dict = torch_files.read_state_dict(source)
   publisher = torch_names.canonical(state_dict)[1]
   convention = _convention(flags, publisher)
@@ -38,55 +48,41 @@ def main(flags: command.Flags, arguments) -> None:
   _LOG.info("%s: %s", directory, convention.describe())
 
 
-def _two_paths(arguments) -> tuple[str, str]:
-  if len(arguments) != 2:
-    raise ValueError(
-      "expected two paths, the file of weights and a new folder, got "
-      f"{arguments}: python -m darkjax.models.weights in.pth out_dir"
-    )
-  return arguments[0], arguments[1]
-
-
-def _convention(flags, publisher):
-  """The convention the weights were trained with, as the flags tell it."""
-  fields = (
-    "alignment",
-    "padding",
-    "sigma",
-    "quantize",
-    "truncate",
-    "blur_kernel",
-    "flip_shift",
-  )
-  values = {name: getattr(flags, name) for name in fields}
+def _convention(flags, publisher) -> convention_lib.Convention:
+  """The convention the weights were trained with, from the flags."""
   height, _, width = flags.crop_size.partition("x")
   if not (height.isdigit() and width.isdigit()):
     raise ValueError(
       f"--crop_size is height x width, such as 256x192, got {flags.crop_size}"
     )
-  values["crop_size"] = (int(height), int(width))
-  values["channel_order"] = flags.channel_order
-  if flags.channel_order is None:
-    values["channel_order"] = weights.channel_order(flags.model, publisher)
+  fields = {name: getattr(flags, name) for name in _CONVENTION_FLAGS}
+  fields["crop_size"] = (int(height), int(width))
+  fields["channel_order"] = flags.channel_order or weights.channel_order(
+    flags.model, publisher
+  )
   skeleton = skeletons.get_skeleton(flags.skeleton)
-  return convention_lib.from_config(values, skeleton=skeleton)
+  return convention_lib.from_config(fields, skeleton=skeleton)
 
 
 def define_flags(define: command.Define) -> None:
   """Adds the flags of `main`; the defaults are DARK's at 256x192."""
-  define.string("model", None, "A name that create_model knows.")
+  define.string("model", None, "A name that create_model accepts.")
   define.integer(
     "head_seed", None, "Accept a backbone alone; draw its head from this seed."
   )
   define.string("skeleton", "coco", "coco, mpii or lsp.")
-  define.string("crop_size", "256x192", "Height x width, px.")
+  define.string("crop_size", "256x192", "Height x width of the crops, px.")
   define.string("alignment", "dark", "hrnet, dark or udp.")
   define.float("padding", 1.25, "Factor on the person's box.")
-  define.float("sigma", 2.0, "Of the target Gaussians, heatmap px.")
-  define.string("quantize", "none", "Of their centres: none or round.")
-  define.float("truncate", 0.0, "Their half width in sigmas; 0: whole.")
-  define.integer("blur_kernel", 11, "Of the dark decoder, heatmap px.")
-  define.integer("flip_shift", 0, "Of the flip test: 0 or 1 px.")
+  define.float("sigma", 2.0, "Width of the target Gaussians, heatmap px.")
+  define.string(
+    "quantize", "none", "Rounding of target centres: none or round."
+  )
+  define.float(
+    "truncate", 0.0, "Half width of the targets in sigmas; 0: no limit."
+  )
+  define.integer("blur_kernel", 11, "DARK: size of the blur, heatmap px.")
+  define.integer("flip_shift", 0, "Shift of mirrored heatmaps: 0 or 1 px.")
   define.string(
     "channel_order", None, "rgb or bgr; default: as the publisher trained."
   )

@@ -1,4 +1,4 @@
-"""What a checkpoint or a file of weights says of itself."""
+"""Metadata of weights: convention, model, configuration and version."""
 
 import importlib.metadata
 import pathlib
@@ -8,12 +8,12 @@ from darkjax import convention as convention_lib
 
 
 class Metadata(NamedTuple):
-  """What a checkpoint says of itself.
+  """How weights were trained, and for which network.
 
   Attributes:
-    convention: the convention it was trained with.
+    convention: the convention they were trained with.
     model: name of the model and its overrides, for `create_model`.
-    config: the whole configuration it was trained with, or {}.
+    config: the whole configuration they were trained with, or {}.
   """
 
   convention: convention_lib.Convention
@@ -21,7 +21,7 @@ class Metadata(NamedTuple):
   config: dict[str, Any]
 
   def to_json(self) -> dict[str, Any]:
-    """What json can hold, with the version that wrote it."""
+    """Returns what json can hold, with the version of darkjax."""
     return {
       "darkjax": importlib.metadata.version("darkjax"),
       "convention": self.convention.to_json(),
@@ -30,16 +30,8 @@ class Metadata(NamedTuple):
     }
 
   @classmethod
-  def from_json(cls, fields: Any, place: str | pathlib.Path) -> "Metadata":
-    """The inverse of `to_json`.
-
-    Args:
-      fields: what was read.
-      place: where, for the message.
-
-    Raises:
-      ValueError: not what `to_json` gives.
-    """
+  def from_json(cls, fields: Any, path: str | pathlib.Path) -> "Metadata":
+    """Reads what `to_json` gives; else ValueError, with the path."""
     try:
       return cls(
         convention_lib.from_json(fields["convention"]),
@@ -48,7 +40,7 @@ class Metadata(NamedTuple):
       )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
       raise ValueError(
-        f"the metadata of the checkpoint in {place} is not what darkjax "
+        f"the metadata of the checkpoint in {path} is not what darkjax "
         f"writes: {type(error).__name__}: {error}"
       ) from error
 

@@ -1,5 +1,5 @@
-"""Data: records of annotated images, augmentation, crops, batches.
+"""Annotated images: reading, checking, records, augmentation and batches.
 
-`schema` and `augment` need NumPy only; `coco`, `crop` and `pipeline` need
-TensorFlow and TFDS and are imported by whoever uses them.
+Only the preparation of records (coco.prepare, prepared) and cutting crops from
+them (pipeline.batches) need TensorFlow and TFDS.
 """

@@ -1,11 +1,11 @@
 """The data of a configuration: people to train on and people to score.
 
-`read` is the one way from a configuration to batches, whether tf.data cuts the
-crops from prepared records (`config.data.source` "tf") or the step cuts them
-from canvases in the devices' memory ("resident", which needs no TensorFlow).
+`read` is the one way from a configuration to batches: either tf.data cuts the
+crops from prepared records (`config.data.source` "tf"), or the training step
+cuts them from canvases in the devices' memory ("resident", without TensorFlow).
 """
 
-import functools
+import dataclasses
 import logging
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
@@ -19,20 +19,20 @@ from darkjax.data.pack import batches as pack_batches
 from darkjax.data.pack import files as pack_files
 from darkjax.data.pack.files import Pack
 from darkjax.data.pipeline import augment, sampler
-from darkjax.data.pipeline.crop_plan import DataSet
+from darkjax.data.pipeline.crop_geometry import Dataset
 from darkjax.runtime import files
 
 if TYPE_CHECKING:
-  from darkjax.data.coco import unreadable
-  from darkjax.data.prepared import Source
+  from darkjax.data.prepared import PreparedDataset
 
 _LOG = logging.getLogger(__name__)
 
 Batches = Iterator[dict[str, np.ndarray]]
 
 
-class Process(NamedTuple):
-  """Which share of each batch a process reads: `index` of `count`."""
+@dataclasses.dataclass(frozen=True)
+class Process:
+  """The share of each batch that a process reads: `index` of `count`."""
 
   index: int = 0
   count: int = 1
@@ -42,27 +42,18 @@ ONE_PROCESS = Process()
 
 
 class RunData(NamedTuple):
-  """The data of a run, for one of its processes.
+  """The data of a run, for one of its processes."""
 
-  Attributes:
-    convention: of the batches, with the skeleton read from the labels.
-    train_batches: (first step, batch size of this process) -> its batches from
-      that step on.
-    val: the people to score.
-    val_batches: batch size of this process -> its batches of all of `val`.
-    steps_per_epoch: steps that show every person once.
-    labels_digests: SHA-256 of the label files, training's in their order.
-    packs: the canvases that batches without `image` are cut from, in the order
-      that their pages follow one another.
-  """
-
+  # With the skeleton read from the labels.
   convention: convention_lib.Convention
+  # (first step, batch size of this process) -> its batches from that step on.
   train_batches: Callable[[int, int], Batches]
-  val: DataSet
+  val: Dataset  # the people to score
+  # Batch size of this process -> its batches of all of `val`.
   val_batches: Callable[[int], Batches]
   steps_per_epoch: int
-  labels_digests: list[str]
-  packs: tuple[Pack, ...] = ()
+  labels_digests: list[str]  # SHA-256 of training's label files, then of val's
+  packs: tuple[Pack, ...] = ()  # in the order of their pages on the devices
 
 
 def read(
@@ -75,71 +66,31 @@ def read(
     process: the share of the batches that this process reads.
 
   Raises:
-    ValueError: an unknown `config.data.source`; labels that cannot be used;
+    ValueError: an unknown `config.data.source`; labels that are not valid;
       packs that are damaged or of labels that were edited since.
-    FileNotFoundError: files that are not there, or were not packed.
+    FileNotFoundError: missing files or packs.
   """
-  readers = {"tf": _from_records, "resident": _from_packs}
-  if config.data.source not in readers:
+  batches: Any = pack_batches
+  train: list[Any]
+  val: Any
+  packs: tuple[Pack, ...] = ()
+  if config.data.source == "tf":
+    from darkjax.data.pipeline import batches as tf_batches  # TensorFlow
+
+    batches, train = tf_batches, prepare_training(config)
+    val = prepare_validation(config, config.evaluate.box_threshold)
+  elif config.data.source == "resident":
+    *train, val = pack_files.assign_pages(_read_packs(config))
+    packs = tuple({pack.folder: pack for pack in (*train, val)}.values())
+  else:
     raise ValueError(
-      f"unknown data.source {config.data.source!r}; known: {', '.join(readers)}"
+      f"unknown data.source {config.data.source!r}; known: tf, resident"
     )
-  return readers[config.data.source](config, process)
-
-
-def training(config: ml_collections.ConfigDict) -> "list[Source]":
-  """Prepares every pair of `config.data.train`."""
-  from darkjax.data.coco import prepare  # TensorFlow
-
-  return [
-    prepare.load(
-      *_paths_of(config, pair),
-      category=config.data.category,
-      cache_dir=config.data.cache,
-      tolerance=_tolerance(config),
-    )
-    for pair in config.data.train
-  ]
-
-
-def validation(
-  config: ml_collections.ConfigDict, *, box_threshold: float
-) -> "Source":
-  """Prepares `config.data.val`: its people, or the detected boxes.
-
-  Args:
-    config: a configuration like configs/coco_hrnet_w32_128x96.py.
-    box_threshold: lowest score of a detected box.
-  """
-  from darkjax.data.coco import detections  # TensorFlow
-
-  boxes = config.evaluate.boxes
-  return detections.load(
-    *_paths_of(config, config.data.val),
-    boxes if boxes == "gt" else pathlib.Path(config.data.root) / boxes,
-    category=config.data.category,
-    score_threshold=box_threshold,
-    cache_dir=config.data.cache,
-    tolerance=_tolerance(config),
+  convention = convention_lib.from_config(
+    config.convention, skeleton=train[0].skeleton
   )
-
-
-def boxes_digest(config: ml_collections.ConfigDict) -> str:
-  """SHA-256 of the file of detections to evaluate on; "" for labels' boxes."""
-  boxes = config.evaluate.boxes
-  if boxes == "gt":
-    return ""
-  return files.digest(pathlib.Path(config.data.root) / boxes)
-
-
-def _from_records(config, process: Process) -> RunData:
-  from darkjax.data.pipeline import batches  # TensorFlow
-
-  train = training(config)
-  val = validation(config, box_threshold=config.evaluate.box_threshold)
-  convention = _convention(config, train)
-  share = {"process_index": process.index, "process_count": process.count}
   augmentation = augment.from_config(config.augmentation)
+  share = {"process_index": process.index, "process_count": process.count}
 
   def train_batches(start_step: int, batch_size: int) -> Batches:
     return batches.train_batches(
@@ -152,86 +103,88 @@ def _from_records(config, process: Process) -> RunData:
       **share,
     )
 
+  def val_batches(batch_size: int) -> Batches:
+    return batches.eval_batches(val, convention, batch_size=batch_size, **share)
+
   return RunData(
     convention,
     train_batches,
     val,
-    lambda size: batches.eval_batches(
-      val, convention, batch_size=size, **share
-    ),
-    _steps_per_epoch(config, train),
-    [source.labels_digest for source in (*train, val)],
+    val_batches,
+    sampler.steps_per_epoch(train, global_batch_size=config.train.batch_size),
+    [dataset.labels_digest for dataset in (*train, val)],
+    packs,
   )
 
 
-def _from_packs(config, process: Process) -> RunData:
+def prepare_training(
+  config: ml_collections.ConfigDict,
+) -> "list[PreparedDataset]":
+  """Prepares every pair of json and images in `config.data.train`."""
+  from darkjax.data.coco import prepare  # TensorFlow
+
+  return [
+    prepare.load(*_paths(config, *pair), **_options(config))
+    for pair in config.data.train
+  ]
+
+
+def prepare_validation(
+  config: ml_collections.ConfigDict, box_threshold: float
+) -> "PreparedDataset":
+  """Prepares `config.data.val`: its people, or detected boxes.
+
+  `box_threshold` is the lowest score of a detected box.
+  """
+  from darkjax.data.coco import detections  # TensorFlow
+
+  boxes = config.evaluate.boxes
+  annotations, images = _paths(config, *config.data.val)
+  return detections.load(
+    annotations,
+    images,
+    boxes if boxes == "gt" else _paths(config, boxes)[0],
+    score_threshold=box_threshold,
+    **_options(config),
+  )
+
+
+def boxes_digest(config: ml_collections.ConfigDict) -> str:
+  """Returns the SHA-256 of the detections to evaluate on; "" for labels'."""
+  boxes = config.evaluate.boxes
+  return "" if boxes == "gt" else files.digest(_paths(config, boxes)[0])
+
+
+def _paths(config, *names: str) -> list[pathlib.Path]:
+  return [pathlib.Path(config.data.root) / name for name in names]
+
+
+def _options(config) -> dict[str, Any]:
+  from darkjax.data.coco import unreadable  # TensorFlow
+
+  return {
+    "category": config.data.category,
+    "cache_dir": config.data.cache,
+    "skip_policy": unreadable.SkipPolicy(
+      config.data.on_error, config.data.max_skipped
+    ),
+  }
+
+
+def _read_packs(config) -> list[Pack]:
+  """The packs of training, then of validation."""
   if not config.data.pack:
     raise ValueError(
       "data.source='resident' needs the folder that python -m "
       "darkjax.data.pack wrote; give --config.data.pack=FOLDER"
     )
   train = [_read_pack(config, pair[0]) for pair in config.data.train]
-  val = _validation_pack(config)
-  convention = _convention(config, train)
-  # A set that is trained and evaluated on is placed once.
-  packs = tuple({pack.folder: pack for pack in (*train, val)}.values())
-  first_pages = dict(
-    zip([p.folder for p in packs], pack_files.first_pages(packs), strict=True)
-  )
-  share = {"process_index": process.index, "process_count": process.count}
-  augmentation = augment.from_config(config.augmentation)
-
-  def train_batches(start_step: int, batch_size: int) -> Batches:
-    return pack_batches.train_batches(
-      train,
-      convention,
-      augmentation,
-      first_pages=[first_pages[pack.folder] for pack in train],
-      batch_size=batch_size,
-      seed=config.seed,
-      start_step=start_step,
-      **share,
-    )
-
-  return RunData(
-    convention,
-    train_batches,
-    val,
-    functools.partial(
-      _pack_eval_batches, val, convention, first_pages[val.folder], share
-    ),
-    _steps_per_epoch(config, train),
-    [pack.labels_digest for pack in (*train, val)],
-    packs,
-  )
-
-
-def _pack_eval_batches(val, convention, first_page, share, size) -> Batches:
-  return pack_batches.eval_batches(
-    val, convention, first_page=first_page, batch_size=size, **share
-  )
-
-
-def _convention(config, train) -> convention_lib.Convention:
-  return convention_lib.from_config(
-    config.convention, skeleton=train[0].skeleton
-  )
-
-
-def _steps_per_epoch(config, train) -> int:
-  return sampler.steps_per_epoch(
-    train, global_batch_size=config.train.batch_size
-  )
-
-
-def _validation_pack(config) -> Pack:
-  """The people to evaluate, or the detected boxes of a high enough score."""
   boxes = config.evaluate.boxes
-  pack = _read_pack(config, config.data.val[0], boxes)
-  if boxes == "gt":
-    return pack
-  _check_current(config, boxes, pack.boxes_digest, pack.folder)
-  return pack.rows(pack.people.score >= config.evaluate.box_threshold)
+  val = _read_pack(config, config.data.val[0], boxes)
+  if boxes != "gt":
+    _check_unchanged(config, boxes, val.boxes_digest, val.folder)
+    val = val.rows(val.people.score >= config.evaluate.box_threshold)
+  return [*train, val]
 
 
 def _read_pack(config, annotations: str, boxes: str = "gt") -> Pack:
@@ -239,30 +192,19 @@ def _read_pack(config, annotations: str, boxes: str = "gt") -> Pack:
     config.data.pack, annotations, boxes, category=config.data.category
   )
   pack = pack_files.read(folder)
-  _check_current(config, annotations, pack.labels_digest, pack.folder)
-  _LOG.info("%s: %d %s", pack.folder, len(pack.people), pack.box_source)
+  _check_unchanged(config, annotations, pack.labels_digest, folder)
+  _LOG.info("%s: %d %s", folder, len(pack.people), pack.box_source)
   return pack
 
 
-def _check_current(config, name, packed_digest, folder) -> None:
-  """Refuses a pack of another file than there is; it need not be there."""
-  path = pathlib.Path(config.data.root) / name
+def _check_unchanged(config, name: str, packed_digest: str, folder) -> None:
+  """Refuses a pack of a file that was edited since; it may be missing."""
+  (path,) = _paths(config, name)
   if path.is_file() and files.digest(path) != packed_digest:
     raise ValueError(
       f"{path} was edited since {folder} was packed; pack it again (python -m "
       "darkjax.data.pack with the same --config), or bring back the file"
     )
-
-
-def _paths_of(config, pair) -> list[pathlib.Path]:
-  """A pair of json and image folder, from the data's root."""
-  return [pathlib.Path(config.data.root) / path for path in pair]
-
-
-def _tolerance(config) -> "unreadable.Tolerance":
-  from darkjax.data.coco import unreadable  # TensorFlow
-
-  return unreadable.Tolerance(config.data.on_error, config.data.max_skipped)
 
 
 def validation_paths(
@@ -275,12 +217,8 @@ def validation_paths(
 ) -> tuple[pathlib.Path, pathlib.Path]:
   """Returns the json of labels and the folder of images to score on.
 
-  Args:
-    name: of the checkpoint, for messages.
-    config: of its run, {} for weights that come without one.
-    annotations: a json, with `images`, in place of the run's.
-    images: folder that the json's file names are relative to.
-    root: where the run's data lies now; None for where it lay.
+  They are those of the checkpoint's run (`config`, {} for weights without one),
+  at another `root` if given, or `annotations` and `images`.
 
   Raises:
     ValueError: one of annotations and images without the other, or neither and
@@ -295,7 +233,7 @@ def validation_paths(
       "--annotations and --images go together, got "
       f"--annotations={annotations} and --images={images}"
     )
-  if annotations:
+  if annotations and images:
     return pathlib.Path(annotations), pathlib.Path(images)
   if "data" not in config:
     raise ValueError(
@@ -311,15 +249,9 @@ def validation_paths(
 def validation_category(
   config: Mapping[str, Any], *, named: str = "", annotations: str | None = None
 ) -> str:
-  """The category of the people: the one named, else the run's on its data.
+  """Returns the category to score: `named`, else the run's on its own data.
 
-  Args:
-    config: of the checkpoint's run, {} for weights that come without one.
-    named: of the category, "" for none.
-    annotations: a json in place of the run's.
-
-  Returns:
-    The name; "" where none was named, as by runs from before it could be.
+  "" where neither has one, as in old runs.
 
   >>> validation_category({"data": {"category": "hand"}})
   'hand'

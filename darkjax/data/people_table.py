@@ -1,4 +1,4 @@
-"""Tables of people and images: everything but the pixels, NumPy only."""
+"""Tables of annotated people and of images, without pixels."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -6,56 +6,38 @@ from typing import TypeVar
 
 import numpy as np
 
-# Where boxes come from, as the names of metrics carry it; detections.py names
-# the others.
+from darkjax import geometry
+
+# The labels' boxes, in the names of metrics; see also `detections.DETECTIONS`.
 GT_BOXES = "gt_boxes"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class People:
-  """Annotated people, one row each, in the order of the records.
+  """N annotated people, in the order of the records."""
 
-  Attributes:
-    record: [N] int64, which record shows the person.
-    image_id: [N] int64, of the annotation file.
-    annotation_id: [N] int64, of the annotation file; of a detected box, its
-      position in the file of detections.
-    image_size: [N, 2] int32 (height, width), px.
-    bbox: [N, 4] float32 (x, y, w, h), image px, as annotated.
-    area: [N] float32, of the body, image px².
-    keypoints: [N, K, 3] float32 (x, y, visibility 0 | 1 | 2), image px.
-    iscrowd: [N] bool.
-    score: [N] float32, of the box; 1 for a ground-truth box.
-    readable: [N] bool, false on images that were skipped, see faults.py.
-  """
-
-  record: np.ndarray
-  image_id: np.ndarray
-  annotation_id: np.ndarray
-  image_size: np.ndarray
-  bbox: np.ndarray
-  area: np.ndarray
-  keypoints: np.ndarray
-  iscrowd: np.ndarray
-  score: np.ndarray
-  readable: np.ndarray
+  record: np.ndarray  # [N] int64, of the person's image
+  image_id: np.ndarray  # [N] int64, of the annotation file
+  annotation_id: np.ndarray  # [N] int64, of the annotation or detections file
+  image_size: np.ndarray  # [N, 2] int32 (height, width), px
+  bbox: np.ndarray  # [N, 4] float32 (x, y, w, h), image px, as annotated
+  area: np.ndarray  # [N] float32, of the body, image px²
+  keypoints: np.ndarray  # [N, K, 3] float32 (x, y, visibility 0 | 1 | 2)
+  iscrowd: np.ndarray  # [N] bool
+  score: np.ndarray  # [N] float32, of the box; 1 for a ground-truth box
+  readable: np.ndarray  # [N] bool, false on images that were skipped
 
   def __len__(self) -> int:
     return len(self.record)
 
   def rows(self, index: np.ndarray) -> "People":
-    """The people at `index` (positions or a mask)."""
-    return People(
-      **{
-        field.name: getattr(self, field.name)[index]
-        for field in dataclasses.fields(self)
-      }
-    )
+    """Returns the people at `index` (positions or a mask)."""
+    return People(**{name: array[index] for name, array in vars(self).items()})
 
   @property
   def labelled(self) -> np.ndarray:
     """[N] bool: at least one keypoint is labelled."""
-    return (self.keypoints[..., 2] > 0).any(-1)
+    return np.any(self.keypoints[..., 2] > 0, axis=-1)
 
   @property
   def boxed(self) -> np.ndarray:
@@ -73,35 +55,27 @@ class People:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Images:
-  """The images of the records, one row each, in their order.
+  """The images of M records, in their order."""
 
-  Attributes:
-    image_id: [M] int64, of the annotation file.
-    image_size: [M, 2] int32 (height, width), px.
-    readable: [M] bool, false for images that were skipped, see faults.py.
-  """
-
-  image_id: np.ndarray
-  image_size: np.ndarray
-  readable: np.ndarray
+  image_id: np.ndarray  # [M] int64, of the annotation file
+  image_size: np.ndarray  # [M, 2] int32 (height, width), px
+  readable: np.ndarray  # [M] bool, false for images that were skipped
 
 
 Table = TypeVar("Table", People, Images)
 
 
 def concatenate(tables: Sequence[Table]) -> Table:
-  """All rows of several tables of one kind, the first table's first."""
-  kind = type(tables[0])
-  return kind(
-    **{
-      field.name: np.concatenate([getattr(t, field.name) for t in tables])
-      for field in dataclasses.fields(kind)
-    }
-  )
+  """Returns all rows of several tables of one kind, in order."""
+  columns = {
+    name: np.concatenate([vars(table)[name] for table in tables])
+    for name in vars(tables[0])
+  }
+  return type(tables[0])(**columns)
 
 
 def clean_boxes(people: People, *, alignment: str) -> np.ndarray:
-  """Boxes [N, 4] (x, y, w, h), image px, clipped to the image.
+  """Returns boxes [N, 4] (x, y, w, h), image px, clipped to the image.
 
   As in the official code, the left upper corner is clipped first, the last
   pixel counts as x + w - 1, and hrnet then takes last - first for the width,
@@ -111,5 +85,5 @@ def clean_boxes(people: People, *, alignment: str) -> np.ndarray:
   limit = people.image_size[:, ::-1] - 1
   first = np.maximum(bbox[:, :2], 0)
   last = np.minimum(limit, first + np.maximum(bbox[:, 2:] - 1, 0))
-  size = last - first + (0 if alignment == "hrnet" else 1)
+  size = last - first + geometry.get_alignment(alignment).inset
   return np.concatenate([first, np.maximum(size, 1)], -1)

@@ -1,8 +1,8 @@
-"""A data set that is ready to read: its records and the table of its people.
+"""Prepared data sets: records of images on disk, people in memory.
 
 Records are TFDS ArrayRecords, one per image, read at random positions. The
-table holds everything about the people except pixels (about 300 bytes each with
-17 keypoints), so that shuffling, resuming and sharding never read an image.
+people (about 300 bytes each with 17 keypoints) are a table, so that shuffling,
+resuming and sharding never read an image.
 """
 
 import dataclasses
@@ -29,82 +29,75 @@ SPLIT = "images"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Source:
-  """A prepared data set.
+class PreparedDataset:
+  """A data set whose records are on disk.
 
-  Attributes:
-    annotations: the file it was made from; metrics read it.
-    skeleton: the keypoints.
-    category_ids: what the people are of, in that file; the first is written
-      into results.
-    builder: the TFDS builder; its only split is `SPLIT`.
-    people: the trainable people (see `People.trainable`), or the detected
-      boxes, without any keypoint labelled.
-    box_source: where the boxes come from: "gt_boxes" | "detections".
-    labels_digest: `digests.digest` of the json that the records were made from.
+  Its people are the trainable ones (see `People.trainable`), or the detected
+  boxes, without any keypoint labelled.
   """
 
-  annotations: pathlib.Path
+  annotations: pathlib.Path  # the json of the labels, which metrics read
   skeleton: skeletons.Skeleton
-  category_ids: tuple[Any, ...]
-  builder: tfds.core.DatasetBuilder
+  category_ids: tuple[Any, ...]  # in that file; results have the first
+  builder: tfds.core.DatasetBuilder  # with the one split `SPLIT`
   people: People
-  labels_digest: str
-  box_source: str = GT_BOXES
+  labels_digest: str  # `files.digest` of the json that records were made from
+  box_source: str = GT_BOXES  # or `detections.DETECTIONS`
 
   @property
   def num_images(self) -> int:
-    """Images in the records."""
+    """Number of images in the records."""
     return self.builder.info.splits[SPLIT].num_examples
 
   @property
   def num_people(self) -> int:
-    """Trainable people, or boxes."""
+    """Number of trainable people, or boxes."""
     return len(self.people)
 
   def check_labels(self) -> None:
-    """Refuses to go on with a json that is not the one the records are of.
-
-    Raises:
-      ValueError: it was edited, or is gone, since the records were opened.
-    """
+    """Raises a ValueError if the json was edited since, or is gone."""
     files.check_labels(self.annotations, self.labels_digest)
 
   def serialized(self) -> Sequence[bytes]:
-    """The records as they are stored, by position; for `image_bytes`."""
-    return self.builder.as_data_source(
-      SPLIT, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
-    )
+    """Returns the serialized records by position, for `image_bytes`."""
+    return _serialized(self.builder)
 
   def image_bytes(self, serialized: tf.Tensor) -> tf.Tensor:
-    """The encoded image (scalar string) of one stored record; a TF op."""
+    """Returns the encoded image (scalar string) of a record, by a TF op."""
     features = self.builder.info.features
     part = tfds.features.FeaturesDict({"image": features["image"]})
     return part.deserialize_example(serialized)["image"]
 
   def dataset(self) -> tf.data.Dataset:
-    """All records in order, see coco_records.py; `people` is a dictionary."""
-    features = self.builder.info.features
-    return _raw_dataset(self.serialized()).map(
-      features.deserialize_example, num_parallel_calls=tf.data.AUTOTUNE
-    )
+    """Returns all records in order, see coco/records.py."""
+    return _dataset(self.builder, self.builder.info.features)
 
 
-def _raw_dataset(records: Sequence[bytes]) -> tf.data.Dataset:
-  """The stored records in order."""
+def _serialized(builder: tfds.core.DatasetBuilder) -> Sequence[bytes]:
+  return builder.as_data_source(
+    SPLIT, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
+  )
+
+
+def _dataset(builder, features: tfds.features.FeaturesDict) -> tf.data.Dataset:
+  """Some features of all records in order."""
+  records = _serialized(builder)
 
   def generate() -> Iterator[bytes]:
     yield from (records[i] for i in range(len(records)))
 
-  return tf.data.Dataset.from_generator(
+  serialized = tf.data.Dataset.from_generator(
     generate, output_signature=tf.TensorSpec((), tf.string)
+  )
+  return serialized.map(
+    features.deserialize_example, num_parallel_calls=tf.data.AUTOTUNE
   )
 
 
 def open_records(
   folder: pathlib.Path,
 ) -> tuple[tfds.core.DatasetBuilder, People]:
-  """The builder of prepared records, and the table of all people in them.
+  """Returns the builder of prepared records, and all people in them.
 
   Raises:
     ValueError: files of the folder are damaged or gone.
@@ -117,7 +110,7 @@ def open_records(
 
 
 def damaged(folder: str | pathlib.Path, error: Exception) -> ValueError:
-  """The error of records that cannot be read."""
+  """Returns the error of records that cannot be read."""
   return ValueError(
     f"the records in {folder} are damaged or gone ({error}); delete this "
     "folder, and they are prepared again"
@@ -125,7 +118,7 @@ def damaged(folder: str | pathlib.Path, error: Exception) -> ValueError:
 
 
 def read_images(builder: tfds.core.DatasetBuilder) -> Images:
-  """The table of all images in the records, made once and kept beside them.
+  """Returns the table of all images in the records.
 
   Raises:
     ValueError: files of the records' folder are damaged or gone.
@@ -141,64 +134,39 @@ def _read(
   kind: type[Table],
   rows_of: Callable[[int, dict[str, Any]], Table],
 ) -> Table:
-  """A table, made of every record's rows where its file is not there yet."""
+  """A table, from the file beside the records; writes that if need be."""
   path = pathlib.Path(builder.data_dir) / f"{kind.__name__.lower()}.npz"
   if not path.is_file():
-    examples = enumerate(_examples(builder))
-    _write(path, concatenate([rows_of(i, example) for i, example in examples]))
+    features = builder.info.features
+    features = {n: features[n] for n in features if n != "image"}
+    examples = _dataset(builder, tfds.features.FeaturesDict(features))
+    examples = enumerate(examples.as_numpy_iterator())
+    tables: list[Table] = [rows_of(i, example) for i, example in examples]
+    # So that the file is complete as soon as it exists.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.npz")
+    np.savez(temporary, **vars(concatenate(tables)))
+    temporary.replace(path)
   with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
     return kind(**arrays)
 
 
-def _write(path: pathlib.Path, table: People | Images) -> None:
-  """Writes the table so that nobody ever sees half of it."""
-  temporary = path.with_name(f".{path.name}.{os.getpid()}.npz")
-  fields = dataclasses.fields(table)
-  np.savez(temporary, **{f.name: getattr(table, f.name) for f in fields})
-  temporary.replace(path)
-
-
-def _examples(
-  builder: tfds.core.DatasetBuilder,
-) -> Iterator[dict[str, Any]]:
-  """The records in order, without the images."""
-  features = builder.info.features
-  part = tfds.features.FeaturesDict(
-    {name: features[name] for name in features if name != "image"}
-  )
-  records = builder.as_data_source(
-    SPLIT, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
-  )
-  dataset = _raw_dataset(records).map(
-    part.deserialize_example, num_parallel_calls=tf.data.AUTOTUNE
-  )
-  return dataset.as_numpy_iterator()
-
-
 def _people_of(position: int, example: dict[str, Any]) -> People:
-  people = example["people"]
-  count = len(people["annotation_id"])
+  people = dict(example["people"])
+  count = len(people.pop("num_keypoints"))
+  size = (example["height"], example["width"])
   return People(
     record=np.full(count, position, np.int64),
     image_id=np.full(count, example["image_id"], np.int64),
-    annotation_id=people["annotation_id"],
-    image_size=np.full(
-      (count, 2), (example["height"], example["width"]), np.int32
-    ),
-    bbox=people["bbox"],
-    area=people["area"],
-    keypoints=people["keypoints"],
-    iscrowd=people["iscrowd"],
-    score=people["score"],
+    image_size=np.full((count, 2), size, np.int32),
     readable=np.full(count, example["readable"], bool),
+    **people,
   )
 
 
 def _image_of(position: int, example: dict[str, Any]) -> Images:
-  del position  # rows count up as records do
-  size = (example["height"], example["width"])
+  del position  # rows are in the order of the records
   return Images(
     image_id=np.array([example["image_id"]], np.int64),
-    image_size=np.array([size], np.int32),
+    image_size=np.array([(example["height"], example["width"])], np.int32),
     readable=np.array([example["readable"]], bool),
   )

@@ -43,7 +43,7 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> None:
 
 def evaluate(flags: command.Flags) -> None:
   """Predicts all people of a data set, then scores, writes and draws them."""
-  from darkjax.data.coco import detections, sections, unreadable  # TensorFlow
+  from darkjax.data.coco import detections, reader, unreadable  # TensorFlow
 
   check_outputs(flags.results, flags.picture)
   predictors = load_predictors(
@@ -68,7 +68,7 @@ def evaluate(flags: command.Flags) -> None:
     images=flags.images,
     root=flags.root,
   )
-  labelled = sections.has_labels(annotations)
+  labelled = reader.has_labels(annotations)
   if not labelled:
     check_unlabelled(annotations, flags.boxes, flags.results)
   dataset = detections.load(
@@ -81,7 +81,7 @@ def evaluate(flags: command.Flags) -> None:
     skeleton=convention.skeleton,
     score_threshold=flags.box_threshold,
     cache_dir=flags.cache,
-    tolerance=unreadable.Tolerance(flags.on_error, flags.max_skipped),
+    skip_policy=unreadable.SkipPolicy(flags.on_error, flags.max_skipped),
   )
   _LOG.info("%s: %d %s", annotations, dataset.num_people, dataset.box_source)
 

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from darkjax import geometry
 from darkjax.convention import Convention
 from darkjax.inference.predictor import Predictor
 
@@ -76,10 +77,10 @@ def crop_recipe(convention: Convention) -> dict[str, Any]:
 def _formulas(convention: Convention) -> list[str]:
   """Returns the formulas of geometry.py with the convention's numbers."""
   height, width = convention.crop_size
-  inset = 0 if convention.alignment == "hrnet" else 1
+  inset, per_axis = geometry.get_alignment(convention.alignment)
   least = max(2.0, 2.0 * width / height)
   factor_y = "factor_x"
-  if convention.alignment == "udp":
+  if per_axis:
     factor_y = f"({height} - {inset}) / (scale_h - {inset})"
   return [
     f"center_x = x + (w - {inset}) / 2",

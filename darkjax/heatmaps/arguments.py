@@ -1,17 +1,15 @@
-"""Settings that choose the compiled program, and so are known before it."""
+"""Checks of the arguments that encoders and decoders share."""
 
+import math
+from collections.abc import Iterable
 from typing import Any
 
 
 def as_number(name: str, value: Any) -> float:
-  """A setting as a Python number.
-
-  Args:
-    name: of the setting, for the message.
-    value: a number of Python or NumPy, or a concrete array of one.
+  """Returns a setting that chooses the compiled program as a Python number.
 
   Raises:
-    ValueError: traced by JAX, or no number.
+    ValueError: the value is traced by JAX, or not a number.
   """
   try:
     return float(value)
@@ -20,3 +18,31 @@ def as_number(name: str, value: Any) -> float:
       f"{name} is a number known when a function is traced, got {value!r}; "
       "under jit name it in static_argnames"
     ) from error
+
+
+def as_positive(name: str, value: Any, *, unit: str = "pixels") -> float:
+  """Returns `as_number`; ValueError unless it is positive and finite."""
+  number = as_number(name, value)
+  if not 0 < number < math.inf:
+    raise ValueError(f"{name} is a positive number of {unit}, got {value!r}")
+  return number
+
+
+def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
+  """Raises ValueError unless the value is one of the choices."""
+  if value not in choices:
+    raise ValueError(f"{name} is one of {list(choices)}, got {value!r}")
+
+
+def check_heatmaps(shape: tuple[int, ...], *, smallest: int = 1) -> None:
+  """Raises ValueError unless a shape is [..., H, W, K] of that size."""
+  if len(shape) < 3:
+    raise ValueError(
+      f"heatmaps are [..., H, W, K], of rank 3 or more, got shape {shape}; a"
+      " single map needs a last axis of 1"
+    )
+  if min(shape[-3:-1]) < smallest:
+    raise ValueError(
+      f"this method needs maps of at least {smallest} x {smallest} pixels, got"
+      f" height {shape[-3]} and width {shape[-2]}; heatmaps are [..., H, W, K]"
+    )

@@ -20,7 +20,7 @@ _TABLES = {
 
 
 def gaussian_taps(blur_kernel: int) -> np.ndarray:
-  """Gives the taps of OpenCV's Gaussian kernel of a given size.
+  """Returns the taps of OpenCV's Gaussian kernel of a given size.
 
   Args:
     blur_kernel: odd number of taps; 1 is no blur.
@@ -41,7 +41,7 @@ def gaussian_taps(blur_kernel: int) -> np.ndarray:
 
 
 def blur_variance(blur_kernel: int) -> float:
-  """Gives the variance in px^2 that a blur of this size adds to a peak.
+  """Returns the variance in px^2 that a blur of this size adds to a peak.
 
   Example:
     >>> blur_variance(3)
@@ -53,7 +53,7 @@ def blur_variance(blur_kernel: int) -> float:
 
 
 def blur_kernel_for_sigma(sigma: float) -> int:
-  """Gives the kernel size whose Gaussian is nearest to a training sigma.
+  """Returns the kernel size whose Gaussian is nearest to a training sigma.
 
   The paper modulates with the training sigma (Eq. 10); OpenCV's kernel of size
   k has sigma 0.3 ((k - 1) / 2 - 1) + 0.8. Sigma 2 gives 11 and sigma 3 gives
@@ -88,7 +88,7 @@ def blur_window(window: jax.Array, blur_kernel: int) -> jax.Array:
 
 
 def square_band_matrix(blur_kernel: int, length: int) -> np.ndarray:
-  """Gives the blur of a line with zeros around it, [length, length] float32.
+  """Returns the blur of a line with zeros around it, [length, length] float32.
 
   Example:
     >>> square_band_matrix(3, 2)

@@ -1,6 +1,6 @@
 """DARK decoding that is defined on every cell of the map.
 
-The paper's steps, with four choices that differ from the authors' code:
+The paper's method, with four differences from the authors' code:
 
   * Second differences have step 1, not 2: the kernel of 3 is no Gaussian, and
     the wider stencil turns that into a bias (interior points of 32 x 24 maps,
@@ -8,18 +8,16 @@ The paper's steps, with four choices that differ from the authors' code:
   * On the outermost cells the stencil's middle moves one pixel inward. A
     quadratic has the same peak from everywhere.
   * The blur misses what lies outside the map, which pushes peaks near the
-    border inward. The share it misses is computed for a Gaussian at the
-    current estimate and taken off; the estimate is then repeated.
+    border inward. The missing share is computed for a Gaussian at the current
+    estimate and removed; the estimate is then repeated.
   * The step is taken only at a maximum (negative definite Hessian) and ends at
     1.5 pixels from the raw maximum, and at the border of the map.
 
-What this gives on the labels of COCO val2017 (scripts/codec_oracle.py), in px:
-points in the authors' 2-px border band have mean error 0.02 on 32 x 24 maps
-(sigma 1, k = 3) and 0.07 on 64 x 48 ones (sigma 2, k = 11), where the official
-form has 0.38 and 0.40. White noise of 0.1 on wide peaks moves the raw maximum
-by more than the 1.5 px, which the official form, unbounded, can make good: at
-sigma 3, k = 17 mean error 0.12 against 0.10; up to sigma 2, and with noise of
-0.02 at every size, refine is the better one.
+Mean errors on the labels of COCO val2017 (scripts/codec_oracle.py), in px: in
+the authors' 2-px border band 0.02 on 32 x 24 maps (sigma 1, k = 3) and 0.07 on
+64 x 48 ones (sigma 2, k = 11), where the official form has 0.38 and 0.40. With
+white noise of 0.1 on wide peaks (sigma 3, k = 17) 0.12 against the unbounded
+official form's 0.10; up to sigma 2, and with noise of 0.02, refine is better.
 """
 
 import jax
@@ -49,7 +47,7 @@ def refine_maximum(
 
   Returns:
     keypoint [2] (x, y) in heatmap pixels, score, and covariance [2, 2] px^2 of
-    the blurred peak, nan where it is no peak.
+    the blurred peak, nan where there is no peak.
   """
   height, width = heatmap.shape
   maximum, score = first_maximum(heatmap)
@@ -65,7 +63,7 @@ def refine_maximum(
   start_y = (y - center_y).astype(jnp.float32)
   borders_x = _borders(center_x, width, radius)
   borders_y = _borders(center_y, height, radius)
-  # The axis on which the map reaches further tells the width of the peak.
+  # The axis on which the border is further away gives the peak's width.
   is_x = jnp.minimum(x, width - 1 - x) > jnp.minimum(y, height - 1 - y)
   at_x, at_y, variance = start_x, start_y, _kernel_variance(blur_kernel)
   for _ in range(ESTIMATES):
@@ -82,13 +80,10 @@ def refine_maximum(
     curvature = jnp.where(is_x, derivatives.dxx, derivatives.dyy)
     variance = _peak_variance(curvature, blur_kernel)
 
-  keypoint = jnp.stack(
-    [
-      jnp.clip(center_x.astype(jnp.float32) + at_x, 0.0, width - 1.0),
-      jnp.clip(center_y.astype(jnp.float32) + at_y, 0.0, height - 1.0),
-    ]
-  )
-  return keypoint, score, taylor.peak_covariance(derivatives)
+  at_x = jnp.clip(center_x.astype(jnp.float32) + at_x, 0.0, width - 1.0)
+  at_y = jnp.clip(center_y.astype(jnp.float32) + at_y, 0.0, height - 1.0)
+  covariance = taylor.peak_covariance(derivatives)
+  return jnp.stack([at_x, at_y]), score, covariance
 
 
 def _blurred_logs(window, score, blur_kernel):
@@ -113,19 +108,14 @@ def _borders(center, length, radius):
 
 
 def _border_bias(peak, variance, borders, blur_kernel):
-  """What the border does to the log derivatives of a blurred Gaussian.
+  """First and second difference of the border's share in the log map.
 
-  The blur at pixel u of a Gaussian at p collects a Gaussian around
+  The blur at pixel u of a Gaussian at p is a Gaussian around
   (u s^2 + p k^2) / (s^2 + k^2), of variance s^2 k^2 / (s^2 + k^2), where s^2
   and k^2 are the variances of peak and kernel. The part of it inside the map is
   a factor on the blurred map, and so a term of its logarithm; along x it does
-  not depend on y, so the mixed derivative stays.
-
-  OpenCV's small kernels are no Gaussians; there the sum over the taps is taken
-  as it is.
-
-  Returns:
-    First and second central difference of that term along the axis.
+  not depend on y, so the mixed derivative stays. For OpenCV's small kernels,
+  which are no Gaussians, the taps are summed.
   """
   if blur_kernel == 1:
     return 0.0, 0.0

@@ -7,6 +7,10 @@ step 2, no bound and no test for a maximum. In a band of two pixels at the
 border, and where the Hessian is singular, the maximum is returned as
 it is; where the maximum is not positive, the origin.
 
+Only the window around the maximum is blurred. The whole map is blurred only
+if, in some map of the batch, the clip at 1e-10 meets the differences: then the
+scale before it matters, else it cancels (Eq. 11).
+
 Reference: ilovepose/DarkPose, lib/core/inference.py.
 """
 
@@ -16,7 +20,7 @@ import jax.numpy as jnp
 from darkjax.heatmaps import blur, taylor
 from darkjax.heatmaps.maximum import first_maximum, window_around
 
-REACH = 2  # pixels the differences look to each side
+STENCIL_RADIUS = 2  # pixels, of the differences
 LOWEST = -3e38  # in place of -inf, whose product with a tap of 0 is NaN
 LARGEST_SCALE = 1e6  # beyond, the blurred maximum is rounding noise
 BAND = 2  # pixels at the border that are not refined
@@ -26,10 +30,6 @@ def decode_official(
   heatmaps: jax.Array, *, blur_kernel: int
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
   """Decodes a batch as the authors' code does.
-
-  Only the window around the maximum is blurred. The whole map is blurred only
-  if, in some map of the batch, the clip at 1e-10 is within reach of the
-  differences: then the scale before it matters, else it cancels (Eq. 11).
 
   Deviation: a step out of the map ends at its border.
 
@@ -46,7 +46,7 @@ def decode_official(
 
   def blurred_maximum(heatmap):
     maximum, score = first_maximum(heatmap)
-    radius = REACH + (blur_kernel - 1) // 2
+    radius = STENCIL_RADIUS + (blur_kernel - 1) // 2
     window = jnp.maximum(window_around(heatmap, maximum, radius), LOWEST)
     end = jnp.array([width - BAND, height - BAND])
     in_band = jnp.any((maximum < BAND) | (maximum >= end))

@@ -7,20 +7,21 @@ inverse.
 
 import math
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 
-from darkjax.heatmaps.arguments import as_number
+from darkjax.heatmaps import arguments
 from darkjax.heatmaps.blur import blur_kernel_for_sigma
 from darkjax.heatmaps.dark import refine_maximum
 from darkjax.heatmaps.dark_official import decode_official
 from darkjax.heatmaps.maximum import first_maximum, second_maximum
 
-METHODS = ("argmax", "standard", "dark")
-BORDERS = ("refine", "official")
-STANDARDS = ("sign", "eq1")
+Method = Literal["argmax", "standard", "dark"]
+Border = Literal["refine", "official"]
+Standard = Literal["sign", "eq1"]
+METHODS, BORDERS = get_args(Method), get_args(Border)
 DEFAULT_BLUR_KERNEL = 11  # the authors' size for all maps above 32 x 24
 QUARTER = 0.25  # pixels the standard method shifts by
 
@@ -42,16 +43,16 @@ class Decoded(NamedTuple):
 def decode_heatmaps(
   heatmaps: jax.Array,
   *,
-  method: str = "dark",
+  method: Method = "dark",
   blur_kernel: int | None = None,
   sigma: float | None = None,
-  border: str = "refine",
-  standard: str = "sign",
+  border: Border = "refine",
+  standard: Standard = "sign",
 ) -> Decoded:
   """Reads one keypoint from each map.
 
-  "argmax" is the first maximum in row-major order. "standard" shifts it by a
-  quarter pixel. "dark" blurs the map (modulation) and takes one Taylor step of
+  "argmax" is the first maximum in row-major order, "standard" shifts it by a
+  quarter pixel, "dark" blurs the map (modulation) and takes one Taylor step of
   its logarithm to the peak.
 
   For finite input the keypoints are finite and inside the map,
@@ -59,12 +60,12 @@ def decode_heatmaps(
   the maximum, and a map whose maximum is below 1e-30 gives the maximum itself.
   A map that holds NaN gives score NaN and some finite point of the map.
 
-  The place of the maximum is constant for differentiation, the Taylor step is
-  differentiated; every gradient is finite.
+  The maximum's place is constant for differentiation, the Taylor step is not;
+  every gradient is finite.
 
   Deviations: Eq. 11 scales the blurred map to the raw map's range; after the
   logarithm that adds a constant, so it is left out, except with
-  border="official", where the authors' clip at 1e-10 makes it matter.
+  border="official", whose clip at 1e-10 makes it matter.
 
   Args:
     heatmaps: [..., H, W, K] float32, bfloat16 or float16; computed in float32.
@@ -75,15 +76,14 @@ def decode_heatmaps(
       read only if blur_kernel is None. 1 gives k = 3 (the authors' size), 2
       gives 11, 3 gives 17: the kernel whose own sigma is nearest, as the paper
       asks; the authors used 11 for sigma 3. With neither given, k is 11. A
-      size found in this way is cut to the allowed maximum.
-    border: for "dark", "refine" refines every cell of the map (see
-      heatmaps/refine.py; maps of at least 3 x 3), "official" does what the
-      authors' code does: nothing in a band of 2 px and no bound on the step
-      but the map's border (see heatmaps/official.py).
-    standard: for "standard", "sign" shifts x and y by 0.25 px each, to the
-      larger neighbour, for 2 <= x <= W - 2 and 2 <= y <= H - 2, as the baseline
-      code does; "eq1" shifts by 0.25 px towards the second maximum of the
-      map, wherever it is, as the paper prints it.
+      derived size is cut to the allowed maximum.
+    border: for "dark", "refine" refines every cell of maps of at least 3 x 3
+      (heatmaps/dark.py), "official" is the authors' code: nothing in a band of
+      2 px, and steps up to the map's border (heatmaps/dark_official.py).
+    standard: "sign" shifts x and y by 0.25 px each, to the larger neighbour,
+      for 2 <= x <= W - 2 and 2 <= y <= H - 2, as the baseline code does; "eq1"
+      shifts by 0.25 px towards the second maximum of the map, as the paper
+      prints it.
 
   Returns:
     Decoded. The covariance is the negative inverse Hessian of the log of the
@@ -106,8 +106,11 @@ def decode_heatmaps(
   leoxiaobin/deep-high-resolution-net.pytorch, lib/core/inference.py.
   """
   heatmaps = jnp.asarray(heatmaps)
-  _check_choices(method, border, standard)
-  _check_shape(heatmaps.shape, smallest=3 if method == "dark" else 1)
+  arguments.check_choice("method", method, METHODS)
+  arguments.check_choice("border", border, BORDERS)
+  arguments.check_choice("standard", standard, get_args(Standard))
+  smallest = 3 if method == "dark" else 1
+  arguments.check_heatmaps(heatmaps.shape, smallest=smallest)
   blur_kernel = _resolve_kernel(blur_kernel, sigma, heatmaps.shape[-3:-1])
   return _decode(heatmaps, method, blur_kernel, border, standard)
 
@@ -122,67 +125,44 @@ def _decode(heatmaps, method, blur_kernel, border, standard):
     parts = decode_official(maps, blur_kernel=blur_kernel)
   else:
     decode_one = {
-      "argmax": _argmax,
-      "standard": _sign_shift if standard == "sign" else _eq1_shift,
+      "argmax": _shifted,
+      "standard": partial(_shifted, shift=_SHIFTS[standard]),
       "dark": partial(refine_maximum, blur_kernel=blur_kernel),
     }[method]
     parts = jax.vmap(jax.vmap(decode_one, in_axes=-1))(maps)
   return Decoded(*(part.reshape(*leading, *part.shape[1:]) for part in parts))
 
 
-def _argmax(heatmap):
+def _shifted(heatmap, shift=None):
+  """The first maximum, moved by `shift(heatmap, maximum, score)` [2] px."""
   maximum, score = first_maximum(heatmap)
-  return maximum.astype(jnp.float32), score, _no_covariance()
+  keypoint = maximum.astype(jnp.float32)
+  if shift is not None:
+    keypoint = keypoint + shift(heatmap, maximum, score)
+  return keypoint, score, jnp.full((2, 2), jnp.nan, jnp.float32)
 
 
-def _sign_shift(heatmap):
+def _sign_shift(heatmap, maximum, score):
   height, width = heatmap.shape
-  (x, y), score = first_maximum(heatmap)
+  x, y = maximum
   may_shift = (x > 1) & (x < width - 1) & (y > 1) & (y < height - 1)
   right, below = jnp.minimum(x + 1, width - 1), jnp.minimum(y + 1, height - 1)
   left, above = jnp.maximum(x - 1, 0), jnp.maximum(y - 1, 0)
   sign_x = jnp.sign(heatmap[y, right] - heatmap[y, left])
   sign_y = jnp.sign(heatmap[below, x] - heatmap[above, x])
   sign = jnp.stack([sign_x, sign_y]).astype(jnp.float32)
-  sign = jnp.where(may_shift & jnp.isfinite(score), sign, 0.0)
-  keypoint = jnp.stack([x, y]).astype(jnp.float32) + QUARTER * sign
-  return keypoint, score, _no_covariance()
+  return QUARTER * jnp.where(may_shift & jnp.isfinite(score), sign, 0.0)
 
 
-def _eq1_shift(heatmap):
-  maximum, score = first_maximum(heatmap)
+def _eq1_shift(heatmap, maximum, score):
+  del score
   towards = second_maximum(heatmap, maximum) - maximum
   towards = towards.astype(jnp.float32)
   length = jnp.sqrt(jnp.maximum(jnp.sum(jnp.square(towards)), 1.0))
-  keypoint = maximum.astype(jnp.float32) + QUARTER * towards / length
-  return keypoint, score, _no_covariance()
+  return QUARTER * towards / length
 
 
-def _no_covariance():
-  return jnp.full((2, 2), jnp.nan, jnp.float32)
-
-
-def _check_choices(method, border, standard):
-  for name, value, known in (
-    ("method", method, METHODS),
-    ("border", border, BORDERS),
-    ("standard", standard, STANDARDS),
-  ):
-    if value not in known:
-      raise ValueError(f"{name} is one of {list(known)}, got {value!r}")
-
-
-def _check_shape(shape, smallest):
-  if len(shape) < 3:
-    raise ValueError(
-      f"heatmaps are [..., H, W, K], of rank 3 or more, got shape {shape}; a"
-      " single map needs a last axis of 1"
-    )
-  if min(shape[-3:-1]) < smallest:
-    raise ValueError(
-      f"this method needs maps of at least {smallest} x {smallest} pixels, got"
-      f" height {shape[-3]} and width {shape[-2]}; heatmaps are [..., H, W, K]"
-    )
+_SHIFTS = {"sign": _sign_shift, "eq1": _eq1_shift}
 
 
 def _resolve_kernel(blur_kernel, sigma, size):
@@ -190,11 +170,9 @@ def _resolve_kernel(blur_kernel, sigma, size):
   if blur_kernel is None:
     if sigma is None:
       return min(DEFAULT_BLUR_KERNEL, largest)
-    sigma = as_number("sigma", sigma)
-    if not 0 < sigma < math.inf:
-      raise ValueError(f"sigma is a positive number of pixels, got {sigma!r}")
+    sigma = arguments.as_positive("sigma", sigma)
     return min(blur_kernel_for_sigma(sigma), largest)
-  blur_kernel = as_number("blur_kernel", blur_kernel)
+  blur_kernel = arguments.as_number("blur_kernel", blur_kernel)
   if blur_kernel % 2 != 1 or not 1 <= blur_kernel <= largest:
     raise ValueError(
       f"blur_kernel is odd, from 1 (no blur) to {largest} for maps of"

@@ -5,13 +5,15 @@ centre of a pixel. Sizes are (height, width). `decode_heatmaps` is the inverse.
 """
 
 from functools import partial
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from darkjax.heatmaps.arguments import as_number
+from darkjax.heatmaps.arguments import as_positive, check_choice
 
+Quantize = Literal["none", "floor", "round", "ceil"]
 QUANTIZERS = {
   "none": lambda keypoints: keypoints,
   "floor": jnp.floor,
@@ -19,6 +21,7 @@ QUANTIZERS = {
   "ceil": jnp.ceil,
 }
 WINDOW_SIGMAS = 3.0  # half width of the baseline's target window
+FARTHEST = 1e18  # px; twice a distance from near float32's largest is infinite
 
 
 def render_heatmaps(
@@ -26,7 +29,7 @@ def render_heatmaps(
   *,
   size: tuple[int, int],
   sigma: float,
-  quantize: str = "none",
+  quantize: Quantize = "none",
   truncate: float | None = None,
 ) -> jax.Array:
   """Draws one Gaussian with peak 1 per keypoint.
@@ -35,7 +38,7 @@ def render_heatmaps(
   real-valued keypoint, so the largest pixel is below 1 unless the keypoint
   falls on a pixel centre. The biased baseline is `quantize="round"`,
   `truncate=3.0`. A keypoint outside the map draws the part of its Gaussian
-  that reaches into the map. A keypoint that is NaN or infinite draws an
+  that is inside. A keypoint that is NaN, infinite or 1e18 px away draws an
   all-zero map and has zero gradient.
 
   Deviations: the peak is 1, where Eq. 14 prints 1 / (2 pi sigma^2); the authors
@@ -73,11 +76,7 @@ def render_heatmaps(
   keypoints = _checked_keypoints(keypoints)
   sigma = _check_gaussian(size, sigma, quantize)
   if truncate is not None:
-    truncate = as_number("truncate", truncate)
-    if not truncate > 0:
-      raise ValueError(
-        f"truncate is a positive number of sigmas or None, got {truncate}"
-      )
+    truncate = as_positive("truncate", truncate, unit="sigmas")
   return _render(keypoints, tuple(size), sigma, quantize, truncate)
 
 
@@ -87,9 +86,9 @@ def keypoint_weights(
   *,
   size: tuple[int, int],
   sigma: float,
-  quantize: str = "none",
+  quantize: Quantize = "none",
 ) -> jax.Array:
-  """Says which keypoints have a target: 1 for labelled ones in reach, else 0.
+  """Returns 1 for labelled keypoints that draw in the map, else 0.
 
   Visibility 1 (labelled, hidden) and 2 (visible) count alike. The weight is 0
   when the keypoint's integer window of 3 sigma, the pixels from
@@ -134,31 +133,38 @@ def keypoint_weights(
   extent = extent.reshape((1,) * (centers.ndim - 1) + (2,))
   first = jnp.trunc(centers - WINDOW_SIGMAS * sigma)
   end = jnp.trunc(centers + WINDOW_SIGMAS * sigma + 1.0)
-  in_reach = jnp.all((first < extent) & (end > 0.0), axis=-1)
+  overlaps = jnp.all((first < extent) & (end > 0.0), axis=-1)
   is_finite = jnp.all(jnp.isfinite(keypoints), axis=-1)
-  return ((visibility > 0) & in_reach & is_finite).astype(jnp.float32)
+  return ((visibility > 0) & overlaps & is_finite).astype(jnp.float32)
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3, 4))
 def _render(keypoints, size, sigma, quantize, truncate):
   height, width = size
-  is_finite = jnp.isfinite(keypoints).all(-1, keepdims=True)
-  centers = QUANTIZERS[quantize](jnp.where(is_finite, keypoints, 0.0))
+  draws = (jnp.abs(keypoints) < FARTHEST).all(-1, keepdims=True)
+  centers = QUANTIZERS[quantize](jnp.where(draws, keypoints, 0.0))
   column = _profile(centers[..., None, :, 0], width, sigma, truncate)
   row = _profile(centers[..., None, :, 1], height, sigma, truncate)
-  row = jnp.where(is_finite[..., None, :, 0], row, 0.0)
+  row = jnp.where(draws[..., None, :, 0], row, 0.0)
   return row[..., :, None, :] * column[..., None, :, :]
 
 
+def log_profile(center: jax.Array, length: int, sigma: float) -> jax.Array:
+  """Returns the log of Gaussians of peak 1: [..., 1, K] -> [..., length, K]."""
+  return -0.5 * jnp.square((_pixels(center, length) - center) / sigma)
+
+
 def _profile(center, length, sigma, truncate):
-  """[..., 1, K] centers -> [..., length, K], the Gaussian along one axis."""
-  pixels = jnp.arange(length, dtype=jnp.float32)
-  pixels = pixels.reshape((1,) * (center.ndim - 2) + (length, 1))
-  distance = pixels - center
-  profile = jnp.exp(-0.5 * jnp.square(distance / sigma))
+  profile = jnp.exp(log_profile(center, length, sigma))
   if truncate is None:
     return profile
-  return jnp.where(jnp.abs(distance) <= truncate * sigma, profile, 0.0)
+  distance = jnp.abs(_pixels(center, length) - center)
+  return jnp.where(distance <= truncate * sigma, profile, 0.0)
+
+
+def _pixels(center, length):
+  pixels = jnp.arange(length, dtype=jnp.float32)
+  return pixels.reshape((1,) * (center.ndim - 2) + (length, 1))
 
 
 def _checked_keypoints(keypoints) -> jax.Array:
@@ -177,11 +183,5 @@ def _check_gaussian(size, sigma, quantize) -> float:
     raise ValueError(
       f"size is (height, width) in pixels, two positive integers, got {size!r}"
     )
-  sigma = as_number("sigma", sigma)
-  if not sigma > 0:
-    raise ValueError(f"sigma is a positive number of pixels, got {sigma!r}")
-  if quantize not in QUANTIZERS:
-    raise ValueError(
-      f"quantize is one of {sorted(QUANTIZERS)}, got {quantize!r}"
-    )
-  return sigma
+  check_choice("quantize", quantize, sorted(QUANTIZERS))
+  return as_positive("sigma", sigma)

@@ -11,17 +11,16 @@ BLOCKS = 12  # quickest of 2 to 24 on a CPU, for rows of 24, 48 and 72 pixels
 def first_maximum(heatmap: jax.Array) -> tuple[jax.Array, jax.Array]:
   """Finds the first maximum in row-major order, as np.argmax does.
 
-  Row maxima come first, then a search along the one row that holds the
-  maximum, so the map is read once and by plain maxima; XLA's argmax is a
-  reduction of pairs and several times slower on CPUs.
+  Row maxima come first, then a search along the row of the maximum, so the map
+  is read once and by plain maxima; XLA's argmax is a reduction of pairs and
+  several times slower on CPUs.
 
   Args:
     heatmap: [H, W] floats of any type.
 
   Returns:
-    [2] int32 (x, y) of the maximum and its value as float32, NaN if the map
-    holds NaN (infinite, if it holds that before NaN). The place is constant
-    for differentiation.
+    [2] int32 (x, y) of the maximum, constant for differentiation, and its value
+    as float32, NaN if the map holds NaN (infinite, if it holds that before).
   """
   values = jax.lax.stop_gradient(heatmap)
   row_maxima = _row_maxima(values)
@@ -49,8 +48,8 @@ def _row_maxima(heatmap):
 
   XLA's max reduction on CPUs loses NaN (jax 0.10.2), a maximum of two arrays
   keeps it. So blocks of columns, which may overlap, are first compared with
-  each other; what is left is small enough to look for NaN. The barrier keeps
-  XLA from reading everything again for the maximum of the row maxima.
+  each other. The barrier keeps XLA from reading everything again for the
+  maximum of the row maxima.
   """
   width = heatmap.shape[1]
   block = -(-width // min(BLOCKS, width))
@@ -60,12 +59,12 @@ def _row_maxima(heatmap):
   return jax.lax.optimization_barrier(maxima)
 
 
-def _first_index(is_found):
+def _first_index(is_maximum):
   """Index of the first true entry; the last index if there is none."""
   # In float32, which vectorises better; exact for any map below 2^24 pixels.
-  index = jnp.arange(is_found.shape[0], dtype=jnp.float32)
-  last = is_found.shape[0] - 1.0
-  return jnp.where(is_found, index, last).min().astype(jnp.int32)
+  index = jnp.arange(is_maximum.shape[0], dtype=jnp.float32)
+  last = is_maximum.shape[0] - 1.0
+  return jnp.where(is_maximum, index, last).min().astype(jnp.int32)
 
 
 def window_around(

@@ -5,14 +5,13 @@ A softmax turns the network's map into probabilities; their mean is the keypoint
 see darkjax/losses.py. Coordinates are heatmap pixels (x, y), float32; an
 integer coordinate is the centre of a pixel.
 
-How sure the network is cannot be read off the maximum of such a map: sum 1
-spread over a Gaussian of sigma 1 px peaks at 0.16, below the 0.2 that COCO's
-rescoring asks of a keypoint. The score here is the similarity to expect, the
-mean of exp(-d^2 / (2 radius^2)) over the map, d the distance from the keypoint.
-That is OKS with a constant of `radius` pixels. It is 1 for a map with all mass
-at the keypoint, radius^2 / (radius^2 + s^2) for a Gaussian of s px, hence 0.8
-at s = radius / 2 and below 0.2 from s = 2 radius on, and near 0 between two
-far modes and for a flat map.
+The maximum of such a map is no score: sum 1 spread over a Gaussian of sigma
+1 px peaks at 0.16, below the 0.2 that COCO's rescoring asks of a keypoint. The
+score here is the expected similarity, the mean of exp(-d^2 / (2 radius^2)) over
+the map, d the distance from the keypoint: OKS with a constant of `radius`
+pixels. It is 1 for a map with all mass at the keypoint, radius^2 / (radius^2 +
+s^2) for a Gaussian of s px, hence 0.8 at s = radius / 2 and below 0.2 from
+s = 2 radius on, and near 0 between two far modes and for a flat map.
 """
 
 import math
@@ -21,6 +20,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from darkjax.heatmaps.arguments import as_positive, check_heatmaps
 from darkjax.heatmaps.decode import Decoded
 
 # Radius of the score per sigma of the training target. Typical OKS constants
@@ -30,7 +30,7 @@ RADIUS_SIGMAS = 2.0
 
 
 def softmax_heatmaps(logits: jax.Array) -> jax.Array:
-  """Probabilities over the pixels of each map.
+  """Returns probabilities over the pixels of each map.
 
   Args:
     logits: [..., H, W, K], any floating type; computed in float32.
@@ -44,7 +44,7 @@ def softmax_heatmaps(logits: jax.Array) -> jax.Array:
   Reference: arXiv:1711.08229, section 2.1 (normalised heatmaps).
   """
   logits = jnp.asarray(logits)
-  _check_maps(logits.shape)
+  check_heatmaps(logits.shape)
   return jax.nn.softmax(logits.astype(jnp.float32), axis=(-3, -2))
 
 
@@ -53,14 +53,10 @@ def soft_argmax(logits: jax.Array, *, radius: float = 2.0) -> Decoded:
 
   Args:
     logits: [..., H, W, K], any floating type; computed in float32.
-    radius: of the score, heatmap px; see `integrate_heatmaps`.
+    radius: of the score, heatmap px; as the errors, see `integrate_heatmaps`.
 
   Returns:
-    What `integrate_heatmaps` finds in the probabilities.
-
-  Raises:
-    ValueError: for a rank below 3, an empty map or a radius that is not
-      positive.
+    `integrate_heatmaps` of the probabilities.
 
   Example:
     >>> logits = jnp.log(jnp.array([[3.0, 1.0]]))[..., None]  # H=1, W=2, K=1
@@ -75,7 +71,7 @@ def soft_argmax(logits: jax.Array, *, radius: float = 2.0) -> Decoded:
 def integrate_heatmaps(
   probabilities: jax.Array, *, radius: float = 2.0
 ) -> Decoded:
-  """Mean, covariance and score of the distribution each map holds.
+  """Returns mean, covariance and score of the distribution in each map.
 
   For finite input every result is finite and the keypoint inside the map,
   [0, W - 1] x [0, H - 1]. Maps need not sum to 1, negative values count as 0,
@@ -84,18 +80,17 @@ def integrate_heatmaps(
 
   Args:
     probabilities: [..., H, W, K], any floating type; computed in float32.
-    radius: distance, heatmap px, at which a place counts exp(-1/2) in the
-      score.
+    radius: distance, heatmap px, that counts exp(-1/2) in the score.
 
   Returns:
-    Decoded: the mean as keypoint, the central second moments as covariance,
-    and as score, in [0, 1], the similarity to expect (see the module).
+    The mean as keypoint, the central second moments as covariance, and as
+    score, in [0, 1], the expected similarity (see the module).
 
   Raises:
     ValueError: for a rank below 3, an empty map or a radius that is not
       positive.
   """
-  keypoints, covariances = _integrate(_checked(probabilities, radius))
+  keypoints, covariances = _per_map(_moments, _checked(probabilities, radius))
   scores = expected_similarity(probabilities, keypoints, radius=radius)
   return Decoded(keypoints, scores, covariances)
 
@@ -103,16 +98,15 @@ def integrate_heatmaps(
 def expected_similarity(
   probabilities: jax.Array, keypoints: jax.Array, *, radius: float
 ) -> jax.Array:
-  """Score of keypoints under the distributions that maps hold.
+  """Returns scores of keypoints under the distributions in maps.
 
   Args:
     probabilities: [..., H, W, K], as for `integrate_heatmaps`.
-    keypoints: [..., K, 2] (x, y), heatmap px, found in any way.
+    keypoints: [..., K, 2] (x, y), heatmap px, of any decoder.
     radius: see `integrate_heatmaps`.
 
   Returns:
-    [..., K] float32 in [0, 1]: mean of exp(-d^2 / (2 radius^2)), d the distance
-    to the keypoint in px; NaN where the map holds NaN.
+    [..., K] float32 in [0, 1], see the module; NaN where the map holds NaN.
 
   Raises:
     ValueError: as `integrate_heatmaps`, and for keypoints of another shape.
@@ -127,26 +121,21 @@ def expected_similarity(
   return _similarity(maps, keypoints.astype(jnp.float32), float(radius))
 
 
-@jax.jit
-def _integrate(maps):
-  return _per_map(_moments, maps)
-
-
 @partial(jax.jit, static_argnums=2)
 def _similarity(maps, keypoints, radius):
   return _per_map(partial(_similarity_to, radius=radius), maps, keypoints)
 
 
-def _per_map(function, maps, keypoints=None):
+@partial(jax.jit, static_argnums=0)
+def _per_map(function, maps, *keypoints):
   """Lifts a function of a map [H, W] and, where given, a keypoint [2]."""
   *leading, height, width, num_keypoints = maps.shape
   count = math.prod(leading)
-  arguments = [maps.reshape(count, height, width, num_keypoints)]
-  if keypoints is not None:
-    arguments.append(keypoints.reshape(count, num_keypoints, 2))
-  axes = (-1, 0)[: len(arguments)]
-  found = jax.vmap(jax.vmap(function, in_axes=axes))(*arguments)
-  return jax.tree.map(lambda x: x.reshape(*leading, *x.shape[1:]), found)
+  maps = maps.reshape(count, height, width, num_keypoints)
+  points = [k.reshape(count, num_keypoints, 2) for k in keypoints]
+  axes = (-1, *(0 for _ in points))
+  results = jax.vmap(jax.vmap(function, in_axes=axes))(maps, *points)
+  return jax.tree.map(lambda x: x.reshape(*leading, *x.shape[1:]), results)
 
 
 def _moments(heatmap):
@@ -188,15 +177,6 @@ def _pixels(length):
 
 def _checked(probabilities, radius) -> jax.Array:
   probabilities = jnp.asarray(probabilities)
-  _check_maps(probabilities.shape)
-  if not 0 < radius < math.inf:
-    raise ValueError(f"radius is a positive number of pixels, got {radius!r}")
+  check_heatmaps(probabilities.shape)
+  as_positive("radius", radius)
   return probabilities.astype(jnp.float32)
-
-
-def _check_maps(shape):
-  if len(shape) < 3 or 0 in shape[-3:-1]:
-    raise ValueError(
-      "maps are [..., H, W, K], of rank 3 or more and not empty, got shape"
-      f" {shape}; a single map needs a last axis of 1"
-    )

@@ -25,13 +25,10 @@ class Derivatives(NamedTuple):
 
 
 def unit_derivatives(logs: jax.Array) -> Derivatives:
-  """Gives central differences with step 1.
+  """Returns central differences with step 1 at the middle pixel.
 
   Args:
     logs: [3, 3] logarithm of the map around a pixel, rows along y.
-
-  Returns:
-    Scalars, at the middle pixel.
   """
   return Derivatives(
     dx=0.5 * (logs[1, 2] - logs[1, 0]),
@@ -43,13 +40,10 @@ def unit_derivatives(logs: jax.Array) -> Derivatives:
 
 
 def official_derivatives(logs: jax.Array) -> Derivatives:
-  """Gives the authors' differences: dxx and dyy have step 2.
+  """Returns the authors' differences: dxx and dyy have step 2.
 
   Args:
     logs: [5, 5] logarithm of the map around a pixel, rows along y.
-
-  Returns:
-    Scalars, at the middle pixel.
   """
   return unit_derivatives(logs[1:4, 1:4])._replace(
     dxx=0.25 * (logs[2, 4] - 2.0 * logs[2, 2] + logs[2, 0]),
@@ -58,7 +52,7 @@ def official_derivatives(logs: jax.Array) -> Derivatives:
 
 
 def newton_step(d: Derivatives) -> tuple[jax.Array, jax.Array]:
-  """Gives -D''^-1 D' (x, y); 0 where D'' is singular (Eq. 9)."""
+  """Returns -D''^-1 D' (x, y); 0 where D'' is singular (Eq. 9)."""
   determinant = _determinant(d)
   is_regular = jnp.abs(determinant) > SINGULAR
   inverse = jnp.where(is_regular, 1.0, 0.0) / jnp.where(
@@ -70,12 +64,12 @@ def newton_step(d: Derivatives) -> tuple[jax.Array, jax.Array]:
 
 
 def is_peak(d: Derivatives) -> jax.Array:
-  """Says whether the Hessian is negative definite, as at a maximum."""
+  """Returns whether the Hessian is negative definite, as at a maximum."""
   return (d.dxx < 0.0) & (d.dyy < 0.0) & (_determinant(d) > SINGULAR)
 
 
 def peak_covariance(d: Derivatives) -> jax.Array:
-  """Gives Sigma = -D''^-1 [2, 2] (Eq. 8); nan unless negative definite."""
+  """Returns Sigma = -D''^-1 [2, 2] (Eq. 8); nan unless negative definite."""
   is_valid = is_peak(d)
   determinant = jnp.where(is_valid, _determinant(d), 1.0)
   adjugate = jnp.stack([-d.dyy, d.dxy, d.dxy, -d.dxx]).reshape(2, 2)

@@ -1,27 +1,28 @@
-"""Where people are: boxes (x, y, w, h) in image px, checked and from files."""
+"""Boxes (x, y, w, h) of people in image px: validation, and files of them."""
 
+import collections
 import itertools
-import json
 import logging
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from darkjax.data.coco.box_file import Box, parse_boxes, with_slashes
+from darkjax.metrics import coco_annotations
+from darkjax.runtime.json_file import read_json
 
 _LOG = logging.getLogger(__name__)
 
 
 def check(boxes: Any, image_size: tuple[int, int], name: str) -> np.ndarray:
-  """Boxes of one image as an array; the whole image for None.
+  """Returns the boxes of one image as an array; the whole image for None.
 
   Args:
     boxes: [N, 4] (x, y, w, h), image px; empty for nobody; or None.
     image_size: (height, width), px.
     name: of the image, for messages.
-
-  Returns:
-    [N, 4] float64.
 
   Raises:
     ValueError: another shape, NaN, no positive size, or wholly outside.
@@ -59,29 +60,24 @@ def check(boxes: Any, image_size: tuple[int, int], name: str) -> np.ndarray:
 
 
 class BoxFile(NamedTuple):
-  """Boxes read from a json file.
+  """Boxes read from a json file."""
 
-  Attributes:
-    people: (boxes [N, 4] in image px, scores [N]) by image id or, where the
-      file tells none, by file name.
-    names: the images of each file name without folders, as pairs of the whole
-      file name and the key in `people`.
-    category: the one that the boxes are of.
-  """
-
-  people: dict[str | int, tuple[np.ndarray, np.ndarray]]
-  names: dict[str, set[tuple[str, str | int]]]
-  category: int = 1
+  # (boxes [N, 4] in image px, scores [N]) by image id or, where the file has
+  # none, by file name.
+  people: dict[Any, tuple[np.ndarray, np.ndarray]]
+  # By file name without folders: pairs of whole file name and key in `people`.
+  names: dict[str, set[tuple[str, Any]]]
+  category: int = 1  # that the boxes are of
 
   def of(self, key: str | int | None) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes [N, 4] and scores [N] of an image; none where it is not listed."""
+    """Returns boxes [N, 4] and scores [N] of an image; N is 0 for others."""
     return self.people.get(key, (np.zeros((0, 4)), np.zeros(0)))
 
   def key(self, path: pathlib.Path) -> str | int | None:
-    """What the file knows a photograph by; None for one it does not know.
+    """Returns the key of a photograph in `people`; None where it has none.
 
     That is the image of the same file name, of several the one that shares
-    most folders with the path. Only where the file tells no names is it the
+    most folders with the path. Only where the file has no names is it the
     number that the photograph is named by, as in 000000000139.jpg.
 
     Raises:
@@ -121,18 +117,12 @@ def read(
   Detections are a list of {"image_id" or "file_name", "bbox": [x, y, w, h]}
   with optional "score" (else 1) and "category_id". Annotations are
   {"images": [{"id", "file_name"}], "annotations": [{"image_id", "bbox"}]}, of
-  which crowds are left out. A video's frames are known by image_id, from 0.
+  which crowds are left out. A video's frames have the image_id 0, 1, and so on.
   Boxes without a positive size are left out, with a warning.
 
-  Args:
-    path: of the json.
-    min_score: detections below it are left out.
-    category: records of other categories are left out. By default COCO's
-      person, 1; where nobody is of it, the first category that the file lists
-      with keypoints, or the only one there is.
-
-  Returns:
-    The boxes of every image, in the order of the file.
+  Boxes of lower scores and of other categories are left out. The category is by
+  default COCO's person, 1; where nobody is of it, the first category that the
+  file lists with keypoints, or the only one there is.
 
   Raises:
     FileNotFoundError: no such file.
@@ -142,129 +132,79 @@ def read(
   path = pathlib.Path(path)
   if not path.is_file():
     raise FileNotFoundError(f"no file of boxes {path}; check --boxes")
-  content = _parse(path)
-  records, images = content, {}
+  content = read_json(path)
+  images, categories = {}, []
   if isinstance(content, Mapping):
-    records = content["annotations"]
-    images = dict(_read_image(i, path) for i in content["images"])
-  records = [_read_record(r, path, n) for n, r in enumerate(records)]
-  if category is None:
-    category = _category(content, records)
-  chosen = [
-    record
-    for record in records
-    if record.category in (None, category)
-    and record.score >= min_score
-    and not record.crowd
-  ]
-  if records and not chosen:
-    listed = sorted({r.category for r in records if r.category is not None})
-    raise ValueError(
-      f"{path}: none of its {len(records)} boxes is of category {category} "
-      f"with a score of {min_score:g} or more; their categories are {listed}"
+    content = coco_annotations.read_sections(
+      content, ("images", "annotations"), path=path
     )
-  names = {}
-  told = {(r.file_name, r.key) for r in records if r.file_name is not None}
-  for name, key in told | {(name, n) for n, name in images.items()}:
-    base = pathlib.PurePosixPath(name).name
-    names.setdefault(base, set()).add((name, key))
-  return BoxFile(_by_key(chosen, path), names, category)
-
-
-class _Record(NamedTuple):
-  """A box of the file."""
-
-  key: str | int  # the image id or, without one, the file name
-  file_name: str | None
-  bbox: np.ndarray  # [4]
-  score: float
-  category: int | None
-  crowd: bool
-
-
-def _category(content, records) -> int:
-  ids = {
-    1 if record.category is None else record.category for record in records
-  }
-  listed = content["categories"] if "categories" in content else []
-  listed = [c["id"] for c in listed if c.get("keypoints")]
-  if 1 in ids:
-    return 1
-  if listed:
-    return listed[0]
-  return ids.pop() if len(ids) == 1 else 1
-
-
-def _parse(path: pathlib.Path) -> Any:
-  try:
-    content = json.loads(path.read_text())
-  except (UnicodeDecodeError, json.JSONDecodeError) as error:
-    raise ValueError(f"{path} is not json ({error}); write it again") from error
-  annotations = isinstance(content, Mapping) and {
-    "images",
-    "annotations",
-  } <= set(content)
-  if not annotations and not isinstance(content, list):
+    images = coco_annotations.index_images(content["images"], path)
+    categories = content.get("categories", [])
+    boxes = parse_boxes(content["annotations"], path)
+  elif isinstance(content, list):
+    boxes = parse_boxes(content, path)
+  else:
     raise ValueError(
       f"{path}: boxes are a list of detections, or an object with images and "
       f"annotations, got {type(content).__name__}"
-      + (f" with {sorted(content)[:5]}" if isinstance(content, Mapping) else "")
     )
-  return content
+  if category is None:
+    category = _choose_category(boxes, categories)
+  chosen = [
+    box
+    for box in boxes
+    if box.category_id in (None, category)
+    and box.score >= min_score
+    and not box.iscrowd
+  ]
+  if boxes and not chosen:
+    listed = sorted({b.category_id for b in boxes if b.category_id is not None})
+    raise ValueError(
+      f"{path}: none of its {len(boxes)} boxes is of category {category} "
+      f"with a score of {min_score:g} or more; their categories are {listed}"
+    )
+  return BoxFile(_group(chosen, path), _names(images, boxes), category)
 
 
-def _by_key(records, path):
+def _names(images, boxes: Sequence[Box]) -> dict[str, set[tuple[str, Any]]]:
+  """See `BoxFile.names`."""
+  pairs = [
+    *(
+      (with_slashes(str(image["file_name"])), i) for i, image in images.items()
+    ),
+    *((box.file_name, _key(box)) for box in boxes if box.file_name),
+  ]
+  names = collections.defaultdict(set)
+  for name, key in pairs:
+    names[pathlib.PurePosixPath(name).name].add((name, key))
+  return dict(names)
+
+
+def _key(box: Box) -> str | int | None:
+  return box.file_name if box.image_id is None else box.image_id
+
+
+def _choose_category(boxes: Sequence[Box], categories) -> int:
+  ids = {1 if box.category_id is None else box.category_id for box in boxes}
+  listed = [c["id"] for c in categories if c.get("keypoints")]
+  if 1 in ids or not listed:
+    return ids.pop() if len(ids) == 1 else 1
+  return listed[0]
+
+
+def _group(boxes: Sequence[Box], path: pathlib.Path):
   """(boxes [N, 4], scores [N]) by the key of each image."""
-  grouped, unusable = {}, 0
-  for record in records:
-    if not (np.isfinite(record.bbox).all() and (record.bbox[2:] > 0).all()):
-      unusable += 1
-      continue
-    found = grouped.setdefault(record.key, [])
-    found.append((record.bbox, record.score))
-  if unusable:
-    _LOG.warning("%s: %d boxes without a size are left out", path, unusable)
+  sized = [box for box in boxes if (box.bbox[2:] > 0).all()]
+  if len(sized) < len(boxes):
+    count = len(boxes) - len(sized)
+    _LOG.warning("%s: %d boxes without a size are left out", path, count)
+  grouped = collections.defaultdict(list)
+  for box in sized:
+    grouped[_key(box)].append(box)
   return {
-    key: tuple(
-      np.array(column, np.float64) for column in zip(*found, strict=True)
+    key: (
+      np.array([box.bbox for box in group]),
+      np.array([box.score for box in group]),
     )
-    for key, found in grouped.items()
+    for key, group in grouped.items()
   }
-
-
-def _read_image(image, path) -> tuple[int, str]:
-  try:
-    return int(image["id"]), _slashes(image["file_name"])
-  except (AttributeError, KeyError, TypeError, ValueError) as error:
-    raise ValueError(
-      f"{path}: an image has a number as id and a file_name, got "
-      f"{str(image)[:120]}"
-    ) from error
-
-
-def _read_record(record, path, n) -> _Record:
-  try:
-    name = _slashes(record["file_name"]) if "file_name" in record else None
-    number = record.get("image_id")
-    if name is None and number is None:
-      raise KeyError("image_id")
-    key = name if number is None else int(number)
-    return _Record(
-      key,
-      name,
-      np.array(record["bbox"], np.float64).reshape(4),
-      float(record.get("score", 1.0)),
-      record.get("category_id"),
-      bool(record.get("iscrowd", 0)),
-    )
-  except (AttributeError, KeyError, TypeError, ValueError) as error:
-    raise ValueError(
-      f"{path}: a record has bbox [x, y, w, h], image_id (a number) or "
-      f"file_name, and perhaps score (a number), got {str(record)[:120]} as "
-      f"person {n}"
-    ) from error
-
-
-def _slashes(file_name: str) -> str:
-  """The name with "/" between folders, also where Windows wrote it."""
-  return file_name.replace("\\", "/")

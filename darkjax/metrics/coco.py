@@ -1,10 +1,10 @@
 """The COCO keypoint protocol: rescoring, NMS, the upload format, AP and AR.
 
 A person's score is the box's times the mean of the keypoint maxima that exceed
-0.2; duplicates leave by OKS-NMS at 0.9 on the area of the padded box; the rest
-goes through pycocotools (`coco_eval`). Numbers carry the boxes they were
-measured with (`AP/gt_boxes`, `AP/detections`): boxes from the labels are worth
-about two points of AP.
+0.2; duplicates are removed by OKS-NMS at 0.9 on the area of the padded box; the
+rest goes through pycocotools (`coco_eval`). Names of numbers have the boxes
+they were measured with (`AP/gt_boxes`, `AP/detections`): boxes from the labels
+are worth about two points of AP.
 
 Keypoints are (x, y) in image px, with integers at the centres of pixels, as
 everywhere here. COCO's labels are compared as they stand.
@@ -38,47 +38,57 @@ __all__ = (
   "write_results",
 )
 
-NMS = (*nms_lib.METHODS, "none")  # how duplicates leave
+NMS = (*nms_lib.METHODS, "none")  # ways to remove duplicates
 
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
   """N predicted people of any number of images.
 
-  Attributes:
-    image_ids: [N] int64.
-    keypoints: [N, K, 2] (x, y), image px.
-    keypoint_scores: [N, K] maxima of the heatmaps.
-    box_scores: [N] of the detector; 1 for boxes from the labels.
-    box_areas: [N] area of the padded box (scale width × height), px².
-
   Raises:
     ValueError: shapes do not fit together, or a number is not finite.
   """
 
-  image_ids: np.ndarray
-  keypoints: np.ndarray
-  keypoint_scores: np.ndarray
-  box_scores: np.ndarray
-  box_areas: np.ndarray
+  image_ids: np.ndarray  # [N] int64
+  keypoints: np.ndarray  # [N, K, 2] (x, y), image px
+  keypoint_scores: np.ndarray  # [N, K] maxima of the heatmaps
+  box_scores: np.ndarray  # [N] of the detector; 1 for boxes from the labels
+  box_areas: np.ndarray  # [N] of the padded box (scale width × height), px²
 
   def __post_init__(self):
-    _check_prediction_shapes(self)
-    _check_finite(self)
+    people, num_keypoints = np.shape(self.keypoint_scores)[:2]
+    expected = {
+      "image_ids": (people,),
+      "keypoints": (people, num_keypoints, 2),
+      "keypoint_scores": (people, num_keypoints),
+      "box_scores": (people,),
+      "box_areas": (people,),
+    }
+    got = {name: np.shape(value) for name, value in vars(self).items()}
+    if got != expected:
+      raise ValueError(
+        f"predictions of N={people} people with K={num_keypoints} keypoints "
+        f"expect shapes {expected}, got {got}"
+      )
+    for name in ("keypoints", "keypoint_scores", "box_scores", "box_areas"):
+      finite = np.isfinite(vars(self)[name])
+      finite = finite.all(axis=tuple(range(1, finite.ndim)))
+      if not finite.all():
+        images = np.asarray(self.image_ids)[~finite][:5].tolist()
+        raise ValueError(
+          f"predictions must be finite, got {(~finite).sum()} people with NaN "
+          f"or infinite {name}, first in images {images}; the heatmaps they "
+          "were decoded from are not finite either: check the weights"
+        )
 
 
 def rescore(
   box_scores: np.ndarray, keypoint_scores: np.ndarray, threshold: float = 0.2
 ) -> np.ndarray:
-  """Box score × mean of the keypoint scores above the threshold.
+  """Returns box score × mean of the keypoint scores above the threshold.
 
-  Args:
-    box_scores: [N].
-    keypoint_scores: [N, K] maxima of the heatmaps.
-    threshold: only scores strictly above it enter the mean.
-
-  Returns:
-    [N] float64; 0 where no keypoint exceeds the threshold.
+  That is [N] float64 of scores [N] and [N, K]; 0 where no keypoint exceeds the
+  threshold.
 
   >>> rescore([0.5], [[0.8, 0.4, 0.2]])
   array([0.3])
@@ -98,17 +108,17 @@ def to_results(
   nms_threshold: float = 0.9,
   score_threshold: float = 0.2,
 ) -> list[dict[str, Any]]:
-  """The results list that COCO's server and pycocotools take.
+  """Returns the results list that COCO's server and pycocotools take.
 
-  People are rescored, duplicates removed per image. The order depends on
-  nothing but the people: by image id, best first; equal scores as they came.
+  People are rescored, duplicates removed per image. They are ordered by image
+  id, best first; equal scores as they came.
 
   Args:
     predictions: N people.
     category_id: COCO's person is 1.
     sigmas: K OKS constants, for the NMS.
     nms: one of `NMS`; "soft" keeps at most 20 people per image.
-    nms_threshold: see `nms.oks_nms` and `nms.soft_oks_nms`.
+    nms_threshold: see `oks_nms.oks_nms` and `oks_nms.soft_oks_nms`.
     score_threshold: see `rescore`.
 
   Returns:
@@ -118,7 +128,8 @@ def to_results(
   Raises:
     ValueError: unknown nms, or `sigmas` of another K.
   """
-  _check_nms(nms)
+  if nms not in NMS:
+    raise ValueError(f"nms is one of {NMS}, got {nms!r}")
   scores = rescore(
     predictions.box_scores, predictions.keypoint_scores, score_threshold
   )
@@ -141,7 +152,7 @@ def write_results(
 
 
 def people_by_image(image_ids: np.ndarray) -> list[np.ndarray]:
-  """Indices of the people of each image, images in the order of their ids.
+  """Returns the indices of the people of each image, images by id.
 
   >>> people_by_image([7, 3, 7])
   [array([1]), array([0, 2])]
@@ -168,12 +179,9 @@ def _without_duplicates(predictions, scores, people, sigmas, nms, threshold):
 
 
 def _records(predictions, scores, people, category_id) -> list[dict[str, Any]]:
+  keypoint_scores = predictions.keypoint_scores[..., None]
   triples = np.concatenate(
-    [
-      np.asarray(predictions.keypoints[people], np.float64),
-      np.asarray(predictions.keypoint_scores[people], np.float64)[..., None],
-    ],
-    axis=-1,
+    [predictions.keypoints[people], keypoint_scores[people]], -1, dtype=float
   )
   return [
     {
@@ -184,38 +192,3 @@ def _records(predictions, scores, people, category_id) -> list[dict[str, Any]]:
     }
     for person, triple in zip(people, triples, strict=True)
   ]
-
-
-def _check_prediction_shapes(predictions: Predictions) -> None:
-  people, num_keypoints = np.shape(predictions.keypoint_scores)[:2]
-  expected = {
-    "image_ids": (people,),
-    "keypoints": (people, num_keypoints, 2),
-    "keypoint_scores": (people, num_keypoints),
-    "box_scores": (people,),
-    "box_areas": (people,),
-  }
-  got = {name: np.shape(getattr(predictions, name)) for name in expected}
-  if got != expected:
-    raise ValueError(
-      f"predictions of N={people} people with K={num_keypoints} keypoints "
-      f"expect shapes {expected}, got {got}"
-    )
-
-
-def _check_finite(predictions: Predictions) -> None:
-  for name in ("keypoints", "keypoint_scores", "box_scores", "box_areas"):
-    finite = np.isfinite(getattr(predictions, name))
-    finite = finite.all(axis=tuple(range(1, finite.ndim)))
-    if not finite.all():
-      images = np.asarray(predictions.image_ids)[~finite][:5].tolist()
-      raise ValueError(
-        f"predictions must be finite, got {(~finite).sum()} people with NaN "
-        f"or infinite {name}, first in images {images}; the heatmaps they "
-        "were decoded from are not finite either: check the weights"
-      )
-
-
-def _check_nms(nms: str) -> None:
-  if nms not in NMS:
-    raise ValueError(f"nms is one of {NMS}, got {nms!r}")

@@ -2,7 +2,8 @@
 
 One keypoint at distance d contributes exp(-d² / (2 s² k²)), with s² the area
 of the person in square pixels and k = 2σ the keypoint's constant; OKS is the
-mean over the keypoints that count.
+mean over the keypoints that count. Keypoints are (x, y) in image px, areas px²,
+`sigmas` the K constants σ; shapes that do not fit together are a ValueError.
 
 Reference: https://cocodataset.org/#keypoints-eval, section 1.2, and
 `pycocotools.cocoeval.COCOeval.computeOks`.
@@ -20,24 +21,21 @@ def oks(
   area: np.ndarray,
   sigmas: Sequence[float],
 ) -> np.ndarray:
-  """OKS of every prediction with every labelled person.
+  """Returns the OKS of every prediction with every labelled person.
 
   Only labelled keypoints count, whatever the score of the predicted ones. A
   person without any gets 0 (pycocotools scores those by their box instead,
   which `coco.average_precision` leaves to it).
 
   Args:
-    keypoints: [N, K, 2] predicted (x, y), image px.
-    truth: [M, K, 2] labelled (x, y), image px.
+    keypoints: [N, K, 2] predicted.
+    truth: [M, K, 2] labelled.
     visible: [M, K]; above 0 where labelled (COCO's 1 and 2).
-    area: [M] area of the person, px² (COCO: of the segmentation mask).
-    sigmas: K OKS constants.
+    area: [M] of the person (COCO: of the segmentation mask).
+    sigmas: [K].
 
   Returns:
     [N, M] float64 in [0, 1].
-
-  Raises:
-    ValueError: shapes do not fit together.
   """
   keypoints, truth = _points(keypoints), _points(truth)
   counts = np.asarray(visible) > 0
@@ -50,22 +48,15 @@ def oks(
 def prediction_oks(
   keypoints: np.ndarray, areas: np.ndarray, sigmas: Sequence[float]
 ) -> np.ndarray:
-  """OKS between predictions, as NMS uses it: all keypoints count.
+  """Returns the OKS [N, N] float64 between predictions; all keypoints count.
 
-  The area of a pair is the mean of its two areas (HRNet,
-  lib/nms/nms.py `oks_iou`, with the padded boxes' areas). Memory is N² K
-  float64.
+  The area of a pair is the mean of its two areas (HRNet, lib/nms/nms.py
+  `oks_iou`, with the padded boxes' areas). Memory is N² K float64.
 
   Args:
-    keypoints: [N, K, 2] (x, y), image px.
-    areas: [N] px².
-    sigmas: K OKS constants.
-
-  Returns:
-    [N, N] float64 in [0, 1], symmetric, 1 on the diagonal.
-
-  Raises:
-    ValueError: shapes do not fit together.
+    keypoints: [N, K, 2].
+    areas: [N].
+    sigmas: [K].
   """
   keypoints, areas = _points(keypoints), np.asarray(areas, np.float64)
   everything = np.ones(keypoints.shape[:2], bool)
@@ -96,20 +87,12 @@ def _points(keypoints) -> np.ndarray:
 
 def _check_shapes(keypoints, truth, counts, area, sigmas) -> None:
   people, num_keypoints = truth.shape[:2]
-  expected = {
-    "keypoints": (len(keypoints), num_keypoints, 2),
-    "visible": (people, num_keypoints),
-    "area": (people,),
-    "sigmas": (num_keypoints,),
-  }
-  got = {
-    "keypoints": keypoints.shape,
-    "visible": counts.shape,
-    "area": area.shape,
-    "sigmas": np.shape(sigmas),
-  }
+  points = (len(keypoints), num_keypoints, 2)
+  expected = (points, (people, num_keypoints), (people,), (num_keypoints,))
+  got = (keypoints.shape, counts.shape, area.shape, np.shape(sigmas))
   if got != expected:
     raise ValueError(
       f"OKS of {people} people with K={num_keypoints} keypoints expects shapes "
-      f"{expected}, got {got}; sigmas come from the skeleton"
+      f"of keypoints, visible, area, sigmas {expected}, got {got}; sigmas come "
+      "from the skeleton"
     )

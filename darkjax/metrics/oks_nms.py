@@ -1,8 +1,9 @@
-"""Duplicate people in one image: OKS-NMS, hard and soft.
+"""Removal of duplicate people in one image: OKS-NMS, hard and soft.
 
-Two poses are duplicates when their OKS is high. Both functions look at the
-people of one image and give indices, best first; equal scores keep their
-order.
+Both functions take N people: keypoints [N, K, 2] (x, y) in image px, scores
+[N], areas [N] px² (of the padded box in the official code) and K OKS constants.
+They return indices [kept] int64, best first; equal scores keep their order.
+Shapes that do not fit together are a ValueError.
 
 References: HRNet (arXiv:1908.07919), lib/nms/nms.py of its official code;
 Soft-NMS (arXiv:1704.04503).
@@ -28,18 +29,7 @@ def oks_nms(
 ) -> np.ndarray:
   """Keeps the best person, drops those too much alike, and goes on.
 
-  Args:
-    keypoints: [N, K, 2] people of one image, (x, y), image px.
-    scores: [N] higher is better.
-    areas: [N] px², of the padded box in the official code.
-    sigmas: K OKS constants.
-    threshold: a person whose OKS with a kept one exceeds it is dropped.
-
-  Returns:
-    [kept] int64 indices into N, best first.
-
-  Raises:
-    ValueError: shapes do not fit together.
+  A person whose OKS with a kept one exceeds the threshold is dropped.
   """
   _check_scores(keypoints, scores)
   duplicate = oks.prediction_oks(keypoints, areas, sigmas) > threshold
@@ -65,22 +55,8 @@ def soft_oks_nms(
 
   Each time a person is kept, the scores of the others are multiplied by
   exp(-OKS² / threshold), and the best of them is next. The lowered scores only
-  choose and order, as in the official code: results carry the scores that
-  came in.
-
-  Args:
-    keypoints: [N, K, 2] people of one image, (x, y), image px.
-    scores: [N] higher is better.
-    areas: [N] px², of the padded box in the official code.
-    sigmas: K OKS constants.
-    threshold: the width of the Gaussian, in OKS²; larger lowers less.
-    max_people: how many are kept at most.
-
-  Returns:
-    [kept] int64 indices into N, in the order they were kept.
-
-  Raises:
-    ValueError: shapes do not fit together.
+  choose and order, as in the official code: results have the scores that came
+  in. At most `max_people` are kept.
   """
   _check_scores(keypoints, scores)
   alike = oks.prediction_oks(keypoints, areas, sigmas)
@@ -96,8 +72,6 @@ def soft_oks_nms(
   return np.asarray(kept, np.int64)
 
 
-# How duplicates leave: "hard" drops them, "soft" keeps the 20 best people of an
-# image by lowered scores.
 METHODS = {"hard": oks_nms, "soft": soft_oks_nms}
 
 

@@ -1,9 +1,12 @@
-"""Share of keypoints that lie close enough: PCK, and MPII's PCKh.
+"""Share of keypoints within a distance of their labels: PCK, and MPII's PCKh.
 
 A labelled keypoint is correct when its distance to the prediction is at most
-threshold × reference length. The reference is the torso or the box (PCK), or
-the head (PCKh). Predictions and labels are in one frame, whichever: MPII's
-files count from 1, so subtract 1 from both or from neither.
+threshold × reference length: the torso or the box (PCK), or the head (PCKh).
+
+In all functions `predicted` and `truth` are [N, K, 2] (x, y) in the same frame
+(MPII's files count from 1: subtract 1 from both or from neither), `visible` is
+[N, K], above 0 where labelled, lengths are [N] in the unit of the keypoints.
+Shapes that do not fit together are a ValueError.
 
 PCKh@0.1 has two meanings. The code of SimpleBaseline, HRNet and DARK reads
 entry 11 of thresholds 0, 0.01, ... and prints it as 0.1: it is PCKh@0.11.
@@ -13,7 +16,7 @@ References: Yang and Ramanan, TPAMI 2013 (PCK); Andriluka et al., CVPR 2014
 (PCKh); HRNet, lib/dataset/mpii.py of its official code.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -40,16 +43,10 @@ PCKH_LEFT_OUT = ("pelvis", "thorax")
 
 
 class Pck(NamedTuple):
-  """Shares of correct keypoints.
+  """Shares of correct keypoints, in 0..1; nan where none is labelled."""
 
-  Attributes:
-    per_keypoint: [K] in 0..1; nan where nobody has the keypoint labelled.
-    mean: over all labelled keypoints, so that each of them counts the same;
-      nan if there are none.
-  """
-
-  per_keypoint: np.ndarray
-  mean: float
+  per_keypoint: np.ndarray  # [K]
+  mean: float  # over all labelled keypoints, each of which counts the same
 
 
 def pck(
@@ -59,23 +56,10 @@ def pck(
   reference_length: np.ndarray,
   threshold: float,
 ) -> Pck:
-  """Share of labelled keypoints within threshold × reference length.
+  """Returns the share of labelled keypoints within threshold × length.
 
   A person whose reference length is nan (a torso that is not labelled) is left
-  out.
-
-  Args:
-    predicted: [N, K, 2] (x, y).
-    truth: [N, K, 2] (x, y), same frame.
-    visible: [N, K]; above 0 where labelled.
-    reference_length: [N] see `torso_length`, `box_length`, `head_size`.
-    threshold: share of the reference length; a distance equal to it counts.
-
-  Returns:
-    `Pck`, in 0..1.
-
-  Raises:
-    ValueError: shapes do not fit together.
+  out; a distance equal to threshold × length counts as correct.
   """
   lengths = np.asarray(reference_length, np.float64)
   distances = _distances(predicted, truth, visible, lengths)
@@ -91,19 +75,7 @@ def pck(
 def mean_error(
   predicted: np.ndarray, truth: np.ndarray, visible: np.ndarray
 ) -> float:
-  """Mean distance of the labelled keypoints, in px of the frame given.
-
-  Args:
-    predicted: [N, K, 2] (x, y).
-    truth: [N, K, 2] (x, y), same frame.
-    visible: [N, K]; above 0 where labelled.
-
-  Returns:
-    px; nan if nothing is labelled.
-
-  Raises:
-    ValueError: shapes do not fit together.
-  """
+  """Returns the mean distance of the labelled keypoints; nan without any."""
   distances = _distances(predicted, truth, visible, np.zeros(len(truth)))
   counts = np.asarray(visible) > 0
   return float(_ratio(np.where(counts, distances, 0.0).sum(), counts.sum()))
@@ -112,18 +84,10 @@ def mean_error(
 def torso_length(
   truth: np.ndarray, visible: np.ndarray, skeleton: skeletons.Skeleton
 ) -> np.ndarray:
-  """Left shoulder to right hip: what LSP's PCK@0.2 is measured in.
+  """Returns [N] from left shoulder to right hip, for LSP's PCK@0.2.
 
-  Args:
-    truth: [N, K, 2] (x, y).
-    visible: [N, K]; above 0 where labelled.
-    skeleton: whose names say which keypoints these are.
-
-  Returns:
-    [N] same unit as `truth`; nan for people without the two labels.
-
-  Raises:
-    ValueError: the skeleton has no such keypoints.
+  nan for people without the two labels; a ValueError where the skeleton has no
+  such keypoints.
   """
   ends = _indices(skeleton, ("left_shoulder", "right_hip"))
   shoulder, hip = (np.asarray(truth, np.float64)[:, i] for i in ends)
@@ -132,18 +96,15 @@ def torso_length(
 
 
 def box_length(bbox: np.ndarray) -> np.ndarray:
-  """Larger side of boxes [N, 4] (x, y, w, h): the other reference of PCK."""
+  """Returns the larger side of boxes [N, 4] (x, y, w, h), for PCK."""
   return np.asarray(bbox, np.float64)[:, 2:].max(-1)
 
 
 def head_size(headboxes: np.ndarray) -> np.ndarray:
-  """MPII's head size: 0.6 of the diagonal of the head box.
+  """Returns MPII's head size [N]: 0.6 of the diagonal of the head box.
 
   Args:
     headboxes: [N, 4] corners (x1, y1, x2, y2), px.
-
-  Returns:
-    [N] px.
   """
   boxes = np.asarray(headboxes, np.float64)
   return HEAD_SHARE * np.linalg.norm(boxes[:, 2:] - boxes[:, :2], axis=-1)
@@ -158,18 +119,10 @@ def pckh(
   *,
   skeleton: skeletons.Skeleton = skeletons.MPII,
 ) -> dict[str, float]:
-  """MPII's PCKh by body part, in percent, as the columns of Table 8.
+  """Returns MPII's PCKh by body part, in percent, as the columns of Table 8.
 
   A part is the plain average of its left and right keypoint; the mean weighs
   keypoints by how many people have them labelled, without pelvis and thorax.
-
-  Args:
-    predicted: [N, K, 2] (x, y).
-    truth: [N, K, 2] (x, y), same frame.
-    visible: [N, K]; above 0 where labelled.
-    head_sizes: [N] see `head_size`.
-    threshold: share of the head size.
-    skeleton: names the keypoints; MPII-16 by default.
 
   Returns:
     {"Head": ..., "Shoulder": ..., ..., "Ankle": ..., "Mean": ...} in 0..100;
@@ -198,7 +151,7 @@ def pckh_table(
   *,
   thresholds: Sequence[float] = PCKH_THRESHOLDS,
 ) -> dict[str, float]:
-  """`pckh` at several thresholds, under names that tell them apart.
+  """Returns `pckh` at several thresholds, each under its own names.
 
   Returns:
     {"PCKh@0.5": mean, "PCKh@0.5/Head": ..., ..., "PCKh@0.1": ...,
@@ -207,14 +160,11 @@ def pckh_table(
   """
   table = {}
   for threshold in thresholds:
+    name = f"PCKh@{threshold:g}"
     columns = pckh(predicted, truth, visible, head_sizes, threshold)
-    table |= _named(f"PCKh@{threshold:g}", columns)
+    table[name] = columns.pop("Mean")
+    table |= {f"{name}/{part}": share for part, share in columns.items()}
   return table
-
-
-def _named(name: str, columns: Mapping[str, float]) -> dict[str, float]:
-  parts = {f"{name}/{key}": v for key, v in columns.items() if key != "Mean"}
-  return {name: columns["Mean"], **parts}
 
 
 def _indices(skeleton, names) -> list[int]:
@@ -228,7 +178,7 @@ def _indices(skeleton, names) -> list[int]:
 
 
 def _distances(predicted, truth, visible, lengths) -> np.ndarray:
-  """[N, K] distances, after a check of the shapes."""
+  """[N, K] distances; checks the shapes."""
   predicted, truth = np.asarray(predicted), np.asarray(truth)
   got = (predicted.shape, truth.shape, np.shape(visible), lengths.shape)
   people, num_keypoints = truth.shape[:2]

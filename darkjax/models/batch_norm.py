@@ -23,7 +23,6 @@ class BatchNorm(nn.Module):
     axis_name: mapped axis to share the statistics of the batch over; None
       keeps them per device, which is the published recipe.
     dtype: of the output.
-    scale_init: initialiser of the scale.
   """
 
   use_running_average: bool = True
@@ -31,18 +30,17 @@ class BatchNorm(nn.Module):
   epsilon: float = 1e-5
   axis_name: str | None = None
   dtype: Any = jnp.float32
-  scale_init: nn.initializers.Initializer = nn.initializers.ones
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """Normalises x [..., C]; updates "batch_stats" when training.
 
-    Variables of `folding.fold` have "folded" instead of the rest.
+    Variables of `batch_norm_folding.fold` have "folded" instead of the rest.
     """
     if self.has_variable("folded", "offset"):
       return self._add_folded(x)
     shape = (x.shape[-1],)
-    scale = self.param("scale", self.scale_init, shape, jnp.float32)
+    scale = self.param("scale", nn.initializers.ones, shape, jnp.float32)
     bias = self.param("bias", nn.initializers.zeros, shape, jnp.float32)
     mean = self.variable("batch_stats", "mean", jnp.zeros, shape, jnp.float32)
     var = self.variable("batch_stats", "var", jnp.ones, shape, jnp.float32)
@@ -81,7 +79,7 @@ class BatchNorm(nn.Module):
     return y.astype(self.dtype)
 
   def _add_folded(self, x):
-    """What is left to do after `folding.fold`."""
+    """Adds the offset that folding leaves."""
     x = _at_least_float32(x)
     if self.has_variable("folded", "factor"):
       factor = self.get_variable("folded", "factor").astype(x.dtype)

@@ -9,16 +9,10 @@ only adds. A norm that follows something else keeps its factor, computed once.
 import functools
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import flax.traverse_util
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from darkjax.models import layers, simple_baseline
-
-# Layers whose kernel's last axis is that of the output, without activation.
-CONVOLUTIONS = (nn.Conv, simple_baseline.Deconv)
+from darkjax.models import layers, tracing
 
 
 class _Norm(NamedTuple):
@@ -30,7 +24,7 @@ class _Norm(NamedTuple):
 
 
 def fold(model: Any, variables: Any, *, crop_size: tuple[int, int]) -> Any:
-  """Variables with which the same network infers without batch norms.
+  """Returns variables with which the same network infers without batch norms.
 
   Heatmaps are the same up to float32 rounding. A convolution before a norm is
   taken to be read by that norm alone, and each to be called once, as in all
@@ -53,7 +47,17 @@ def fold(model: Any, variables: Any, *, crop_size: tuple[int, int]) -> Any:
   statistics = flax.traverse_util.flatten_dict(variables["batch_stats"])
   folded = {}
   for norm in _norms(model, crop_size):
-    factor, offset = _factor_and_offset(norm, params, statistics)
+    scale, bias, mean, variance = (
+      np.asarray(values, np.float64)
+      for values in (
+        params.pop((*norm.path, "scale")),
+        params.pop((*norm.path, "bias")),
+        statistics[*norm.path, "mean"],
+        statistics[*norm.path, "var"],
+      )
+    )
+    factor = scale / np.sqrt(variance + norm.epsilon)
+    offset = bias - mean * factor
     folded[*norm.path, "offset"] = offset.astype(np.float32)
     if norm.convolution is None:
       folded[*norm.path, "factor"] = factor.astype(np.float32)
@@ -65,22 +69,8 @@ def fold(model: Any, variables: Any, *, crop_size: tuple[int, int]) -> Any:
   }
 
 
-def _factor_and_offset(norm, params, statistics):
-  """[C] each, float64; the norm's own parameters are taken out of `params`."""
-  scale, bias = (
-    np.asarray(params.pop((*norm.path, name)), np.float64)
-    for name in ("scale", "bias")
-  )
-  mean, variance = (
-    np.asarray(statistics[*norm.path, name], np.float64)
-    for name in ("mean", "var")
-  )
-  factor = scale / np.sqrt(variance + norm.epsilon)
-  return factor, bias - mean * factor
-
-
 def _multiply(params, convolution, factor) -> None:
-  """Multiplies what a convolution gives in each channel."""
+  """Multiplies the output of a convolution in each channel."""
   for name in ("kernel", "bias"):
     if (*convolution, name) in params:
       old = np.asarray(params[*convolution, name])
@@ -89,23 +79,15 @@ def _multiply(params, convolution, factor) -> None:
 
 @functools.lru_cache(maxsize=32)
 def _norms(model, crop_size) -> tuple[_Norm, ...]:
-  """The batch norms of a network, found by tracing it; nothing is computed."""
-  outputs, found = [], []
-
-  def watch(call, args, kwargs, context):
-    output = call(*args, **kwargs)
-    module = context.module
-    if context.method_name != "__call__":
-      return output
-    if isinstance(module, CONVOLUTIONS):
-      outputs.append((output, module.path))
-    elif isinstance(module, layers.BatchNorm):
-      read = [path for seen, path in outputs if seen is args[0]]
-      found.append(_Norm(module.path, module.epsilon, *(read or [None])))
-    return output
-
-  key = jax.eval_shape(jax.random.key, 0)
-  images = jax.ShapeDtypeStruct((1, *crop_size, 3), jnp.float32)
-  with nn.intercept_methods(watch):
-    jax.eval_shape(model.init, key, images)
-  return tuple(found)
+  """The batch norms of a network, by tracing it."""
+  calls = tracing.trace(model, crop_size)[1]
+  sources = {
+    id(call.output): call.layer.path
+    for call in calls
+    if isinstance(call.layer, tracing.CONVOLUTIONS)
+  }
+  return tuple(
+    _Norm(call.layer.path, call.layer.epsilon, sources.get(id(call.input)))
+    for call in calls
+    if isinstance(call.layer, layers.BatchNorm)
+  )

@@ -13,15 +13,14 @@ Both count taps that fall on padding, and neither counts biases, batch norms,
 activations, pooling or resizing. Nothing is run: shapes are enough.
 """
 
-import math
 from typing import NamedTuple
 
 import flax.linen as nn
+import flax.traverse_util
 import jax
-import jax.numpy as jnp
 
 from darkjax import models
-from darkjax.models import batch_norm_folding, simple_baseline
+from darkjax.models import simple_baseline, tracing
 
 SIZES = ((128, 96), (256, 192), (384, 288))  # of the paper's tables
 
@@ -30,9 +29,9 @@ class Cost(NamedTuple):
   """Size and cost of a network at one input size.
 
   Attributes:
-    parameters: number of trained values, batch-norm statistics left out.
-    official: multiply-adds of one image by the authors' rule, exact integer.
-    macs: multiply-adds of one image, exact integer.
+    parameters: number of trained values, without batch-norm statistics.
+    official: multiply-adds of one image by the authors' rule.
+    macs: multiply-adds of one image.
   """
 
   parameters: int
@@ -41,39 +40,22 @@ class Cost(NamedTuple):
 
 
 def model_cost(model: nn.Module, size: tuple[int, int]) -> Cost:
-  """Counts parameters and multiply-adds from shapes alone.
-
-  Args:
-    model: from `create_model`.
-    size: (height, width) of the input, px.
-
-  Returns:
-    The counts.
-  """
-  official, macs = [], []
-
-  def count(call, args, kwargs, context):
-    output = call(*args, **kwargs)
-    layer = context.module
-    called = context.method_name == "__call__"
-    if called and isinstance(layer, batch_norm_folding.CONVOLUTIONS):
-      taps = _kernel_size(layer, args[0].shape[-1])
-      official.append(taps * _area(output))
-      is_deconv = isinstance(layer, simple_baseline.Deconv)
-      macs.append(taps * _area(args[0] if is_deconv else output))
-    return output
-
-  images = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
-  with nn.intercept_methods(count):
-    variables = jax.eval_shape(
-      lambda images: model.init(jax.random.key(0), images), images
-    )
-  leaves = jax.tree.leaves(variables["params"])
-  return Cost(sum(leaf.size for leaf in leaves), sum(official), sum(macs))
+  """Counts parameters and multiply-adds for inputs of (height, width) px."""
+  variables, calls = tracing.trace(model, size)
+  params = flax.traverse_util.flatten_dict(variables["params"])
+  official = macs = 0
+  for layer, x, y in calls:
+    if isinstance(layer, tracing.CONVOLUTIONS):
+      taps = params[*layer.path, "kernel"].size
+      official += taps * y.shape[1] * y.shape[2]
+      area = x if isinstance(layer, simple_baseline.Deconv) else y
+      macs += taps * area.shape[1] * area.shape[2]
+  parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
+  return Cost(parameters, official, macs)
 
 
 def table() -> str:
-  """Name, input, parameters and both countings of every model."""
+  """Returns name, input, parameters and both countings of every model."""
   rows = [
     f"{'model':<20} {'input':>8} {'parameters':>12} "
     f"{'official GFLOPs':>16} {'GMACs':>7}"
@@ -86,12 +68,3 @@ def table() -> str:
         f"{counts.official / 1024**3:>16.2f} {counts.macs / 1e9:>7.2f}"
       )
   return "\n".join(rows)
-
-
-def _kernel_size(layer, channels: int) -> int:
-  side = (4, 4) if isinstance(layer, simple_baseline.Deconv) else None
-  return math.prod(side or layer.kernel_size) * channels * layer.features
-
-
-def _area(x) -> int:
-  return x.shape[1] * x.shape[2]

@@ -5,14 +5,14 @@ sum over the innermost dimension, so they want the layer's input as
 [C, H, W, B]. XLA fuses that transposition with the batch norms, additions and
 ReLUs that made the input and so computes them again, reading all that they need
 in steps of a whole image: more than half of a training step of HRNet-W32.
-`_transposed` keeps the transposition apart. And a 1×1 convolution is a product
-of matrices, which XLA computes on all cores and a convolution on one.
+`_transpose_alone` keeps the transposition separate. And a 1×1 convolution is a
+product of matrices, which XLA computes on all cores and a convolution on one.
 
 Measured by scripts/bench_training.py.
 """
 
-import functools
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 from jax import lax
@@ -25,7 +25,7 @@ def convolve(
   rhs: jax.Array,
   window_strides: Sequence[int],
   padding: Sequence[tuple[int, int]],
-  **_,
+  **_: Any,
 ) -> jax.Array:
   """Convolves, for `flax.linen.Conv.conv_general_dilated` of a trained layer.
 
@@ -40,17 +40,20 @@ def convolve(
   Returns:
     [B, H', W', F], as `lax.conv_general_dilated` gives it.
   """
-  strides, padding = tuple(window_strides), tuple(map(tuple, padding))
+  strides = tuple(window_strides)
+  pads = tuple((before, after) for before, after in padding)
   if rhs.shape[:2] == (1, 1):
     return _project(lhs[:, :: strides[0], :: strides[1]], rhs)
-  return _convolve(lhs, rhs, strides, padding)
+  return _convolve(lhs, rhs, strides, pads)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _convolve(x, kernel, strides, padding):
+def _xla_convolve(x, kernel, strides=(1, 1), padding=((0, 0), (0, 0))):
   return lax.conv_general_dilated(
     x, kernel, strides, padding, dimension_numbers=DIMENSIONS
   )
+
+
+_convolve = jax.custom_vjp(_xla_convolve, nondiff_argnums=(2, 3))
 
 
 def _convolve_forward(x, kernel, strides, padding):
@@ -59,15 +62,11 @@ def _convolve_forward(x, kernel, strides, padding):
 
 def _convolve_backward(strides, padding, saved, gradient):
   x, kernel = saved
-  convolve = functools.partial(
-    lax.conv_general_dilated,
-    window_strides=strides,
-    padding=padding,
-    dimension_numbers=DIMENSIONS,
+  _, to_input = jax.vjp(lambda x: _xla_convolve(x, kernel, strides, padding), x)
+  x = lax.platform_dependent(x, cpu=_transpose_alone, default=lambda x: x)
+  _, to_kernel = jax.vjp(
+    lambda kernel: _xla_convolve(x, kernel, strides, padding), kernel
   )
-  _, to_input = jax.vjp(lambda x: convolve(x, kernel), x)
-  apart = lax.platform_dependent(x, cpu=_set_apart, default=lambda x: x)
-  _, to_kernel = jax.vjp(lambda kernel: convolve(apart, kernel), kernel)
   return to_input(gradient)[0], to_kernel(gradient)[0]
 
 
@@ -83,7 +82,7 @@ def _project(x, kernel):
     cpu=lambda x, kernel: lax.dot_general(
       x, kernel[0, 0], (((3,), (0,)), ((), ()))
     ),
-    default=lambda x, kernel: _plain(x, kernel),
+    default=_xla_convolve,
   )
 
 
@@ -92,42 +91,32 @@ def _project_forward(x, kernel):
 
 
 def _project_backward(saved, gradient):
-  x, kernel = saved
   return lax.platform_dependent(
-    x,
-    kernel,
+    *saved,
     gradient,
     cpu=_project_gradients,
-    default=lambda x, kernel, gradient: jax.vjp(_plain, x, kernel)[1](gradient),
+    default=lambda x, kernel, y: jax.vjp(_xla_convolve, x, kernel)[1](y),
   )
 
 
 _project.defvjp(_project_forward, _project_backward)
 
 
-def _plain(x, kernel):
-  return lax.conv_general_dilated(
-    x, kernel, (1, 1), ((0, 0), (0, 0)), dimension_numbers=DIMENSIONS
-  )
-
-
 def _project_gradients(x, kernel, gradient):
   """Gradients of the 1×1 convolution as products of matrices."""
   rows = x.reshape(-1, x.shape[-1])
   to_rows = gradient.reshape(-1, gradient.shape[-1])
-  columns = _apart(lambda x: x.T, rows)
-  return (to_rows @ kernel[0, 0].T).reshape(x.shape), (columns @ to_rows)[
-    None, None
-  ]
+  columns = _unfused(lambda x: x.T, rows)
+  to_x = (to_rows @ kernel[0, 0].T).reshape(x.shape)
+  return to_x, (columns @ to_rows)[None, None]
 
 
-def _set_apart(x):
+def _transpose_alone(x):
   """The same x [B, H, W, C], behind a transposition that nothing fuses with."""
-  people_last = _apart(lambda x: x.transpose(3, 1, 2, 0), x)
-  return people_last.transpose(3, 1, 2, 0)
+  return _unfused(lambda x: x.transpose(3, 1, 2, 0), x).transpose(3, 1, 2, 0)
 
 
-def _apart(function, x):
+def _unfused(function, x):
   """function(x), by itself: XLA fuses nothing across a conditional's edge."""
   first = x[(0,) * x.ndim]
   return lax.cond(first == first, function, function, x)

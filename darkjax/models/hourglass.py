@@ -2,14 +2,14 @@
 
 Each hourglass halves its resolution four times and comes back up, adding a
 residual branch at every level; a score convolution draws heatmaps after each
-one, all of them are supervised, and the next hourglass reads what the one
-before found. "Hourglass-4" is four stacks with one residual block in each
-place, as DARK's tables use the name.
+one, all of them are supervised, and the next hourglass reads the output of the
+one before. "Hourglass-4" is four stacks with one residual block at each level,
+as DARK's tables use the name.
 
 The heatmaps may have any size from 16×16 up. Levels of odd size are pooled
 downwards (the last row or column is left out) and the way back up stretches
 to the size of the branch it joins; the official code handles the one case
-32×24 by a constant. There, and wherever it runs, the two agree.
+32×24 by a constant. Wherever the official code runs, the two agree.
 
 Submodules carry the names of the official checkpoints with the indices joined
 by underscores, as in models/hrnet.py.
@@ -48,17 +48,14 @@ class PreActivationBlock(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """Maps [B, H, W, C] to [B, H, W, features]."""
-    half = self.features // 2
-    y = self._step(x, 1, half, 1)
-    y = self._step(y, 2, half, 3)
-    y = self._step(y, 3, self.features, 1)
+    half, y = self.features // 2, x
+    layers_of_block = ((half, 1), (half, 3), (self.features, 1))
+    for i, (features, kernel) in enumerate(layers_of_block, start=1):
+      y = nn.relu(self.norm(name=f"bn{i}")(y))
+      y = self.conv(y, features, kernel, name=f"conv{i}")
     if x.shape[-1] != self.features:
       x = self.conv(x, self.features, 1, name="downsample_0")
     return x + y
-
-  def _step(self, x, i, features, kernel):
-    x = nn.relu(self.norm(name=f"bn{i}")(x))
-    return self.conv(x, features, kernel, name=f"conv{i}")
 
 
 class HourglassModule(nn.Module):
@@ -88,54 +85,35 @@ class HourglassModule(nn.Module):
     return skip + layers.resize_nearest(low, skip.shape[1:3])
 
 
-class Hourglass(nn.Module):
+class Hourglass(layers.Settings, nn.Module):
   """Stacked Hourglass: images [B, H, W, 3] -> a tuple of heatmaps.
 
   Convolutions and biases start uniform on ±1/sqrt(fan_in), PyTorch's default,
   which is what the authors trained from.
 
-  Attributes:
-    num_keypoints: K, channels of each output.
+  Attributes, besides those of `layers.Settings`:
     stacks: number of hourglasses, and of outputs.
     features: channels at heatmap resolution.
-    dtype: compute dtype, float32 or bfloat16. Parameters, batch-norm
-      statistics and the outputs are float32.
-    bn_axis_name: mapped axis to synchronise batch norm over; None for each
-      device on its own, as the authors trained.
-    remat: train with less memory in more time, see `layers.rematerialised`;
-      by residual block.
   """
 
-  num_keypoints: int = 17
   stacks: int = 4
   features: int = 256
-  dtype: Any = jnp.float32
-  bn_axis_name: str | None = None
-  remat: bool = False
 
   @nn.compact
   def __call__(
     self, images: jax.Array, train: bool = False
   ) -> tuple[jax.Array, ...]:
-    """Predicts heatmaps, stack by stack.
+    """Predicts heatmaps stack by stack, see `create_model`.
 
-    Args:
-      images: [B, H, W, 3] normalised floats, H and W multiples of 4 and at
-        least 64.
-      train: normalise by the batch and update "batch_stats".
-
-    Returns:
-      For each stack heatmaps [B, H/4, W/4, K] float32; the last ones are the
-      prediction.
-
-    Raises:
-      ValueError: if the images do not have that shape.
+    H and W of the images are multiples of 4 and at least 64.
     """
     layers.check_images(images, STRIDE, minimum=STRIDE * 2**DEPTH)
     norm = layers.norm_of(self, train)
     conv = functools.partial(layers.biased_conv, train=train, dtype=self.dtype)
-    block = functools.partial(self._block(), self.features, conv, norm)
-    x = self._stem(images.astype(self.dtype), conv, norm)
+    block_type = layers.remat_if(self.remat, PreActivationBlock)
+    block = functools.partial(block_type, conv=conv, norm=norm)
+    x = self._stem(images.astype(self.dtype), block, conv, norm)
+    block = functools.partial(block, self.features)
     heatmaps = []
     for i in range(self.stacks):
       y = HourglassModule(block, name=f"hg_{i}")(x)
@@ -148,14 +126,10 @@ class Hourglass(nn.Module):
         x = x + conv(scores, self.features, 1, name=f"score__{i}")
     return tuple(heatmaps)
 
-  def _block(self):
-    return layers.rematerialised(PreActivationBlock, self.remat)
-
-  def _stem(self, x, conv, norm):
+  def _stem(self, x, block, conv, norm):
     """[B, H, W, 3] -> [B, H/4, W/4, features]."""
     x = conv(x, self.features // 4, 7, strides=2, name="conv1")
     x = nn.relu(norm(name="bn1")(x))
-    block = functools.partial(self._block(), conv=conv, norm=norm)
     x = block(self.features // 2, name="layer1_0")(x)
     x = block(self.features, name="layer2_0")(layers.max_pool(x, 2, 2))
     return block(self.features, name="layer3_0")(x)

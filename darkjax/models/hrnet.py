@@ -2,12 +2,12 @@
 
 A stem divides the resolution by 4; then four stages run 1, 2, 3 and 4
 branches in parallel, each at half the resolution and twice the channels of the
-one above, and exchange what they found after every module. The heatmaps come
-off the highest branch through a 1×1 convolution.
+one above, and exchange their features after every module. The heatmaps come off
+the highest branch through a 1×1 convolution.
 
 Submodules carry the names of the official checkpoints with the indices joined
 by underscores ("stage2.0.branches.1.3.conv1" is ["stage2_0"]["branches_1_3"]
-["conv1"]), so that models/torch_names.py needs a rule and no table.
+["conv1"]), so that one rule of models/torch_names.py translates them.
 
 Reference:
   Sun, Xiao, Liu, Wang: Deep High-Resolution Representation Learning for Human
@@ -20,7 +20,6 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from darkjax.models import layers
 
@@ -35,7 +34,7 @@ class ExchangeModule(nn.Module):
     outputs: number of branches returned, from the highest resolution down.
     conv: `layers.conv` with the network's dtype and initialiser.
     norm: batch norm with the network's settings.
-    remat: see `HRNet`.
+    remat: see `layers.Settings`.
   """
 
   blocks: int
@@ -51,7 +50,7 @@ class ExchangeModule(nn.Module):
     return [self._fuse(branches, target) for target in range(self.outputs)]
 
   def _branch(self, x, i):
-    block = layers.rematerialised(layers.BasicBlock, self.remat)
+    block = layers.remat_if(self.remat, layers.BasicBlock)
     for n in range(self.blocks):
       name = f"branches_{i}_{n}"
       x = block(x.shape[-1], self.conv, self.norm, name=name)(x)
@@ -61,53 +60,39 @@ class ExchangeModule(nn.Module):
     """Sum of all branches brought to the shape of one of them, then ReLU."""
     total = branches[target]
     for source, x in enumerate(branches):
+      name = f"fuse_layers_{target}_{source}"
       if source > target:
-        total = total + self._up(x, source, target, total.shape[-1])
+        x = self._conv_norm(x, branches[target].shape[-1], 1, 1, name)
+        total = total + layers.upsample_nearest(x, 2 ** (source - target))
       elif source < target:
-        total = total + self._down(x, source, target, total.shape[-1])
+        total = total + self._down(x, target - source, branches[target], name)
     return nn.relu(total)
 
-  def _up(self, x, source, target, features):
-    name = f"fuse_layers_{target}_{source}"
-    x = self.conv(features, 1, name=f"{name}_0")(x)
-    x = self.norm(name=f"{name}_1")(x)
-    return layers.upsample_nearest(x, 2 ** (source - target))
+  def _down(self, x, halvings, like, name):
+    """Halves the resolution repeatedly; only the last convolution widens."""
+    for i in range(halvings - 1):
+      x = nn.relu(self._conv_norm(x, x.shape[-1], 3, 2, f"{name}_{i}"))
+    return self._conv_norm(x, like.shape[-1], 3, 2, f"{name}_{halvings - 1}")
 
-  def _down(self, x, source, target, features):
-    """Halves the resolution step by step; only the last step widens."""
-    for step in range(target - source):
-      last = step == target - source - 1
-      width = features if last else x.shape[-1]
-      name = f"fuse_layers_{target}_{source}_{step}"
-      x = self.conv(width, 3, 2, name=f"{name}_0")(x)
-      x = self.norm(name=f"{name}_1")(x)
-      x = x if last else nn.relu(x)
-    return x
+  def _conv_norm(self, x, features, kernel, strides, name):
+    x = self.conv(features, kernel, strides, name=f"{name}_0")(x)
+    return self.norm(name=f"{name}_1")(x)
 
 
-class HRNet(nn.Module):
+class HRNet(layers.Settings, nn.Module):
   """HRNet for heatmaps: images [B, H, W, 3] -> [B, H/4, W/4, num_keypoints].
 
-  Attributes:
-    num_keypoints: K, channels of the output.
+  Attributes, besides those of `layers.Settings`:
     channels: C of the highest branch; the others have 2C, 4C, 8C.
     stem_features: channels of the two strided convolutions of the stem.
     stage1_features: F of stage 1's bottlenecks, which return 4F channels.
     stage1_blocks: bottlenecks in stage 1.
     modules: exchange modules in stages 2, 3 and 4, one number each.
     blocks: basic blocks per branch and module.
-    conv_init: initialiser of all convolutions but the last, which is
-      N(0, 0.001²) (biases are 0); the official N(0, 0.001²) unless the variant
-      says otherwise.
-    dtype: compute dtype, float32 or bfloat16. Parameters, batch-norm
-      statistics and the output are float32.
-    bn_axis_name: mapped axis to synchronise batch norm over; None for each
-      device on its own, as the authors trained.
-    remat: train with less memory in more time, see `layers.rematerialised`;
-      by residual block.
+    conv_init: initialiser of all convolutions but the last; the official
+      N(0, 0.001²) unless the variant says otherwise.
   """
 
-  num_keypoints: int = 17
   channels: int = 32
   stem_features: int = 64
   stage1_features: int = 64
@@ -115,24 +100,10 @@ class HRNet(nn.Module):
   modules: tuple[int, ...] = (1, 4, 3)
   blocks: int = 4
   conv_init: nn.initializers.Initializer = layers.NARROW_INIT
-  dtype: Any = jnp.float32
-  bn_axis_name: str | None = None
-  remat: bool = False
 
   @nn.compact
   def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
-    """Predicts heatmaps.
-
-    Args:
-      images: [B, H, W, 3] normalised floats, H and W multiples of 32.
-      train: normalise by the batch and update "batch_stats".
-
-    Returns:
-      Heatmaps [B, H/4, W/4, K] float32.
-
-    Raises:
-      ValueError: if the images do not have that shape.
-    """
+    """Predicts heatmaps, see `create_model`; H and W are multiples of 32."""
     layers.check_images(images, STRIDE)
     norm = layers.norm_of(self, train)
     conv = functools.partial(
@@ -142,18 +113,11 @@ class HRNet(nn.Module):
     for i in (1, 2):
       x = conv(self.stem_features, 3, 2, name=f"conv{i}")(x)
       x = nn.relu(norm(name=f"bn{i}")(x))
-    block = layers.rematerialised(layers.Bottleneck, self.remat)
+    block = layers.remat_if(self.remat, layers.Bottleneck)
     for i in range(self.stage1_blocks):
       x = block(self.stage1_features, conv, norm, name=f"layer1_{i}")(x)
     x = self._stages([x], conv, norm)
-    head = conv(
-      self.num_keypoints,
-      1,
-      use_bias=True,
-      kernel_init=layers.NARROW_INIT,
-      name="final_layer",
-    )
-    return head(x).astype(jnp.float32)
+    return layers.draw_heatmaps(x, self, train)
 
   def _stages(self, branches, conv, norm):
     """Stages 2 and up; returns the highest branch of the last module."""
@@ -179,11 +143,11 @@ class HRNet(nn.Module):
         x = conv(width, 3, name=f"{name}_{i}_0")(x)
         x = nn.relu(norm(name=f"{name}_{i}_1")(x))
       kept.append(x)
-    new = stage - 1
-    x = conv(self.channels * 2**new, 3, 2, name=f"{name}_{new}_0_0")(
+    new = f"{name}_{stage - 1}_0"
+    x = conv(self.channels * 2 ** (stage - 1), 3, 2, name=f"{new}_0")(
       branches[-1]
     )
-    return [*kept, nn.relu(norm(name=f"{name}_{new}_0_1")(x))]
+    return [*kept, nn.relu(norm(name=f"{new}_1")(x))]
 
 
 hrnet_w32 = functools.partial(HRNet, channels=32)

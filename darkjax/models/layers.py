@@ -5,6 +5,7 @@ explicit and symmetric as in PyTorch; "SAME" would pad a strided convolution
 on the other side and shift the heatmaps by half a pixel.
 """
 
+import dataclasses
 import functools
 import math
 from typing import Any
@@ -17,12 +18,48 @@ import numpy as np
 from darkjax.models import cpu_convolution
 from darkjax.models.batch_norm import BatchNorm
 
-# Each convolution's weights N(0, 0.001²): HRNet and the SimpleBaseline head.
+# HRNet's convolutions and the SimpleBaseline head: N(0, 0.001²).
 NARROW_INIT = nn.initializers.normal(stddev=0.001)
 # Gaussian of variance 2 / (k·k·c_out): the usual one for residual networks.
 FAN_OUT_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 # PyTorch's default for convolutions, uniform on ±1/sqrt(fan_in).
 TORCH_INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
+
+@dataclasses.dataclass
+class Settings:
+  """The fields that all networks have.
+
+  Attributes:
+    num_keypoints: K, channels of each output.
+    dtype: compute dtype, float32 or bfloat16. Parameters, batch-norm
+      statistics and the outputs are float32.
+    bn_axis_name: mapped axis to synchronise batch norm over; None for each
+      device on its own, as the authors trained.
+    remat: train with less memory in about one more forward pass: of each
+      residual block only the input is kept, the rest is computed again when the
+      gradient needs it.
+  """
+
+  num_keypoints: int = 17
+  dtype: Any = jnp.float32
+  bn_axis_name: str | None = None
+  remat: bool = False
+
+
+def norm_of(settings: Settings, train: bool) -> functools.partial:
+  """Returns a constructor of `BatchNorm` for a network."""
+  return functools.partial(
+    BatchNorm,
+    use_running_average=not train,
+    axis_name=settings.bn_axis_name,
+    dtype=settings.dtype,
+  )
+
+
+def remat_if(remat: bool, module: type[nn.Module]) -> type[nn.Module]:
+  """Returns the module, rematerialised if `remat`, see `Settings`."""
+  return nn.remat(module) if remat else module
 
 
 def conv(
@@ -31,19 +68,16 @@ def conv(
   strides: int = 1,
   *,
   train: bool = False,
-  **kwargs,
+  **kwargs: Any,
 ) -> nn.Conv:
-  """A square convolution padded by kernel // 2 on each side.
+  """Returns a square convolution padded by kernel // 2 on each side.
 
   Args:
     features: number of output channels.
     kernel: side of the kernel, odd.
     strides: step in both directions.
-    train: will be differentiated, see models/convolution.py.
-    **kwargs: further fields of `nn.Conv`; there is no bias unless asked for.
-
-  Returns:
-    The Linen module.
+    train: will be differentiated, see models/cpu_convolution.py.
+    **kwargs: further fields of `nn.Conv`; there is no bias by default.
   """
   pad = kernel // 2
   kwargs = {"use_bias": False, "padding": ((pad, pad), (pad, pad)), **kwargs}
@@ -52,57 +86,42 @@ def conv(
   return nn.Conv(features, (kernel, kernel), (strides, strides), **kwargs)
 
 
-def biased_conv(x: jax.Array, features: int, kernel: int, **kwargs):
-  """Applies `conv` with a bias, both starting as PyTorch's default has them.
-
-  Args:
-    x: [B, H, W, C].
-    features: number of output channels.
-    kernel: side of the kernel, odd.
-    **kwargs: further arguments of `conv`.
-
-  Returns:
-    The convolved x; weights and bias start uniform on ±1/sqrt(fan_in).
-  """
+def biased_conv(
+  x: jax.Array, features: int, kernel: int, **kwargs: Any
+) -> jax.Array:
+  """Applies `conv` with weights and bias uniform on ±1/sqrt(fan_in)."""
   bound = 1.0 / math.sqrt(kernel * kernel * x.shape[-1])
 
   def bias_init(key, shape, dtype=jnp.float32):
     return jax.random.uniform(key, shape, dtype, -bound, bound)
 
-  init = {"kernel_init": TORCH_INIT, "bias_init": bias_init}
-  return conv(features, kernel, use_bias=True, **init, **kwargs)(x)
+  kwargs |= {"kernel_init": TORCH_INIT, "bias_init": bias_init}
+  return conv(features, kernel, use_bias=True, **kwargs)(x)
 
 
-def norm_of(model: nn.Module, train: bool):
-  """A constructor of `BatchNorm` with a network's dtype and axis."""
-  return functools.partial(
-    BatchNorm,
-    use_running_average=not train,
-    axis_name=model.bn_axis_name,
-    dtype=model.dtype,
-  )
+def draw_heatmaps(x: jax.Array, settings: Settings, train: bool) -> jax.Array:
+  """Applies the 1×1 convolution [B, H, W, C] -> heatmaps [B, H, W, K] float32.
 
-
-def rematerialised(module: type[nn.Module], remat: bool) -> type[nn.Module]:
-  """A module that keeps its input alone for the gradient, if `remat`.
-
-  What is inside is computed again when the gradient needs it: less memory for
-  about one more forward pass. Names of variables stay.
+  It starts at N(0, 0.001²), bias 0, as HRNet and SimpleBaseline published it.
   """
-  return nn.remat(module) if remat else module
+  head = conv(
+    settings.num_keypoints,
+    1,
+    train=train,
+    use_bias=True,
+    kernel_init=NARROW_INIT,
+    dtype=settings.dtype,
+    name="final_layer",
+  )
+  return head(x).astype(jnp.float32)
 
 
-def max_pool(x: jax.Array, window: int, strides: int, pad: int = 0):
-  """Maximum over windows; the border is padded with -inf.
+def max_pool(
+  x: jax.Array, window: int, strides: int, pad: int = 0
+) -> jax.Array:
+  """Takes the maximum over windows of x [B, H, W, C], padded with -inf.
 
-  Args:
-    x: [B, H, W, C].
-    window: side of the window.
-    strides: step in both directions.
-    pad: rows and columns added on each side.
-
-  Returns:
-    [B, (H + 2·pad - window) // strides + 1, likewise W, C].
+  The height of the result is (H + 2·pad - window) // strides + 1.
   """
   square = ((pad, pad), (pad, pad))
   return nn.max_pool(x, (window, window), (strides, strides), square)
@@ -119,15 +138,7 @@ def upsample_nearest(x: jax.Array, factor: int) -> jax.Array:
 
 
 def resize_nearest(x: jax.Array, size: tuple[int, int]) -> jax.Array:
-  """Stretches to a size; output row i is input row floor(i · H / size[0]).
-
-  Args:
-    x: [B, H, W, C].
-    size: height and width wanted.
-
-  Returns:
-    [B, *size, C].
-  """
+  """Stretches [B, H, W, C] to [B, *size, C]; row i is row i · H // size[0]."""
   height, width = x.shape[1:3]
   if size == (2 * height, 2 * width):
     return upsample_nearest(x, 2)
@@ -137,12 +148,12 @@ def resize_nearest(x: jax.Array, size: tuple[int, int]) -> jax.Array:
 
 
 def check_images(images: jax.Array, multiple: int, minimum: int = 1) -> None:
-  """Raises ValueError unless images are [B, H, W, 3] with H, W fitting.
+  """Raises ValueError unless images are [B, H, W, 3] with H, W divisible.
 
   Args:
     images: normalised float images.
-    multiple: what height and width have to be divisible by.
-    minimum: the least height and width.
+    multiple: divisor of height and width.
+    minimum: least height and width.
   """
   if images.ndim != 4 or images.shape[-1] != 3:
     raise ValueError(
@@ -164,10 +175,10 @@ class BasicBlock(nn.Module):
   """Residual block of two 3×3 convolutions: [B, H, W, C] -> [B, H/s, W/s, F].
 
   Attributes:
-    features: output channels F.
-    conv: `layers.conv` with the network's dtype and initialiser.
+    features: channels F of the 3×3 convolutions.
+    conv: `conv` with the network's dtype and initialiser.
     norm: batch norm with the network's settings.
-    strides: step of the first convolution.
+    strides: s, step of the first 3×3 convolution.
   """
 
   features: int
@@ -181,23 +192,21 @@ class BasicBlock(nn.Module):
     y = self.conv(self.features, 3, self.strides, name="conv1")(x)
     y = nn.relu(self.norm(name="bn1")(y))
     y = self.norm(name="bn2")(self.conv(self.features, 3, name="conv2")(y))
-    return nn.relu(y + _shortcut(self, x, self.features))
+    return self._add(x, y)
+
+  def _add(self, x, y):
+    """Adds; x goes through a strided 1×1 convolution if shapes differ."""
+    if self.strides != 1 or x.shape[-1] != y.shape[-1]:
+      x = self.conv(y.shape[-1], 1, self.strides, name="downsample_0")(x)
+      x = self.norm(name="downsample_1")(x)
+    return nn.relu(y + x)
 
 
-class Bottleneck(nn.Module):
-  """Residual block 1×1, 3×3, 1×1 with four times the features at its end.
+class Bottleneck(BasicBlock):
+  """Residual block 1×1, 3×3, 1×1: [B, H, W, C] -> [B, H/s, W/s, 4F].
 
-  Attributes:
-    features: channels F of the 3×3 convolution; the output has 4F.
-    conv: `layers.conv` with the network's dtype and initialiser.
-    norm: batch norm with the network's settings.
-    strides: step of the 3×3 convolution (ResNet "v1.5", as PyTorch has it).
+  The 3×3 convolution is the strided one (ResNet "v1.5", as PyTorch has it).
   """
-
-  features: int
-  conv: Any
-  norm: Any
-  strides: int = 1
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -207,13 +216,4 @@ class Bottleneck(nn.Module):
     y = self.conv(self.features, 3, self.strides, name="conv2")(y)
     y = nn.relu(self.norm(name="bn2")(y))
     y = self.conv(4 * self.features, 1, name="conv3")(y)
-    y = self.norm(name="bn3")(y)
-    return nn.relu(y + _shortcut(self, x, 4 * self.features))
-
-
-def _shortcut(block, x, features):
-  """The block's input, through a strided 1×1 convolution if shapes differ."""
-  if block.strides == 1 and x.shape[-1] == features:
-    return x
-  x = block.conv(features, 1, block.strides, name="downsample_0")(x)
-  return block.norm(name="downsample_1")(x)
+    return self._add(x, self.norm(name="bn3")(y))

@@ -25,7 +25,7 @@ STRIDE = 32  # of the ResNet; inputs must be multiples of it
 
 
 def deconv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Transposed 4×4 convolution that doubles the resolution.
+  """Doubles the resolution by a transposed 4×4 convolution.
 
   Output cell 2m reads input cells m - 1 and m, cell 2m + 1 reads m and m + 1,
   with two of the four taps each: four ordinary 2×2 convolutions, one for each
@@ -45,20 +45,17 @@ def deconv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   taps = kernel[::-1, ::-1]
 
   def phase(row, col):
-    padding = ((1 - row, row), (1 - col, col))
     return jax.lax.conv_general_dilated(
       x,
       taps[row::2, col::2],
       (1, 1),
-      padding,
+      ((1 - row, row), (1 - col, col)),
       dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
 
-  even = jnp.stack([phase(0, 0), phase(0, 1)], axis=3)
-  odd = jnp.stack([phase(1, 0), phase(1, 1)], axis=3)
-  return jnp.stack([even, odd], axis=2).reshape(
-    batch, 2 * height, 2 * width, kernel.shape[-1]
-  )
+  rows = [jnp.stack([phase(i, 0), phase(i, 1)], axis=3) for i in (0, 1)]
+  size = (batch, 2 * height, 2 * width, kernel.shape[-1])
+  return jnp.stack(rows, axis=2).reshape(size)
 
 
 class Deconv(nn.Module):
@@ -67,88 +64,58 @@ class Deconv(nn.Module):
   Attributes:
     features: output channels.
     dtype: compute dtype; the kernel [4, 4, C, features] is float32.
-    kernel_init: its initialiser.
   """
 
   features: int
   dtype: Any = jnp.float32
-  kernel_init: nn.initializers.Initializer = layers.NARROW_INIT
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """Doubles the resolution of x [B, H, W, C]."""
     shape = (4, 4, x.shape[-1], self.features)
-    kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+    kernel = self.param("kernel", layers.NARROW_INIT, shape, jnp.float32)
     return deconv(x.astype(self.dtype), kernel.astype(self.dtype))
 
 
-class SimpleBaseline(nn.Module):
+class SimpleBaseline(layers.Settings, nn.Module):
   """SimpleBaseline: images [B, H, W, 3] -> heatmaps [B, H/4, W/4, K].
 
-  Attributes:
-    num_keypoints: K, channels of the output.
+  Attributes, besides those of `layers.Settings`:
     block: residual block of the ResNet.
     blocks: number of blocks in each of its four layers.
     features: channels of its stem; layer i works at 2^i times as many.
-    deconv_features: channels of each of the three transposed convolutions.
+    deconv_features: channels of each of the three transposed convolutions,
+      which start at N(0, 0.001²), as published.
     body_init: initialiser of the ResNet's convolutions, He's N(0, 2/(k·k·F))
       as torchvision has it; the recipe overwrites it with ImageNet weights.
-      The head starts at N(0, 0.001²), bias 0, as published.
-    dtype: compute dtype, float32 or bfloat16. Parameters, batch-norm
-      statistics and the output are float32.
-    bn_axis_name: mapped axis to synchronise batch norm over; None for each
-      device on its own, as the authors trained.
-    remat: train with less memory in more time, see `layers.rematerialised`;
-      by residual block.
   """
 
-  num_keypoints: int = 17
   block: Any = layers.Bottleneck
   blocks: tuple[int, int, int, int] = (3, 4, 6, 3)
   features: int = 64
   deconv_features: int = 256
   body_init: nn.initializers.Initializer = layers.FAN_OUT_INIT
-  dtype: Any = jnp.float32
-  bn_axis_name: str | None = None
-  remat: bool = False
 
   @nn.compact
   def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
-    """Predicts heatmaps.
-
-    Args:
-      images: [B, H, W, 3] normalised floats, H and W multiples of 32.
-      train: normalise by the batch and update "batch_stats".
-
-    Returns:
-      Heatmaps [B, H/4, W/4, K] float32.
-
-    Raises:
-      ValueError: if the images do not have that shape.
-    """
+    """Predicts heatmaps, see `create_model`; H and W are multiples of 32."""
     layers.check_images(images, STRIDE)
     norm = layers.norm_of(self, train)
-    conv = functools.partial(layers.conv, train=train, dtype=self.dtype)
-    x = self._body(images.astype(self.dtype), conv, norm)
+    x = self._body(images.astype(self.dtype), norm, train)
     for i in range(0, 9, 3):  # the official Sequential counts norm and ReLU
       name = f"deconv_layers_{i}"
       x = Deconv(self.deconv_features, self.dtype, name=name)(x)
       x = nn.relu(norm(name=f"deconv_layers_{i + 1}")(x))
-    head = conv(
-      self.num_keypoints,
-      1,
-      use_bias=True,
-      kernel_init=layers.NARROW_INIT,
-      name="final_layer",
-    )
-    return head(x).astype(jnp.float32)
+    return layers.draw_heatmaps(x, self, train)
 
-  def _body(self, x, conv, norm):
+  def _body(self, x, norm, train):
     """The ResNet: [B, H, W, 3] -> [B, H/32, W/32, 8 or 32 · features]."""
-    conv = functools.partial(conv, kernel_init=self.body_init)
+    conv = functools.partial(
+      layers.conv, train=train, dtype=self.dtype, kernel_init=self.body_init
+    )
     x = conv(self.features, 7, 2, name="conv1")(x)
     x = layers.max_pool(nn.relu(norm(name="bn1")(x)), 3, 2, pad=1)
-    block = layers.rematerialised(self.block, self.remat)
+    block = layers.remat_if(self.remat, self.block)
     for i, count in enumerate(self.blocks):
       for n in range(count):
         strides = 2 if n == 0 and i > 0 else 1

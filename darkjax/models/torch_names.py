@@ -1,10 +1,10 @@
-"""What PyTorch calls each parameter, and how its axes lie.
+"""Names and axes of parameters in PyTorch.
 
 Linen submodules here carry the names of the official checkpoints with the
 indices joined by underscores, so one rule translates both ways: an underscore
 before a number is a dot ("stage2_0" is "stage2.0"), and the last component
-follows the kind of layer. Other publishers' names are brought to the official
-ones by `canonical`, which also tells them apart.
+follows the kind of layer. Other publishers' names are translated to the
+official ones by `canonical`, which also detects the publisher.
 """
 
 import re
@@ -22,8 +22,8 @@ LEAVES = {
 }
 # Entries that belong to the network above the backbone.
 HEAD = re.compile(r"(deconv_layers|final_layer)\.")
-# What the ImageNet classifiers, of HRNet and ResNet, have and we do not. The
-# heatmap head's own entries are final_layer.weight and final_layer.bias.
+# Entries of the ImageNet classifiers, of HRNet and ResNet, alone. The heatmap
+# head's own entries are final_layer.weight and final_layer.bias.
 CLASSIFIER = re.compile(
   r"(classifier|incre_modules|downsamp_modules|final_layer\.\d+)\.|"
   r"fc\.(weight|bias)$"  # fc.0 and on are the hourglass's own
@@ -35,16 +35,13 @@ _PUBLISHERS_PREFIX = re.compile(r"(backbone|head|keypoint_head)\.")
 
 
 def torch_name(path: tuple[str, ...]) -> str:
-  """PyTorch's name of a leaf.
+  """Returns PyTorch's name of a leaf, the official checkpoint's key.
 
   >>> torch_name(("layer1_0", "downsample_1", "mean"))
   'layer1.0.downsample.1.running_mean'
 
   Args:
     path: keys from below "params" or "batch_stats" to the leaf.
-
-  Returns:
-    The official checkpoint's key.
   """
   *modules, leaf = path
   dotted = re.sub(r"_(\d+)", r".\1", ".".join(modules))
@@ -52,19 +49,15 @@ def torch_name(path: tuple[str, ...]) -> str:
 
 
 def is_transposed(name: str) -> bool:
-  """Whether an entry is the kernel of a transposed convolution."""
+  """Returns whether an entry is the kernel of a transposed convolution."""
   return name.startswith("deconv_layers.") and name.endswith(".weight")
 
 
 def from_torch(name: str, array: np.ndarray) -> np.ndarray:
-  """Brings an entry to our axes: kernels [h, w, in, out], else unchanged.
+  """Permutes kernels [out, in, h, w], transposed ones [in, out, h, w], to ours.
 
-  Args:
-    name: its official name.
-    array: kernels [out, in, h, w], transposed ones [in, out, h, w].
-
-  Returns:
-    The same numbers in our order; `torch_shape` is the inverse for shapes.
+  Ours are [h, w, in, out]; other entries are unchanged. `torch_shape` is the
+  inverse for shapes.
   """
   if array.ndim != 4:
     return array
@@ -73,27 +66,19 @@ def from_torch(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def torch_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-  """The shape PyTorch has for an entry of our shape."""
+  """Returns the shape that PyTorch has for an entry of our shape."""
   if len(shape) != 4:
     return tuple(shape)
   order = (2, 3, 0, 1) if is_transposed(name) else (3, 2, 0, 1)
   return tuple(shape[axis] for axis in order)
 
 
-def unwrap(checkpoint: Mapping) -> Mapping:
-  """The state dict inside a checkpoint that holds more than that."""
-  for key in ("state_dict", "model"):
-    if isinstance(checkpoint.get(key), Mapping):
-      return checkpoint[key]
-  return checkpoint
-
-
 def canonical(state_dict: Mapping) -> tuple[dict, str]:
-  """Brings a published state dict to the official names.
+  """Translates a published state dict to the official names.
 
   Args:
     state_dict: names to arrays or tensors, perhaps with the "module." prefix
-      of data-parallel training; a checkpoint around it is taken off first.
+      of data-parallel training, or a checkpoint around it.
 
   Returns:
     (entries, publisher): the entries under official names without the
@@ -101,10 +86,15 @@ def canonical(state_dict: Mapping) -> tuple[dict, str]:
     begin with "backbone." and "head." or "keypoint_head.") or "imagenet" (a
     classifier, as timm, torchvision and HRNet's authors name it).
   """
-  entries = {}
-  for name, value in unwrap(state_dict).items():
-    if not name.endswith("num_batches_tracked"):
-      entries[name.removeprefix("module.")] = value
+  for key in ("state_dict", "model"):
+    if isinstance(state_dict.get(key), Mapping):
+      state_dict = state_dict[key]
+      break
+  entries = {
+    name.removeprefix("module."): value
+    for name, value in state_dict.items()
+    if not name.endswith("num_batches_tracked")
+  }
   if any(_PUBLISHERS_PREFIX.match(name) for name in entries):
     entries = {_PUBLISHERS_PREFIX.sub("", n, 1): v for n, v in entries.items()}
     return entries, "mmpose"
@@ -114,5 +104,5 @@ def canonical(state_dict: Mapping) -> tuple[dict, str]:
 
 
 def surplus(name: str) -> bool:
-  """Whether an entry is known to have no place in a pose network."""
+  """Returns whether an entry belongs to classifiers, not to pose networks."""
   return bool(CLASSIFIER.match(name) or LOWER_FUSION.match(name))

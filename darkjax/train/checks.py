@@ -99,7 +99,7 @@ def check_same_labels(
 
   Args:
     workdir: folder of the run, which remembers them in labels.json.
-    digests: of the label files, `Source.labels_digest`: of training in their
+    digests: of the label files, of training in their
       order, then of the validation.
     writes: whether this process is the one that writes files.
 

@@ -27,7 +27,7 @@ def place(packs: Sequence[Pack]) -> jax.Array:
   """Checks that the canvases fit, then reads, checks and sends them.
 
   Args:
-    packs: whose pages follow one another as `files.first_pages` says.
+    packs: whose pages follow one another see `files.assign_pages`.
 
   Returns:
     [D, M, PAGE, 3] uint8, with a copy on each of this process's D devices, as

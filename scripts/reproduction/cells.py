@@ -1,4 +1,4 @@
-"""The networks that are trained: by role, size, encoding, loss and seed."""
+"""Cells: training runs by network, size, encoding, loss and seed."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -15,9 +15,9 @@ FAMILIES = {
     "hourglass": "hourglass_4",
   },
 }
-# Height and width of inputs, px. The networks halve an input five times, so
-# that 64×48 and 192×144 are not to be had: 64×64 is the nearest, and 192×128 as
-# near as 192×160 and cheaper.
+# Height and width of inputs, px. The networks halve an input five times, which
+# excludes 64×48 and 192×144: 64×64 is the nearest, and 192×128 as near as
+# 192×160 and cheaper.
 MIDDLE = (128, 96)
 SIZES = {
   "small": ((64, 64), MIDDLE, (192, 128)),
@@ -36,55 +36,41 @@ SIGMAS = {
 
 
 # Twice that of long runs. The paper's Hourglass has a quarter of the others'
-# rate; the small one learns faster at theirs (loss after three epochs of LSP:
+# rate; the small one trains faster at theirs (loss after three epochs of LSP:
 # 0.00393, at a quarter of the rate 0.00425).
 RATE = 2e-3
 RATES = {"hourglass_4": RATE / 4}
 
 
 class Network(NamedTuple):
-  """What is trained, but for data and seed.
+  """A network to train, without data and seed."""
 
-  Attributes:
-    family: hrnet | simple_baseline | hourglass.
-    encoding: of the targets, biased | unbiased; with it go alignment and flip
-      shift, as in configs/biased.py.
-    loss: mse | ipr | dsnt.
-    size: (height, width) of the input, px.
-  """
-
-  family: str = "hrnet"
+  family: str = "hrnet"  # hrnet | simple_baseline | hourglass
+  # unbiased | biased: targets, alignment and flip shift of this variant of the
+  # configuration.
   encoding: str = "unbiased"
-  loss: str = "mse"
-  size: tuple[int, int] = MIDDLE
+  loss: str = "mse"  # mse | ipr | dsnt
+  size: tuple[int, int] = MIDDLE  # (height, width) of the input, px
 
   @property
   def size_name(self) -> str:
-    """As in 128x96."""
+    """Size as in 128x96."""
     return f"{self.size[0]}x{self.size[1]}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-  """One training run.
+  """One training run."""
 
-  Attributes:
-    data: lsp | synthetic.
-    model: a name of `darkjax.models.MODELS`.
-    network: which role it plays.
-    epochs: how long it is trained.
-    seed: of weights, batches and augmentation.
-  """
-
-  data: str
-  model: str
+  data: str  # lsp | synthetic
+  model: str  # a name of `darkjax.models.MODELS`
   network: Network
   epochs: int
-  seed: int
+  seed: int  # of weights, batches and augmentation
 
   @property
   def name(self) -> str:
-    """Of its folder: all that tells it from other cells."""
+    """Name of its folder, which distinguishes it from other cells."""
     network = self.network
     kind = f"{network.size_name}-{network.encoding}-{network.loss}"
     return (
@@ -92,16 +78,16 @@ class Cell:
     )
 
   def to_json(self) -> dict[str, Any]:
-    """Its fields, flat."""
+    """Returns the fields, flat."""
     fields = dataclasses.asdict(self)
     return fields | fields.pop("network")._asdict()
 
 
 def config_fields(cell: Cell) -> dict[str, Any]:
-  """What a cell changes in its configuration file.
+  """Returns what a cell changes in its configuration file.
 
-  The schedule is short: the rate falls to a tenth after 60 and 85 % of it;
-  bodies are never cut in half.
+  The schedule is short: the rate falls to a tenth after 60 and 85 % of it, and
+  half bodies are not cropped.
 
   Returns:
     Values by field, as in "train.epochs".
@@ -120,7 +106,7 @@ def config_fields(cell: Cell) -> dict[str, Any]:
     "train.epochs": cell.epochs,
     "train.evaluate_every_epochs": cell.epochs,
     "train.keep_checkpoints": 1,
-    "evaluate.methods": ("argmax",),  # the scores proper come later
+    "evaluate.methods": ("argmax",),  # scores.py reads all others
   }
   if cell.network.loss != "mse":
     fields["convention.head"] = "softmax"

@@ -1,4 +1,4 @@
-"""A plot for each table: the paper's numbers, ours of every seed, and gaps."""
+"""Plot of a table: the paper's numbers, ours of every seed, and gaps."""
 
 import figures
 import PIL.Image
@@ -13,12 +13,7 @@ OURS, PAPER, SEED = "#0072B2", "#D55E00", "#777777"
 
 
 def plot(results: Results, table: Table, title: str) -> PIL.Image.Image | None:
-  """For each metric of the table the paper's rows, ours, and the gaps of both.
-
-  Args:
-    results: from `verdicts.read`.
-    table: one of `tables.tables`.
-    title: of the picture.
+  """Draws the paper's rows, ours, and the gaps of both, for each metric.
 
   Returns:
     RGB, or None if no row of the table was run.
@@ -67,7 +62,7 @@ def _draw_paper(axis, values) -> None:
 
 
 def _draw_ours(axis, rows) -> None:
-  """A dot for each seed, a bar at their mean."""
+  """Draws a dot for each seed, a bar at their mean."""
   for y, row in enumerate(rows):
     if row:
       values = list(row.values())
@@ -77,7 +72,7 @@ def _draw_ours(axis, rows) -> None:
 
 
 def _draw_gaps(axis, results, table, metric) -> None:
-  """What the claims are about, seed by seed, the paper's beside it."""
+  """Draws the gaps of the claims, seed by seed, and the paper's."""
   claims = [
     claim
     for claim in table.claims

@@ -1,18 +1,16 @@
-"""What a training command sets, and whether a folder was trained that way."""
+"""Configuration of a training command, compared with that of a run."""
 
 import json
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-import config_path  # noqa: F401 so that configs/ is found
 import ml_collections
-from absl import flags
-from ml_collections import config_flags
 
+from darkjax.runtime import command
 from darkjax.train import resume
 
-# How often a run speaks and saves, which changes nothing of what it learns.
+# How often a run logs and saves, which does not change its result.
 _FREE = (
   "train.log_every_steps",
   "train.checkpoint_every_epochs",
@@ -21,44 +19,35 @@ _FREE = (
 
 
 def recipe(arguments: Sequence[str]) -> dict[str, Any]:
-  """The configuration that flags of darkjax.train make, by dotted name.
+  """Returns the configuration of `python -m darkjax.train ARGUMENTS`.
 
-  Left out is where a machine has its files, and how often a run speaks.
-
-  Args:
-    arguments: as in `python -m darkjax.train ARGUMENTS`.
+  By dotted name, without the paths of a machine and how often a run logs.
 
   Raises:
-    absl.flags.Error, AttributeError: a field that configurations do not have,
-      or a value it cannot have.
+    absl.flags.Error, AttributeError: an unknown field, or a wrong value.
   """
-  values, line = flags.FlagValues(), ["train", *arguments]
-  holder = config_flags.DEFINE_config_file(
-    "config", flag_values=values, sys_argv=line
-  )
-  flags.DEFINE_string("workdir", None, "", flag_values=values)
-  values(line)
-  return _fields(json.loads(holder.value.to_json_best_effort()))
+  flags, _ = command.parse(_define_flags, ["train", *arguments])
+  return _fields(json.loads(flags.config.to_json_best_effort()))
 
 
-def changes(folder: pathlib.Path, wanted: dict[str, Any]) -> list[str]:
-  """What of a recipe the run in a folder did otherwise.
+def _define_flags(define: command.Define) -> None:
+  define.config("config", None, "Configuration.")
+  define.string("workdir", None, "Folder of the run.")
 
-  Args:
-    folder: workdir of a run, which need not be there yet.
-    wanted: from `recipe`.
 
-  Returns:
-    Sentences; fields that the run's version did not have do not count.
+def changes(folder: pathlib.Path, expected: dict[str, Any]) -> list[str]:
+  """Returns the differences of a run, which need not exist, from a recipe.
+
+  Fields that the run's version did not have are ignored.
   """
   path = folder / "config.json"
   if not path.exists():
     return []
   there = _fields(json.loads(path.read_text()))
   return [
-    f"{name} was {there[name]}, is now {wanted[name]}"
-    for name in sorted(there.keys() & wanted)
-    if there[name] != wanted[name]
+    f"{name} was {there[name]}, is now {expected[name]}"
+    for name in sorted(there.keys() & expected)
+    if there[name] != expected[name]
   ]
 
 

@@ -1,12 +1,11 @@
-"""The tables as markdown, the paper's numbers beside ours, and what was run."""
+"""Report of the tables as markdown, the paper's numbers beside ours."""
 
 import pathlib
 import re
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from reproduction import verdicts
-from reproduction.cells import Cell
 from reproduction.tables import Claim, Table, Trend
 from reproduction.verdicts import Results, Spread
 
@@ -19,7 +18,7 @@ SHOWN = {
 
 
 def write(page: pathlib.Path, name: str, text: str) -> None:
-  """Puts a text between the two comments of a page that name it.
+  """Replaces the text between a page's two comments with this name.
 
   Raises:
     ValueError: the page has no such comments.
@@ -42,7 +41,7 @@ def lines(
   title: str,
   pictures: Mapping[int, str],
 ) -> Iterator[str]:
-  """The tables of one data set.
+  """Yields the tables of one data set.
 
   Args:
     results: from `verdicts.read`.
@@ -75,12 +74,12 @@ def _rows(results, table: Table) -> Iterator[str]:
   yield _header("", *paper, *SHOWN.values(), "seeds")
   for name, row in table.rows.items():
     published = (row.paper.get(metric, "–") for metric in table.metrics)
-    found = [
+    spreads = [
       Spread(tuple(verdicts.by_seed(results, row, metric).values()))
       for metric in SHOWN
     ]
-    numbers = (spread.text() for spread in found)
-    yield _line(name, *published, *numbers, len(found[0].values))
+    numbers = (spread.text() for spread in spreads)
+    yield _line(name, *published, *numbers, len(spreads[0].values))
 
 
 def _claims(results, table: Table) -> Iterator[str]:
@@ -101,7 +100,7 @@ def _claims(results, table: Table) -> Iterator[str]:
 
 
 def in_words(claim: Claim | Trend) -> str:
-  """As in AP: standard < DARK."""
+  """Returns a claim as text, as in AP: standard < DARK."""
   if isinstance(claim, Trend):
     wider, narrower = claim
     if (wider.worse, wider.better) == (narrower.worse, narrower.better):
@@ -117,14 +116,14 @@ def _runs(results: Results) -> Iterator[str]:
     "set besides",
   )
   for network in dict.fromkeys(network for network, _ in results):
-    found = [result for (n, _), result in results.items() if n == network]
-    cell, parts = found[0]["cell"], [p for r in found for p in r["parts"]]
+    runs = [result for (n, _), result in results.items() if n == network]
+    cell, parts = runs[0]["cell"], [p for r in runs for p in r["parts"]]
     yield _line(
       *(cell["model"], network.size_name, network.encoding, network.loss),
-      *(cell["epochs"], ", ".join(str(r["cell"]["seed"]) for r in found)),
-      _minutes(r["training_seconds"] for r in found),
-      _minutes(r["training_cpu_seconds"] for r in found),
-      f"{statistics.median(r['images_per_second'] for r in found):.0f}",
+      *(cell["epochs"], ", ".join(str(r["cell"]["seed"]) for r in runs)),
+      _minutes(r["training_seconds"] for r in runs),
+      _minutes(r["training_cpu_seconds"] for r in runs),
+      f"{statistics.median(r['images_per_second'] for r in runs):.0f}",
       ", ".join(sorted({f"{p['machine']}; {p['cores']}" for p in parts})),
       ", ".join(sorted({part["commit"] for part in parts})),
       ", ".join(sorted({one for p in parts for one in p["overrides"]})) or "–",
@@ -132,10 +131,5 @@ def _runs(results: Results) -> Iterator[str]:
 
 
 def _minutes(seconds) -> str:
-  """Median over the seeds."""
+  """Returns the median over the seeds."""
   return f"{statistics.median(seconds) / 60:.1f}"
-
-
-def of_data(cells: Sequence[Cell], data: str) -> list[Cell]:
-  """The cells of one data set."""
-  return [cell for cell in cells if cell.data == data]

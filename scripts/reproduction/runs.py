@@ -1,7 +1,7 @@
-"""Trains and scores cells, several at a time, each in processes of its own.
+"""Training and scoring of cells, several at a time, in processes of their own.
 
-A cell lives in its folder: the training run, parts.jsonl with what each part of
-the work took, and, once all is done, cell.json. A crash or a stop loses no more
+A cell's folder holds the training run, parts.jsonl with the time of each part
+of the work, and, once all is done, cell.json. A crash or a stop loses no more
 than the steps since the last checkpoint.
 """
 
@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-import provenance
+import bench
 
 from darkjax.train.log import whole_lines
 from reproduction import recipes
@@ -33,8 +33,8 @@ CONFIGS = {"lsp": "lsp_hrnet_small_128x96", "synthetic": "quickstart"}
 POLL_SECONDS = 0.2
 
 
-class StopRequested(Exception):  # noqa: N818 an order, no error
-  """The work was asked to end."""
+class StopRequested(Exception):  # noqa: N818 not an error
+  """The user stops the work."""
 
 
 class RunError(Exception):
@@ -43,13 +43,13 @@ class RunError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Runner:
-  """How cells are run.
+  """Runner of cells.
 
   Attributes:
     workdir: folder of the cells' folders.
     roots: data folder by data set.
     overrides: further fields of the configuration, as "data.cache=/tmp".
-    stop: whether to end; asked several times a second.
+    stop: returns whether to end; called several times a second.
   """
 
   workdir: pathlib.Path
@@ -62,32 +62,29 @@ class Runner:
     return (self.workdir / cell.name / "cell.json").exists()
 
   def check(self, cells: Sequence[Cell]) -> None:
-    """Looks at what is there before anything is trained.
+    """Checks the overrides and the runs in the folder before training.
 
     Raises:
-      ValueError: a field that configurations do not have, or runs in the
-        folder that were made by another recipe, whose numbers would be mixed
-        with new ones.
+      ValueError: a field that configurations do not have, or runs of another
+        recipe, whose numbers would be mixed with new ones.
     """
     for override in self.overrides:
       if "=" not in override:
         raise ValueError(f"--set is FIELD=VALUE, got {override!r}")
     for cell in cells:
-      wanted = recipes.recipe(self.fields(cell))
-      changes = recipes.changes(self.workdir / cell.name, wanted)
+      folder = self.workdir / cell.name
+      changes = recipes.changes(folder, recipes.recipe(self.fields(cell)))
       if changes:
         raise ValueError(
-          f"{self.workdir / cell.name} was made by another recipe "
-          f"({'; '.join(changes)}); take another --workdir, or remove it"
+          f"{folder} was made by another recipe ({'; '.join(changes)}); take "
+          "another --workdir, or remove it"
         )
 
   def run_all(self, cells: Sequence[Cell], jobs: int) -> list[Cell]:
-    """Does what is left of the cells, `jobs` at a time.
-
-    Each job keeps to its share of this process's cores.
+    """Finishes the cells, `jobs` at a time, each on its share of the cores.
 
     Returns:
-      The cells that failed; a stop is no failure.
+      The cells that failed; a stop is not a failure.
     """
     left = iter([cell for cell in cells if not self.is_done(cell)])
     lock, failed = threading.Lock(), []
@@ -102,11 +99,9 @@ class Runner:
           self.run(cell, cores)
         except StopRequested:
           return
-        except RunError as error:
-          _LOG.error("%s: %s", cell.name, error)
-          failed.append(cell)
-        except Exception:  # of whatever kind, the others are done all the same
-          _LOG.exception("%s", cell.name)
+        except Exception as error:  # of any kind, the others go on
+          expected = isinstance(error, RunError)
+          _LOG.error("%s: %s", cell.name, error, exc_info=not expected)
           failed.append(cell)
 
     threads = [
@@ -119,12 +114,7 @@ class Runner:
     return failed
 
   def run(self, cell: Cell, cores: set[int]) -> None:
-    """Does what is left of one cell.
-
-    Raises:
-      StopRequested: `stop` asked for it.
-      RunError: training or evaluation ended with an error.
-    """
+    """Finishes one cell; StopRequested after a stop, RunError if it fails."""
     folder = self.workdir / cell.name
     folder.mkdir(parents=True, exist_ok=True)
     if not is_trained(folder):
@@ -133,27 +123,27 @@ class Runner:
         self._process(self.pack_command(cell), folder, cores, "pack")
       self._process(self.train_command(cell), folder, cores, "train")
       if not is_trained(folder):
-        raise StopRequested  # somebody else's signal
-    scores = folder / "scores.json"
-    command = [sys.executable, "-m", "reproduction.scores", f"--run={folder}"]
-    self._process([*command, f"--out={scores}"], folder, cores, "evaluate")
+        raise StopRequested  # by a signal to the training
+    command = [*_PYTHON, "reproduction.scores", f"--run={folder}"]
+    command.append(f"--out={folder / 'scores.json'}")
+    self._process(command, folder, cores, "evaluate")
     write_whole(folder / "cell.json", json.dumps(summary(cell, folder)))
     _LOG.info("done     %s", cell.name)
 
   def train_command(self, cell: Cell) -> list[str]:
-    """The command that trains a cell, or goes on with it."""
+    """Returns the command that trains a cell, or continues it."""
     workdir = f"--workdir={self.workdir / cell.name}"
     return [*_PYTHON, "darkjax.train", *self.fields(cell), workdir]
 
   def pack_command(self, cell: Cell) -> list[str]:
-    """The command that packs a cell's data, if it is not packed yet."""
+    """Returns the command that packs a cell's data, if it is not packed yet."""
     return [*_PYTHON, "darkjax.data.pack", *self.fields(cell)]
 
   def fields(self, cell: Cell) -> list[str]:
-    """A cell's configuration, as flags."""
+    """Returns a cell's configuration as flags."""
     name = CONFIGS[cell.data]
-    suffix = "_biased" if cell.network.encoding == "biased" else ""
-    # Canvases are as large as crops; where they lie depends on the alignment.
+    variant = ":biased" if cell.network.encoding == "biased" else ""
+    # Packed parts of images depend on the size and alignment of crops.
     packs = f"{cell.data}-{cell.network.size_name}-{cell.network.encoding}"
     fields = config_fields(cell) | {
       "data.root": self.roots[cell.data],
@@ -161,19 +151,19 @@ class Runner:
     }
     fields |= dict(one.split("=", 1) for one in self.overrides)
     return [
-      f"--config={ROOT / 'configs' / (name + suffix)}.py",
+      f"--config={ROOT / 'configs' / name}.py{variant}",
       *(f"--config.{field}={value}" for field, value in fields.items()),
     ]
 
   def _process(self, command, folder, cores, kind) -> None:
-    """Runs a command to its end, and notes what it took."""
+    """Runs a command to its end and records its time in parts.jsonl."""
     log = folder / f"{kind}.log"
-    start, commit = time.monotonic(), provenance.commit()
+    start, commit = time.monotonic(), bench.commit()
     with log.open("ab") as output, _started(command, cores, output) as process:
-      asked = False
+      stopped = False
       while (ended := os.wait4(process.pid, os.WNOHANG))[0] == 0:
-        if not asked and self.stop():
-          asked = True
+        if not stopped and self.stop():
+          stopped = True
           process.terminate()
         time.sleep(POLL_SECONDS)
       process.returncode = os.waitstatus_to_exitcode(ended[1])
@@ -183,14 +173,14 @@ class Runner:
       "cpu_seconds": round(ended[2].ru_utime + ended[2].ru_stime, 1),
       "cores": len(cores),
       "host": platform.node(),
-      "machine": provenance.machine(),
+      "machine": bench.machine(),
       "commit": commit,
       "overrides": list(self.overrides),
     }
     parts = [*whole_lines(folder / "parts.jsonl"), part]
     lines = "".join(json.dumps(one) + "\n" for one in parts)
     write_whole(folder / "parts.jsonl", lines)
-    if asked:
+    if stopped:
       raise StopRequested
     if process.returncode:
       raise RunError(f"status {process.returncode}, see {log}")
@@ -198,7 +188,7 @@ class Runner:
 
 @contextlib.contextmanager
 def _started(command, cores, output) -> Iterator[subprocess.Popen]:
-  """A process on these cores, which an exception here ends too."""
+  """A process on these cores, which an exception ends too."""
   paths = [str(ROOT), str(ROOT / "scripts"), os.environ.get("PYTHONPATH", "")]
   process = subprocess.Popen(
     command,
@@ -207,9 +197,9 @@ def _started(command, cores, output) -> Iterator[subprocess.Popen]:
     stdin=subprocess.DEVNULL,
     stdout=output,
     stderr=output,
-    # A Ctrl-C is for this program, which passes it on as SIGTERM.
+    # This program receives a Ctrl-C and passes it on as SIGTERM.
     start_new_session=True,
-    close_fds=False,  # that of `locked` stays open
+    close_fds=False,  # the lock stays open
   )
   os.sched_setaffinity(process.pid, cores)
   try:
@@ -222,7 +212,7 @@ def _started(command, cores, output) -> Iterator[subprocess.Popen]:
 
 @contextlib.contextmanager
 def locked(workdir: pathlib.Path) -> Iterator[None]:
-  """Keeps a folder for this program and the processes it starts.
+  """Locks a folder for this program and the processes it starts.
 
   Raises:
     RuntimeError: another program has it, or left a process that still runs.
@@ -240,11 +230,7 @@ def locked(workdir: pathlib.Path) -> Iterator[None]:
 
 
 def shares(jobs: int) -> list[set[int]]:
-  """This process's cores, dealt out to as many jobs.
-
-  Raises:
-    ValueError: fewer cores than jobs.
-  """
+  """Divides this process's cores among jobs; ValueError for too many jobs."""
   cores = sorted(os.sched_getaffinity(0))
   if not 1 <= jobs <= len(cores):
     raise ValueError(f"jobs is 1 to {len(cores)}, the cores here; got {jobs}")
@@ -252,10 +238,7 @@ def shares(jobs: int) -> list[set[int]]:
 
 
 def is_trained(folder: pathlib.Path) -> bool:
-  """Whether the training is through, and its last step was saved.
-
-  It evaluates only after that step.
-  """
+  """Whether the training is finished: evaluated, with its last step saved."""
   last = [
     line["step"]
     for line in whole_lines(folder / "metrics.jsonl")
@@ -265,7 +248,7 @@ def is_trained(folder: pathlib.Path) -> bool:
 
 
 def summary(cell: Cell, folder: pathlib.Path) -> dict:
-  """What cell.json holds: the cell, its scores, and what it took."""
+  """Returns the content of cell.json: the cell, its scores and times."""
   parts = whole_lines(folder / "parts.jsonl")
   training = [part for part in parts if part["kind"] == "train"]
   rates = [
@@ -284,7 +267,7 @@ def summary(cell: Cell, folder: pathlib.Path) -> dict:
 
 
 def write_whole(path: pathlib.Path, text: str) -> None:
-  """Writes a file that is there whole or not at all."""
+  """Replaces a file in one step."""
   draft = path.with_suffix(".draft")
   draft.write_text(text)
   draft.replace(path)

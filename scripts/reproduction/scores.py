@@ -1,4 +1,4 @@
-"""Reads one trained network by every decoder: a step of scripts/reproduce.py.
+"""Scores of a trained network by every decoder: a step of reproduce.py.
 
     python -m reproduction.scores --run=RUN --out=scores.json
 
@@ -10,23 +10,18 @@ import functools
 import json
 import pathlib
 import time
-from collections.abc import Sequence
 
 import ablation_grid
-from absl import app, flags
 
 from darkjax.inference.predictor import Predictor
-from darkjax.runtime import startup
+from darkjax.runtime import command, startup
 
 
 def scores(run: str) -> dict:
-  """What is known of the latest checkpoint.
-
-  Args:
-    run: workdir of the training.
+  """Returns the scores of a run's latest checkpoint.
 
   Returns:
-    "metrics" as `scoring.score` names them, "convention" in words, "people",
+    "metrics" as `scores.score` names them, "convention" in words, "people",
     and "evaluation_seconds".
   """
   from darkjax.data.coco import prepare  # TensorFlow
@@ -49,16 +44,18 @@ def scores(run: str) -> dict:
   }
 
 
-def main(argv: Sequence[str]) -> None:
+def main(flags: command.Flags, _) -> None:
   """Writes the json."""
-  del argv
   startup.start()
-  pathlib.Path(flags.FLAGS.out).write_text(
-    json.dumps(scores(flags.FLAGS.run), indent=2)
-  )
+  text = json.dumps(scores(flags.run), indent=2)
+  pathlib.Path(flags.out).write_text(text)
+
+
+def define_flags(define: command.Define) -> None:
+  """Adds the flags of the command."""
+  define.string("run", None, "Workdir of the training.", required=True)
+  define.string("out", None, "Json to write.", required=True)
 
 
 if __name__ == "__main__":
-  flags.DEFINE_string("run", None, "Workdir of the training.", required=True)
-  flags.DEFINE_string("out", None, "Json to write.", required=True)
-  app.run(main)
+  command.run(main, define_flags)

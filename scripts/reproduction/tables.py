@@ -1,4 +1,4 @@
-"""The paper's tables: rows, numbers, and what it says of them.
+"""The paper's tables: rows, numbers, and claims.
 
 A row is a trained network read by a decoder. Several rows, also of several
 tables, share a network: the pair at 128×96 serves every table.
@@ -13,8 +13,8 @@ from typing import NamedTuple
 from reproduction.cells import FAMILIES, SIZES, Cell, Network
 
 BIASED, UNBIASED = Network(encoding="biased"), Network()
-# Where nobody chooses. Labels of photographs are to a few pixels; those of
-# drawn people are exact and show what the representation alone does.
+# By default. Labels of photographs are accurate to a few pixels; those of drawn
+# people are exact and show the effect of the representation alone.
 DATA_TABLES = {"lsp": (1, 2, 3, 4, 5, 6, 8), "synthetic": (1, 2, 3, 8)}
 
 
@@ -23,9 +23,8 @@ class Row(NamedTuple):
 
   Attributes:
     network: what is trained.
-    decoder: a key of `grid.decoders`.
-    paper: the paper's numbers, percent, by our metric; a row that it does not
-      have, has none.
+    decoder: a key of `ablation_grid.decoders`.
+    paper: the paper's numbers, percent, by our metric; empty for other rows.
   """
 
   network: Network
@@ -34,7 +33,7 @@ class Row(NamedTuple):
 
 
 class Claim(NamedTuple):
-  """That one row beats another, by the names of the rows."""
+  """One row beats another; rows by name."""
 
   worse: str
   better: str
@@ -42,7 +41,7 @@ class Claim(NamedTuple):
 
 
 class Trend(NamedTuple):
-  """That the gap of one claim is wider than that of another."""
+  """The gap of one claim is wider than that of another."""
 
   wider: Claim
   narrower: Claim
@@ -53,10 +52,10 @@ class Table:
   """A table of the paper.
 
   Attributes:
-    title: what it shows.
+    title: ends the heading.
     rows: by name.
-    claims: what the paper says of them, as we read it.
-    metrics: what the claims are about: our name, and the paper's.
+    claims: the paper's conclusions, in our reading.
+    metrics: of the claims: our name, and the paper's.
   """
 
   title: str
@@ -67,63 +66,77 @@ class Table:
   )
 
 
-def tables(scale: str) -> dict[int, Table]:
-  """The tables by number; `scale` is a key of `cells.FAMILIES`."""
-  return {
-    1: _decoding(),
-    2: _modulation(),
-    3: _encoding(),
-    4: _input_sizes(scale),
-    5: _families(),
-    6: _heads(),
-    8: _strict_threshold(),
-  }
-
-
 def _row(network, decoder, ap=None) -> Row:
   return Row(network, decoder, {} if ap is None else {"AP": ap})
 
 
-def _decoding() -> Table:
-  rows = {
+DECODING = Table(
+  "decoding, of biased targets",
+  {
     "no shift": _row(BIASED, "argmax", 61.2),
     "standard": _row(BIASED, "standard", 66.9),
     "DARK": _row(BIASED, "dark", 68.4),
-  }
-  claims = Claim("no shift", "standard"), Claim("standard", "DARK")
-  return Table("decoding, of biased targets", rows, claims)
-
-
-def _modulation() -> Table:
-  rows = {
+  },
+  (Claim("no shift", "standard"), Claim("standard", "DARK")),
+)
+MODULATION = Table(
+  "distribution modulation",
+  {
     "DARK without": _row(BIASED, "dark, no modulation", 68.1),
     "DARK with": _row(BIASED, "dark", 68.4),
-  }
-  claims = (Claim("DARK without", "DARK with"),)
-  return Table("distribution modulation", rows, claims)
-
-
-def _encoding() -> Table:
-  rows = {
+  },
+  (Claim("DARK without", "DARK with"),),
+)
+ENCODING = Table(
+  "encoding",
+  {
     "biased, standard": _row(BIASED, "standard", 66.9),
     "unbiased, standard": _row(UNBIASED, "standard", 68.0),
     "biased, DARK": _row(BIASED, "dark", 68.4),
     "unbiased, DARK": _row(UNBIASED, "dark", 70.7),
-  }
-  claims = (
+  },
+  (
     Claim("biased, standard", "unbiased, standard"),
     Claim("biased, DARK", "unbiased, DARK"),
     Claim("biased, standard", "biased, DARK"),
     Claim("unbiased, standard", "unbiased, DARK"),
-  )
-  return Table("encoding", rows, claims)
+  ),
+)
+HEADS = Table(
+  "regression heads",
+  {
+    "DSNT": _row(Network(loss="dsnt"), "integral", 57.6),
+    "IPR": _row(Network(loss="ipr"), "integral", 68.0),
+    "DARK": _row(UNBIASED, "dark", 70.7),
+  },
+  (Claim("DSNT", "IPR"), Claim("IPR", "DARK"), Claim("DSNT", "DARK")),
+)
+# AP of the baseline (biased, standard) and of DARK.
+INPUT_SIZES = {128: (66.9, 70.7), 256: (74.4, 75.6), 384: (75.8, 76.6)}
+NETWORKS = {
+  "hourglass": (66.2, 69.6),
+  "simple_baseline": (59.3, 62.6),
+  "hrnet": (66.9, 70.7),
+}
+
+
+def tables(scale: str) -> dict[int, Table]:
+  """Returns the tables by number; `scale` is a key of `cells.FAMILIES`."""
+  return {
+    1: DECODING,
+    2: MODULATION,
+    3: ENCODING,
+    4: _input_sizes(scale),
+    5: _families(),
+    6: HEADS,
+    8: _strict_threshold(),
+  }
 
 
 def _input_sizes(scale) -> Table:
-  published = {128: (66.9, 70.7), 256: (74.4, 75.6), 384: (75.8, 76.6)}
   rows, claims = {}, []
   for size in SIZES[scale]:
-    numbers = published.get(size[0], (None, None))
+    numbers = INPUT_SIZES.get(size[0], (None, None))
     name = f"{size[0]}×{size[1]}"
     claims.append(_versus(rows, name, {"size": size}, numbers))
   trends = map(Trend, claims[:-1], claims[1:])
@@ -131,35 +144,20 @@ def _input_sizes(scale) -> Table:
 
 
 def _families() -> Table:
-  published = {
-    "hourglass": (66.2, 69.6),
-    "simple_baseline": (59.3, 62.6),
-    "hrnet": (66.9, 70.7),
-  }
   rows = {}
   claims = tuple(
     _versus(rows, family, {"family": family}, numbers)
-    for family, numbers in published.items()
+    for family, numbers in NETWORKS.items()
   )
   return Table("networks", rows, claims)
 
 
 def _versus(rows, name, changes, numbers) -> Claim:
-  """Adds baseline (biased, standard) and DARK of a network; DARK is better."""
+  """Adds the baseline and DARK of a network; returns that DARK is better."""
   baseline, dark = f"{name}, baseline", f"{name}, DARK"
   rows[baseline] = _row(BIASED._replace(**changes), "standard", numbers[0])
   rows[dark] = _row(UNBIASED._replace(**changes), "dark", numbers[1])
   return Claim(baseline, dark)
-
-
-def _heads() -> Table:
-  rows = {
-    "DSNT": _row(Network(loss="dsnt"), "integral", 57.6),
-    "IPR": _row(Network(loss="ipr"), "integral", 68.0),
-    "DARK": _row(UNBIASED, "dark", 70.7),
-  }
-  claims = Claim("DSNT", "IPR"), Claim("IPR", "DARK"), Claim("DSNT", "DARK")
-  return Table("regression heads", rows, claims)
 
 
 def _strict_threshold() -> Table:
@@ -184,7 +182,7 @@ def plan(
   epochs: Mapping[str, int],
   seeds: int,
 ) -> list[Cell]:
-  """The runs that tables need, those that say most first.
+  """Returns the runs that tables need, the most telling ones first.
 
   Args:
     numbers: of the tables, by data set, as in `DATA_TABLES`; of two data sets
@@ -201,12 +199,12 @@ def plan(
     ValueError: an unknown table or data set.
   """
   known, data = tables(scale), list(numbers)
-  asked = {number for several in numbers.values() for number in several}
-  if not asked <= set(known):
-    raise ValueError(f"tables are {sorted(known)}, got {sorted(asked)}")
+  chosen = {number for several in numbers.values() for number in several}
+  if not chosen <= set(known):
+    raise ValueError(f"tables are {sorted(known)}, got {sorted(chosen)}")
   if not set(data) <= set(DATA_TABLES):
     raise ValueError(f"data is of {sorted(DATA_TABLES)}, got {data}")
-  wanted = {
+  runs = {
     (_priority(row.network), data.index(name), seed, row.network)
     for name in data
     for number in numbers[name]
@@ -221,7 +219,7 @@ def plan(
       epochs[data[index]],
       seed,
     )
-    for _, index, seed, network in sorted(wanted)
+    for _, index, seed, network in sorted(runs)
   ]
 
 

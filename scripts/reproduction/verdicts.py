@@ -1,8 +1,8 @@
-"""What the runs say of the paper's claims, with the spread over seeds.
+"""Verdicts on the paper's claims, with the spread over seeds.
 
 Gaps are taken seed by seed: decoders read the same network, and networks of a
-seed saw the same people in the same order, so that what varies with the seed
-alone cancels.
+seed saw the same people in the same order, so that the variation with the seed
+cancels.
 """
 
 import json
@@ -17,28 +17,27 @@ from reproduction.tables import Claim, Row, Table, Trend
 HOLDS, FAILS, OPEN = "holds", "does not hold", "within the spread"
 ONE_SEED, NOT_RUN = "one seed", "not run"
 
-Results = Mapping[
-  tuple[Network, int], dict[str, Any]
-]  # cell.json by role, seed
+# cell.json by network and seed.
+Results = Mapping[tuple[Network, int], dict[str, Any]]
 
 
 class Spread(NamedTuple):
-  """A number over seeds: mean, standard deviation, and how many."""
+  """A number over seeds."""
 
   values: tuple[float, ...]
 
   @property
   def mean(self) -> float:
-    """Over the seeds."""
+    """Mean over the seeds."""
     return statistics.fmean(self.values)
 
   @property
   def deviation(self) -> float:
-    """The sample's standard deviation; 0 for one seed."""
+    """Sample standard deviation; 0 for one seed."""
     return statistics.stdev(self.values) if len(self.values) > 1 else 0.0
 
   def text(self, sign: str = "") -> str:
-    """As in 51.94 ± 0.31; `sign` "+" shows it."""
+    """Returns text as in 51.94 ± 0.31; with a sign for "+"."""
     if not self.values:
       return NOT_RUN
     if len(self.values) == 1:
@@ -46,7 +45,7 @@ class Spread(NamedTuple):
     return f"{self.mean:{sign}.2f} ± {self.deviation:.2f}"
 
   def t_text(self) -> str:
-    """The mean in standard errors, Student's t; a dash without a spread."""
+    """Returns Student's t, the mean in standard errors; a dash without one."""
     if not self.deviation:
       return "–"
     error = self.deviation / len(self.values) ** 0.5
@@ -54,12 +53,7 @@ class Spread(NamedTuple):
 
 
 def read(workdir: pathlib.Path, cells: Sequence[Cell]) -> Results:
-  """The cell.json of each cell that has one.
-
-  Args:
-    workdir: of scripts/reproduce.py.
-    cells: of one data set and scale.
-  """
+  """Reads the cell.json of each cell of one data set, where there is one."""
   found = {}
   for cell in cells:
     path = workdir / cell.name / "cell.json"
@@ -69,7 +63,7 @@ def read(workdir: pathlib.Path, cells: Sequence[Cell]) -> Results:
 
 
 def by_seed(results: Results, row: Row, metric: str) -> dict[int, float]:
-  """A row's number by seed, of those that were run."""
+  """Returns a row's numbers by seed."""
   return {
     seed: result["metrics"][f"{row.decoder}/{metric}"]
     for (network, seed), result in sorted(results.items())
@@ -78,7 +72,7 @@ def by_seed(results: Results, row: Row, metric: str) -> dict[int, float]:
 
 
 def gaps(results: Results, table: Table, claim: Claim | Trend):
-  """By how much the claim holds, seed by seed: {seed: percentage points}."""
+  """Returns the gap of a claim by seed, percentage points."""
   if isinstance(claim, Trend):
     wider, narrower = (gaps(results, table, part) for part in claim)
     return _differences(wider, narrower)
@@ -91,7 +85,7 @@ def _differences(one, other) -> dict[int, float]:
 
 
 def paper_gap(table: Table, claim: Claim | Trend) -> float | None:
-  """The same in the paper; None where it has not both rows."""
+  """Returns the gap in the paper, None where it lacks a row."""
   if isinstance(claim, Trend):
     parts = [paper_gap(table, part) for part in claim]
     return None if None in parts else parts[0] - parts[1]
@@ -102,7 +96,7 @@ def paper_gap(table: Table, claim: Claim | Trend) -> float | None:
 
 
 def verdict(values: Sequence[float]) -> str:
-  """A claim holds if its mean gap exceeds the standard deviation over seeds."""
+  """Returns whether the mean gap exceeds the standard deviation over seeds."""
   if not values:
     return NOT_RUN
   if len(values) == 1:

@@ -1,4 +1,4 @@
-"""Checkpoints: what is written is read; damage is survived and said."""
+"""Checkpoints: round trips, and damage on the disk."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from darkjax import checkpoint, skeletons
 from darkjax import convention as convention_lib
 from darkjax.inference import pose
 
-# Orbax's other reads end unheard after one of them has failed.
+# Orbax never awaits its other reads after one of them has failed.
 pytestmark = [
   pytest.mark.usefixtures("forgotten_reads"),
   pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -61,10 +61,10 @@ def test_an_empty_folder_has_nothing_to_restore(tmp_path):
 
 def test_the_latest_step_comes_back(tmp_path):
   write(tmp_path, [1, 2])
-  found = restore(tmp_path)
-  assert (found.step, found.metadata) == (2, METADATA)
-  np.testing.assert_array_equal(found.variables["params"]["w"], 2.0)
-  np.testing.assert_array_equal(found.training["opt_state"], 2.0)
+  result = restore(tmp_path)
+  assert (result.step, result.metadata) == (2, METADATA)
+  np.testing.assert_array_equal(result.variables["params"]["w"], 2.0)
+  np.testing.assert_array_equal(result.training["opt_state"], 2.0)
 
 
 def test_old_steps_are_removed(tmp_path):
@@ -86,29 +86,29 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_whatever_file_is_damaged_a_whole_step_comes_back(tmp_path, damage):
+def test_whichever_file_is_damaged_an_intact_step_is_read(tmp_path, damage):
   write(tmp_path / "good", [1, 2])
   taken = []
   for number, file in enumerate(files_of(tmp_path / "good" / "2")):
     copy = tmp_path / str(number)
     shutil.copytree(tmp_path / "good", copy)
     DAMAGES[damage](copy / file.relative_to(tmp_path / "good"))
-    found = restore(copy)
+    result = restore(copy)
     # Some files are not needed; a step is right or not taken at all.
     np.testing.assert_array_equal(
-      found.variables["params"]["w"], tree(found.step)["params"]["w"]
+      result.variables["params"]["w"], tree(result.step)["params"]["w"]
     )
     jax.tree.map(
-      np.testing.assert_array_equal, found.training, training(found.step)
+      np.testing.assert_array_equal, result.training, training(result.step)
     )
-    taken.append(found.step)
-    assert (copy / "2.damaged").is_dir() == (found.step == 1)
+    taken.append(result.step)
+    assert (copy / "2.damaged").is_dir() == (result.step == 1)
     variables, _ = checkpoint.load(copy)
     assert np.unique(variables["params"]["w"]).tolist() in ([1], [2])
   assert set(taken) == {1, 2}
 
 
-def test_numbers_that_changed_on_the_disk_are_not_used(tmp_path, rng, caplog):
+def test_arrays_that_changed_on_the_disk_are_not_used(tmp_path, rng, caplog):
   # Large enough to be stored without a checksum of the store's own.
   weights = rng.normal(size=(2, 100, 100)).astype(np.float32)
   variables = [{"params": {"w": w}, "batch_stats": {}} for w in weights]
@@ -126,26 +126,26 @@ def test_numbers_that_changed_on_the_disk_are_not_used(tmp_path, rng, caplog):
     loaded, _ = checkpoint.load(copy)
     assert any(np.array_equal(loaded["params"]["w"], w) for w in weights)
     with checkpoint.manager(copy) as checkpoints:
-      found = checkpoint.restore(
+      result = checkpoint.restore(
         checkpoints, variables=variables[0], training=variables[0]
       )
     for tree, w in (
-      (found.variables, weights[found.step]),
-      (found.training, weights[1 - found.step]),
+      (result.variables, weights[result.step]),
+      (result.training, weights[1 - result.step]),
     ):
       np.testing.assert_array_equal(tree["params"]["w"], w)
   assert "the numbers of variables are not those that were" in caplog.text
   assert "the numbers of training are not those that were" in caplog.text
 
 
-def test_a_damaged_step_is_said_and_can_be_written_again(tmp_path, caplog):
+def test_a_damaged_step_is_logged_and_can_be_written_again(tmp_path, caplog):
   write(tmp_path, [1, 2])
   for _ in range(2):
     shutil.rmtree(tmp_path / "2" / "training")
     caplog.clear()
     assert restore(tmp_path).step == 1
     assert "checkpoint 2 is unreadable" in caplog.text
-    assert "2.damaged; remove it at will" in caplog.text
+    assert "2.damaged; it may be removed" in caplog.text
     write(tmp_path, [2])
     assert restore(tmp_path).step == 2
 
@@ -161,7 +161,7 @@ def test_a_step_of_another_configuration_is_left_alone(tmp_path):
   assert restore(tmp_path).step == 2
 
 
-def test_what_a_killed_process_had_half_written_is_removed(tmp_path):
+def test_half_written_steps_of_killed_processes_are_removed(tmp_path):
   write(tmp_path, [1, 2])
   (tmp_path / "2").rename(tmp_path / "2.orbax-checkpoint-tmp")
   write(tmp_path, [2])
@@ -169,7 +169,7 @@ def test_what_a_killed_process_had_half_written_is_removed(tmp_path):
   assert not list(tmp_path.glob("*tmp*"))
 
 
-def test_reading_writes_and_says_nothing(tmp_path, caplog):
+def test_reading_writes_and_logs_nothing(tmp_path, caplog):
   write(tmp_path, [1])
   half = tmp_path / "2.orbax-checkpoint-tmp"  # that a run is writing
   half.mkdir()
@@ -179,7 +179,7 @@ def test_reading_writes_and_says_nothing(tmp_path, caplog):
   assert not caplog.records
 
 
-def test_inference_falls_back_unless_a_step_is_named(tmp_path, caplog):
+def test_inference_falls_back_unless_a_step_is_given(tmp_path, caplog):
   write(tmp_path, [1, 2])
   (tmp_path / "2" / "metadata" / "metadata").unlink()
   variables, _ = checkpoint.load(tmp_path)
@@ -215,7 +215,7 @@ def test_imported_weights_are_a_checkpoint_too(tmp_path):
     checkpoint.save_variables(tmp_path, tree(5), CONVENTION, METADATA.model)
 
 
-def test_missing_checkpoints_are_named(tmp_path):
+def test_missing_checkpoints_are_errors(tmp_path):
   with pytest.raises(FileNotFoundError, match="numbered steps"):
     checkpoint.load(tmp_path / "nowhere")
   write(tmp_path, [1, 2])
@@ -246,7 +246,7 @@ STRANGE = {
 
 
 @pytest.mark.parametrize("name", STRANGE)
-def test_metadata_that_darkjax_did_not_write_is_named(tmp_path, name):
+def test_metadata_that_darkjax_did_not_write_is_refused(tmp_path, name):
   change, message = STRANGE[name]
   checkpoint.save_variables(tmp_path, tree(5), CONVENTION, METADATA.model)
   change_metadata(tmp_path, change)

@@ -5,6 +5,7 @@ Most tests draw blobs and read them back, see blobs.py.
 
 import json
 import logging
+import weakref
 
 import blobs
 import commands
@@ -12,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny_weights
 from PIL import Image
 
 from configs import quickstart
@@ -89,6 +91,29 @@ def test_every_person_once_at_any_batch_size(folder, size):
   )
 
 
+def test_no_image_is_kept(folder):
+  source = prepare.load(
+    folder / "people.json", folder, cache_dir=folder / "cache"
+  )
+  used = blobs.convention_of(source.skeleton, "dark")
+  images, alive = [], []
+
+  def batches():
+    for _ in range(4):
+      for batch in pipeline.eval_batches(source, used, batch_size=2):
+        batch["image"] = batch["image"].copy()  # its own memory
+        images.append(weakref.ref(batch["image"]))
+        yield batch
+        del batch
+        alive.append(sum(image() is not None for image in images))
+
+  predictor = Predictor(blobs.Sampler(used), {}, used)
+  people = predict.predict_dataset([predictor], zip(batches()))
+  assert len(people.image_ids) == 24
+  # Of twelve batches those in work; all of them if images were kept.
+  assert max(alive) <= 4
+
+
 def test_methods_come_back_in_the_order_asked(folder):
   _, people = evaluated(folder, "dark")
   assert list(people.keypoints) == ["argmax", "standard", "dark"]
@@ -113,13 +138,7 @@ def test_table_has_a_row_per_method_and_says_the_boxes():
 
 def test_command(tmp_path, caplog):
   json_path = dataset.write_dataset(tmp_path, num_people=5, seed=2)
-  fields = {
-    "name": "hrnet_small",
-    "num_keypoints": 17,
-    "channels": 4,
-    "modules": [1],
-    "blocks": 1,
-  }
+  fields = tiny_weights.network()
   variables = models.create_model(**fields).init(
     jax.random.key(0), jnp.zeros((1, 64, 64, 3))
   )

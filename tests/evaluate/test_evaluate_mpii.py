@@ -97,14 +97,9 @@ def test_some_head_boxes_are_refused(tmp_path):
 
 
 def test_parts_have_tables_of_their_own():
-  text = scores.table(
-    {
-      "dark/AP/gt_boxes": 68.4,
-      "dark/PCKh@0.5/gt_boxes": 90.6,
-      "dark/PCKh@0.5/Head/gt_boxes": 97.2,
-      "dark/PCKh@0.5/Ankle/gt_boxes": 84.0,
-    }
-  )
+  parts = {"": 90.6, "/Head": 97.2, "/Ankle": 84.0}
+  numbers = {f"dark/PCKh@0.5{part}/gt_boxes": n for part, n in parts.items()}
+  text = scores.table({"dark/AP/gt_boxes": 68.4} | numbers)
   assert text.split("\n") == [
     "         AP  PCKh@0.5",
     "dark  68.40     90.60",

@@ -164,8 +164,8 @@ def test_numbers_may_be_concrete_arrays_but_not_traced(rng):
   maps = rng.random((20, 17, 2), np.float32)
   expected = decode_heatmaps(maps, sigma=2.0).keypoints
   for options in ({"sigma": jnp.float32(2)}, {"blur_kernel": jnp.int32(11)}):
-    found = decode_heatmaps(maps, **options).keypoints
-    np.testing.assert_array_equal(found, expected)
+    result = decode_heatmaps(maps, **options).keypoints
+    np.testing.assert_array_equal(result, expected)
     (name,) = options
     with pytest.raises(ValueError, match=f"{name} .* static_argnames"):
       jax.jit(decode_heatmaps, static_argnames=())(maps, **options)
@@ -196,12 +196,12 @@ def test_kernel_follows_from_sigma(rng, sigma, blur_kernel):
     ({"blur_kernel": [3, 3]}, "blur_kernel is a number known"),
   ],
 )
-def test_bad_options_are_named(options, message):
+def test_bad_options_are_refused(options, message):
   with pytest.raises(ValueError, match=message):
     decode_heatmaps(jnp.zeros((*SIZE, 3)), **options)
 
 
-def test_bad_shapes_are_named():
+def test_bad_shapes_are_refused():
   with pytest.raises(ValueError, match=r"\[\.\.\., H, W, K\].*\(20, 17\)"):
     decode_heatmaps(jnp.zeros(SIZE))
   with pytest.raises(

@@ -44,31 +44,31 @@ def one_hot(*pixels, size=SIZE):
 
 def test_equals_the_moments_of_the_softmax_in_float64(rng):
   logits = 2 * rng.normal(size=(2, 3, *SIZE, 4)).astype(np.float32)
-  found = soft_argmax.soft_argmax(jnp.asarray(logits), radius=1.5)
-  assert found.keypoints.shape == (2, 3, 4, 2)
+  result = soft_argmax.soft_argmax(jnp.asarray(logits), radius=1.5)
+  assert result.keypoints.shape == (2, 3, 4, 2)
   for index in np.ndindex(2, 3, 4):
     heatmap = softmax(logits[(*index[:2], slice(None), slice(None), index[2])])
     mean, covariance, score = moments(heatmap, 1.5)
     # 2e-6 px and px²: float32 sums of 63 terms up to 8 and 64, error 1e-7 each.
-    np.testing.assert_allclose(found.keypoints[index], mean, atol=2e-6)
+    np.testing.assert_allclose(result.keypoints[index], mean, atol=2e-6)
     np.testing.assert_allclose(
-      found.covariances[index], covariance, atol=2e-6, rtol=2e-6
+      result.covariances[index], covariance, atol=2e-6, rtol=2e-6
     )
-    np.testing.assert_allclose(found.scores[index], score, rtol=2e-6)
+    np.testing.assert_allclose(result.scores[index], score, rtol=2e-6)
 
 
 def test_gaussian_gives_its_centre_its_variance_and_the_closed_score():
   # 7 sigma from every border the sums over pixels are the integrals: the
   # sampled Gaussian's error is exp(-2 pi² sigma²), 3e-15 at 1.3 px.
   logits = gaussian_logits((11.3, 14.8), 1.3, (32, 24))
-  found = soft_argmax.soft_argmax(logits, radius=2.0)
+  result = soft_argmax.soft_argmax(logits, radius=2.0)
   # 1e-5 px, px²: float32. An axis swap is 3.5 px away, argmax 0.3 px.
-  np.testing.assert_allclose(found.keypoints, [[11.3, 14.8]], atol=1e-5)
+  np.testing.assert_allclose(result.keypoints, [[11.3, 14.8]], atol=1e-5)
   np.testing.assert_allclose(
-    found.covariances[0], [[1.69, 0.0], [0.0, 1.69]], atol=1e-5
+    result.covariances[0], [[1.69, 0.0], [0.0, 1.69]], atol=1e-5
   )
   # Mean of one Gaussian under another: radius² / (radius² + sigma²).
-  assert float(found.scores[0]) == pytest.approx(4.0 / 5.69, abs=1e-6)
+  assert float(result.scores[0]) == pytest.approx(4.0 / 5.69, abs=1e-6)
 
 
 def test_score_and_rescoring_threshold():
@@ -123,10 +123,10 @@ def test_maps_need_no_unit_sum(rng):
 
 def test_large_logits_neither_overflow_nor_leave_the_map(rng):
   logits = jnp.asarray(rng.normal(size=(50, *SIZE, 2)) * 1e4, jnp.float32)
-  found = soft_argmax.soft_argmax(logits + 1e6)
-  assert all(bool(jnp.isfinite(part).all()) for part in found)
-  assert (found.keypoints >= 0).all()
-  assert (found.keypoints <= jnp.array([6.0, 8.0]).reshape(1, 1, 2)).all()
+  result = soft_argmax.soft_argmax(logits + 1e6)
+  assert all(bool(jnp.isfinite(part).all()) for part in result)
+  assert (result.keypoints >= 0).all()
+  assert (result.keypoints <= jnp.array([6.0, 8.0]).reshape(1, 1, 2)).all()
   sums = soft_argmax.softmax_heatmaps(logits).sum((-3, -2))
   np.testing.assert_allclose(sums, np.ones((50, 2)), rtol=1e-6)
 
@@ -145,21 +145,21 @@ def test_nan_stays_in_its_map_and_out_of_the_keypoint(rng):
   logits = rng.normal(size=(*SIZE, 3)).astype(np.float32)
   spoilt = logits.copy()
   spoilt[4, 2, 1] = np.nan
-  found = soft_argmax.soft_argmax(jnp.asarray(spoilt))
+  result = soft_argmax.soft_argmax(jnp.asarray(spoilt))
   clean = soft_argmax.soft_argmax(jnp.asarray(logits))
-  np.testing.assert_array_equal(np.isnan(found.scores), [False, True, False])
-  assert np.isnan(found.covariances[1]).all()
+  np.testing.assert_array_equal(np.isnan(result.scores), [False, True, False])
+  assert np.isnan(result.covariances[1]).all()
   # The middle of 9 x 7.
-  np.testing.assert_allclose(found.keypoints[1], [3.0, 4.0], atol=1e-5)
-  np.testing.assert_array_equal(found.keypoints[::2], clean.keypoints[::2])
-  np.testing.assert_array_equal(found.scores[::2], clean.scores[::2])
+  np.testing.assert_allclose(result.keypoints[1], [3.0, 4.0], atol=1e-5)
+  np.testing.assert_array_equal(result.keypoints[::2], clean.keypoints[::2])
+  np.testing.assert_array_equal(result.scores[::2], clean.scores[::2])
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0])
 def test_a_map_without_mass_counts_as_uniform(value):
-  found = soft_argmax.integrate_heatmaps(jnp.full((*SIZE, 1), value))
+  result = soft_argmax.integrate_heatmaps(jnp.full((*SIZE, 1), value))
   uniform = soft_argmax.integrate_heatmaps(jnp.ones((*SIZE, 1)))
-  for a, b in zip(found, uniform, strict=True):
+  for a, b in zip(result, uniform, strict=True):
     np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)  # float32
 
 
@@ -196,9 +196,9 @@ def test_under_jit_and_vmap(rng):
 
 
 def test_no_people_give_no_keypoints():
-  found = soft_argmax.soft_argmax(jnp.zeros((0, *SIZE, 2)))
-  assert found.keypoints.shape == (0, 2, 2)
-  assert found.scores.shape == (0, 2)
+  result = soft_argmax.soft_argmax(jnp.zeros((0, *SIZE, 2)))
+  assert result.keypoints.shape == (0, 2, 2)
+  assert result.scores.shape == (0, 2)
 
 
 @pytest.mark.parametrize("shape", [(9, 7), (0, 7, 1), (9, 0, 1)])

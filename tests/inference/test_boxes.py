@@ -16,7 +16,7 @@ def _write(tmp_path, content):
   return path
 
 
-def test_detections_are_known_by_id_or_name(tmp_path):
+def test_detections_are_found_by_id_or_name(tmp_path):
   path = _write(
     tmp_path,
     [
@@ -69,7 +69,7 @@ def test_low_scores_can_be_left_out(tmp_path):
   np.testing.assert_array_equal(scores, [0.3, 0.9])
 
 
-def test_annotations_tell_names_and_ids(tmp_path):
+def test_annotations_have_names_and_ids(tmp_path):
   path = _write(
     tmp_path,
     {
@@ -125,7 +125,7 @@ def test_without_names_photographs_are_named_by_their_id(tmp_path):
   assert read.key(pathlib.Path("alice.jpg")) is None
 
 
-def test_boxes_without_a_size_are_left_out_aloud(tmp_path, caplog):
+def test_boxes_without_a_size_are_left_out_with_a_warning(tmp_path, caplog):
   path = _write(
     tmp_path,
     [
@@ -147,16 +147,22 @@ def test_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize(
   ("content", "match"),
   [
-    ("{", "is not json"),
-    ({"boxes": []}, r"got dict with \['boxes'\]"),
+    ("{", "not valid json in line 1, column 2"),
+    ({"boxes": []}, "'images' must be a list"),
     ("3", "got int"),
-    ([{"image_id": 1}], "as person 0"),
-    ([{"bbox": [1, 2, 3, 4]}], "or file_name"),
-    ([{"image_id": 1, "bbox": [1, 2, 3]}], "as person 0"),
-    ([{"image_id": "a", "bbox": [1, 2, 3, 4]}], r"image_id \(a number\)"),
-    ([{"image_id": 1, "bbox": [1, 2, 3, 4], "score": None}], "as person 0"),
-    ([1, 2], "got 1 as person 0"),
-    ({"images": [{"id": 1}], "annotations": []}, "got {'id': 1}"),
+    ([{"image_id": 1}], r"box 0 has no \['bbox'\]"),
+    ([{"bbox": [1, 2, 3, 4]}], r"image_id \(or file_name\)"),
+    ([{"image_id": 1, "bbox": [1, 2, 3]}], "box 0: 'bbox' must"),
+    (
+      [{"image_id": "a", "bbox": [1, 2, 3, 4]}],
+      "'image_id' must be an integer, got 'a'",
+    ),
+    ([{"image_id": 1, "bbox": [1, 2, 3, 4], "score": None}], "'score' must"),
+    ([1, 2], "box 0 has no .* got 1;"),
+    (
+      {"images": [{"id": 1}], "annotations": []},
+      "image 1 needs an integer 'id' and a 'file_name'",
+    ),
   ],
 )
 def test_other_files_are_refused(tmp_path, content, match):

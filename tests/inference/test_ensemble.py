@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny_weights
 from small_network import FACE, GAUSSIAN, SOFTMAX
 
 from darkjax import checkpoint, geometry, models, skeletons
@@ -250,13 +251,7 @@ def test_the_chain_with_members_of_other_sizes(tmp_path):
 def test_command(tmp_path, caplog):
   """`evaluate` with two checkpoints of different input sizes, off scale 1."""
   json_path = dataset.write_dataset(tmp_path, num_people=3, seed=2)
-  fields = {
-    "name": "hrnet_small",
-    "num_keypoints": 17,
-    "channels": 4,
-    "modules": [1],
-    "blocks": 1,
-  }
+  fields = tiny_weights.network()
   variables = models.create_model(**fields).init(
     jax.random.key(0), jnp.zeros((1, 64, 64, 3))
   )

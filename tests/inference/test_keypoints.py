@@ -7,24 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conventions import make_convention
 from small_network import FACE
 
 from darkjax import convention, geometry, inference
 from darkjax.heatmaps import render_heatmaps
 
-DARK = convention.Convention(
-  skeleton=FACE,
-  crop_size=(64, 48),
-  heatmap_size=(16, 12),
-  alignment="dark",
-  padding=1.25,
-  sigma=1.0,
-  quantize="none",
-  truncate=None,
-  blur_kernel=1,  # no modulation: the decoder is exact on Gaussians
-  flip_shift=0,
-  channel_order="rgb",
-)
+# No modulation: the decoder is exact on Gaussians.
+DARK = make_convention(FACE, (64, 48), blur_kernel=1)
 HRNET = dataclasses.replace(DARK, alignment="hrnet", flip_shift=1)
 # Pixels (x, y) of the crops where nose and eyes are; the eyes at two heights.
 POINTS = np.array(

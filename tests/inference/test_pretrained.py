@@ -27,34 +27,32 @@ def test_file_is_small():
 def test_finds_the_head_of_the_astronaut(pose):
   (person,) = pose(PHOTOGRAPH, [[0, 0, 400, 900]])
   assert person.names == skeletons.LSP.keypoint_names
-  found = dict(zip(person.names, person.keypoints_image, strict=True))
+  result = dict(zip(person.names, person.keypoints_image, strict=True))
   scores = dict(zip(person.names, person.scores, strict=True))
   # px: by eye, the hair's top is at (215, 20) and the chin at (212, 150); a
   # head is 130 px, of which we allow a third.
-  np.testing.assert_allclose(found["head_top"], [215, 40], atol=45)
-  np.testing.assert_allclose(found["neck"], [210, 175], atol=45)
+  np.testing.assert_allclose(result["head_top"], [215, 40], atol=45)
+  np.testing.assert_allclose(result["neck"], [210, 175], atol=45)
   assert min(scores["head_top"], scores["neck"]) > 0.5
   # Her legs are not to be seen.
   assert max(scores["left_ankle"], scores["right_ankle"]) < 0.3
 
 
-def test_predict_takes_it_where_no_checkpoint_is_named(pose, tmp_path, caplog):
+def test_predict_uses_it_by_default(pose, tmp_path, caplog):
   before = signal.getsignal(signal.SIGTERM)
+  boxes = PHOTOGRAPH.with_name("boxes.json")
   done = commands.run(
-    "predict",
-    PHOTOGRAPH,
-    f"--boxes={PHOTOGRAPH.with_name('boxes.json')}",
-    f"--out={tmp_path}",
+    "predict", PHOTOGRAPH, f"--boxes={boxes}", f"--out={tmp_path}"
   )
   signal.signal(signal.SIGTERM, before)
   assert done.returncode == 0, done.stderr
   assert "no --checkpoint" in caplog.text
-  (found,) = json.loads((tmp_path / "results.json").read_text())
+  (result,) = json.loads((tmp_path / "results.json").read_text())
   (person,) = pose(PHOTOGRAPH, [[0, 0, 400, 900]])
   expected = person.keypoints_image
   # px: the command writes two digits and may run another XLA program.
   np.testing.assert_allclose(
-    np.reshape(found["keypoints"], (-1, 3))[:, :2], expected, atol=0.05
+    np.reshape(result["keypoints"], (-1, 3))[:, :2], expected, atol=0.05
   )
 
 
@@ -67,12 +65,12 @@ def test_finds_people_it_was_not_trained_on(pose, test_data):
   photographs = [
     test_data / "lsp/images" / names[p["image_id"]] for p in people
   ]
-  found = pose(photographs, [[p["bbox"]] for p in people])
+  result = pose(photographs, [[p["bbox"]] for p in people])
   labels = np.array([p["keypoints"] for p in people]).reshape(-1, 14, 3)
   truth, visible = labels[..., :2], labels[..., 2] > 0
   torso = pck.torso_length(truth, visible, skeletons.LSP)
   share = pck.pck(
-    np.stack([person.keypoints_image for (person,) in found]),
+    np.stack([person.keypoints_image for (person,) in result]),
     truth,
     visible,
     torso,

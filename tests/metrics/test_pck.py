@@ -117,7 +117,7 @@ def test_pckh_leaves_out_pelvis_and_thorax_and_averages_the_sides():
   assert got["Mean"] == pytest.approx(100 * 26 / 27, abs=1e-12)
 
 
-def test_pckh_names_tell_the_thresholds_apart():
+def test_pckh_names_have_the_threshold():
   truth = np.zeros((1, 16, 2))
   predicted = truth + np.array(
     [1.05, 0.0]
@@ -128,7 +128,7 @@ def test_pckh_names_tell_the_thresholds_apart():
   assert len(table) == 3 * 8
 
 
-def test_mpii_hourglass_gives_the_known_numbers(mpii):
+def test_mpii_hourglass_gives_the_published_numbers(mpii):
   """Values computed by others from the same file, printed to 2 or 3 digits."""
   table = pck.pckh_table(
     mpii["hourglass"], mpii["truth"], mpii["visible"], mpii["head_sizes"]

@@ -55,7 +55,7 @@ def test_nan_reaches_the_gradients(side):
   assert jnp.isnan(jax.grad(total)(kernel)).any()
 
 
-def test_transposition_stays_apart_from_what_made_the_input():
+def test_transposition_is_not_fused_with_the_input():
   def total(kernel, x):
     x = jax.nn.relu(x * 2 + 1)
     return cpu_convolution.convolve(x, kernel, (1, 1), ((1, 1), (1, 1))).sum()

@@ -53,23 +53,23 @@ def activations(model, variables, images):
   run = functools.partial(model.apply, capture_intermediates=True)
   _, state = jax.jit(run)(variables, images)
   flat = flax.traverse_util.flatten_dict(state["intermediates"])
-  found = {}
+  result = {}
   for path, (output,) in flat.items():
     if len(path) == 1:  # the model's own output, captured at its last layer
       continue
     name = torch_names.torch_name((*path[:-1], "bias")).removesuffix(".bias")
     listed = isinstance(output, list)
     for i, x in enumerate(output if listed else [output]):
-      found[f"{name}:{i}" if listed else name] = np.asarray(x)
-  return found
+      result[f"{name}:{i}" if listed else name] = np.asarray(x)
+  return result
 
 
 @pytest.mark.parametrize("name", FORWARD)
 def test_every_activation_equals_pytorch(name):
   expected = golden(name)
-  found = activations(*filled(name))
-  assert not set(found) - set(expected)
-  for key, x in found.items():
+  result = activations(*filled(name))
+  assert not set(result) - set(expected)
+  for key, x in result.items():
     got = hashed.samples(key, x)
     # float32 sums in another order over up to 40 layers; measured 2e-6.
     tolerance = 1e-4 * expected[key][-1]
@@ -78,7 +78,7 @@ def test_every_activation_equals_pytorch(name):
     )
   # Nothing was compared with nothing: all of PyTorch's convolutions and norms.
   leaves = {key.rsplit(".", 1)[0] for key in weights_names(name)}
-  assert leaves <= set(found)
+  assert leaves <= set(result)
 
 
 def weights_names(name):

@@ -46,7 +46,7 @@ def test_an_hourglass_returns_one_output_per_stack():
   assert len(shapes_of(create_model("hourglass_8", stacks=3))[0]) == 3
 
 
-def test_an_unknown_name_lists_the_known_ones():
+def test_an_unknown_name_lists_the_names():
   with pytest.raises(ValueError, match=r"'hrnet_w18'.*hrnet_w32.*hourglass_8"):
     create_model("hrnet_w18")
 

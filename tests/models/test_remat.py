@@ -18,7 +18,7 @@ def test_gradients_and_statistics_are_the_same(rng):
     rng.normal(size=(2, 8, 12, 4)).astype(np.float32),
     rng.normal(size=(2, 4, 6, 8)).astype(np.float32),
   ]
-  found = []
+  result = []
   for remat in (False, True):
     module = hrnet.ExchangeModule(1, 1, conv, norm, remat)
     variables = module.init(jax.random.key(0), branches)
@@ -30,9 +30,9 @@ def test_gradients_and_statistics_are_the_same(rng):
       return jnp.square(maps - 1).mean(), updates
 
     gradients = jax.jit(jax.grad(loss, has_aux=True))(variables["params"])
-    found.append((variables, gradients))
-  assert jax.tree.structure(found[0]) == jax.tree.structure(found[1])
-  for one, other in zip(*map(jax.tree.leaves, found), strict=True):
+    result.append((variables, gradients))
+  assert jax.tree.structure(result[0]) == jax.tree.structure(result[1])
+  for one, other in zip(*map(jax.tree.leaves, result), strict=True):
     # float32; the same operations, which XLA fuses in another way.
     scale = np.abs(one).max()
     np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-5 * scale)

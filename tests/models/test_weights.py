@@ -154,7 +154,7 @@ def test_half_a_head_is_refused_even_with_a_key(model, arrays):
     weights.load_torch_weights(half, model, key=jax.random.key(0))
 
 
-def test_official_resnet_weights_say_that_they_are_bgr(caplog, model, arrays):
+def test_official_resnet_weights_warn_of_bgr(caplog, model, arrays):
   weights.load_torch_weights(arrays, model)
   assert "BGR" not in caplog.text
   entries = hashed.state_dict(shapes_of(resnet()))
@@ -236,9 +236,7 @@ def test_pickles_are_not_executed(tmp_path):
 
 
 @pytest.mark.parametrize("version", ["2.5.1", "1.13.1+cu117"])
-def test_torch_that_executes_what_hides_in_weights_is_refused(
-  tmp_path, version
-):
+def test_torch_that_executes_code_in_weights_is_refused(tmp_path, version):
   torch = pytest.importorskip("torch", reason="torch is not installed")
   path = tmp_path / "weights.pth"
   torch.save({"a": torch.zeros(1)}, path)
@@ -250,7 +248,7 @@ def test_torch_that_executes_what_hides_in_weights_is_refused(
 
 
 @pytest.mark.parametrize("ending", [".npz", ".safetensors", ".pth"])
-def test_files_that_hold_no_weights_are_named(tmp_path, ending):
+def test_files_that_hold_no_weights_are_refused(tmp_path, ending):
   if ending == ".pth":
     pytest.importorskip("torch", reason="torch is not installed")
   path = tmp_path / f"weights{ending}"
@@ -299,7 +297,7 @@ def test_the_command_writes_a_checkpoint(tmp_path):
   assert metadata.convention.sigma == 1.0
 
 
-def test_the_command_wants_two_paths(tmp_path):
+def test_the_command_needs_two_paths(tmp_path):
   done = commands.run(
     "models.weights", tmp_path / "in.npz", "--model=hrnet_w32"
   )

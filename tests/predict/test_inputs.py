@@ -62,7 +62,7 @@ def test_a_photograph_that_cannot_be_read_is_left_out(folder, tmp_path, caplog):
   with inputs.open_inputs([str(folder)], out=tmp_path) as opened:
     assert _names(opened) == [("a.JPG", 0), ("c.bmp", 2)]
   assert opened.unreadable == ["b.png"]
-  assert "b.png cannot be read" in caplog.text
+  assert "b.png is not an image that can be read" in caplog.text
 
 
 def test_upright_unless_there_are_boxes(tmp_path):

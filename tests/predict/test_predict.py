@@ -111,7 +111,7 @@ def test_command_predicts_photographs_without_tensorflow(
     check=False,
   )
   assert done.returncode == 1, done.stderr
-  assert "000000000009.jpg cannot be read" in done.stderr
+  assert "000000000009.jpg is not an image that can be read" in done.stderr
   assert "1 photographs could not be read" in done.stderr
   assert "2 people in 2 pictures (1 without a box); of 2" in done.stderr
   assert sorted(path.name for path in out.iterdir()) == [

@@ -1,23 +1,12 @@
 """The benchmark of scoring, on a few people made up here."""
 
-import importlib.util
 import json
 
+import bench_evaluation as bench
 import numpy as np
 import pytest
-from paths import SCRIPTS
 
 COUNT = 8
-
-
-@pytest.fixture(scope="module")
-def bench():
-  spec = importlib.util.spec_from_file_location(
-    "bench_evaluation", SCRIPTS / "bench_evaluation.py"
-  )
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
 
 
 @pytest.fixture
@@ -46,7 +35,7 @@ def annotations(rng):
   }
 
 
-def test_one_box_for_everybody_finds_everybody(bench, annotations):
+def test_one_box_for_everybody_finds_everybody(annotations):
   """Keypoints are off by 0.2 % of the box, a tenth of what OKS allows."""
   line = bench.measure(annotations, count=COUNT, batch_size=3, seed=0)
   assert line["boxes"] == line["results"] == COUNT
@@ -54,7 +43,7 @@ def test_one_box_for_everybody_finds_everybody(bench, annotations):
   assert json.loads(json.dumps(line)) == line
 
 
-def test_more_boxes_cost_time_and_precision(bench, annotations):
+def test_more_boxes_cost_time_and_precision(annotations):
   line = bench.measure(annotations, count=5 * COUNT, batch_size=16, seed=0)
   assert line["boxes"] == 5 * COUNT
   assert COUNT < line["results"] <= 5 * COUNT
@@ -69,7 +58,7 @@ def test_more_boxes_cost_time_and_precision(bench, annotations):
   assert 0.1 < line["peak_rss_gib"] < 20
 
 
-def test_boxes_are_the_same_for_a_seed(bench, annotations):
+def test_boxes_are_the_same_for_a_seed(annotations):
   one, same, other = (
     bench.make_boxes(annotations, 3 * COUNT, seed) for seed in (1, 1, 2)
   )
@@ -83,6 +72,6 @@ def test_boxes_are_the_same_for_a_seed(bench, annotations):
   np.testing.assert_allclose(one.bbox[:COUNT], truth, atol=0.05 * 270)
 
 
-def test_fewer_boxes_than_people_are_refused(bench, annotations):
-  with pytest.raises(ValueError, match="less than the 8 labelled people"):
+def test_fewer_boxes_than_people_are_refused(annotations):
+  with pytest.raises(ValueError, match="less than 8 labelled people"):
     bench.make_boxes(annotations, COUNT - 1, 0)

@@ -6,27 +6,13 @@ import coco_folder
 import numpy as np
 import official_loader
 import pytest
+from conventions import make_convention
 
-from darkjax import heatmaps, skeletons
-from darkjax.convention import Convention
+from darkjax import heatmaps
 from darkjax.data.coco import prepare
 from darkjax.data.pipeline import augment, batches
 
-CONVENTION = Convention(
-  skeleton=skeletons.from_coco_category(
-    {"name": "doll", "keypoints": list(coco_folder.NAMES)}
-  ),
-  crop_size=(80, 60),
-  heatmap_size=(20, 15),
-  alignment="dark",
-  padding=1.25,
-  sigma=1.0,
-  quantize="none",
-  truncate=None,
-  blur_kernel=3,
-  flip_shift=0,
-  channel_order="rgb",
-)
+CONVENTION = make_convention(coco_folder.DOLL, (80, 60))
 
 
 @pytest.fixture(scope="module")

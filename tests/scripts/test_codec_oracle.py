@@ -1,20 +1,8 @@
 """The codec oracle on a few people made up here."""
 
-import importlib.util
-
+import codec_oracle as oracle
 import numpy as np
 import pytest
-from paths import SCRIPTS
-
-
-@pytest.fixture(scope="module")
-def oracle():
-  spec = importlib.util.spec_from_file_location(
-    "codec_oracle", SCRIPTS / "codec_oracle.py"
-  )
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
 
 
 @pytest.fixture
@@ -49,13 +37,13 @@ def annotations(rng):
   }
 
 
-def test_crowds_and_unlabelled_people_are_left_out(oracle, annotations):
+def test_crowds_and_unlabelled_people_are_left_out(annotations):
   assert oracle.load_people(annotations).image_ids == list(range(3, 13))
   with pytest.raises(ValueError, match="no person with labelled"):
     oracle.load_people({"annotations": annotations["annotations"][:2]})
 
 
-def test_unbiased_maps_and_dark_bring_the_points_back(oracle, annotations):
+def test_unbiased_maps_and_dark_bring_the_points_back(annotations):
   table = oracle.measure(
     annotations, oracle.SIZES["128x96"], "unbiased", alignment="udp"
   )
@@ -72,7 +60,7 @@ def test_unbiased_maps_and_dark_bring_the_points_back(oracle, annotations):
   assert rough["max"] < 0.7072
 
 
-def test_rounding_undoes_what_dark_gains(oracle, annotations):
+def test_rounding_undoes_what_dark_gains(annotations):
   table = oracle.measure(
     annotations, oracle.SIZES["128x96"], "round", alignment="udp"
   )
@@ -81,7 +69,7 @@ def test_rounding_undoes_what_dark_gains(oracle, annotations):
   )
 
 
-def test_batches_hold_every_person_once(oracle, rng, monkeypatch):
+def test_batches_hold_every_person_once(rng, monkeypatch):
   size = oracle.SIZES["128x96"]
   points = rng.uniform(2, 20, (7, 3, 2))
   monkeypatch.setattr(oracle, "MAPS_PER_BATCH", 3 * 3 * 32 * 24)  # 3 people

@@ -1,24 +1,14 @@
 """Runs that are killed and asked to stop, a few times; real processes."""
 
-import importlib.util
 import os
 import subprocess
 import sys
 
+import kill_test
 import numpy as np
-import pytest
 from paths import ROOT
 
 SCRIPT = ROOT / "scripts" / "kill_test.py"
-
-
-@pytest.fixture(scope="module")
-def kill_test():
-  spec = importlib.util.spec_from_file_location("kill_test", SCRIPT)
-  module = importlib.util.module_from_spec(spec)
-  sys.modules["kill_test"] = module  # where dataclasses look for their own
-  spec.loader.exec_module(module)
-  return module
 
 
 def test_nothing_is_lost(tmp_path):
@@ -46,7 +36,7 @@ def test_nothing_is_lost(tmp_path):
   assert verdict.endswith("all equal those of the run left alone")
 
 
-def test_what_differs_is_said(kill_test, tmp_path, monkeypatch):
+def test_what_differs_is_said(tmp_path, monkeypatch):
   runs = [
     kill_test.Run(tmp_path / name, tmp_path, tmp_path, 1) for name in "ab"
   ]

@@ -1,34 +1,22 @@
 """The json files made from joints.mat equal those beside it."""
 
-import importlib.util
 import json
 import pathlib
 
 import numpy as np
 import PIL.Image
+import prepare_lsp as script
 import pytest
 import scipy.io
-from paths import ROOT
 
 from darkjax.data.coco import reader
-
-
-@pytest.fixture(scope="module")
-def script():
-  path = ROOT / "scripts" / "prepare_lsp.py"
-  spec = importlib.util.spec_from_file_location("prepare_lsp", path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
 
 
 def read(path: pathlib.Path) -> dict:
   return json.loads(path.read_text())
 
 
-def test_lsp_equals_the_files_beside_the_photographs(
-  script, test_data, tmp_path
-):
+def test_lsp_equals_the_files_beside_the_photographs(test_data, tmp_path):
   script.prepare_lsp(test_data / "lsp", tmp_path, test_people=800)
   for split in ("train", "test"):
     name = f"annotations/person_keypoints_{split}.json"
@@ -73,7 +61,7 @@ def whole_pixels(points, moved, target: int, most: int) -> int:
   raise AssertionError("no number of pixels fits")
 
 
-def test_lspet_equals_the_file_beside_the_photographs(script, test_data):
+def test_lspet_equals_the_file_beside_the_photographs(test_data):
   path = test_data / "lspet" / "annotations/person_keypoints_train.json"
   content = read(path)
   labels = script.lspet_labels(
@@ -114,7 +102,7 @@ def public_folder(folder: pathlib.Path, people: list[np.ndarray]):
   return folder
 
 
-def test_lspet_crops_show_the_labels(script, tmp_path):
+def test_lspet_crops_show_the_labels(tmp_path):
   outside = person()
   outside[:2, 0] = [-30, 400]
   small = person()
@@ -145,6 +133,6 @@ def test_lspet_crops_show_the_labels(script, tmp_path):
   assert reader.read_annotations(path).skeleton.name == "lsp"
 
 
-def test_missing_folder_is_named(script, tmp_path):
+def test_missing_folder_is_named(tmp_path):
   with pytest.raises(FileNotFoundError, match=r"joints\.mat"):
     script.prepare_lsp(tmp_path, tmp_path, test_people=800)

@@ -1,19 +1,17 @@
 """The reproduction: what is planned, claimed, scored and reported."""
 
 import dataclasses
-import importlib
 import json
-import os
 import re
-import subprocess
-import sys
 
 import ablation_grid
 import ablation_report
 import blobs
+import commands
 import numpy as np
 import pytest
-from reproduction import plots, report, runs, scores, verdicts
+from published import docstring, load
+from reproduction import plots, report, scores, verdicts
 from reproduction.cells import (
   FAMILIES,
   SIGMAS,
@@ -121,13 +119,13 @@ def test_every_claim_holds_in_the_paper(scale):
 def test_papers_numbers_of_other_tables_are_the_configurations():
   for number, name, row in (
     (4, "coco_hrnet_w32_256x192", "256×192, DARK"),
-    (4, "coco_hrnet_w32_384x288_biased", "384×288, baseline"),
+    (4, "coco_hrnet_w32_384x288:biased", "384×288, baseline"),
     (5, "coco_hourglass_4_128x96", "hourglass, DARK"),
-    (5, "coco_simple_baseline_50_128x96_biased", "simple_baseline, baseline"),
+    (5, "coco_simple_baseline_50_128x96:biased", "simple_baseline, baseline"),
     (6, "coco_hrnet_w32_128x96_dsnt", "DSNT"),
     (6, "coco_hrnet_w32_128x96_ipr", "IPR"),
   ):
-    text = importlib.import_module(f"configs.{name}").__doc__
+    text = docstring(name)
     assert f"AP {tables('paper')[number].rows[row].paper['AP']}" in text
 
 
@@ -140,7 +138,7 @@ def test_rates_stand_to_each_other_as_in_the_paper():
   ):
     network = Network(family=family)
     cell = Cell("lsp", FAMILIES["paper"][family], network, 10, seed=0)
-    published = importlib.import_module(f"configs.{config}").get_config()
+    published = load(config)
     ours = config_fields(cell)["optimizer.learning_rate"]
     rates[family] = ours / published.optimizer.learning_rate
   assert set(rates.values()) == {2.0}
@@ -332,14 +330,7 @@ def test_the_command_writes_tables_and_plots(tmp_path, named):
     f"--named={named}",
     *(["--tables=1"] if named else []),
   )
-  done = subprocess.run(
-    [sys.executable, "scripts/reproduce.py", *arguments],
-    cwd=runs.ROOT,
-    env=os.environ | {"PYTHONPATH": str(runs.ROOT)},
-    capture_output=True,
-    text=True,
-    check=False,
-  )
+  done = commands.run("reproduce", *arguments)
   assert done.returncode == 0, done.stderr
   assert done.stdout == f"{name}: 2 networks\n"
   # Means of the first two of three seeds.

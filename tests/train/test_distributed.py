@@ -199,6 +199,16 @@ def training(root, workdir, *changes: str) -> tuple[str, ...]:
   )
 
 
+def endless(root, folder) -> Job:
+  """Training that neither ends nor saves by itself."""
+  flags = ("epochs", "checkpoint_every_epochs", "evaluate_every_epochs")
+  return Job(
+    folder,
+    *training(root, folder / "run"),
+    *(f"--config.train.{flag}=100000" for flag in flags),
+  )
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory) -> pathlib.Path:
   """People to train on, and five to evaluate: three batches of 2 x 1."""
@@ -342,13 +352,7 @@ def is_training(folder: str, names: list[str]) -> list[str]:
 def test_a_dead_peer_ends_the_run_with_a_message(
   together, root, tmp_path, kind, messages
 ):
-  job = Job(
-    tmp_path,
-    *training(root, tmp_path / "run"),
-    "--config.train.epochs=100000",
-    "--config.train.checkpoint_every_epochs=100000",
-    "--config.train.evaluate_every_epochs=100000",
-  )
+  job = endless(root, tmp_path)
   try:
     wait_for(job.logs[0], "step 9/")
     job.running[1].send_signal(kind)
@@ -367,13 +371,7 @@ def test_a_dead_peer_ends_the_run_with_a_message(
 def test_one_process_asked_to_stop_stops_all_after_one_step(
   together, root, tmp_path
 ):
-  job = Job(
-    tmp_path,
-    *training(root, tmp_path / "run"),
-    "--config.train.epochs=100000",
-    "--config.train.checkpoint_every_epochs=100000",
-    "--config.train.evaluate_every_epochs=100000",
-  )
+  job = endless(root, tmp_path)
   try:
     wait_for(job.logs[0], "step 4/")
     job.running[1].send_signal(signal.SIGTERM)

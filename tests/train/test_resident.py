@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+import batch_check
 import jax
 import numpy as np
 import pytest
@@ -89,11 +90,7 @@ def pages(packs):
 def take(count, packs, **options):
   settings = {"batch_size": 6, "seed": 0, **options}
   batches = resident.train_batches(
-    packs,
-    convention_of(packs[0]),
-    FULL,
-    first_pages=files.first_pages(packs),
-    **settings,
+    files.assign_pages(packs), convention_of(packs[0]), FULL, **settings
   )
   return list(itertools.islice(batches, count))
 
@@ -117,7 +114,7 @@ def test_crops_are_those_of_tf_data_within_one_grey_level(train, packs, pages):
   )
   for batch, other in zip(take(5, packs), decoded, strict=False):
     cut = device_crop.on_host(batch, pages, crop_size=convention.crop_size)
-    schema.check(cut, convention)
+    batch_check.check(cut, convention)
     assert cut["image"].std() > 20  # no black squares
     assert_same_people(cut, other)
 
@@ -125,10 +122,7 @@ def test_crops_are_those_of_tf_data_within_one_grey_level(train, packs, pages):
 def test_evaluation_shows_the_same_people_and_padding(train, packs, pages):
   convention = convention_of(train[1])
   cut = resident.eval_batches(
-    packs[1],
-    convention,
-    first_page=files.first_pages(packs)[1],
-    batch_size=5,
+    files.assign_pages(packs)[1], convention, batch_size=5
   )
   decoded = pipeline.eval_batches(train[1], convention, batch_size=5)
   for batch, other in zip(cut, decoded, strict=True):
@@ -151,9 +145,7 @@ def test_photographs_too(test_data, tmp_path, resolution):
     few, tmp_path / "lsp", convention, FULL, resolution=resolution
   )
   batch = next(
-    resident.train_batches(
-      [packed], convention, FULL, first_pages=[0], batch_size=40, seed=2
-    )
+    resident.train_batches([packed], convention, FULL, batch_size=40, seed=2)
   )
   decoded = next(
     pipeline.train_batches([few], convention, FULL, batch_size=40, seed=2)
@@ -197,7 +189,7 @@ def test_the_step_copies_no_pages(packs):
 def test_canvases_that_end_too_early_are_refused(packs):
   convention = convention_of(packs[0])
   wild = augment.Augmentation(scale_factor=0.9)
-  options = {"first_pages": [0], "batch_size": 4, "seed": 0}
+  options = {"batch_size": 4, "seed": 0}
   packed = dataclasses.replace(
     packs[0],
     layout=dataclasses.replace(

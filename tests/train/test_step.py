@@ -7,20 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
-from small_network import (
-  GAUSSIAN,
-  RATE,
-  SmallNetwork,
-  advance,
-  forward,
-  make_batch,
-  start,
-)
-
-
-@pytest.fixture
-def batch(rng) -> dict[str, np.ndarray]:
-  return make_batch(rng)
+from small_network import GAUSSIAN, RATE, SmallNetwork, advance, forward, start
 
 
 def expected_losses(params, batch):

@@ -17,17 +17,11 @@ from small_network import (
   SmallNetwork,
   advance,
   forward,
-  make_batch,
   start,
 )
 
 from darkjax import geometry, inference, losses, models
 from darkjax.train import step as step_lib
-
-
-@pytest.fixture
-def batch(rng) -> dict[str, np.ndarray]:
-  return make_batch(rng)
 
 
 @pytest.mark.parametrize(
@@ -133,13 +127,7 @@ def test_a_fixed_batch_is_learnt(batch, loss, used, method, limit):
   model, optimizer = SmallNetwork(), optax.adam(0.03)
   state = start(model, optimizer)
   step = jax.jit(
-    functools.partial(
-      step_lib.train_step,
-      model=model,
-      optimizer=optimizer,
-      convention=used,
-      loss=loss,
-    )
+    functools.partial(advance, optimizer=optimizer, convention=used, loss=loss)
   )
 
   def mean_error(variables) -> float:

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from darkjax.data.coco import reader, rules
+from darkjax.data.coco import reader
 from darkjax.data.people_table import People
+from darkjax.metrics import coco_annotations
 
 Size = tuple[int, int]  # (height, width), px
 
@@ -29,7 +30,7 @@ class Labels:
   # Of the annotations without problems; `record` is each one's position.
   people: People
   # For the others, the id (or position) and what is wrong.
-  broken: Sequence[tuple[int | str, rules.Problem]]
+  broken: Sequence[tuple[int | str, coco_annotations.Problem]]
   sizes: Mapping[int, Size]  # by image id, of the images that have one
 
   def trainable(self) -> People:
@@ -52,7 +53,9 @@ def read_labels(
       sizes[image_id] = size
   broken, usable = [], {}
   for position, annotation in enumerate(content.annotations):
-    problems = list(rules.problems(annotation, num_keypoints, content.images))
+    problems = list(
+      coco_annotations.find_problems(annotation, num_keypoints, content.images)
+    )
     name = annotation.get("id", f"number {position}")
     broken += [(name, problem) for problem in problems]
     if not problems:

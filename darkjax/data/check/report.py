@@ -23,6 +23,8 @@ from darkjax.data.check.findings import Finding, finding, share
 from darkjax.data.check.labels import Labels, read_labels
 from darkjax.data.check.rules import NOTE
 from darkjax.data.coco import reader
+from darkjax.metrics.coco_annotations import check_hint
+from darkjax.runtime.json_file import read_json
 
 CROP_SIZE = (256, 192)  # (height, width) px: the most usual of the recipes
 PADDING = 1.25  # convention.padding of every configuration
@@ -157,7 +159,7 @@ def check(
 
 def _unreadable(error: ValueError, path: pathlib.Path) -> Finding:
   message = str(error).removeprefix(f"{path}: ")
-  message = message.split(f"\n{reader.hint(path)}")[0]
+  message = message.split(f"\n{check_hint(path)}")[0]
   return finding("json-refused", error=" ".join(message.split()))
 
 
@@ -168,7 +170,7 @@ def write_completed(report: Report, path: str | pathlib.Path) -> None:
     report: of a json that can be read.
     path: the file to write.
   """
-  content = json.loads(report.path.read_bytes())
+  content = read_json(report.path)
   completed = report.category()
   for category in content["categories"]:
     if category.get("keypoints") == completed["keypoints"]:

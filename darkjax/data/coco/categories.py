@@ -1,4 +1,4 @@
-"""The categories of a COCO-format json: which to read, and their keypoints."""
+"""Categories of a COCO-format json: which to read, and their skeletons."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,11 @@ from darkjax.skeletons import Skeleton
 
 _BUILT_IN = (skeletons.COCO, skeletons.LSP, skeletons.MPII)
 
-# Fields of a category, and the attribute of a skeleton that each one gives.
+_INSTANCES_FILE = (
+  "A plain instances file has none: use the person_keypoints file, or list the "
+  "names of the keypoints under the category's 'keypoints'"
+)
+# Fields of a category, and the attribute of a skeleton that each one sets.
 _FIELDS = {
   "skeleton": "limbs",
   "sigmas": "sigmas",
@@ -25,53 +29,57 @@ def choose(
   name: str | None = None,
   skeleton: Skeleton | None = None,
 ) -> dict[Any, Mapping[str, Any]]:
-  """The categories to read, by id; several only where their keypoints agree.
+  """Returns the categories to read, by id; several if their keypoints agree.
 
   Args:
     listed: all of a json.
-    name: of the wanted ones; None or "" for any with keypoints.
-    skeleton: of these keypoints, where categories differ; None for no choice.
+    name: of the category to read; None or "" for any with keypoints.
+    skeleton: whose keypoints to read where they differ.
 
   Raises:
     ValueError: there is none, or they differ; names the categories.
   """
   any_name = [c for c in listed if c.get("keypoints")]
-  found = [c for c in any_name if not name or c.get("name") == name]
-  if not found:
-    raise ValueError(_none_found(listed, name if any_name else None))
-  if differ(found):
-    found = [c for c in found if skeleton and _is_of(c, skeleton)]
-  if not found:
+  chosen = [c for c in any_name if not name or c.get("name") == name]
+  if not chosen:
+    fix = "name one of those with keypoints" if any_name else _INSTANCES_FILE
+    raise ValueError(
+      f"no category{f' {name!r}' if any_name else ''} with 'keypoints'; "
+      f"categories and their number of keypoints: {_counts(listed)}. {fix}"
+    )
+  if have_different_keypoints(chosen):
+    chosen = [c for c in chosen if skeleton and _has_keypoints_of(c, skeleton)]
+  if not chosen:
     theirs = "; none has the checkpoint's keypoints" if skeleton else ""
     raise ValueError(
       f"several categories with different keypoints: {_counts(listed)}{theirs}"
       "; name the one to read: --category, in training "
       "--config.data.category, in Python category="
     )
-  return {category["id"]: category for category in found}
+  return {category["id"]: category for category in chosen}
 
 
-def of_boxes(
+def choose_for_boxes(
   listed: Sequence[Mapping[str, Any]],
   skeleton: Skeleton,
   *,
   name: str | None = None,
 ) -> tuple[Any, ...]:
-  """Ids of what a json without labels wants found, first the one of results.
+  """Returns the ids of the people's categories in a json without labels.
 
-  Its categories need not list keypoints. Those that list the skeleton's come
-  first, then the one named as the skeleton, then "person", then the only one.
-
-  Args:
-    listed: all of a json.
-    skeleton: of the people to find.
-    name: of the wanted ones, in place of these rules; None or "" for none.
+  Results are written with the first. It is the category called `name`; without
+  one those that list the skeleton's keypoints, then the one named as the
+  skeleton, then "person", then the only one.
 
   Raises:
     ValueError: none of them fits, or several could; names the categories.
   """
-  known = [c for c in listed if c.get("id") is not None]
-  possible = [c for c in known if not c.get("keypoints") or _is_of(c, skeleton)]
+  possible = [
+    c
+    for c in listed
+    if c.get("id") is not None
+    and (not c.get("keypoints") or _has_keypoints_of(c, skeleton))
+  ]
   if name:
     groups = [[c for c in possible if c.get("name") == name]]
   else:
@@ -91,13 +99,13 @@ def of_boxes(
   )
 
 
-def differ(listed: Sequence[Mapping[str, Any]]) -> bool:
-  """Whether categories with keypoints have different ones, so to choose."""
+def have_different_keypoints(listed: Sequence[Mapping[str, Any]]) -> bool:
+  """Returns whether categories with keypoints have different ones."""
   keypoints = [c["keypoints"] for c in listed if c.get("keypoints")]
   return any(names != keypoints[0] for names in keypoints)
 
 
-def _is_of(category: Mapping[str, Any], skeleton: Skeleton) -> bool:
+def _has_keypoints_of(category: Mapping[str, Any], skeleton: Skeleton) -> bool:
   return tuple(category["keypoints"]) == skeleton.keypoint_names
 
 
@@ -105,31 +113,15 @@ def _counts(listed) -> list[tuple[Any, int]]:
   return [(c.get("name"), len(c.get("keypoints") or ())) for c in listed]
 
 
-def _none_found(listed, name: str | None) -> str:
-  fix = (
-    "name one of those with keypoints"
-    if name
-    else "A plain instances file has none: use the person_keypoints file, or "
-    "list the names of the keypoints under the category's 'keypoints'"
-  )
-  return (
-    f"no category{f' {name!r}' if name else ''} with 'keypoints'; categories "
-    f"and their number of keypoints: {_counts(listed)}. {fix}"
-  )
-
-
 def skeleton_of(category: Mapping[str, Any]) -> Skeleton:
-  """The skeleton of a category that lists keypoints.
+  """Returns the skeleton of a category, see `skeletons.from_coco_category`.
 
-  Where they are named as those of a built-in skeleton, in its order, it is that
-  one with the fields that the category gives in place of its own. An empty list
-  of limbs gives nothing, other empty lists count. With `lower_body` alone the
-  upper body is the rest. What only lists the same in another order, or under
-  another category's name, is the built-in skeleton itself, so that checkpoints
-  agree. Other names: see `skeletons.from_coco_category`.
-
-  Args:
-    category: see `skeletons.from_coco_category`.
+  With the keypoints of a built-in skeleton, in its order, it is that one with
+  the fields that the category sets in place of its own. An empty list of limbs
+  sets nothing, other empty lists count. With `lower_body` alone the upper body
+  is the rest. A skeleton that differs from the built-in one in its name or in
+  the order of its lists alone is the built-in one itself, so that checkpoints
+  agree.
 
   Raises:
     TypeError: a field of another type than it should have.
@@ -143,32 +135,32 @@ def skeleton_of(category: Mapping[str, Any]) -> Skeleton:
   ((0, 1),)
   """
   own = skeletons.from_coco_category(category)
-  known = built_in(own.keypoint_names)
-  if known is None:
+  default = built_in(own.keypoint_names)
+  if default is None:
     return own
-  told = {name for field, name in _FIELDS.items() if gives(category, field)}
-  if "lower_body" in told:
-    told.add("upper_body")
-  overlaid = dataclasses.replace(
-    known, name=own.name, **{name: getattr(own, name) for name in told}
+  given = {name for field, name in _FIELDS.items() if gives(category, field)}
+  if "lower_body" in given:
+    given.add("upper_body")
+  changed = dataclasses.replace(
+    default, name=own.name, **{name: getattr(own, name) for name in given}
   )
-  return known if _meaning(overlaid) == _meaning(known) else overlaid
+  same = _without_order(changed) == _without_order(default)
+  return default if same else changed
 
 
 def built_in(names: Sequence[str]) -> Skeleton | None:
-  """The built-in skeleton of these keypoints in this order, if there is one."""
+  """Returns the built-in skeleton of keypoints in this order, or None."""
   same = (s for s in _BUILT_IN if s.keypoint_names == tuple(names))
   return next(same, None)
 
 
 def gives(category: Mapping[str, Any], field: str) -> bool:
-  """Whether a category says something in a field, see `skeleton_of`."""
+  """Returns whether a category sets a field, see `skeleton_of`."""
   value = category.get(field)
   return bool(value) if field == "skeleton" else value is not None
 
 
-def _meaning(skeleton: Skeleton) -> tuple:
-  """All that counts of a skeleton whose keypoints are known."""
+def _without_order(skeleton: Skeleton) -> tuple:
   return (
     {frozenset(limb) for limb in skeleton.limbs},
     {frozenset(pair) for pair in skeleton.flip_pairs},

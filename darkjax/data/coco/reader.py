@@ -1,47 +1,37 @@
-"""COCO-format keypoint json, read and checked before anything is built.
-
-The format is described at https://cocodataset.org/#format-data. Every problem
-is a ValueError that names the file and the annotation ids and says the fix;
-up to `_SHOWN` of them at once.
-"""
+"""Reading of COCO-format keypoint jsons, checked before anything is built."""
 
 import dataclasses
-import itertools
+import os
 import pathlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from darkjax import skeletons
-from darkjax.data.coco import categories, rules, sections
+from darkjax.data.coco import categories
+from darkjax.metrics import coco_annotations
 
-_SHOWN = 5
+_WITHOUT_LABELS = ("images", "categories")  # sections
 
 
 @dataclasses.dataclass(frozen=True)
 class Annotations:
-  """What a COCO-format keypoint json says.
+  """The checked labels of a COCO-format keypoint json.
 
-  Attributes:
-    path: of the json.
-    skeleton: of the category that has keypoints.
-    category_ids: of the category, or of all with the same keypoints.
-    images: one dictionary per image, in file order: image_id, file_name, size
-      ((height, width) px or None where the json does not say), and people: a
-      list of dictionaries as in the records (see coco_records.py), crowds and
-      people without labels included.
+  Each image is a dictionary of image_id, file_name, size ((height, width) px or
+  None where the json has none), and people: a list of dictionaries as in the
+  records (see records.py), crowds and people without labels included.
   """
 
   path: pathlib.Path
   skeleton: skeletons.Skeleton
-  category_ids: tuple[Any, ...]
+  category_ids: tuple[Any, ...]  # with these keypoints
   images: tuple[Mapping[str, Any], ...] = dataclasses.field(repr=False)
 
 
 def read_annotations(
-  path: str | pathlib.Path,
+  path: str | os.PathLike[str],
   *,
   category: str | None = None,
   skeleton: skeletons.Skeleton | None = None,
@@ -51,9 +41,8 @@ def read_annotations(
 
   Args:
     path: the json.
-    category: name of the category to read; needed only where several
-      categories have keypoints that differ.
-    skeleton: whose keypoints decide then, where no category is named.
+    category: see `categories.choose`.
+    skeleton: likewise.
     keep_empty_images: whether images without an annotation of the category
       are listed too.
 
@@ -64,15 +53,17 @@ def read_annotations(
       that are not finite, missing area or box.
   """
   content = read_content(path, category=category, skeleton=skeleton)
-  path, skeleton, images = content.path, content.skeleton, content.images
-  _check_annotations(content)
+  images, num_keypoints = content.images, content.skeleton.num_keypoints
+  coco_annotations.check_annotations(
+    content.annotations, num_keypoints, images, content.path
+  )
   people: dict[int, list] = {image_id: [] for image_id in images}
   for annotation in content.annotations:
-    person = to_person(annotation, skeleton.num_keypoints)
+    person = to_person(annotation, num_keypoints)
     people[annotation["image_id"]].append(person)
   return Annotations(
-    path=path,
-    skeleton=skeleton,
+    path=content.path,
+    skeleton=content.skeleton,
     category_ids=tuple(content.category_ids),
     images=tuple(
       _image(image, people[image_id])
@@ -84,16 +75,11 @@ def read_annotations(
 
 @dataclasses.dataclass(frozen=True)
 class Content:
-  """A json whose outline is right; its annotations are not checked yet.
+  """A json whose annotations are not checked yet; all else is.
 
-  Attributes:
-    path: of the json.
-    category: the category that has keypoints, as it stands in the file; the
-      first of several with the same keypoints.
-    category_ids: of all of these, which count as one.
-    skeleton: what it describes.
-    images: by id, as they stand in the file.
-    annotations: of the category (or categories), as they stand in the file.
+  `category` is the first of those with the same keypoints, whose ids are
+  `category_ids`; `images` by id, and `annotations` of these categories, are as
+  in the file.
   """
 
   path: pathlib.Path
@@ -105,28 +91,17 @@ class Content:
 
 
 def read_content(
-  path: str | pathlib.Path,
+  path: str | os.PathLike[str],
   *,
   category: str | None = None,
   skeleton: skeletons.Skeleton | None = None,
 ) -> Content:
   """Reads a COCO-format keypoint json and checks all but its annotations.
 
-  Args:
-    path: the json.
-    category: see `read_annotations`.
-    skeleton: likewise.
-
-  Raises:
-    FileNotFoundError: no such file.
-    ValueError: malformed json, no categories with keypoints or several that
-      differ, images without
-      id or file name, repeated ids of images.
+  Arguments and errors are those of `read_annotations`.
   """
   path = pathlib.Path(path)
-  content = sections.read(path)
-  _raise([*rules.category_problems(content["categories"])], path)
-  _raise([*rules.membership_problems(content["annotations"])], path)
+  content = coco_annotations.read_sections(path)
   try:
     chosen = categories.choose(
       content["categories"], name=category, skeleton=skeleton
@@ -140,7 +115,7 @@ def read_content(
     category=first,
     category_ids=list(chosen),
     skeleton=described,
-    images={image["id"]: image for image in _images(content["images"], path)},
+    images=coco_annotations.index_images(content["images"], path),
     annotations=[
       item
       for item in content["annotations"]
@@ -150,99 +125,47 @@ def read_content(
 
 
 def read_unlabelled(
-  path: str | pathlib.Path,
+  path: str | os.PathLike[str],
   *,
   skeleton: skeletons.Skeleton,
   category: str | None = None,
 ) -> Annotations:
-  """The images of a json without labels, such as those of COCO's test sets.
+  """Reads the images of a json without labels, as COCO's test sets have.
 
-  Args:
-    path: the json.
-    skeleton: of the people to find, since the json need not say it.
-    category: see `categories.of_boxes`.
-
-  Returns:
-    All images, with nobody in them.
+  For skeleton and category see `categories.choose_for_boxes`.
 
   Raises:
     FileNotFoundError: no such file.
     ValueError: malformed json, no images, no category that fits.
   """
   path = pathlib.Path(path)
-  content = sections.read(path, ("images", "categories"))
+  content = coco_annotations.read_sections(path, _WITHOUT_LABELS)
   try:
-    ids = categories.of_boxes(content["categories"], skeleton, name=category)
+    ids = categories.choose_for_boxes(
+      content["categories"], skeleton, name=category
+    )
   except ValueError as error:
     raise ValueError(f"{path}: {error}") from error
-  images = [_image(image, []) for image in _images(content["images"], path)]
+  images = coco_annotations.index_images(content["images"], path).values()
   if not images:
     raise ValueError(f"{path} lists no images")
-  return Annotations(path, skeleton, ids, tuple(images))
+  return Annotations(path, skeleton, ids, tuple(_image(i, []) for i in images))
 
 
-def leaves_a_choice(path: str | pathlib.Path) -> bool:
-  """Whether a json has categories with different keypoints.
-
-  Raises:
-    FileNotFoundError: no such file.
-    ValueError: malformed json.
-  """
-  path = pathlib.Path(path)
-  listed = sections.read(path)["categories"]
-  _raise([*rules.category_problems(listed)], path)
-  return categories.differ(listed)
+def has_labels(path: str | os.PathLike[str]) -> bool:
+  """Returns whether a json has annotations, of whatever kind."""
+  content = coco_annotations.read_sections(path, _WITHOUT_LABELS)
+  return bool(content.get("annotations"))
 
 
-def hint(path: pathlib.Path) -> str:
-  """The sentence that ends messages about a bad file."""
-  return f"`python -m darkjax.data.check {path}` lists everything and the fixes"
-
-
-def _images(images: Sequence[Mapping], path: pathlib.Path) -> Sequence[Mapping]:
-  problems = [
-    f"image {image.get('id')!r} needs an integer 'id' and a 'file_name'"
-    for image in images
-    if not isinstance(image.get("id"), int) or not image.get("file_name")
-  ]
-  _raise(problems, path)
-  repeated = _repeated(image["id"] for image in images)
-  _raise([f"image id {i} is used more than once" for i in repeated], path)
-  return images
-
-
-def _repeated(ids) -> list[int]:
-  return [i for i, count in Counter(ids).items() if count > 1]
-
-
-def _raise(problems: Sequence[str], path: pathlib.Path) -> None:
-  if problems:
-    more = len(problems) - _SHOWN
-    shown = "\n  ".join(problems[:_SHOWN])
-    raise ValueError(
-      f"{path}: {len(problems)} problem(s) in the annotations:\n  {shown}"
-      + (f"\n  and {more} more" if more > 0 else "")
-      + f"\n{hint(path)}"
-    )
-
-
-def _check_annotations(content: Content) -> None:
-  num_keypoints = content.skeleton.num_keypoints
-  broken = []
-  for annotation in content.annotations:
-    found = rules.problems(annotation, num_keypoints, content.images)
-    for problem in itertools.islice(found, 1):
-      broken.append(f"annotation {annotation.get('id')!r}: {problem.text}")
-  _raise(broken, content.path)
-  repeated = _repeated(annotation["id"] for annotation in content.annotations)
-  _raise(
-    [f"annotation id {i} is used more than once" for i in repeated],
-    content.path,
-  )
+def has_different_keypoints(path: str | os.PathLike[str]) -> bool:
+  """Returns whether a json has categories with different keypoints."""
+  content = coco_annotations.read_sections(path)
+  return categories.have_different_keypoints(content["categories"])
 
 
 def to_person(annotation: Mapping[str, Any], num_keypoints: int) -> dict:
-  """A person of a record, see coco_records.py, of a sound annotation."""
+  """Returns the person of a record (see records.py) of a valid annotation."""
   keypoints = annotation.get("keypoints") or [0.0] * (3 * num_keypoints)
   keypoints = np.asarray(keypoints, np.float32).reshape(num_keypoints, 3)
   return {
@@ -266,6 +189,8 @@ def _image(image: Mapping[str, Any], people: list) -> dict[str, Any]:
 
 
 def image_size(image: Mapping[str, Any]) -> tuple[int, int] | None:
-  """(height, width), px, of an image of the json, None where it lacks one."""
-  size = (image.get("height"), image.get("width"))
-  return size if all(isinstance(n, int) for n in size) else None
+  """Returns (height, width), px, of an image, None where the json has none."""
+  height, width = image.get("height"), image.get("width")
+  if isinstance(height, int) and isinstance(width, int):
+    return height, width
+  return None

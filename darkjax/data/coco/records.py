@@ -1,25 +1,23 @@
-"""Images with keypoints from COCO-format files as TFDS records.
+"""TFDS records of images with keypoints, from COCO-format files.
 
 A record is one image: `image` (the bytes of the file as they came), `readable`
-(false for an image that was skipped, whose `image` is empty; see faults.py),
-`image_id`, `file_name`, `height`, `width`, and `people`, a list of
-`annotation_id`, `bbox` (x, y, w, h), `area`, `keypoints` [K, 3] (x, y,
-visibility), `iscrowd`, `num_keypoints` and `score`; image pixels, float32.
-Crowds, people without labels and people on images that were skipped are kept in
-the records and left out by `Source.people`.
+(false for an image that was skipped, whose `image` is empty), `image_id`,
+`file_name`, `height`, `width`, and `people`, a list of `annotation_id`, `bbox`
+(x, y, w, h), `area`, `keypoints` [K, 3] (x, y, visibility), `iscrowd`,
+`num_keypoints` and `score`; image pixels, float32. Crowds, people without
+labels and people on images that were skipped are in the records, but not in
+`PreparedDataset.people`.
 """
 
 import contextlib
 import dataclasses
 import functools
 import io
-import itertools
 import logging
 import pathlib
 import shutil
 import sys
 from collections.abc import Iterator
-from concurrent import futures
 from typing import Any
 
 import numpy as np
@@ -28,6 +26,7 @@ import tensorflow_datasets as tfds
 from darkjax.data import prepared
 from darkjax.data.coco import unreadable
 from darkjax.data.coco.reader import Annotations
+from darkjax.runtime.prefetch import map_ahead
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,23 +34,17 @@ _LOG = logging.getLogger(__name__)
 _READ_AHEAD = 32
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class CocoConfig(tfds.core.BuilderConfig):
-  """What to build.
+  """The checked labels and the folder of images to build records of."""
 
-  Attributes:
-    annotations: the checked json.
-    images: folder that the json's file names are relative to.
-    tolerance: of images that cannot be read.
-  """
-
-  annotations: Annotations | None = dataclasses.field(default=None, repr=False)
-  images: pathlib.Path | None = None
-  tolerance: unreadable.Tolerance = unreadable.RAISE
+  annotations: Annotations = dataclasses.field(repr=False)
+  images: pathlib.Path
+  skip_policy: unreadable.SkipPolicy
 
 
 class CocoKeypoints(tfds.core.GeneratorBasedBuilder):
-  """Images with keypoints from any COCO-format file; use `coco.load`."""
+  """Images with keypoints from any COCO-format file; use `prepare.load`."""
 
   VERSION = tfds.core.Version("1.3.0")  # of what a record holds
   # TFDS's own default imports importlib_resources, which it does not require.
@@ -103,33 +96,27 @@ def _features(num_keypoints: int) -> tfds.features.FeaturesDict:
 
 
 def _records(config: CocoConfig) -> Iterator[dict[str, Any]]:
-  """One record per image; images are read by threads, a few ahead."""
+  """One record per image, in order."""
   labels, skipped = config.annotations, 0
   read = functools.partial(
     unreadable.read,
     folder=config.images,
     annotations=labels.path,
-    tolerance=config.tolerance,
+    skip_policy=config.skip_policy,
   )
-  images = iter(labels.images)
-  with futures.ThreadPoolExecutor() as pool:
-    while chunk := list(itertools.islice(images, _READ_AHEAD)):
-      for image, (data, size) in zip(chunk, pool.map(read, chunk), strict=True):
-        skipped += not data
-        config.tolerance.check(skipped, len(labels.images), labels.path)
-        yield _record(image, data, size)
-
-
-def _record(image, data: bytes, size: tuple[int, int]) -> dict[str, Any]:
-  return {
-    "image": data,
-    "readable": bool(data),
-    "image_id": image["image_id"],
-    "file_name": image["file_name"],
-    "height": size[0],
-    "width": size[1],
-    "people": image["people"],
-  }
+  files = map_ahead(read, labels.images, ahead=_READ_AHEAD, threads=None)
+  for image, (data, size) in zip(labels.images, files, strict=True):
+    skipped += not data
+    config.skip_policy.check(skipped, len(labels.images), labels.path)
+    yield {
+      "image": data,
+      "readable": bool(data),
+      "image_id": image["image_id"],
+      "file_name": image["file_name"],
+      "height": size[0],
+      "width": size[1],
+      "people": image["people"],
+    }
 
 
 def prepare(config: CocoConfig, folder: pathlib.Path) -> None:

@@ -15,7 +15,6 @@ resampling: keypoints go back through the crop's own matrix.
 Reference: HRNet, lib/dataset/mpii.py of its official code.
 """
 
-import json
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ import numpy as np
 
 from darkjax import skeletons
 from darkjax.data.mpii import json_labels, mat_labels
+from darkjax.runtime.json_file import read_json
 
 ONE_BASED = 1.0
 PERSON_PX = 200.0
@@ -120,7 +120,7 @@ def read_headboxes(
     FileNotFoundError: no such file.
     ValueError: a person without a head box.
   """
-  content = json.loads(_existing(annotations).read_text())
+  content = read_json(_existing(annotations))
   boxes = {p["id"]: p.get("headbox") for p in content["annotations"]}
   missing = [int(i) for i in annotation_ids if boxes.get(int(i)) is None]
   if missing:

@@ -3,12 +3,13 @@
 Everything is as in the files, coordinates from 1; convert.py converts it.
 """
 
-import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from darkjax.runtime.json_file import read_json
 
 # Shapes of the numbers of a person.
 _SHAPES = {"center": (2,), "scale": (), "joints": (16, 2), "joints_vis": (16,)}
@@ -26,11 +27,9 @@ def read_people(path: pathlib.Path) -> list[dict[str, Any]]:
       in the list, from 0, the message has.
   """
   try:
-    people = json.loads(path.read_bytes())
-  except ValueError as error:  # JSONDecodeError, UnicodeDecodeError
-    raise ValueError(
-      f"{path} is not json ({error}); the official labels end in .mat"
-    ) from error
+    people = read_json(path)
+  except ValueError as error:
+    raise ValueError(f"{error}; the official labels end in .mat") from error
   if not isinstance(people, list):
     raise ValueError(
       f"{path}: expected HRNet's list of people, got {type(people).__name__}; "

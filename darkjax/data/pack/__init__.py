@@ -1,1 +1,1 @@
-"""Data sets as canvases, small enough for the memory of devices."""
+"""Data sets cut into canvases, small enough for the memory of devices."""

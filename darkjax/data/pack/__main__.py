@@ -1,8 +1,8 @@
 """Packs data sets: `python -m darkjax.data.pack --config=CONFIG`.
 
-What a configuration trains and evaluates on, as canvases (see canvases.py) in
-`config.data.pack`, a folder for each json. With `config.data.source` then set
-to "resident", training keeps the canvases in the memory of the devices.
+Writes what a configuration trains and evaluates on as canvases (see layout.py)
+into `config.data.pack`, a folder for each json. With `config.data.source` then
+set to "resident", training keeps the canvases in the memory of the devices.
 """
 
 from darkjax.runtime import command, startup

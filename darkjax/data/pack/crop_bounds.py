@@ -1,46 +1,41 @@
-"""What the crops of a person can show, over all that augmentation may draw.
+"""Bounding boxes of all crops of a person that augmentation may draw.
 
-Scale and rotation are bounded, and a person has at most two half bodies, so the
-union of all crops of a person has a bounding box: this one. NumPy only.
+Scale and rotation are bounded, and a person has at most two half bodies.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from darkjax import geometry
 from darkjax.data.pipeline import augment
 from darkjax.data.pipeline.augment import Augmentation
-from darkjax.data.pipeline.crop_plan import Planner
+from darkjax.data.pipeline.crop_geometry import CropGeometry
+from darkjax.geometry import apply_affine, invert
 
 
-def bounds(planner: Planner, augmentation: Augmentation) -> np.ndarray:
-  """The box around all crops of each person.
-
-  Args:
-    planner: of N people; gives the crops before they are varied.
-    augmentation: how crops vary; `augment.NONE` for an evaluation.
+def bounds(geometry: CropGeometry, augmentation: Augmentation) -> np.ndarray:
+  """Returns the box around all crops of each person.
 
   Returns:
     [N, 4] (left, top, right, bottom), image px, float64: the outermost points
-    that a crop may ask for, also where there is no image.
+    that a crop may show, also where there is no image.
   """
-  center, scale = planner.center, planner.scale
-  boxes = _around(center, scale, planner, augmentation)
-  for i, center, scale in _half_bodies(planner, augmentation):
-    half = _around(center, scale, planner, augmentation)
+  center, scale = geometry.center, geometry.scale
+  boxes = _around(center, scale, geometry, augmentation)
+  for i, center, scale in _half_bodies(geometry, augmentation):
+    half = _around(center, scale, geometry, augmentation)
     boxes[i, :2] = np.minimum(boxes[i, :2], half[:2])
     boxes[i, 2:] = np.maximum(boxes[i, 2:], half[2:])
   return boxes
 
 
-def _around(center, scale, planner, augmentation) -> np.ndarray:
+def _around(center, scale, geometry, augmentation) -> np.ndarray:
   """[..., 4] around a crop that is enlarged and turned as far as it may be."""
-  convention = planner.convention
+  convention = geometry.convention
   widest = augment.at_least(scale * (1 + augmentation.scale_factor))
-  image_from_crop = geometry.invert(convention.crop_from_image(center, widest))
+  image_from_crop = invert(convention.crop_from_image(center, widest))
   last = np.array(convention.crop_size[::-1], np.float64) - 1
-  corners = geometry.apply_affine(image_from_crop, np.stack([0 * last, last]))
+  corners = apply_affine(image_from_crop, np.stack([0 * last, last]))
   extent = np.abs(corners - center[..., None, :]).max(-2)
   extent = _turned(extent, extent[..., ::-1], augmentation)
   return np.concatenate([center - extent, center + extent], -1)
@@ -60,22 +55,22 @@ def _turned(along, across, augmentation: Augmentation) -> np.ndarray:
 
 
 def _half_bodies(
-  planner: Planner, augmentation: Augmentation
+  geometry: CropGeometry, augmentation: Augmentation
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
   """Every half body that may be drawn: (position, center [2], scale [2])."""
   if augmentation.half_body_probability == 0:
     return
-  labelled = planner.people.keypoints[..., 2] > 0
-  points = planner.people.keypoints[..., :2].astype(np.float64)
+  labelled = geometry.people.keypoints[..., 2] > 0
+  points = geometry.people.keypoints[..., :2].astype(np.float64)
   enough = labelled.sum(-1) > augmentation.half_body_min_keypoints
   for i in np.flatnonzero(enough):
     for prefer_upper in (True, False):
       half = augment.half_body(
         points[i],
         labelled[i],
-        skeleton=planner.convention.skeleton,
+        skeleton=geometry.convention.skeleton,
         prefer_upper=prefer_upper,
-        aspect=planner.scale[i, 0] / planner.scale[i, 1],
+        aspect=geometry.scale[i, 0] / geometry.scale[i, 1],
       )
       if half is not None:
-        yield i, *half
+        yield int(i), *half

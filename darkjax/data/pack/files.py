@@ -1,13 +1,13 @@
-"""Packs on disk: the canvases and labels of a data set in a folder.
+"""Packs on disk: folders with the canvases and labels of a data set.
 
-  pack.json     format, version, what was packed, and digests of the next two
-  people.npz    the table of people (table.py)
-  canvases.npz  where their canvases lie (canvases.py)
+  pack.json     format, version, description, and digests of the next two
+  people.npz    the table of people (people_table.py)
+  canvases.npz  the layout of their canvases (layout.py)
   pages.npy     [M, 1024, 3] uint8, all pixels; read as a memory map
   labels.json   a copy of the labels, for metrics
 
-NumPy only: a pack is read where neither TensorFlow nor the images are. A folder
-is written beside its place and moved there when it is whole.
+A pack is read without TensorFlow and without the images. A folder is written
+beside its place and moved there when it is complete.
 """
 
 import dataclasses
@@ -26,42 +26,30 @@ from darkjax import skeletons
 from darkjax.data.pack.layout import PAGE, PAGE_BYTES, Layout
 from darkjax.data.people_table import People
 from darkjax.runtime import files
-from darkjax.runtime import files as digests
+from darkjax.runtime.json_file import read_json
 
 FORMAT = "darkjax canvases"
 VERSION = 1
 _TABLES = ("people.npz", "canvases.npz")
+_TEXTS = ("box_source", "labels_digest", "boxes_digest", "width")
 _PACK_AGAIN = "pack the data set again: python -m darkjax.data.pack"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pack:
-  """A packed data set.
-
-  Attributes:
-    folder: it lies in.
-    skeleton: the keypoints.
-    category_ids: of the people in the labels; None, for all with keypoints, in
-      packs from before it was written.
-    people: as in the data set (`source.Source`), in its order.
-    layout: of their canvases.
-    pages: [M, PAGE, 3] uint8, a memory map.
-    box_source: where the boxes come from: "gt_boxes" | "detections".
-    labels_digest: of the json that was packed.
-    boxes_digest: of the file of detections that was packed, or "".
-    width: canvas px across the box of a person who was shrunk.
-  """
+  """A packed data set; see also `PreparedDataset`."""
 
   folder: pathlib.Path
   skeleton: skeletons.Skeleton
-  category_ids: tuple[Any, ...] | None
+  category_ids: tuple[Any, ...] | None  # None, for all, in old packs
   people: People
-  layout: Layout
-  pages: np.ndarray
+  layout: Layout  # of their canvases
+  pages: np.ndarray  # [M, PAGE, 3] uint8, a memory map
   box_source: str
   labels_digest: str
-  boxes_digest: str
-  width: float
+  boxes_digest: str  # of the file of detections, or ""
+  width: float  # canvas px across the box of a person who was shrunk
+  first_page: int = 0  # on the devices, see `assign_pages`
 
   @property
   def annotations(self) -> pathlib.Path:
@@ -69,36 +57,27 @@ class Pack:
     return self.folder / "labels.json"
 
   def check_labels(self) -> None:
-    """Refuses to go on with other labels than were packed.
-
-    Raises:
-      ValueError: the copy was edited, or is gone.
-    """
-    digests.check_labels(self.annotations, self.labels_digest)
+    """Raises a ValueError if the copy of the labels was edited or is gone."""
+    files.check_labels(self.annotations, self.labels_digest)
 
   def rows(self, index: np.ndarray) -> "Pack":
-    """The pack with the people at `index` alone; the pages stay."""
+    """Returns the pack with the people at `index` alone and all pages."""
     return dataclasses.replace(
       self, people=self.people.rows(index), layout=self.layout.rows(index)
     )
 
   def canvas(self, i: int) -> np.ndarray:
-    """The canvas [h, w, 3] of the person at position i."""
+    """Returns the canvas [h, w, 3] of the person at position i."""
     height, width = self.layout.size[i]
     first = self.layout.first_page[i]
     pages = self.pages[first : first + self.layout.pages[i]]
     return pages.reshape(-1, 3)[: height * width].reshape(height, width, 3)
 
   def check_pixels(self) -> None:
-    """Reads all canvases and compares them with their checksums.
-
-    Raises:
-      ValueError: some are damaged; names the folder and an annotation.
-    """
+    """Raises a ValueError if canvases do not have their checksums."""
     with futures.ThreadPoolExecutor() as pool:
-      found = pool.map(self._checksum, range(len(self.people)))
-      found = np.fromiter(found, np.uint32, len(self.people))
-    wrong = np.flatnonzero(found != self.layout.checksum)
+      checksums = [*pool.map(self._checksum, range(len(self.people)))]
+    wrong = np.flatnonzero(checksums != self.layout.checksum)
     if len(wrong):
       raise _damaged(
         self.folder,
@@ -107,13 +86,21 @@ class Pack:
       )
 
   def _checksum(self, i: int) -> int:
-    return zlib.crc32(np.ascontiguousarray(self.canvas(i)))
+    return zlib.crc32(np.ascontiguousarray(self.canvas(i)).data)
 
 
-def first_pages(packs: Sequence[Pack]) -> list[int]:
-  """Returns where each pack's pages begin, one pack after the other."""
-  counts = [len(pack.pages) for pack in packs]
-  return [sum(counts[:i]) for i in range(len(counts))]
+def assign_pages(packs: Sequence[Pack]) -> list[Pack]:
+  """Returns packs whose pages follow one another; of one folder, the same."""
+  first_pages: dict[pathlib.Path, int] = {}
+  count = 0
+  for pack in packs:
+    if pack.folder not in first_pages:
+      first_pages[pack.folder] = count
+      count += len(pack.pages)
+  return [
+    dataclasses.replace(pack, first_page=first_pages[pack.folder])
+    for pack in packs
+  ]
 
 
 def folder_of(
@@ -123,13 +110,9 @@ def folder_of(
   *,
   category: str = "",
 ) -> pathlib.Path:
-  """Where the pack of a data set lies.
+  """Returns the folder, in `root`, of the pack of a configuration's data set.
 
-  Args:
-    root: folder of all packs of a configuration.
-    annotations: json of the labels as the configuration names it.
-    boxes: "gt", or the file of detections.
-    category: the one that the configuration names, or "".
+  `boxes` is "gt", or the file of detections.
 
   >>> folder_of("packs", "lsp/annotations/train.json").name
   'lsp_annotations_train'
@@ -150,24 +133,21 @@ def read(folder: pathlib.Path) -> Pack:
     FileNotFoundError: there is none.
     ValueError: something else, another version's, or damaged.
   """
-  facts = _facts(folder)
+  description = _read_description(folder)
   try:
-    ids = facts.get("category_ids")
+    ids = description.get("category_ids")
     for name in _TABLES:
-      if digests.digest(folder / name) != facts["digests"][name]:
+      if files.digest(folder / name) != description["digests"][name]:
         raise ValueError(f"{name} changed")
     pages = np.load(folder / "pages.npy", mmap_mode="r", allow_pickle=False)
     pack = Pack(
       folder=folder,
-      skeleton=skeletons.from_json(facts["skeleton"]),
+      skeleton=skeletons.from_json(description["skeleton"]),
       category_ids=None if ids is None else tuple(ids),
       people=People(**_arrays(folder / "people.npz")),
       layout=Layout(**_arrays(folder / "canvases.npz")),
       pages=pages,
-      box_source=facts["box_source"],
-      labels_digest=facts["labels_digest"],
-      boxes_digest=facts["boxes_digest"],
-      width=facts["width"],
+      **{name: description[name] for name in _TEXTS},
     )
     if pages.dtype != np.uint8 or pages.shape != _shape(pack.layout):
       raise ValueError(f"pages.npy is {pages.dtype}{list(pages.shape)}")
@@ -176,8 +156,8 @@ def read(folder: pathlib.Path) -> Pack:
   return pack
 
 
-def _facts(folder: pathlib.Path) -> dict[str, Any]:
-  """What pack.json says, of a format and version that is known here."""
+def _read_description(folder: pathlib.Path) -> dict[str, Any]:
+  """The content of pack.json, of a format and version that can be read."""
   path = folder / "pack.json"
   if not path.is_file():
     raise FileNotFoundError(
@@ -185,21 +165,22 @@ def _facts(folder: pathlib.Path) -> dict[str, Any]:
       "python -m darkjax.data.pack with the same --config writes it"
     )
   try:
-    facts = json.loads(path.read_bytes())
+    description = read_json(path)
   except ValueError as error:
     raise _damaged(folder, error) from error
-  found = facts.get("format") if isinstance(facts, dict) else None
-  if found != FORMAT:
+  content = description if isinstance(description, dict) else {}
+  name, version = content.get("format"), content.get("version")
+  if name != FORMAT:
     raise ValueError(
-      f"{path} is of the format {found!r}, a packed data set's is {FORMAT!r}; "
+      f"{path} is of the format {name!r}, a packed data set's is {FORMAT!r}; "
       "give the folder that python -m darkjax.data.pack wrote"
     )
-  if facts.get("version") != VERSION:
+  if version != VERSION:
     raise ValueError(
-      f"{folder} has version {facts.get('version')} of packs, this is version "
-      f"{VERSION}; {_PACK_AGAIN}"
+      f"{folder} has version {version} of packs, this is version {VERSION}; "
+      f"{_PACK_AGAIN}"
     )
-  return facts
+  return description
 
 
 def _damaged(folder: pathlib.Path, error) -> ValueError:
@@ -221,22 +202,18 @@ def _shape(layout: Layout) -> tuple[int, int, int]:
 def write(
   folder: pathlib.Path,
   canvases: Iterable[np.ndarray],
-  *,
-  people: People,
+  dataset: Any,
   layout: Layout,
-  annotations: pathlib.Path,
-  facts: dict[str, Any],
+  *,
+  width: float,
+  boxes_digest: str,
 ) -> None:
-  """Writes a pack; a pack that is there is replaced when the new one is whole.
+  """Writes a pack; replaces an old one when the new one is complete.
 
-  Args:
-    folder: of the pack; one process at a time may write it (`lock.locked`).
-    canvases: [h, w, 3] uint8 of each person, in order, of the layout's sizes.
-    people: of the data set.
-    layout: from `canvases.lay_out`.
-    annotations: the labels; they are copied.
-    facts: for pack.json: skeleton, category_ids, box_source, labels_digest,
-      boxes_digest, width, and what else is worth knowing.
+  One process at a time may do so (`files.locked`).
+
+  Canvases are [h, w, 3] uint8 of each person of the `PreparedDataset`, in
+  order, of the layout's sizes. For width and boxes_digest see `Pack`.
 
   Raises:
     OSError: the disk is full.
@@ -251,15 +228,22 @@ def write(
   with files.named_if_full(part):
     checksum = _write_pages(part / "pages.npy", canvases, layout)
     layout = dataclasses.replace(layout, checksum=checksum)
-    np.savez(part / "people.npz", **vars(people))
+    np.savez(part / "people.npz", **vars(dataset.people))
     np.savez(part / "canvases.npz", **vars(layout))
-    shutil.copyfile(annotations, part / "labels.json")
-    facts |= {
+    shutil.copyfile(dataset.annotations, part / "labels.json")
+    description = {
       "format": FORMAT,
       "version": VERSION,
-      "digests": {name: digests.digest(part / name) for name in _TABLES},
+      "annotations": dataset.annotations.name,
+      "skeleton": dataset.skeleton.to_json(),
+      "category_ids": dataset.category_ids,
+      "box_source": dataset.box_source,
+      "labels_digest": dataset.labels_digest,
+      "boxes_digest": boxes_digest,
+      "width": width,
+      "digests": {name: files.digest(part / name) for name in _TABLES},
     }
-    (part / "pack.json").write_text(json.dumps(facts, indent=2))
+    (part / "pack.json").write_text(json.dumps(description, indent=2))
   if folder.exists():
     folder.rename(old)
   part.rename(folder)
@@ -267,7 +251,7 @@ def write(
 
 
 def _write_pages(path, canvases, layout: Layout) -> np.ndarray:
-  """Writes the pixels one after the other; gives their checksums [N]."""
+  """Writes the pixels one after the other; returns their checksums [N]."""
   shape = _shape(layout)
   needed = shape[0] * PAGE_BYTES
   free = shutil.disk_usage(path.parent).free
@@ -283,7 +267,7 @@ def _write_pages(path, canvases, layout: Layout) -> np.ndarray:
     np.lib.format.write_array_header_1_0(file, header)
     for i, canvas in enumerate(canvases):
       canvas = np.ascontiguousarray(canvas)
-      checksum[i] = zlib.crc32(canvas)
+      checksum[i] = zlib.crc32(canvas.data)
       file.write(canvas)
       file.write(bytes(-canvas.nbytes % PAGE_BYTES))
   return checksum

@@ -1,10 +1,9 @@
-"""Canvases: what a person's crops can show, cut out of the image once.
+"""Layout of canvases: the parts of images that a person's crops can show.
 
-A canvas is a part of an image, [h, w, 3] uint8, with the image's own pixels or
-shrunk, never enlarged. Those of a data set have many sizes and follow one
-another in pages of `PAGE` pixels: each begins a page and fills its pixels row
-by row. A page and a place in it stay below 2³¹ where a data set has more bytes,
-and a device then needs one array, whatever the sizes.
+A canvas is such a part, [h, w, 3] uint8, at the image's resolution or shrunk,
+never enlarged. Canvases of many sizes follow one another in pages of `PAGE`
+pixels: each begins a page and fills its pixels row by row. So a device needs
+one array, whose indices stay below 2³¹ where a data set has more bytes.
 """
 
 import dataclasses
@@ -19,31 +18,24 @@ PAGE_BYTES = 3 * PAGE
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Layout:
-  """Where the canvases of N people lie, in their images and in the pages.
+  """The places of N people's canvases in their images and in the pages."""
 
-  Attributes:
-    window: [N, 4] int32 (y, x, height, width), the part shown, image px.
-    size: [N, 2] int32 (height, width), canvas px.
-    first_page: [N] int32.
-    checksum: [N] uint32, CRC-32 of each canvas; 0 before it is written.
-  """
-
-  window: np.ndarray
-  size: np.ndarray
-  first_page: np.ndarray
-  checksum: np.ndarray
+  window: np.ndarray  # [N, 4] int32 (y, x, height, width), image px
+  size: np.ndarray  # [N, 2] int32 (height, width), canvas px
+  first_page: np.ndarray  # [N] int32
+  checksum: np.ndarray  # [N] uint32, CRC-32 of each canvas; 0 until written
 
   @property
   def pages(self) -> np.ndarray:
-    """[N] int64, how many pages each canvas takes."""
+    """[N] int64, the number of pages of each canvas."""
     return pages_of(self.size)
 
   def rows(self, index: np.ndarray) -> "Layout":
-    """The canvases at `index` (positions or a mask)."""
+    """Returns the canvases at `index` (positions or a mask)."""
     return Layout(**{name: array[index] for name, array in vars(self).items()})
 
   def canvas_from_image(self) -> np.ndarray:
-    """[N, 2, 3] float64, px: the edges of window and canvas correspond."""
+    """Returns [N, 2, 3] float64, px; the edges of window and canvas agree."""
     factor = self.size[:, ::-1] / self.window[:, :1:-1]
     offset = (0.5 - self.window[:, 1::-1]) * factor - 0.5
     matrix = np.zeros((len(factor), 2, 3))
@@ -52,14 +44,11 @@ class Layout:
     return matrix
 
   def covers(self, bounds: np.ndarray, image_size: np.ndarray) -> np.ndarray:
-    """Whether crops within some bounds read nothing but canvas and outside.
+    """Returns [N] bool: canvases hold all that crops within bounds show.
 
     Args:
-      bounds: [N, 4] (left, top, right, bottom), image px, see `reach.bounds`.
+      bounds: [N, 4] (left, top, right, bottom), image px, of all crops.
       image_size: [N, 2] (height, width), px.
-
-    Returns:
-      [N] bool.
     """
     to_canvas = self.canvas_from_image()
     corners = bounds.reshape(-1, 2, 2)  # left top, right bottom
@@ -73,23 +62,17 @@ class Layout:
 
 
 def pages_of(size: np.ndarray) -> np.ndarray:
-  """[...] int64 pages that canvases of size [..., 2] take."""
+  """Returns the number of pages [...] of canvases of size [..., 2]."""
   return -(-size.astype(np.int64).prod(-1) // PAGE)
 
 
 def lay_out(
   bounds: np.ndarray, image_size: np.ndarray, shrink: np.ndarray
 ) -> Layout:
-  """Canvases for all that crops can show.
+  """Returns the layout of canvases for all that crops can show.
 
-  Args:
-    bounds: [N, 4] (left, top, right, bottom), image px, see `reach.bounds`.
-    image_size: [N, 2] (height, width), px.
-    shrink: [N] canvas px per image px, at most 1; the canvas has this
-      resolution or, for whole pixels, a little more.
-
-  Returns:
-    The layout, one canvas after the other.
+  `shrink` [N], at most 1, is in canvas px per image px; a canvas has this
+  resolution or, for whole pixels, a little more. See also `Layout.covers`.
   """
   # Neighbours that are blended in lie up to a canvas pixel further out.
   margin = np.ceil(1 / shrink)[:, None] + 1

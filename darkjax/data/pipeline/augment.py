@@ -1,9 +1,8 @@
 """Training augmentation: half body, scale, rotation, flip, in this order.
 
-Pure NumPy, and random by (seed, epoch, source, annotation id) alone: neither
-the order of the people nor the number of processes matters, and a resumed run
-draws what an uninterrupted one draws. Numbers and order are those of the
-official code (deep-high-resolution-net.pytorch and DarkPose,
+Random by (seed, epoch, data set, annotation id) alone, so a resumed run draws
+what an uninterrupted one draws, with any number of processes. Numbers and order
+are those of the official code (deep-high-resolution-net.pytorch and DarkPose,
 lib/dataset/JointsDataset.py); it has no translation and no change of colours.
 
 Deviation: the box never shrinks below 2 px, where the official code would
@@ -11,7 +10,7 @@ divide by zero; half body is skipped for a part without extent.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,64 +20,47 @@ from darkjax.skeletons import Skeleton
 # The official code tests randn() < 0.5 where rand() was meant: P(N(0,1) < 0.5).
 OFFICIAL_UPPER_PROBABILITY = 0.6914625
 
-# Points that a half must have to be chosen ("more than two").
-_HALF_MORE_THAN = 2
-# Factor on the extent of the half's keypoints.
-_HALF_PADDING = 1.5
-_SMALLEST_SCALE = 2.0
+_HALF_MORE_THAN = 2  # keypoints that a half must have to be chosen
+_HALF_PADDING = 1.5  # factor on the extent of the half's keypoints
+_SMALLEST_SCALE = 2.0  # px
 
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-  """How training crops vary; the defaults are COCO's for HRNet.
+  """Settings of augmentation; the defaults are COCO's for HRNet."""
 
-  Attributes:
-    scale_factor: standard deviation of the factor on the box and its largest
-      distance from 1.
-    rotation_factor: standard deviation of the rotation, radians; cut at twice
-      this value.
-    rotation_probability: of rotating at all.
-    flip_probability: of mirroring.
-    half_body_probability: of cropping one half of a person who has enough
-      labelled keypoints.
-    half_body_min_keypoints: a person needs more labelled keypoints than this.
-    half_body_upper_probability: of the upper half where it has 3 labels; see
-      `OFFICIAL_UPPER_PROBABILITY`.
-  """
-
+  # Standard deviation of the factor on the box, and largest distance from 1.
   scale_factor: float = 0.35
+  # Standard deviation of the rotation, radians; cut at twice this value.
   rotation_factor: float = np.pi / 4
-  rotation_probability: float = 0.6
-  flip_probability: float = 0.5
+  rotation_probability: float = 0.6  # of rotating at all
+  flip_probability: float = 0.5  # of mirroring
+  # Of cropping one half of a person with more labelled keypoints than these.
   half_body_probability: float = 0.3
   half_body_min_keypoints: int = 8
+  # Of the upper half where it has 3 labels.
   half_body_upper_probability: float = OFFICIAL_UPPER_PROBABILITY
 
   def __post_init__(self):
-    for field in dataclasses.fields(self):
-      value, last = getattr(self, field.name), 1.0
-      if field.name in ("rotation_factor", "half_body_min_keypoints"):
-        last = np.inf
-      if field.name == "scale_factor":
-        last = 0.95  # a factor of 0 would leave no box
+    limits = {
+      "scale_factor": 0.95,  # a factor of 0 would leave no box
+      "rotation_factor": np.inf,
+      "half_body_min_keypoints": np.inf,
+    }
+    for name, value in vars(self).items():
+      last = limits.get(name, 1.0)
       if not 0 <= value <= last:
         raise ValueError(
-          f"augmentation {field.name} must lie in 0..{last}, got {value}"
+          f"augmentation {name} must lie in 0..{last}, got {value}"
         )
 
 
-# Every crop is the crop of the box, for over-fitting runs and tests.
-NONE = Augmentation(
-  scale_factor=0.0,
-  rotation_factor=0.0,
-  rotation_probability=0.0,
-  flip_probability=0.0,
-  half_body_probability=0.0,
-)
+# Every crop is the crop of the box.
+NONE = Augmentation(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def from_config(config: Mapping[str, Any]) -> Augmentation:
-  """An `Augmentation` from a configuration, which says `rotation_degrees`.
+  """Returns the settings of a configuration, which has `rotation_degrees`.
 
   >>> from_config({"scale_factor": 0.3, "rotation_degrees": 40.0}).scale_factor
   0.3
@@ -90,47 +72,35 @@ def from_config(config: Mapping[str, Any]) -> Augmentation:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Draws:
-  """Random numbers of B examples, each array [B] float64.
+  """Random numbers of B examples, each array [B] float64."""
 
-  Attributes:
-    half_body: uniform in [0, 1).
-    upper: uniform in [0, 1).
-    rotate: uniform in [0, 1).
-    flip: uniform in [0, 1).
-    scale: standard normal.
-    rotation: standard normal.
-  """
-
-  half_body: np.ndarray
-  upper: np.ndarray
-  rotate: np.ndarray
-  flip: np.ndarray
-  scale: np.ndarray
-  rotation: np.ndarray
+  half_body: np.ndarray  # uniform in [0, 1)
+  upper: np.ndarray  # uniform in [0, 1)
+  rotate: np.ndarray  # uniform in [0, 1)
+  flip: np.ndarray  # uniform in [0, 1)
+  scale: np.ndarray  # standard normal
+  rotation: np.ndarray  # standard normal
 
 
 def draw(
   *,
   seed: int,
   epoch: int,
-  sources: Sequence[int],
-  annotation_ids: Sequence[int],
+  datasets: np.ndarray,
+  annotation_ids: np.ndarray,
 ) -> Draws:
-  """The random numbers of examples, each from its own Philox stream.
+  """Draws the random numbers of examples, each from its own Philox stream.
 
-  Args:
-    seed: of the run, at least 0.
-    epoch: counts from 0.
-    sources: [B] position of each example's source in the list of sources.
-    annotation_ids: [B] of the annotation files; sources may share ids.
+  `datasets` [B] are the positions of the examples' data sets, which may share
+  annotation ids; seed and epoch are at least 0.
   """
-  uniform = np.empty((len(sources), 4))
-  normal = np.empty((len(sources), 2))
-  for i, (source, annotation_id) in enumerate(
-    zip(sources, annotation_ids, strict=True)
+  uniform = np.empty((len(datasets), 4))
+  normal = np.empty((len(datasets), 2))
+  for i, (dataset, annotation_id) in enumerate(
+    zip(datasets, annotation_ids, strict=True)
   ):
     # int64 ids as uint64 words: a negative id wraps, and stays distinct.
-    identity = np.array([0, 0, source, annotation_id], np.int64)
+    identity = np.array([0, 0, dataset, annotation_id], np.int64)
     bits = np.random.Philox(
       key=np.array([seed, epoch], np.uint64), counter=identity.view(np.uint64)
     )
@@ -150,11 +120,11 @@ def augment(
   visibility: np.ndarray,
   skeleton: Skeleton,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-  """Varies the boxes of B people; the pixels follow in the warp.
+  """Augments the boxes of B people.
 
   Args:
-    augmentation: how much.
-    draws: of the B examples.
+    augmentation: the settings.
+    draws: random numbers of the B examples.
     center: [B, 2] (x, y), image px.
     scale: [B, 2] (width, height), image px; their ratio is the crop's.
     keypoints_image: [B, K, 2] (x, y), image px.
@@ -164,11 +134,12 @@ def augment(
   Returns:
     center [B, 2] and scale [B, 2] in pixels of the image that is not mirrored,
     rotation [B] radians, and flip [B] bool. A flipped example is the crop of
-    the mirrored image: its centre goes to (width - 1 - x, y), its keypoints
-    likewise, and left and right trade places; `mirror` does so.
+    the mirrored image (see `mirror`), with left and right keypoints swapped.
   """
   center, scale = center.copy(), scale.copy()
-  for i in np.flatnonzero(_wants_half_body(augmentation, draws, visibility)):
+  enough = (visibility > 0).sum(-1) > augmentation.half_body_min_keypoints
+  halved = enough & (draws.half_body < augmentation.half_body_probability)
+  for i in np.flatnonzero(halved):
     half = half_body(
       keypoints_image[i],
       visibility[i] > 0,
@@ -178,25 +149,14 @@ def augment(
     )
     if half is not None:
       center[i], scale[i] = half
-  scale = at_least(scale * _scale_factor(augmentation, draws)[:, None])
-  rotation = _rotation(augmentation, draws)
-  return center, scale, rotation, draws.flip < augmentation.flip_probability
-
-
-def _wants_half_body(augmentation, draws, visibility) -> np.ndarray:
-  enough = (visibility > 0).sum(-1) > augmentation.half_body_min_keypoints
-  return enough & (draws.half_body < augmentation.half_body_probability)
-
-
-def _scale_factor(augmentation: Augmentation, draws: Draws) -> np.ndarray:
   spread = augmentation.scale_factor
-  return np.clip(1 + spread * draws.scale, 1 - spread, 1 + spread)
-
-
-def _rotation(augmentation: Augmentation, draws: Draws) -> np.ndarray:
+  factor = np.clip(1 + spread * draws.scale, 1 - spread, 1 + spread)
+  scale = at_least(scale * factor[:, None])
   spread = augmentation.rotation_factor
   angle = np.clip(spread * draws.rotation, -2 * spread, 2 * spread)
-  return np.where(draws.rotate < augmentation.rotation_probability, angle, 0.0)
+  rotated = draws.rotate < augmentation.rotation_probability
+  rotation = np.where(rotated, angle, 0.0)
+  return center, scale, rotation, draws.flip < augmentation.flip_probability
 
 
 def half_body(
@@ -207,17 +167,17 @@ def half_body(
   prefer_upper: bool,
   aspect: float,
 ) -> tuple[np.ndarray, np.ndarray] | None:
-  """Centre and scale of a box around the upper or the lower body.
+  """Returns centre and scale of a box around the upper or the lower body.
 
-  The upper half is taken if preferred and it has 3 labels; else the lower if it
+  That is the upper half if preferred and with 3 labels; else the lower if it
   has 3; else the upper. The centre is the mean of its keypoints, the box 1.5
   times their extent, widened to the aspect.
 
   Args:
     keypoints_image: [K, 2] (x, y), image px.
     labelled: [K] bool.
-    skeleton: says which keypoints are which half; others count as lower body,
-      as in the official code.
+    skeleton: its keypoints not of the upper body count as lower body, as in the
+      official code.
     prefer_upper: which half to try first.
     aspect: width / height of the crop.
 
@@ -249,10 +209,7 @@ def at_least(scale: np.ndarray) -> np.ndarray:
 
 
 def mirror(width: np.ndarray) -> np.ndarray:
-  """The affine [..., 2, 3] that mirrors images of `width` [...] px: W - 1 - x.
-
-  Its own inverse.
-  """
+  """Returns the affine [..., 2, 3] that mirrors images of `width` [...] px."""
   width = np.asarray(width, np.float64)
   zero, one = np.zeros_like(width), np.ones_like(width)
   rows = [[-one, zero, width - 1], [zero, one, zero]]

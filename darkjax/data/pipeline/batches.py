@@ -1,22 +1,16 @@
-"""Batches of crops from prepared sources, by tf.data.
+"""Batches of crops from prepared data sets, by tf.data.
 
-A step number says which people come (see steps.py) and how their crops vary
-(plan.py). Records are read at random positions; nothing but a few batches is
-held in memory.
-
-Plans are made by one Python thread and handed to tf.data through a queue;
-decoding and warping are TensorFlow ops, in parallel. There is no Python inside
-the dataset: a generator there can hang the interpreter at exit, and turns every
-exception into an InvalidArgumentError.
+One Python thread makes the crops' geometry and reads their records, and hands
+both to tf.data through a queue; decoding and warping are TensorFlow ops, in
+parallel. There is no Python inside the dataset: a generator there can hang the
+interpreter at exit, and turns every exception into an InvalidArgumentError.
 """
 
 import functools
-import itertools
 import os
 import sys
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent import futures
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,19 +19,19 @@ from darkjax.convention import Convention
 from darkjax.data import batch
 from darkjax.data.pipeline import sampler, tf_crop
 from darkjax.data.pipeline.augment import Augmentation
-from darkjax.data.pipeline.crop_plan import Plan, Planner
-from darkjax.data.pipeline.record_reader import StoredImages
-from darkjax.data.prepared import Source
+from darkjax.data.pipeline.crop_geometry import CropGeometry, Crops
+from darkjax.data.pipeline.record_reader import RecordReader
+from darkjax.data.prepared import PreparedDataset
+from darkjax.runtime.prefetch import map_ahead
 
 Batch = dict[str, np.ndarray]
 
-# Batches that are planned (records read) before they are needed.
-_PLANNED_AHEAD = 4
-# Batches that are finished before they are needed.
+# Batches whose records are read, and that are finished, before they are needed.
+_READ_AHEAD = 4
 _FINISHED_AHEAD = 2
 
-# What a plan holds beside the fields of a batch.
-_INGREDIENTS = {
+# What crops hold beside the fields of a batch when they are handed over.
+_INPUTS = {
   "record": ((), tf.string),
   "window": ((4,), tf.int32),
   "window_from_crop": ((2, 3), tf.float32),
@@ -45,7 +39,7 @@ _INGREDIENTS = {
 
 
 def train_batches(
-  sources: Sequence[Source],
+  datasets: Sequence[PreparedDataset],
   convention: Convention,
   augmentation: Augmentation,
   *,
@@ -56,11 +50,11 @@ def train_batches(
   process_count: int = 1,
   num_threads: int | None = None,
 ) -> Iterator[Batch]:
-  """Endless batches of augmented crops, as `schema.BATCH` says.
+  """Returns endless batches of augmented crops, with the fields of `BATCH`.
 
   Args:
-    sources: data sets with the convention's keypoints. Their order counts: it
-      is part of what augmentation is random by.
+    datasets: with the convention's keypoints. Their order counts: it is part of
+      what augmentation is random by.
     convention: sizes and alignment; crops are RGB, see inference.normalize.
     augmentation: how crops vary.
     batch_size: examples of this process in each batch.
@@ -71,25 +65,23 @@ def train_batches(
     num_threads: threads of the pipeline; None is one per core.
 
   Raises:
-    ValueError: a source has other keypoints, or too few people for a batch.
+    ValueError: a data set has other keypoints, or too few people for a batch.
   """
-  sampler.check_keypoints(sources, convention)
-  plan = sampler.training(
-    Planner(sources, convention),
+  geometry = CropGeometry(datasets, convention)
+  sample = sampler.training_sampler(
+    geometry,
     augmentation,
     batch_size=batch_size,
     seed=seed,
     process_index=process_index,
     process_count=process_count,
   )
-  images = StoredImages(sources, convention)
-  dataset = _Execution(sources[0], convention, batch_size, num_threads)
-  endless = range(start_step, sys.maxsize)
-  return _batches(lambda step: images.add(plan(step)), endless, dataset)
+  steps = range(start_step, sys.maxsize)
+  return _batches(datasets, geometry, sample, steps, batch_size, num_threads)
 
 
 def eval_batches(
-  source: Source,
+  dataset: PreparedDataset,
   convention: Convention,
   *,
   batch_size: int,
@@ -97,104 +89,67 @@ def eval_batches(
   process_count: int = 1,
   num_threads: int | None = None,
 ) -> Iterator[Batch]:
-  """Every trainable person of a source once, cropped by the annotated box.
+  """Returns batches of every person of a data set once, without augmentation.
 
   All processes get the same number of batches; rows past the last person repeat
-  it with mask 0, visibility 0 and ids -1.
-
-  Args:
-    source: data set with the convention's keypoints.
-    convention: sizes and alignment; crops are RGB, see inference.normalize.
-    batch_size: examples of this process in each batch.
-    process_index: which share of each global batch this process takes.
-    process_count: how many shares there are.
-    num_threads: threads of the pipeline; None is one per core.
+  it with mask 0, visibility 0 and ids -1. Arguments as of `train_batches`.
 
   Raises:
-    ValueError: the source has other keypoints.
+    ValueError: the data set has other keypoints.
   """
-  sampler.check_keypoints([source], convention)
-  plan, count = sampler.evaluation(
-    Planner([source], convention),
+  geometry = CropGeometry([dataset], convention)
+  sample, count = sampler.evaluation_sampler(
+    geometry,
     batch_size=batch_size,
     process_index=process_index,
     process_count=process_count,
   )
-  images = StoredImages([source], convention)
-  dataset = _Execution(source, convention, batch_size, num_threads)
-  return _batches(lambda step: images.add(plan(step)), range(count), dataset)
+  steps = range(count)
+  return _batches([dataset], geometry, sample, steps, batch_size, num_threads)
 
 
 def _batches(
-  plan: Callable[[int], Plan], steps: range, execution: "_Execution"
+  datasets: Sequence[PreparedDataset],
+  geometry: CropGeometry,
+  sample: Callable[[int], Crops],
+  steps: range,
+  batch_size: int,
+  num_threads: int | None,
 ) -> Iterator[Batch]:
-  """Plans the steps some batches ahead of the dataset that executes them."""
-  dataset = execution.dataset(len(steps))
-  steps = iter(steps)
+  """Samples the steps some batches ahead of the dataset that cuts the crops."""
+  _hide_gpus()
+  reader = RecordReader(datasets, geometry)
+  specs = _specs(geometry.convention, batch_size)
+  queue = tf.queue.FIFOQueue(
+    capacity=_READ_AHEAD + 1,  # one more than are ever in it: it never blocks
+    dtypes=[spec.dtype for spec in specs.values()],
+    shapes=[spec.shape for spec in specs.values()],
+    names=list(specs),
+  )
+
+  def enqueue(step: int) -> None:
+    crops = reader.add_records(sample(step))
+    queue.enqueue(
+      {name: tf.constant(crops[name], s.dtype) for name, s in specs.items()}
+    )
+
+  crops = tf.data.Dataset.range(len(steps)).map(lambda _: queue.dequeue())
+  crops = crops.unbatch().map(
+    functools.partial(_crop, datasets[0], geometry.convention),
+    num_parallel_calls=tf.data.AUTOTUNE,
+    deterministic=True,
+  )
+  dataset = crops.batch(batch_size, drop_remainder=True)
+  dataset = dataset.prefetch(_FINISHED_AHEAD)
+  dataset = dataset.with_options(_options(num_threads))
   batches = None
-  with futures.ThreadPoolExecutor(1, "darkjax-plan") as pool:
-
-    def hand_over(count: int) -> list[futures.Future]:
-      some = itertools.islice(steps, count)
-      return [pool.submit(lambda s=s: execution.put(plan(s))) for s in some]
-
-    pending = deque(hand_over(_PLANNED_AHEAD))
-    try:
-      while pending:
-        pending.popleft().result()  # raises what planning raised
-        pending.extend(hand_over(1))
-        batches = batches or dataset.as_numpy_iterator()
-        yield next(batches)
-    finally:
-      if tf is not None:  # as it is while the interpreter exits
-        execution.close()
-
-
-class _Execution:
-  """The tf.data half: plans go in by `put`, batches come out in order."""
-
-  def __init__(
-    self,
-    source: Source,
-    convention: Convention,
-    batch_size: int,
-    num_threads: int | None,
-  ):
-    _hide_gpus()
-    self._source, self._convention = source, convention
-    self._batch_size, self._num_threads = batch_size, num_threads
-    self._specs = _specs(convention, batch_size)
-    self._queue = tf.queue.FIFOQueue(
-      # One more than are ever underway: `put` does not block.
-      capacity=_PLANNED_AHEAD + 1,
-      dtypes=[spec.dtype for spec in self._specs.values()],
-      shapes=[spec.shape for spec in self._specs.values()],
-      names=list(self._specs),
-    )
-
-  def put(self, plan: Plan) -> None:
-    self._queue.enqueue(
-      {
-        name: tf.constant(plan[name], spec.dtype)
-        for name, spec in self._specs.items()
-      }
-    )
-
-  def close(self) -> None:
-    """Ends a dataset that still waits for plans."""
-    self._queue.close()
-
-  def dataset(self, steps: int) -> tf.data.Dataset:
-    plans = tf.data.Dataset.range(steps)
-    plans = plans.map(lambda _: self._queue.dequeue())
-    crops = plans.unbatch().map(
-      functools.partial(_crop, self._source, self._convention),
-      num_parallel_calls=tf.data.AUTOTUNE,
-      deterministic=True,
-    )
-    batches = crops.batch(self._batch_size, drop_remainder=True)
-    batches = batches.prefetch(_FINISHED_AHEAD)
-    return batches.with_options(_options(self._num_threads))
+  try:
+    for _ in map_ahead(enqueue, steps, ahead=_READ_AHEAD):
+      batches = batches or dataset.as_numpy_iterator()
+      yield next(batches)
+  finally:
+    if tf is not None:  # as it is while the interpreter exits
+      queue.close()  # ends a dataset that still waits
 
 
 def _hide_gpus() -> None:
@@ -206,8 +161,8 @@ def _hide_gpus() -> None:
 
 
 def _specs(convention: Convention, batch_size: int) -> dict[str, tf.TensorSpec]:
-  """Shapes and dtypes of a plan."""
-  sizes = {"K": convention.skeleton.num_keypoints}
+  """Shapes and dtypes of what is handed over."""
+  sizes: dict[Any, Any] = {"K": convention.skeleton.num_keypoints}
   fields = {
     name: (tuple(sizes.get(n, n) for n in field.shape), field.dtype)
     for name, field in batch.BATCH.items()
@@ -215,21 +170,21 @@ def _specs(convention: Convention, batch_size: int) -> dict[str, tf.TensorSpec]:
   }
   return {
     name: tf.TensorSpec((batch_size, *shape), dtype)
-    for name, (shape, dtype) in {**fields, **_INGREDIENTS}.items()
+    for name, (shape, dtype) in {**fields, **_INPUTS}.items()
   }
 
 
 def _crop(
-  source: Source, convention: Convention, planned: dict[str, tf.Tensor]
+  dataset: PreparedDataset,
+  convention: Convention,
+  crop: dict[str, tf.Tensor],
 ) -> dict[str, tf.Tensor]:
-  """One example of a batch from its plan."""
-  data = source.image_bytes(planned["record"])
-  part = tf_crop.decode_window(data, planned["window"])
-  image = tf_crop.warp_inverse(
-    part, planned["window_from_crop"], convention.crop_size
-  )
+  """One example of a batch."""
+  data = dataset.image_bytes(crop["record"])
+  part = tf_crop.decode_window(data, crop["window"])
+  image = tf_crop.warp(part, crop["window_from_crop"], convention.crop_size)
   image.set_shape((*convention.crop_size, 3))
-  fields = {n: v for n, v in planned.items() if n not in _INGREDIENTS}
+  fields = {n: v for n, v in crop.items() if n not in _INPUTS}
   return {"image": image, **fields}
 
 

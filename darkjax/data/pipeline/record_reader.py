@@ -1,20 +1,14 @@
-"""What crops of stored images are made from: the record, a part, and a matrix.
-
-Records are read at random positions while a batch is planned; decoding and
-warping are left to tf.data (pipeline.py).
-"""
+"""Reading of the records that crops are cut from, at random positions."""
 
 from collections.abc import Sequence
 from concurrent import futures
 
 import numpy as np
 
-from darkjax import geometry
-from darkjax.convention import Convention
-from darkjax.data.people_table import concatenate
+from darkjax import geometry as geometry_lib
 from darkjax.data.pipeline import tf_crop
-from darkjax.data.pipeline.crop_plan import Plan
-from darkjax.data.prepared import Source, damaged
+from darkjax.data.pipeline.crop_geometry import CropGeometry, Crops
+from darkjax.data.prepared import PreparedDataset, damaged
 
 # Records that are read at the same time: enough to hide the latency of a
 # network disk. Reading one by one from several threads takes half the processor
@@ -22,56 +16,52 @@ from darkjax.data.prepared import Source, damaged
 _READERS = 16
 
 
-class StoredImages:
-  """Adds to plans what the images of several sources are made from."""
+class RecordReader:
+  """Adds to crops the records of their images; decoding is left to tf.data."""
 
-  def __init__(self, sources: Sequence[Source], convention: Convention):
-    self._crop_size = convention.crop_size
-    self._people = concatenate([source.people for source in sources])
-    self._source_index = np.repeat(
-      np.arange(len(sources)), [source.num_people for source in sources]
-    )
-    self._records = [source.serialized() for source in sources]
-    self._folders = [source.builder.data_dir for source in sources]
+  def __init__(
+    self, datasets: Sequence[PreparedDataset], geometry: CropGeometry
+  ):
+    self._geometry = geometry
+    self._records = [dataset.serialized() for dataset in datasets]
+    self._folders = [dataset.builder.data_dir for dataset in datasets]
     self._readers = futures.ThreadPoolExecutor(_READERS, "darkjax-read")
 
-  def add(self, plan: Plan) -> Plan:
-    """Reads the records of a plan of B crops.
-
-    Args:
-      plan: from `Planner`, of the same sources.
+  def add_records(self, crops: Crops) -> Crops:
+    """Reads the records of B crops.
 
     Returns:
-      The plan with record [B] bytes, window [B, 4] int32 (y, x, height, width)
+      The crops with record [B] bytes, window [B, 4] int32 (y, x, height, width)
       in image px, the part to decode, and window_from_crop [B, 2, 3] float32.
 
     Raises:
       ValueError: records are damaged or gone.
     """
-    index = plan["index"]
+    index = crops["index"]
     window = tf_crop.windows(
-      plan["crop_from_image"],
-      crop_size=self._crop_size,
-      image_size=self._people.image_size[index],
+      crops["crop_from_image"],
+      crop_size=self._geometry.convention.crop_size,
+      image_size=self._geometry.people.image_size[index],
     )
-    window_from_crop = geometry.invert(plan["crop_from_image"])
+    window_from_crop = geometry_lib.invert(crops["crop_from_image"])
     window_from_crop[..., 2] -= window[:, 1::-1]
-    return plan | {
+    return crops | {
       "record": self._read(index),
       "window": window,
       "window_from_crop": window_from_crop.astype(np.float32),
     }
 
   def _read(self, index: np.ndarray) -> np.ndarray:
-    """[B] bytes, the stored records."""
-    stored = np.empty(len(index), object)
-    record, source_index = self._people.record[index], self._source_index[index]
+    """[B] bytes, the serialized records."""
+    serialized = np.empty(len(index), object)
+    record = self._geometry.people.record[index]
+    dataset_index = self._geometry.dataset_index[index]
     for i, records in enumerate(self._records):
-      mine = np.flatnonzero(source_index == i)
+      mine = np.flatnonzero(dataset_index == i)
       try:
-        stored[mine] = list(
+        serialized[mine] = list(
           self._readers.map(records.__getitem__, record[mine].tolist())
         )
       except (OSError, RuntimeError, ValueError) as error:
         raise damaged(self._folders[i], error) from error
-    return stored
+    return serialized

@@ -1,12 +1,9 @@
-"""Pixels of a crop: decode what is needed, one affine bilinear warp to uint8.
+"""Decoding of image parts and warping of crops, by TensorFlow ops.
 
-TensorFlow ops that run eagerly and inside tf.data. An integer coordinate is the
-centre of a pixel. EXIF orientation is not applied (see images.py): coordinates
-refer to the pixels as stored.
-
-The warp is compiled by XLA into one loop over the crop, which takes a quarter
-of the time of TensorFlow's own op for it. XLA compiles for fixed shapes, so the
-pixels are first copied into a buffer of one of a few sizes.
+EXIF orientation is not applied: coordinates refer to the pixels in the file.
+The warp is compiled by XLA, which takes a quarter of the time of TensorFlow's
+own op. XLA compiles for fixed shapes, so the pixels are first copied into a
+buffer of one of a few sizes.
 """
 
 import functools
@@ -17,46 +14,36 @@ import tensorflow as tf
 
 from darkjax import geometry
 
-# Pixels around the needed part that are decoded too: libjpeg blends colour
-# between pixels and so gets the outermost row or column of a part wrong (and,
-# measured over 2,000 random parts, only that one). The other is for rounding.
+# Pixels around the needed part that are decoded too: one because libjpeg blends
+# colour between pixels and so gets the outermost row or column of a part wrong
+# (measured over 2,000 random parts), one for rounding.
 _MARGIN = 2
 
 # Pixels of the buffers that the warp reads, one compilation each: COCO's images
-# need the first six. The largest holds any image that headers.py lets in.
+# need the first six. The largest holds any image that encoded.py accepts.
 _BUFFERS = tuple(2**i for i in range(14, 28))
-
-_JPEG_START = b"\xff\xd8\xff"
 
 
 def decode_image(data: tf.Tensor) -> tf.Tensor:
-  """Decodes an image file to RGB.
+  """Returns the pixels [H, W, 3] uint8, RGB, of an image file (scalar string).
 
   JPEG (grey, colour, CMYK) and PNG (1 to 16 bits, of which the upper 8 are
   kept; grey, colour, palette; alpha is dropped, not blended). EXIF orientation
   is not applied.
-
-  Args:
-    data: scalar string, the bytes of the file.
-
-  Returns:
-    [H, W, 3] uint8.
   """
   return tf.cond(
-    _is_jpeg(data), lambda: _decode_jpeg(data), lambda: _decode_png(data)
+    _is_jpeg(data),
+    lambda: tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE"),
+    lambda: tf.io.decode_png(data, channels=3),
   )
 
 
 def decode_window(data: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
   """Decodes a part of an image file; a JPEG's other parts are not decoded.
 
-  Args:
-    data: scalar string, the bytes of the file.
-    window: [4] int32 (y, x, height, width), px, inside the image.
-
-  Returns:
-    [height, width, 3] uint8, equal to that part of `decode_image`, except that
-    JPEG pixels at the window's edge may differ (see `windows`).
+  `window` [4] int32 (y, x, height, width), px, must be inside the image. The
+  result [height, width, 3] is that part of `decode_image`, except that JPEG
+  pixels at the window's edge may differ (see `windows`).
   """
   y, x, height, width = tf.unstack(window)
   return tf.cond(
@@ -64,20 +51,12 @@ def decode_window(data: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
     lambda: tf.io.decode_and_crop_jpeg(
       data, window, channels=3, dct_method="INTEGER_ACCURATE"
     ),
-    lambda: _decode_png(data)[y : y + height, x : x + width],
+    lambda: tf.io.decode_png(data, channels=3)[y : y + height, x : x + width],
   )
 
 
 def _is_jpeg(data: tf.Tensor) -> tf.Tensor:
-  return tf.equal(tf.strings.substr(data, 0, 3), _JPEG_START)
-
-
-def _decode_jpeg(data: tf.Tensor) -> tf.Tensor:
-  return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
-
-
-def _decode_png(data: tf.Tensor) -> tf.Tensor:
-  return tf.io.decode_png(data, channels=3)
+  return tf.equal(tf.strings.substr(data, 0, 3), b"\xff\xd8\xff")
 
 
 def windows(
@@ -86,62 +65,31 @@ def windows(
   crop_size: tuple[int, int],
   image_size: np.ndarray,
 ) -> np.ndarray:
-  """The part of an image that a crop reads, with a margin for JPEG.
+  """Returns the part of an image that a crop reads, with a margin for JPEG.
 
-  Args:
-    crop_from_image: [..., 2, 3].
-    crop_size: (height, width), px.
-    image_size: [..., 2] (height, width), px.
-
-  Returns:
-    [..., 4] int32 (y, x, height, width) inside the image, at least 1 px.
+  That is [..., 4] int32 (y, x, height, width), px, inside the image and not
+  empty. Sizes are (height, width), `image_size` is [..., 2].
   """
   height, width = crop_size
-  right, bottom = width - 1, height - 1
-  corners_crop = np.array(
-    [[0, 0], [right, 0], [0, bottom], [right, bottom]], np.float64
-  )
+  corners_crop = [(x, y) for x in (0.0, width - 1) for y in (0.0, height - 1)]
   corners = geometry.apply_affine(
-    geometry.invert(crop_from_image), corners_crop
+    geometry.invert(crop_from_image), np.array(corners_crop)
   )
   last = np.asarray(image_size)[..., ::-1] - 1
-  first = np.floor(corners.min(-2)) - _MARGIN
-  end = np.ceil(corners.max(-2)) + _MARGIN
-  first, end = np.clip(first, 0, last), np.clip(end, 0, last)
+  first = np.clip(np.floor(corners.min(-2)) - _MARGIN, 0, last)
+  end = np.clip(np.ceil(corners.max(-2)) + _MARGIN, 0, last)
   window = np.concatenate([first[..., ::-1], (end - first + 1)[..., ::-1]], -1)
   return window.astype(np.int32)
 
 
 def warp(
-  image: tf.Tensor,
-  crop_from_image: np.ndarray | tf.Tensor,
-  crop_size: tuple[int, int],
+  image: tf.Tensor, image_from_crop: tf.Tensor, crop_size: tuple[int, int]
 ) -> tf.Tensor:
   """Resamples an image: bilinear, zero outside, no smoothing before shrinking.
 
-  Within one grey level of cv2.warpAffine(INTER_LINEAR, BORDER_CONSTANT).
-
-  Args:
-    image: [H, W, 3] uint8.
-    crop_from_image: [2, 3]; pass float64, it is inverted here.
-    crop_size: (height, width), px.
-
-  Returns:
-    [height, width, 3] uint8.
+  Within one grey level of cv2.warpAffine(INTER_LINEAR, BORDER_CONSTANT). Image
+  and crop are [height, width, 3] uint8, `image_from_crop` [2, 3] float32.
   """
-  image_from_crop = _invert(tf.cast(crop_from_image, tf.float64))
-  return warp_inverse(image, tf.cast(image_from_crop, tf.float32), crop_size)
-
-
-def _invert(matrix: tf.Tensor) -> tf.Tensor:
-  linear = tf.linalg.inv(matrix[:, :2])
-  return tf.concat([linear, -linear @ matrix[:, 2:]], -1)
-
-
-def warp_inverse(
-  image: tf.Tensor, image_from_crop: tf.Tensor, crop_size: tuple[int, int]
-) -> tf.Tensor:
-  """`warp` by the inverse matrix [2, 3] float32."""
   _start_compiler()
   return _sample(_buffer(image), tf.shape(image), image_from_crop, crop_size)
 
@@ -159,8 +107,8 @@ def _buffer(image: tf.Tensor) -> tf.Tensor:
 def _start_compiler() -> None:
   """Starts TensorFlow's XLA without XLA_FLAGS.
 
-  They are meant for JAX, and a flag that only one of the two knows would end
-  the process.
+  They are meant for JAX, and a flag that TensorFlow does not have would end the
+  process.
   """
   flags = os.environ.pop("XLA_FLAGS", None)
   try:
@@ -206,8 +154,8 @@ def _sample(
 def _round(values: tf.Tensor) -> tf.Tensor:
   """Values in 0..255 to uint8, half to even, in less time than tf.round.
 
-  A float32 from 2^23 to 2^24 has no bits for a fraction, so the sum is rounded
-  and its last byte is the result.
+  A float32 from 2^23 to 2^24 has no bits for a fraction, so the sum is rounded;
+  its last byte is the result.
   """
   return tf.cast(tf.bitcast(values + 1.5 * 2**23, tf.int32), tf.uint8)
 

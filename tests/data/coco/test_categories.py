@@ -13,11 +13,11 @@ from darkjax.data.coco import categories, reader
 BUILT_IN = [skeletons.COCO, skeletons.LSP, skeletons.MPII]
 
 
-def category(known: skeletons.Skeleton, /, **fields) -> dict:
+def category(built_in: skeletons.Skeleton, /, **fields) -> dict:
   return {
     "id": 1,
     "name": "person",
-    "keypoints": list(known.keypoint_names),
+    "keypoints": list(built_in.keypoint_names),
     **fields,
   }
 
@@ -34,50 +34,52 @@ GIVEN = {
 }
 
 
-@pytest.mark.parametrize("known", BUILT_IN)
+@pytest.mark.parametrize("built_in", BUILT_IN)
 @pytest.mark.parametrize("field", GIVEN)
-def test_a_field_of_its_own_leaves_the_others_built_in(known, field):
+def test_a_category_replaces_one_built_in_field(built_in, field):
   value, own = GIVEN[field]
-  found = categories.skeleton_of(category(known, **{field: value}))
-  assert found == dataclasses.replace(known, name="person", **own)
+  found = categories.skeleton_of(category(built_in, **{field: value}))
+  assert found == dataclasses.replace(built_in, name="person", **own)
 
 
-@pytest.mark.parametrize("known", BUILT_IN)
-def test_own_sigmas_leave_the_others_built_in(known):
-  sigmas = [0.05] * known.num_keypoints
-  found = categories.skeleton_of(category(known, sigmas=sigmas))
+@pytest.mark.parametrize("built_in", BUILT_IN)
+def test_a_category_replaces_built_in_sigmas(built_in):
+  sigmas = [0.05] * built_in.num_keypoints
+  found = categories.skeleton_of(category(built_in, sigmas=sigmas))
   assert found == dataclasses.replace(
-    known, name="person", sigmas=tuple(sigmas)
+    built_in, name="person", sigmas=tuple(sigmas)
   )
 
 
-@pytest.mark.parametrize("known", BUILT_IN)
-def test_of_a_lower_body_alone_the_upper_one_is_the_rest(known):
-  found = categories.skeleton_of(category(known, lower_body=[4, 5]))
-  rest = tuple(k for k in range(known.num_keypoints) if k not in (4, 5))
+@pytest.mark.parametrize("built_in", BUILT_IN)
+def test_with_a_lower_body_alone_the_upper_body_is_the_rest(built_in):
+  found = categories.skeleton_of(category(built_in, lower_body=[4, 5]))
+  rest = tuple(k for k in range(built_in.num_keypoints) if k not in (4, 5))
   assert (found.lower_body, found.upper_body) == ((4, 5), rest)
-  assert found.limbs == known.limbs
+  assert found.limbs == built_in.limbs
 
 
-@pytest.mark.parametrize("known", BUILT_IN)
+@pytest.mark.parametrize("built_in", BUILT_IN)
 @pytest.mark.parametrize(
   "fields",
   [
-    lambda known: {},
-    lambda known: {"skeleton": []},
-    lambda known: {"skeleton": None, "sigmas": None, "flip_pairs": None},
-    lambda known: {"skeleton": counted_from_one(known.limbs)},
-    lambda known: {"skeleton": counted_from_one(known.limbs)[::-1]},
-    lambda known: {
-      "skeleton": [[b, a] for a, b in counted_from_one(known.limbs)],
-      "flip_pairs": [list(pair) for pair in known.flip_pairs[::-1]],
-      "sigmas": list(known.sigmas),
-      "lower_body": list(known.lower_body[::-1]),
+    lambda built_in: {},
+    lambda built_in: {"skeleton": []},
+    lambda built_in: {"skeleton": None, "sigmas": None, "flip_pairs": None},
+    lambda built_in: {"skeleton": counted_from_one(built_in.limbs)},
+    lambda built_in: {"skeleton": counted_from_one(built_in.limbs)[::-1]},
+    lambda built_in: {
+      "skeleton": [[b, a] for a, b in counted_from_one(built_in.limbs)],
+      "flip_pairs": [list(pair) for pair in built_in.flip_pairs[::-1]],
+      "sigmas": list(built_in.sigmas),
+      "lower_body": list(built_in.lower_body[::-1]),
     },
   ],
 )
-def test_what_says_the_same_is_the_built_in_one(known, fields):
-  assert categories.skeleton_of(category(known, **fields(known))) is known
+def test_fields_in_another_order_give_the_built_in_skeleton(built_in, fields):
+  assert (
+    categories.skeleton_of(category(built_in, **fields(built_in))) is built_in
+  )
 
 
 def test_empty_lists_count_but_for_limbs():
@@ -153,7 +155,7 @@ PERSON = {"id": 1, "name": "person"}
   ],
 )
 def test_what_is_searched_without_labels(listed, name, ids):
-  assert categories.of_boxes(listed, BALL_SKELETON, name=name) == ids
+  assert categories.choose_for_boxes(listed, BALL_SKELETON, name=name) == ids
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ def test_what_is_searched_without_labels(listed, name, ids):
 )
 def test_without_labels_too_a_category_must_fit(listed, name):
   with pytest.raises(ValueError, match=r"2 keypoints; categories.*--category"):
-    categories.of_boxes(listed, BALL_SKELETON, name=name)
+    categories.choose_for_boxes(listed, BALL_SKELETON, name=name)
 
 
 def write(folder, what):
@@ -187,7 +189,7 @@ def test_limbs_that_cannot_be_are_refused(tmp_path):
     reader.read_annotations(path)
 
 
-def test_the_check_says_where_pairs_and_limbs_come_from(tmp_path):
+def test_the_check_reports_where_pairs_and_limbs_come_from(tmp_path):
   def told(**fields):
     path = write(tmp_path, category(skeletons.LSP, **fields))
     return " ".join(report.check(path).text().split())
@@ -201,12 +203,12 @@ def test_the_check_says_where_pairs_and_limbs_come_from(tmp_path):
 
 
 @pytest.mark.parametrize(
-  ("path", "known"),
+  ("path", "built_in"),
   [
     ("coco_detections/person_keypoints.json", skeletons.COCO),
     ("coco_val_gt/person_keypoints_val2017.json", skeletons.COCO),
     ("lsp/annotations/person_keypoints_test.json", skeletons.LSP),
   ],
 )
-def test_real_files_give_the_built_in_ones(test_data, path, known):
-  assert reader.read_content(test_data / path).skeleton is known
+def test_real_files_give_the_built_in_skeletons(test_data, path, built_in):
+  assert reader.read_content(test_data / path).skeleton is built_in

@@ -7,8 +7,10 @@ import pathlib
 import coco_folder
 import numpy as np
 import pytest
+from coco_folder import DOLL
+from conventions import make_convention
 
-from darkjax import convention, geometry, skeletons
+from darkjax import geometry, skeletons
 from darkjax.data.coco import detections, unreadable
 from darkjax.data.pipeline import batches
 from darkjax.evaluate import scores
@@ -32,23 +34,8 @@ def write(folder, found):
   return path
 
 
-def convention_of(skeleton, **changes):
-  return convention.Convention(
-    **{
-      "skeleton": skeleton,
-      "crop_size": (64, 48),
-      "heatmap_size": (16, 12),
-      "alignment": "hrnet",
-      "padding": 1.25,
-      "sigma": 1.0,
-      "quantize": "none",
-      "truncate": None,
-      "blur_kernel": 3,
-      "flip_shift": 0,
-      "channel_order": "rgb",
-      **changes,
-    }
-  )
+def convention_of(skeleton, crop_size=(64, 48)):
+  return make_convention(skeleton, crop_size, alignment="hrnet")
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +121,7 @@ def test_boxes_without_an_area_are_counted_and_left_out(folder, caplog):
   assert "2 of them without an area left out" in caplog.text
 
 
-def test_a_missing_file_says_what_it_is_and_how_to_do_without(folder):
+def test_a_missing_file_of_detections_is_explained(folder):
   with pytest.raises(FileNotFoundError) as error:
     detections.load(
       folder / "annotations.json", folder / "images", folder / "none.json"
@@ -147,20 +134,23 @@ def test_a_missing_file_says_what_it_is_and_how_to_do_without(folder):
   ("found", "message"),
   [
     ({"annotations": []}, "got a dict; these are annotations"),
-    ([detection(), {"image_id": 1}], r"detection 1 has no \['category_id', 'b"),
-    ([detection(score=None)], r"detection 0 has no \['score'\]"),
-    ([[1, 2]], "detection 0 has no .* got \\[1, 2\\]"),
+    (
+      [detection(), {"image_id": 1}],
+      r"box 1 has no \['bbox', 'category",
+    ),
+    ([detection(score=None)], r"box 0 has no \['score'\]"),
+    ([[1, 2]], "box 0 has no .* got \\[1, 2\\]"),
     (
       [detection(), detection(bbox=[1, 2, float("nan"), 4])],
-      r"'bbox' of 1 detections is not four .* of detection 1: \[1, 2, nan",
+      r"box 1: 'bbox' must be four .* \[1, 2, nan",
     ),
-    ([detection(), detection(bbox=[1, 2, 3])], "first of detection 1"),
-    ([detection(bbox=[0, 0, 1e30, 1e30])], r"up to 1e9 px, first of detection"),
-    ([detection(score=1e300)], "'score' of 1 .* not a finite number"),
-    ([detection(bbox="wide")], "first of detection 0: 'wide'"),
-    ([detection(score=float("inf"))], "'score' of 1 .* not a finite number"),
-    ([detection(score=[1.0])], "'score' of 1 .* first of detection 0"),
-    ([detection("0001")], r"'image_id' of 1 .* not an integer, .* '0001'"),
+    ([detection(), detection(bbox=[1, 2, 3])], "box 1: 'bbox' must"),
+    ([detection(bbox=[0, 0, 1e30, 1e30])], "box 0: .* up to 1e9 px, got"),
+    ([detection(score=1e300)], "'score' must be a finite number"),
+    ([detection(bbox="wide")], "box 0: 'bbox' must .* 'wide'"),
+    ([detection(score=float("inf"))], "'score' must be a finite number"),
+    ([detection(score=[1.0])], r"box 0: 'score' must .* got \[1\.0\]"),
+    ([detection("0001")], "'image_id' must be an integer, got '0001'"),
   ],
 )
 def test_malformed_detections_are_named(tmp_path, found, message):
@@ -247,9 +237,7 @@ def test_real_boxes_and_a_perfect_network_find_everybody(test_data, tmp_path):
     cache_dir=tmp_path,
   )
   assert (source.num_people, source.num_images) == (118, 4)
-  used = convention_of(
-    skeletons.COCO, crop_size=(128, 96), heatmap_size=(32, 24)
-  )
+  used = convention_of(skeletons.COCO, crop_size=(128, 96))
   (batch,) = batches.eval_batches(source, used, batch_size=118)
   people = json.loads(annotations.read_text())["annotations"]
   matched = [
@@ -313,7 +301,7 @@ def test_boxes_on_unreadable_images_are_left_out_and_counted(tmp_path, caplog):
     source = load(
       tmp_path,
       [detection(2), detection(3), detection(2)],
-      tolerance=unreadable.Tolerance("skip", max_skipped=0.25),
+      skip_policy=unreadable.SkipPolicy("skip", max_skipped=0.25),
     )
   assert source.people.image_id.tolist() == [3]
   assert "2 boxes on images that cannot be read are left out" in caplog.text
@@ -336,11 +324,6 @@ def without_labels(folder, **changes):
   path = folder / "image_info.json"
   path.write_text(json.dumps(content | changes))
   return path
-
-
-DOLL = skeletons.from_coco_category(
-  {"name": "doll", "keypoints": list(coco_folder.NAMES)}
-)
 
 
 @pytest.mark.parametrize("changes", [{}, {"annotations": []}])
@@ -401,12 +384,12 @@ def test_images_of_a_file_without_labels_may_be_skipped_up_to_a_share(tmp_path):
   boxes = write(tmp_path, [detection(2), detection(3)])
   with pytest.raises(ValueError, match=r"2\.jpg"):
     detections.load(*where, boxes, **options)
-  enough = unreadable.Tolerance("skip", max_skipped=0.25)
-  source = detections.load(*where, boxes, tolerance=enough, **options)
+  enough = unreadable.SkipPolicy("skip", max_skipped=0.25)
+  source = detections.load(*where, boxes, skip_policy=enough, **options)
   assert source.people.image_id.tolist() == [3]
-  fewer = unreadable.Tolerance("skip", max_skipped=0.1)
+  fewer = unreadable.SkipPolicy("skip", max_skipped=0.1)
   with pytest.raises(ValueError, match="1 of 4 images"):
-    detections.load(*where, boxes, tolerance=fewer, **options)
+    detections.load(*where, boxes, skip_policy=fewer, **options)
 
 
 def test_a_file_without_images_is_refused(folder):

@@ -10,6 +10,7 @@ import pytest
 
 from darkjax import skeletons
 from darkjax.data.coco import prepare
+from darkjax.metrics import coco
 
 
 def load(folder, what=None, **options):
@@ -38,7 +39,7 @@ def test_a_record_is_an_image_as_it_came_with_all_its_people(tmp_path):
   )
 
 
-def test_people_nobody_can_learn_from_are_left_out(tmp_path):
+def test_people_without_usable_labels_are_left_out(tmp_path):
   what = coco_folder.content(num_images=1)
   person = coco_folder.person
   what["annotations"] += [
@@ -56,7 +57,7 @@ def test_people_nobody_can_learn_from_are_left_out(tmp_path):
   assert source.num_images == 1
 
 
-def test_images_of_nobody_are_kept_on_demand(tmp_path):
+def test_images_without_people_are_kept_on_demand(tmp_path):
   what = coco_folder.content(num_images=3)
   del what["annotations"][1]
   source = load(tmp_path, what)
@@ -259,6 +260,33 @@ def test_bad_annotations_are_refused(tmp_path, name):
     prepare.load(annotations, images, cache_dir=tmp_path / "cache")
 
 
+@pytest.mark.parametrize(
+  "name",
+  [
+    "K mismatch",
+    "no keypoints",
+    "words",
+    "NaN",
+    "visibility",
+    "NaN box",
+    "short box",
+    "no area",
+    "unknown image",
+    "repeated image",
+  ],
+)
+def test_scoring_refuses_annotations_in_the_same_words(tmp_path, name):
+  annotations, images = coco_folder.write(tmp_path)
+  what = json.loads(annotations.read_text())
+  BAD_JSON[name][0](what)
+  annotations.write_text(json.dumps(what))
+  with pytest.raises(ValueError, match=r"annotations\.json") as training:
+    prepare.load(annotations, images, cache_dir=tmp_path / "cache")
+  with pytest.raises(ValueError, match=r"annotations\.json") as scoring:
+    coco.average_precision(annotations, [], sigmas=[0.05] * 3)
+  assert str(scoring.value) == str(training.value)
+
+
 def test_all_bad_annotations_are_counted(tmp_path):
   what = coco_folder.content(num_images=8)
   for annotation in what["annotations"]:
@@ -303,7 +331,7 @@ def bomb() -> bytes:
     (encoded("jpeg", "RGB")[:700], "truncated"),
     (encoded("jpeg", "RGB")[:-2], "truncated"),
     (encoded("png", "RGB")[:-40], "truncated"),
-    (encoded("webp", "RGB"), "known formats: JPEG, PNG"),
+    (encoded("webp", "RGB"), "not an image .* JPEG or PNG"),
     (bomb(), "not an image|more than the limit"),
   ],
   ids=["text", "empty", "jpeg", "jpeg end", "png", "webp", "bomb"],

@@ -12,13 +12,13 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from darkjax.data.coco import prepare, unreadable
+from darkjax.data.coco import prepare, reader, unreadable
 from darkjax.data.images import encoded as images
 from darkjax.data.images import photo as image_lib
 from darkjax.data.pipeline import tf_crop
 from darkjax.evaluate import scores
 
-SKIP = unreadable.Tolerance("skip", max_skipped=0.25)
+SKIP = unreadable.SkipPolicy("skip", max_skipped=0.25)
 
 
 def encoded(kind: str, mode: str, size=(64, 48), **options) -> bytes:
@@ -78,7 +78,9 @@ def test_an_unreadable_image_is_an_error_or_a_counted_skip(
   with pytest.raises((FileNotFoundError, ValueError), match=message):
     prepare.load(annotations, folder, cache_dir=cache)
   with caplog.at_level(logging.WARNING):
-    source = prepare.load(annotations, folder, cache_dir=cache, tolerance=SKIP)
+    source = prepare.load(
+      annotations, folder, cache_dir=cache, skip_policy=SKIP
+    )
   assert source.people.annotation_id.tolist() == [101, *range(103, 109)]
   assert "skipped image 2" in caplog.text
   assert "1 people on 1 images that cannot be read (ids [2])" in caplog.text
@@ -86,7 +88,7 @@ def test_an_unreadable_image_is_an_error_or_a_counted_skip(
 
 def test_a_skip_is_counted_again_when_the_records_are_found(tmp_path, caplog):
   annotations, folder = folder_with(tmp_path, None)
-  options = {"cache_dir": tmp_path / "cache", "tolerance": SKIP}
+  options = {"cache_dir": tmp_path / "cache", "skip_policy": SKIP}
   prepare.load(annotations, folder, **options)
   caplog.clear()
   with caplog.at_level(logging.WARNING):
@@ -94,7 +96,7 @@ def test_a_skip_is_counted_again_when_the_records_are_found(tmp_path, caplog):
   assert "skipped image" not in caplog.text
   assert "1 people on 1 images that cannot be read" in caplog.text
   # By hand: one image of eight is a share of 0.125.
-  options["tolerance"] = unreadable.Tolerance("skip", max_skipped=0.12)
+  options["skip_policy"] = unreadable.SkipPolicy("skip", max_skipped=0.12)
   with pytest.raises(ValueError, match=r"1 of 8 images.*max_skipped=0\.12"):
     prepare.load(annotations, folder, **options)
 
@@ -104,14 +106,14 @@ def test_too_many_skips_end_the_preparation(tmp_path):
   for n in (3, 4):
     (folder / f"{n}.jpg").unlink()
   with pytest.raises(ValueError, match=r"3 of 8 images.*share.*0\.25"):
-    prepare.load(annotations, folder, cache_dir=tmp_path, tolerance=SKIP)
+    prepare.load(annotations, folder, cache_dir=tmp_path, skip_policy=SKIP)
   assert not list(tmp_path.rglob("*array_record*"))
 
 
 def test_what_was_skipped_is_no_part_of_a_run_that_raises(tmp_path):
   annotations, folder = folder_with(tmp_path, b"text")
   cache = tmp_path / "cache"
-  prepare.load(annotations, folder, cache_dir=cache, tolerance=SKIP)
+  prepare.load(annotations, folder, cache_dir=cache, skip_policy=SKIP)
   with pytest.raises(ValueError, match=r"2\.jpg"):
     prepare.load(annotations, folder, cache_dir=cache)
   coco_folder.write(tmp_path, coco_folder.content(num_images=8))
@@ -120,7 +122,9 @@ def test_what_was_skipped_is_no_part_of_a_run_that_raises(tmp_path):
 
 def test_people_on_skipped_images_are_missed_in_ap(tmp_path):
   annotations, folder = folder_with(tmp_path, b"text")
-  source = prepare.load(annotations, folder, cache_dir=tmp_path, tolerance=SKIP)
+  source = prepare.load(
+    annotations, folder, cache_dir=tmp_path, skip_policy=SKIP
+  )
   found = source.people
   truth, visible = found.keypoints[..., :2], found.keypoints[..., 2]
   people = scores.Predictions(
@@ -143,9 +147,9 @@ def test_people_on_skipped_images_are_missed_in_ap(tmp_path):
 @pytest.mark.parametrize(
   "bad", [{"on_error": "ignore"}, {"max_skipped": 1.5}, {"max_skipped": -1}]
 )
-def test_tolerances_are_checked(bad):
+def test_skip_policies_are_checked(bad):
   with pytest.raises(ValueError, match=f"data.{next(iter(bad))}.*got"):
-    unreadable.Tolerance(**bad)
+    unreadable.SkipPolicy(**bad)
 
 
 def test_labels_edited_during_a_run_are_noticed(tmp_path):
@@ -165,14 +169,14 @@ def test_labels_edited_during_a_run_are_noticed(tmp_path):
 
 def test_labels_edited_while_they_are_read_are_noticed(tmp_path, monkeypatch):
   annotations, folder = coco_folder.write(tmp_path)
-  read = prepare.read_annotations
+  read = reader.read_annotations
 
   def edits_after_reading(path, **options):
     content = read(path, **options)
     annotations.write_text(annotations.read_text() + " ")
     return content
 
-  monkeypatch.setattr(prepare, "read_annotations", edits_after_reading)
+  monkeypatch.setattr(reader, "read_annotations", edits_after_reading)
   with pytest.raises(ValueError, match="changed while it was read"):
     prepare.load(annotations, folder, cache_dir=tmp_path / "cache")
 
@@ -237,7 +241,7 @@ def test_training_takes_the_pixels_as_stored(tmp_path, orientation):
   assert upright.shape[:2] == ((48, 64) if orientation > 4 else (64, 48))
 
 
-def test_a_size_after_turning_is_told_apart_from_the_stored_one(tmp_path):
+def test_a_size_after_exif_rotation_is_explained(tmp_path):
   annotations, folder = folder_with(tmp_path, turned(6))
   what = json.loads(annotations.read_text())
   what["images"][1].update(height=48, width=64)

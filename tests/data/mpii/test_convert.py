@@ -222,7 +222,7 @@ def test_other_files_are_refused(tmp_path):
   ):
     convert.to_coco(_write(tmp_path / "test.json", [_person(), unlabelled]))
   (tmp_path / "cut.json").write_text("[{")
-  with pytest.raises(ValueError, match=r"cut\.json is not json"):
+  with pytest.raises(ValueError, match=r"cut\.json: not valid json"):
     convert.to_coco(tmp_path / "cut.json")
   scipy_io.savemat(tmp_path / "other.mat", {"numbers": [1.0]})
   with pytest.raises(ValueError, match=r"RELEASE structure, got \['numbers'\]"):

@@ -7,29 +7,14 @@ import os
 import coco_folder
 import numpy as np
 import pytest
+from coco_folder import DOLL
+from conventions import make_convention
 
-from darkjax import skeletons
-from darkjax.convention import Convention
 from darkjax.data.coco import prepare
 from darkjax.data.pack import build, files
 from darkjax.data.pipeline import augment, tf_crop
 
-DOLL = skeletons.from_coco_category(
-  {"name": "doll", "keypoints": list(coco_folder.NAMES)}
-)
-CONVENTION = Convention(
-  skeleton=DOLL,
-  crop_size=(32, 24),
-  heatmap_size=(8, 6),
-  alignment="dark",
-  padding=1.25,
-  sigma=1.0,
-  quantize="none",
-  truncate=None,
-  blur_kernel=3,
-  flip_shift=0,
-  channel_order="rgb",
-)
+CONVENTION = make_convention(DOLL, (32, 24))
 
 
 @pytest.fixture(scope="module")

@@ -4,35 +4,19 @@ import types
 
 import numpy as np
 import pytest
+from conventions import make_convention
 
 from darkjax import geometry, skeletons
-from darkjax.convention import Convention
 from darkjax.data.pack import crop_bounds
 from darkjax.data.pack import layout as canvases
 from darkjax.data.people_table import GT_BOXES, People
-from darkjax.data.pipeline import augment, crop_plan
+from darkjax.data.pipeline import augment, crop_geometry
 
 SIZE = (128, 96)
 FULL = augment.Augmentation(half_body_probability=0.9)
 GENTLE = augment.Augmentation(
   scale_factor=0.25, rotation_factor=0.1, half_body_probability=0.0
 )
-
-
-def convention(alignment: str = "dark") -> Convention:
-  return Convention(
-    skeleton=skeletons.COCO,
-    crop_size=SIZE,
-    heatmap_size=(32, 24),
-    alignment=alignment,
-    padding=1.25,
-    sigma=1.0,
-    quantize="none",
-    truncate=None,
-    blur_kernel=3,
-    flip_shift=0,
-    channel_order="rgb",
-  )
 
 
 def data_set(count: int = 12) -> types.SimpleNamespace:
@@ -60,15 +44,17 @@ def data_set(count: int = 12) -> types.SimpleNamespace:
   )
 
 
-def drawn(planner: crop_plan.Planner, augmentation, epochs: int) -> np.ndarray:
+def drawn(
+  crops: crop_geometry.CropGeometry, augmentation, epochs: int
+) -> np.ndarray:
   """[epochs, N, 4, 2] corners of crops in their images, px."""
   height, width = SIZE
   corners = np.array(
     [[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]], float
   )
-  everyone = np.arange(len(planner.people))
+  everyone = np.arange(len(crops.people))
   plans = [
-    planner.training(everyone, augmentation, seed=1, epoch=epoch)
+    crops.augmented(everyone, augmentation, seed=1, epoch=epoch)
     for epoch in range(epochs)
   ]
   image_from_crop = [geometry.invert(p["crop_from_image"]) for p in plans]
@@ -80,9 +66,11 @@ def drawn(planner: crop_plan.Planner, augmentation, epochs: int) -> np.ndarray:
 def test_no_crop_shows_more_than_the_bounds_and_some_nearly_do(
   augmentation, alignment
 ):
-  planner = crop_plan.Planner([data_set()], convention(alignment))
-  bounds = crop_bounds.bounds(planner, augmentation)
-  corners = drawn(planner, augmentation, epochs=300)
+  crops = crop_geometry.CropGeometry(
+    [data_set()], make_convention(alignment=alignment)
+  )
+  bounds = crop_bounds.bounds(crops, augmentation)
+  corners = drawn(crops, augmentation, epochs=300)
   low, high = corners.min((0, 2)), corners.max((0, 2))
   assert (low >= bounds[:, :2] - 1e-9).all()
   assert (high <= bounds[:, 2:] + 1e-9).all()
@@ -92,10 +80,10 @@ def test_no_crop_shows_more_than_the_bounds_and_some_nearly_do(
 
 @pytest.mark.parametrize("resolution", [0.5, 1.0, 1.7, 100.0])
 def test_canvases_hold_what_they_are_laid_out_for_and_no_more(resolution):
-  planner = crop_plan.Planner([data_set()], convention())
-  bounds = crop_bounds.bounds(planner, FULL)
-  size = planner.people.image_size
-  shrink = np.minimum(1.0, resolution * SIZE[1] / planner.scale[:, 0])
+  crops = crop_geometry.CropGeometry([data_set()], make_convention())
+  bounds = crop_bounds.bounds(crops, FULL)
+  size = crops.people.image_size
+  shrink = np.minimum(1.0, resolution * SIZE[1] / crops.scale[:, 0])
   layout = canvases.lay_out(bounds, size, shrink)
   assert layout.covers(bounds, size).all()
   # Two canvas pixels and two image pixels are spared, so this is too much.

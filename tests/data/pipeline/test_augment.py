@@ -17,7 +17,7 @@ def draw(count: int = COUNT, **changes) -> augment.Draws:
   settings = {
     "seed": 0,
     "epoch": 0,
-    "sources": np.zeros(count, int),
+    "datasets": np.zeros(count, int),
     "annotation_ids": np.arange(count),
   }
   return augment.draw(**{**settings, **changes})
@@ -58,7 +58,7 @@ def test_draws_depend_on_the_example_alone():
   [
     {"seed": 1},
     {"epoch": 1},
-    {"sources": np.array([1, 1])},
+    {"datasets": np.array([1, 1])},
     {"annotation_ids": np.array([-1, 2**62])},
   ],
 )

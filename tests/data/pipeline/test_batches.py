@@ -4,16 +4,19 @@ import dataclasses
 import itertools
 import json
 
+import batch_check
 import coco_folder
 import numpy as np
 import PIL.Image
 import pytest
+from conventions import make_convention
 
 from darkjax import geometry, skeletons
 from darkjax.convention import Convention
 from darkjax.data import batch as schema
+from darkjax.data import people_table
 from darkjax.data.coco import prepare
-from darkjax.data.pipeline import augment, crop_plan, sampler, tf_crop
+from darkjax.data.pipeline import augment, crop_geometry, sampler, tf_crop
 from darkjax.data.pipeline import batches as pipeline
 
 CROP_SIZE, HEATMAP_SIZE = (80, 60), (20, 15)
@@ -21,22 +24,8 @@ FULL = augment.Augmentation(half_body_probability=0)
 
 
 def convention(**changes) -> Convention:
-  settings = {
-    "skeleton": skeletons.from_coco_category(
-      {"name": "doll", "keypoints": list(coco_folder.NAMES)}
-    ),
-    "crop_size": CROP_SIZE,
-    "heatmap_size": HEATMAP_SIZE,
-    "alignment": "dark",
-    "padding": 1.25,
-    "sigma": 1.0,
-    "quantize": "none",
-    "truncate": None,
-    "blur_kernel": 3,
-    "flip_shift": 0,
-    "channel_order": "rgb",
-  }
-  return Convention(**{**settings, **changes})
+  fields = {"skeleton": coco_folder.DOLL, "crop_size": CROP_SIZE}
+  return make_convention(**(fields | changes))
 
 
 def blobs(height: int, width: int, keypoints) -> np.ndarray:
@@ -87,12 +76,12 @@ def assert_equal(one, other):
     np.testing.assert_array_equal(one[name], other[name], err_msg=name)
 
 
-def test_batches_are_as_the_schema_says(source):
+def test_batches_have_the_documented_fields(source):
   (batch,) = take(1, [source])
-  schema.check(batch, convention())
+  batch_check.check(batch, convention())
   evaluation = list(pipeline.eval_batches(source, convention(), batch_size=3))
   for batch in evaluation:
-    schema.check(batch, convention())
+    batch_check.check(batch, convention())
   assert len(evaluation) == 4  # eleven people by threes
 
 
@@ -110,7 +99,7 @@ def test_an_epoch_shows_everyone_at_most_once_in_a_new_order(source):
 
 def test_everyone_comes_first_sometime():
   # 200 epochs of 11: a place is each person's in 1/11 ± 4 standard errors.
-  first = [crop_plan.permutation(11, 0, epoch)[0] for epoch in range(2000)]
+  first = [sampler.permutation(11, 0, epoch)[0] for epoch in range(2000)]
   share = np.bincount(first, minlength=11) / 2000
   np.testing.assert_allclose(share, 1 / 11, atol=4 * (0.083 / 2000) ** 0.5)
 
@@ -126,13 +115,13 @@ def test_a_resumed_run_equals_a_straight_one(source, start):
 
 def test_resuming_reads_nothing_that_is_skipped(source, monkeypatch):
   planned = []
-  training = crop_plan.Planner.training
+  training = crop_geometry.CropGeometry.augmented
 
   def spy(self, index, *args, **kwargs):
     planned.append(kwargs["epoch"])
     return training(self, index, *args, **kwargs)
 
-  monkeypatch.setattr(crop_plan.Planner, "training", spy)
+  monkeypatch.setattr(crop_geometry.CropGeometry, "augmented", spy)
   take(1, [source], start_step=2_000_001)
   assert set(planned) <= {1_000_000, 1_000_001, 1_000_002}
 
@@ -182,7 +171,7 @@ def centroids(image: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("alignment", geometry.ALIGNMENTS)
 @pytest.mark.parametrize("flip", [0.0, 1.0])
-def test_keypoints_lie_on_what_they_mark(source, alignment, flip):
+def test_keypoints_are_on_their_blobs(source, alignment, flip):
   conv = convention(alignment=alignment)
   varied = augment.Augmentation(
     scale_factor=0.1, rotation_factor=0.3, rotation_probability=1.0,
@@ -249,14 +238,15 @@ def test_a_flipped_crop_is_the_crop_of_the_mirrored_image(
       people.annotation_id == batch["annotation_id"][row]
     )
     person = people.rows(position)
-    box = crop_plan.clean_boxes(person, alignment=alignment)[0]
+    box = people_table.clean_boxes(person, alignment=alignment)[0]
     center, scale, _ = conv.crop_from_box(box)
     image = tf_crop.decode_image(records[batch["image_id"][row]])
     if flip:
       image = image[:, ::-1]
       center[0] = image.shape[1] - 1 - center[0]
+    image_from_crop = geometry.invert(conv.crop_from_image(center, scale))
     expected = tf_crop.warp(
-      image, conv.crop_from_image(center, scale), CROP_SIZE
+      image, image_from_crop.astype(np.float32), CROP_SIZE
     )
     difference = np.abs(batch["image"][row].astype(int) - expected)
     assert difference.max() <= 1  # grey level, float32 rounding
@@ -323,8 +313,8 @@ def test_clean_boxes_by_hand(source):
     image_size=np.array([[30, 40]] * 3),
     bbox=np.array([[5, 6, 10, 8], [-3, 20, 10, 50], [39.5, 2, 9, 0.5]]),
   )
-  dark = crop_plan.clean_boxes(people, alignment="dark")
-  hrnet = crop_plan.clean_boxes(people, alignment="hrnet")
+  dark = people_table.clean_boxes(people, alignment="dark")
+  hrnet = people_table.clean_boxes(people, alignment="hrnet")
   np.testing.assert_allclose(dark[0], [5, 6, 10, 8])
   np.testing.assert_allclose(hrnet[0], [5, 6, 9, 7])
   # As in the official code, a corner that is moved in takes the box with it.
@@ -334,8 +324,8 @@ def test_clean_boxes_by_hand(source):
   assert (hrnet[2, 2:] == 1).all()
 
 
-def test_boxes_stay_whole_where_the_convention_says(source):
-  whole = crop_plan.Planner([source], convention(clip_boxes=False))
+def test_boxes_are_not_clipped_where_the_convention_says_so(source):
+  whole = crop_geometry.CropGeometry([source], convention(clip_boxes=False))
   boxes = whole.people.bbox.astype(np.float64)
   center, scale, _ = convention().crop_from_box(boxes)
   np.testing.assert_array_equal(whole.center, center)
@@ -344,8 +334,8 @@ def test_boxes_stay_whole_where_the_convention_says(source):
   outside = dataclasses.replace(
     source, people=dataclasses.replace(whole.people, bbox=boxes)
   )
-  whole = crop_plan.Planner([outside], convention(clip_boxes=False))
-  clipped = crop_plan.Planner([outside], convention())
+  whole = crop_geometry.CropGeometry([outside], convention(clip_boxes=False))
+  clipped = crop_geometry.CropGeometry([outside], convention())
   assert (clipped.center[:, 0] > whole.center[:, 0]).all()
 
 
@@ -360,7 +350,7 @@ def test_steps_per_epoch_drops_the_rest(source):
 def test_wrong_arguments_are_refused_at_once(source):
   with pytest.raises(ValueError, match="has the keypoints"):
     take(1, [source], convention=convention(skeleton=skeletons.LSP))
-  with pytest.raises(ValueError, match="no sources"):
+  with pytest.raises(ValueError, match="no data sets"):
     take(1, [])
   with pytest.raises(ValueError, match="process_index"):
     take(1, [source], process_index=2, process_count=2)
@@ -386,7 +376,7 @@ def test_a_damaged_record_is_an_error_and_not_a_skip(tmp_path):
     take(1, [prepare.load(annotations, images, cache_dir=cache)], batch_size=3)
 
 
-def test_an_abandoned_iterator_ends_its_thread(source):
+def test_closing_an_iterator_ends_its_thread(source):
   import threading
 
   batches = pipeline.train_batches(
@@ -394,10 +384,10 @@ def test_an_abandoned_iterator_ends_its_thread(source):
   )
   next(batches)
   names = [t.name for t in threading.enumerate()]
-  assert any("darkjax-plan" in name for name in names)
+  assert any("darkjax-ahead" in name for name in names)
   batches.close()
   names = [t.name for t in threading.enumerate()]
-  assert not any("darkjax-plan" in name for name in names)
+  assert not any("darkjax-ahead" in name for name in names)
 
 
 @pytest.mark.parametrize(
@@ -413,12 +403,12 @@ def test_an_abandoned_iterator_ends_its_thread(source):
     ),
   ],
 )
-def test_the_schema_is_checked(source, change, message):
+def test_wrong_batches_are_refused(source, change, message):
   (batch,) = take(1, [source])
   batch = {**batch, **change}
   batch = {name: value for name, value in batch.items() if value is not None}
   with pytest.raises(ValueError, match=message):
-    schema.check(batch, convention())
+    batch_check.check(batch, convention())
 
 
 def test_to_device_fields_leaves_ids_on_the_host(source):

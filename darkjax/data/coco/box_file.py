@@ -1,0 +1,93 @@
+"""Boxes of people as json files hold them: detections, or annotations."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from darkjax.metrics.coco_annotations import (
+  LARGEST_ID,
+  finite_numbers,
+  is_id,
+)
+
+EXAMPLE = (
+  '[{"image_id": 139, "category_id": 1, "bbox": [x, y, w, h], "score": 0.9}]'
+)
+# Sides of up to 1e9 px have an area that is still a float32.
+_LARGEST = 1e9
+
+
+class Box(NamedTuple):
+  """One box of a file; None for what the file does not have."""
+
+  image_id: int | None
+  file_name: str | None  # with "/" between folders
+  bbox: np.ndarray  # [4] float64 (x, y, w, h), image px
+  score: float  # of the detector; 1 where the file has none
+  category_id: Any
+  iscrowd: bool
+
+
+def parse_boxes(
+  records: Sequence[Any], path: Any, *, required: Sequence[str] = ()
+) -> list[Box]:
+  """Returns the boxes of a json list.
+
+  Args:
+    records: dictionaries with bbox (x, y, w, h) and image_id or file_name, and
+      perhaps score, category_id and iscrowd.
+    path: of the file, for messages.
+    required: further fields that each must have.
+
+  Raises:
+    ValueError: one without a field or with other content; it is named by its
+      position, from 0.
+  """
+  return [
+    _parse(record, f"{path}: box {n}", ("bbox", *required))
+    for n, record in enumerate(records)
+  ]
+
+
+def _parse(record: Any, name: str, required: tuple[str, ...]) -> Box:
+  fields = record if isinstance(record, Mapping) else {}
+  missing = [field for field in required if fields.get(field) is None]
+  image_id, file_name = fields.get("image_id"), fields.get("file_name")
+  if image_id is None and file_name is None and "image_id" not in missing:
+    missing.insert(0, "image_id (or file_name)")
+  if missing:
+    raise ValueError(
+      f"{name} has no {missing}, got {str(record)[:120]}; boxes are a list "
+      f"{EXAMPLE}"
+    )
+  category_id = fields.get("category_id")
+  bbox = finite_numbers(fields["bbox"], (4,), largest=_LARGEST)
+  score = finite_numbers(fields.get("score", 1.0), ())
+  if image_id is not None and not (
+    isinstance(image_id, int) and abs(image_id) <= LARGEST_ID
+  ):
+    wrong, rule = "image_id", "an integer"
+  elif category_id is not None and not is_id(category_id):
+    wrong, rule = "category_id", "an integer"
+  elif bbox is None:
+    wrong, rule = "bbox", "four numbers (x, y, w, h) of up to 1e9 px"
+  elif score is None:
+    wrong, rule = "score", "a finite number"
+  else:
+    return Box(
+      image_id,
+      None if file_name is None else with_slashes(str(file_name)),
+      bbox,
+      float(score),
+      category_id,
+      bool(fields.get("iscrowd")),
+    )
+  raise ValueError(
+    f"{name}: {wrong!r} must be {rule}, got {fields[wrong]!r}; correct the file"
+  )
+
+
+def with_slashes(file_name: str) -> str:
+  """Returns the name with "/" between folders, also where Windows wrote it."""
+  return file_name.replace("\\", "/")
