@@ -23,7 +23,7 @@ import jax
 import numpy as np
 
 from darkjax import geometry
-from darkjax.convention import METHODS, Convention
+from darkjax.convention import METHODS, Convention, Method
 from darkjax.evaluate.scores import Predictions
 from darkjax.inference import ensemble
 from darkjax.inference.keypoints import Keypoints
@@ -38,7 +38,7 @@ _FEWEST = 4  # people on a device
 Batch = dict[str, np.ndarray]
 
 
-def default_methods(convention: Convention) -> tuple[str, ...]:
+def default_methods(convention: Convention) -> tuple[Method, ...]:
   """Returns the decoders that can read a network, its default one last."""
   softmax = convention.head == "softmax"
   return tuple(m for m in METHODS if m != "integral" or softmax)
@@ -48,7 +48,7 @@ def predict_dataset(
   predictors: Sequence[Predictor],
   batches: Iterable[Sequence[Batch]],
   *,
-  methods: Sequence[str] | None = None,
+  methods: Sequence[Method] | None = None,
 ) -> Predictions:
   """Predicts the keypoints of every person once, by each method.
 
@@ -84,7 +84,7 @@ def predict_dataset(
 
 @functools.lru_cache(maxsize=8)
 def compile_step(
-  predictors: tuple[Predictor, ...], methods: tuple[str, ...]
+  predictors: tuple[Predictor, ...], methods: tuple[Method, ...]
 ) -> Callable[[Any, Any], dict[str, Keypoints]]:
   """Returns (variables, (images, image_from_heatmap)) -> keypoints by method.
 

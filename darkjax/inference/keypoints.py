@@ -13,7 +13,7 @@ import numpy as np
 
 from darkjax import convention as convention_lib
 from darkjax import geometry
-from darkjax.convention import METHODS, Convention
+from darkjax.convention import METHODS, Convention, Method
 from darkjax.heatmaps import decode, soft_argmax
 
 
@@ -149,9 +149,9 @@ def locate(
   image_from_heatmap: jax.Array,
   *,
   convention: Convention,
-  method: str | None = None,
-  border: str = "refine",
-  standard: str = "sign",
+  method: Method | None = None,
+  border: decode.Border = "refine",
+  standard: decode.Standard = "sign",
 ) -> Keypoints:
   """Decodes heatmaps and maps the keypoints into the image.
 

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jax import export as jax_export
 
 from darkjax import checkpoint, geometry, models
-from darkjax.convention import Convention
-from darkjax.heatmaps.decode import BORDERS
+from darkjax.convention import Convention, Method
+from darkjax.heatmaps.decode import BORDERS, Border
 from darkjax.inference import keypoints as keypoints_lib
 from darkjax.inference.keypoints import Keypoints
 from darkjax.models import batch_norm_folding
@@ -45,8 +45,8 @@ class Predictor:
   model: Any
   variables: Any = dataclasses.field(compare=False)
   convention: Convention
-  method: str | None = None
-  border: str = "refine"
+  method: Method | None = None
+  border: Border = "refine"
   flip_test: bool = True
   covariances: bool = False
   config: Mapping[str, Any] = dataclasses.field(
