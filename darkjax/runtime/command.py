@@ -22,10 +22,18 @@ import types
 from collections.abc import Callable, Sequence
 
 from absl import flags as absl_flags
-from ml_collections import config_flags
+from ml_collections.config_flags import config_flags
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 USER_ERROR = 2  # exit status
+
+# What the extra `train` adds to an installation.
+_TRAIN_PACKAGES = (
+  "pycocotools",
+  "tensorboard",
+  "tensorflow",
+  "tensorflow_datasets",
+)
 
 _DEFINERS = ("bool", "enum", "float", "integer", "list", "multi_string")
 
@@ -60,7 +68,7 @@ def run(
   except Exception as error:
     if not is_user_error(error) or os.environ.get("DARKJAX_TRACEBACK") == "1":
       raise
-    print(f"error: {error}", file=sys.stderr, flush=True)
+    print(f"error: {_message(error)}", file=sys.stderr, flush=True)
     sys.exit(USER_ERROR)
   sys.exit(status)
 
@@ -94,9 +102,7 @@ def _definer(values: Flags, argv: Sequence[str] = ()) -> Define:
   }
   return Define(
     **bound,
-    config=functools.partial(
-      config_flags.DEFINE_config_file, flag_values=values, sys_argv=list(argv)
-    ),
+    config=functools.partial(_define_config, values=values, argv=list(argv)),
     check=functools.partial(absl_flags.register_validator, flag_values=values),
     required=functools.partial(
       absl_flags.mark_flags_as_required, flag_values=values
@@ -104,19 +110,73 @@ def _definer(values: Flags, argv: Sequence[str] = ()) -> Define:
   )
 
 
+class _ConfigParser(config_flags.ConfigFileFlagParser):
+  """Parser of `--config`, which also takes the name of a packaged file."""
+
+  def parse(self, path: str):
+    return super().parse(config_path(path))
+
+
+def _define_config(name: str, default, help_string: str, *, values, argv):
+  config_flags.DEFINE_config_file(
+    name, default, help_string, flag_values=values, sys_argv=argv
+  )
+  values[name].parser = _ConfigParser(name=name)
+
+
+def config_path(name: str) -> str:
+  """Returns the file of a configuration, given by name or as a path.
+
+  Args:
+    name: a path, or a name as in "coco_hrnet_w32_256x192", which is a file of
+      the checkout's configs/ or of the installed `darkjax.configs`. An option
+      after a colon, as in "NAME:biased", is kept.
+
+  Raises:
+    ValueError: no configuration has this name.
+  """
+  stem, colon, option = name.partition(":")
+  if not stem.isidentifier():
+    return name
+  folder = PACKAGE / "configs"
+  if not folder.is_dir():
+    folder = PACKAGE.parent / "configs"
+  path = folder / f"{stem}.py"
+  if not path.is_file():
+    names = sorted(file.stem for file in folder.glob("[!_]*.py"))
+    raise ValueError(
+      f"no configuration {stem!r}: expected the path of a file, such as "
+      f"./{stem}.py, or one of {', '.join(names)}"
+    )
+  return f"{path}{colon}{option}"
+
+
 def is_user_error(error: BaseException) -> bool:
   """Tells a user's mistake from a fault of the program.
 
   A file or folder that cannot be used, a flag, and what this package itself
   raises as ValueError, ImportError or FloatingPointError are the user's to
-  correct; the same errors out of a library are faults.
+  correct, and so is an installation without the extra `train`; the same errors
+  out of a library are faults.
   """
-  if isinstance(error, absl_flags.Error):
+  if isinstance(error, absl_flags.Error) or _lacks_train(error):
     return True
   if isinstance(error, OSError):
     return error.filename is not None or _raised_here(error)
   kinds = ValueError | ImportError | FloatingPointError
   return isinstance(error, kinds) and _raised_here(error)
+
+
+def _lacks_train(error: BaseException) -> bool:
+  """Whether a package of the extra `train` is not installed."""
+  missing = (isinstance(error, ModuleNotFoundError) and error.name) or ""
+  return missing.partition(".")[0] in _TRAIN_PACKAGES
+
+
+def _message(error: BaseException) -> str:
+  if _lacks_train(error):
+    return f"needs {error.name}: pip install 'darkjax[train]'"
+  return str(error)
 
 
 def _raised_here(error: BaseException) -> bool:

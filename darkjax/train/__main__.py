@@ -5,12 +5,14 @@ config.json. Started again with the same folder it continues where it stopped.
 """
 
 from darkjax.runtime import command, distributed, startup
-from darkjax.train import loop, preemption
+from darkjax.train import preemption
 
 
 def main(flags: command.Flags, arguments) -> None:
   """Trains what `--config` describes."""
   del arguments
+  from darkjax.train import loop  # TensorBoard, of the extra `train`
+
   startup.start()
   distributed.start(flags)
   with distributed.failing_together(), preemption.Stop().listening() as stop:
