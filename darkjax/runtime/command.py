@@ -27,13 +27,13 @@ from ml_collections.config_flags import config_flags
 PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 USER_ERROR = 2  # exit status
 
-# What the extra `train` adds to an installation.
-_TRAIN_PACKAGES = (
-  "pycocotools",
-  "tensorboard",
-  "tensorflow",
-  "tensorflow_datasets",
-)
+# What the extra `train` adds to an installation, by the name of the module.
+_TRAIN_PACKAGES = {
+  "pycocotools": "pycocotools",
+  "tensorboard": "TensorBoard",
+  "tensorflow": "TensorFlow",
+  "tensorflow_datasets": "TensorFlow Datasets",
+}
 
 _DEFINERS = ("bool", "enum", "float", "integer", "list", "multi_string")
 
@@ -167,15 +167,17 @@ def is_user_error(error: BaseException) -> bool:
   return isinstance(error, kinds) and _raised_here(error)
 
 
-def _lacks_train(error: BaseException) -> bool:
-  """Whether a package of the extra `train` is not installed."""
-  missing = (isinstance(error, ModuleNotFoundError) and error.name) or ""
-  return missing.partition(".")[0] in _TRAIN_PACKAGES
+def _lacks_train(error: BaseException) -> str | None:
+  """Returns the package of the extra `train` that is not installed, if so."""
+  if not isinstance(error, ModuleNotFoundError) or error.name is None:
+    return None
+  return _TRAIN_PACKAGES.get(error.name.partition(".")[0])
 
 
 def _message(error: BaseException) -> str:
-  if _lacks_train(error):
-    return f"needs {error.name}: pip install 'darkjax[train]'"
+  missing = _lacks_train(error)
+  if missing:
+    return f"this needs {missing}: pip install 'darkjax[train]'"
   return str(error)
 
 
