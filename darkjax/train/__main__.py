@@ -21,9 +21,16 @@ def main(flags: command.Flags, arguments) -> None:
 
 def define_flags(define: command.Define) -> None:
   """Adds the flags of `main`."""
-  define.config("config", None, "A file of configs/.")
-  define.string("workdir", None, "Folder of the run.")
-  define.bool("profile", False, "Write a trace of a few steps.")
+  define.config(
+    "config",
+    None,
+    "A name such as quickstart or the path of a file like it, with :biased for "
+    "its biased variant; --config.FIELD=VALUE sets a field.",
+  )
+  define.string("workdir", None, "Folder of the run, new or to be continued.")
+  define.bool(
+    "profile", False, "Write a profile of a few steps into the workdir."
+  )
   distributed.define_flags(define)
   define.required(["config", "workdir"])
 

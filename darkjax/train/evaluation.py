@@ -1,5 +1,6 @@
 """Evaluation of a run's validation set while it trains."""
 
+import functools
 import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ class Evaluation(NamedTuple):
 
   Attributes:
     metrics: by name, see `scores.score`.
-    picture: people with their labels and what was found; None without one.
+    picture: people with their labels and predictions, or None.
   """
 
   metrics: dict[str, float]
@@ -29,40 +30,39 @@ class Evaluation(NamedTuple):
 Evaluate = Callable[[Any, Any], Evaluation]
 
 
-def evaluator(
+def evaluate(
+  model: Any,
+  variables: Any,
+  *,
   config: ml_collections.ConfigDict,
   data: RunData,
   pages: jax.Array | None = None,
-) -> Evaluate:
-  """Returns the function that scores a network on `data.val`.
+) -> Evaluation:
+  """Scores a network on `data.val`.
 
   Args:
-    config: says how to evaluate.
+    model: a Linen module of darkjax.models.
+    variables: its "params" and "batch_stats".
+    config: of the run.
     data: of the run.
-    pages: the canvases on the devices, see device_pack.py; None where batches
-      bring their images.
+    pages: see `device_crop.on_host`.
   """
-  crop_size = data.convention.crop_size
-
-  def evaluate(model: Any, variables: Any) -> Evaluation:
-    batches = data.val_batches(
-      -(-config.evaluate.batch_size // jax.process_count())
-    )
-    people = predict.predict(
-      model,
-      variables,
-      (device_crop.on_host(b, pages, crop_size=crop_size) for b in batches),
-      data.convention,
-      methods=config.evaluate.methods,
-      flip_test=config.evaluate.flip_test,
-    )
-    return _score(config, data, people)
-
-  return evaluate
-
-
-def _score(config, data: RunData, people: scores.People) -> Evaluation:
   val, convention = data.val, data.convention
+  crop = functools.partial(
+    device_crop.on_host,
+    pages=pages,
+    crop_size=convention.crop_size,
+    mapping=config.train.mapping,
+  )
+  people_of_process = -(-config.evaluate.batch_size // jax.process_count())
+  people = predict.predict(
+    model,
+    variables,
+    map(crop, data.val_batches(people_of_process)),
+    convention,
+    methods=config.evaluate.methods,
+    flip_test=config.evaluate.flip_test,
+  )
   val.check_labels()
   metrics = scores.score(
     people,
@@ -75,6 +75,5 @@ def _score(config, data: RunData, people: scores.People) -> Evaluation:
   if jax.process_index() > 0:
     return Evaluation(metrics)
   images = pathlib.Path(config.data.root) / config.data.val[1]
-  return Evaluation(
-    metrics, pictures.sheet(people, convention, val.annotations, images)
-  )
+  picture = pictures.sheet(people, convention, val.annotations, images)
+  return Evaluation(metrics, picture)

@@ -1,10 +1,10 @@
-"""Pictures of a run for TensorBoard: what it is shown, and what it finds."""
+"""Pictures of training batches for TensorBoard."""
 
 import numpy as np
 from PIL import Image
 
 from darkjax.convention import Convention
-from darkjax.data import batch as schema
+from darkjax.data import batch as batch_lib
 from darkjax.train import step
 from darkjax.viz import sheets
 
@@ -14,22 +14,22 @@ _RED = (255, 40, 40)
 def targets_sheet(
   batch: dict[str, np.ndarray], convention: Convention, *, count: int = 16
 ) -> Image.Image:
-  """The first people of a training batch under their target heatmaps.
+  """Draws the first people of a training batch under their target heatmaps.
 
-  A batch that looks wrong here (shifted, mirrored, empty) is learnt wrong.
+  Labels that are shifted, mirrored or missing are seen here.
 
   Args:
-    batch: of this process, see data/schema.py.
+    batch: of this process, see data/batch.py.
     convention: draws the targets.
     count: people at the most.
 
   Returns:
-    RGB, eight crops a row; red where a target is, and the less of it, the
-    less the keypoint's weight.
+    RGB, eight crops a row; the redder, the higher the target times the weight
+    of its keypoint.
   """
   first = {
     name: array[:count]
-    for name, array in schema.to_device_fields(batch).items()
+    for name, array in batch_lib.to_device_fields(batch).items()
   }
   target, weights = step.draw_targets(first, convention)
   strongest = np.asarray(target * weights[:, None, None, :]).max(-1)
@@ -42,7 +42,7 @@ def targets_sheet(
 
 
 def _tinted(crop, heat, heatmap_from_crop) -> Image.Image:
-  """The crop with red where `heat` [H', W'] in [0, 1] is high."""
+  """Returns the crop with red where `heat` [H', W'] in [0, 1] is high."""
   share = Image.fromarray(np.uint8(np.clip(heat, 0, 1) * 255))
   # Pillow counts from the corner of a pixel, we from its centre.
   affine = heatmap_from_crop.astype(np.float64)

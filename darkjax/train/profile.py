@@ -7,8 +7,8 @@ import jax
 
 _LOG = logging.getLogger(__name__)
 
-# Steps of a run: after the first, which compiles, and those that the expected
-# time is told from (report.py), which a profile slows down.
+# Steps of a run: after the first, which compiles, and those that estimate its
+# length (log.py), which a profile would slow down.
 _FROM, _TO = 12, 17
 
 
@@ -36,7 +36,7 @@ class Trace:
     self._stop()
 
   def after(self, step: int, values) -> None:
-    """Starts or ends the profile where `step` is due; `values` came of it."""
+    """Starts or ends the profile after `step`, whose results are `values`."""
     if self._folder is None or step not in (self._first, self._last):
       return
     jax.block_until_ready(values)  # so that the steps traced are whole

@@ -17,8 +17,8 @@ class Curves:
 
     Args:
       folder: of the run.
-      start_step: steps done before. TensorBoard forgets what an earlier file
-        of the folder says of later steps.
+      start_step: steps done before. TensorBoard drops later steps of earlier
+        files in the folder.
     """
     self._writer = event_file_writer.EventFileWriter(os.fspath(folder))
     start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
@@ -42,7 +42,7 @@ class Curves:
     self._writer.flush()
 
   def flush(self) -> None:
-    """Writes what is buffered; what a process has not, dies with it."""
+    """Writes what is buffered, so that a kill does not lose it."""
     self._writer.flush()
 
   def close(self) -> None:

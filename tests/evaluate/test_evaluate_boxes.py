@@ -18,7 +18,7 @@ from darkjax import convention, skeletons
 from darkjax.data import from_config
 from darkjax.data.synthetic import dataset
 from darkjax.evaluate import predict
-from darkjax.train.evaluation import evaluator
+from darkjax.train import evaluation
 
 BOXES = 13
 # (devices, people at a time): 13 is a multiple of no batch but one, and 7 is
@@ -243,7 +243,7 @@ def test_training_can_validate_on_detected_boxes(folder, caplog):
   sure = [box for box in boxes if box["score"] >= 0.4]
   assert 0 < len(sure) < len(boxes)
   assert f"{len(sure)} boxes of score 0.4 or more" in caplog.text
-  metrics = evaluator(config, data)(Flat(), {}).metrics
+  metrics = evaluation.evaluate(Flat(), {}, config=config, data=data).metrics
   assert next(iter(metrics)) == "argmax/AP/detections"
   assert len(metrics) == 10
 

@@ -22,8 +22,8 @@ from darkjax.data.synthetic import dataset
 from darkjax.runtime import distributed, xla_options
 
 PEER_TIMEOUT = 10  # seconds
-# What a process says whose peer is dead: our words, and the JAX service's.
-GONE = "process 0 of 2 ends: another process is gone"
+# Messages of a process whose peer is dead: ours, and the JAX service's.
+GONE = "process 0 of 2 ends since another process is gone"
 SILENT = "stopped sending heartbeats"
 
 
@@ -98,9 +98,9 @@ def test_a_batch_is_shared_out_over_the_two_devices():
     (7, 0, r"it must be a multiple of the 2 devices .*got 7; try 6 or 8"),
     (1, 0, "got 1; try 2"),
     (0, 0, "got 0; try 2"),
-    (12, 4, "each of 2 devices 6 people, which is no multiple of the 4"),
-    (12, 7, "no multiple of the 7"),
-    (12, -2, "no multiple of the -2"),
+    (12, 4, "each of 2 devices 6 people, which is not a multiple of the 4"),
+    (12, 7, "not a multiple of the 7"),
+    (12, -2, "not a multiple of the -2"),
   ],
 )
 def test_a_batch_that_does_not_divide_is_refused(people, at_once, message):

@@ -65,7 +65,7 @@ def test_the_named_category_is_trained_on_and_scored(folder, kind, monkeypatch):
   found = labels(batch, named.convention)
   monkeypatch.setattr(evaluation.predict, "predict", lambda *_, **__: found)
   monkeypatch.setattr(evaluation.pictures, "sheet", lambda *_: None)
-  metrics = evaluation.evaluator(settings, named)(None, None).metrics
+  metrics = evaluation.evaluate(None, None, config=settings, data=named).metrics
   assert metrics["argmax/AP/gt_boxes"] == pytest.approx(100, abs=1e-9)
 
 
