@@ -23,6 +23,7 @@ import textwrap
 import traceback
 import types
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from absl import flags as absl_flags
 from ml_collections.config_flags import config_flags
@@ -135,7 +136,9 @@ def parse(
     arguments = values(argv)[1:]
   except (AttributeError, KeyError) as error:
     # How ml_collections refuses a field that the configuration does not have.
-    text = " ".join(str(error.args[0]).split())
+    text: Any = error
+    while isinstance(text, BaseException):
+      text = text.args[0]
     raise absl_flags.Error(
       f"unknown field in --config.FIELD: {text}"
     ) from error

@@ -129,8 +129,8 @@ def _compare_configs(stored: dict[str, Any], config) -> None:
   if fixed:
     raise ValueError(
       f"a run keeps its {' and '.join(fixed)}, which decide who is in a batch "
-      f"(before: {[before[n] for n in fixed]}, now: {[now[n] for n in fixed]}"
-      "); use a new --workdir, and `pretrained` to begin with this run's weights"
+      f"(before: {[before[n] for n in fixed]}, now: {[now[n] for n in fixed]})"
+      "; use a new --workdir, and `pretrained` to begin with this run's weights"
     )
 
 
