@@ -18,7 +18,7 @@ NAME --help shows the flags of a command.
 
 import sys
 
-from darkjax.runtime import command
+from darkjax.runtime import command, errors
 
 # Each command's module, imported when it is called.
 COMMANDS = {
@@ -48,7 +48,7 @@ def main() -> None:
       f"error: unknown command {name!r}; known: {', '.join(COMMANDS)}",
       file=sys.stderr,
     )
-    sys.exit(command.USER_ERROR)
+    sys.exit(errors.USER_ERROR)
   command.run_module(COMMANDS[name], [f"darkjax {name}", *sys.argv[2:]])
 
 

@@ -1,20 +1,15 @@
-"""Frame of every command: flags, help, exit status, and one-line errors.
+"""Frame of every command: its flags, its help, and how it ends.
 
 A command is a module with `main(flags, arguments)` and
 `define_flags(define)`, and ends in
 
     if __name__ == "__main__":
       command.run(main, define_flags)
-
-A user's mistake ends it with one line on stderr and exit status 2, Ctrl-C with
-130. A fault of darkjax itself shows its traceback, and with
-`DARKJAX_TRACEBACK=1` in the environment so does a mistake.
 """
 
 import functools
 import importlib
 import inspect
-import os
 import pathlib
 import re
 import runpy
@@ -28,17 +23,7 @@ from typing import Any
 from absl import flags as absl_flags
 from ml_collections.config_flags import config_flags
 
-PACKAGE = pathlib.Path(__file__).resolve().parents[1]
-# Exit statuses, as shells and other programs use them.
-USER_ERROR, INTERRUPTED, CLOSED_PIPE = 2, 130, 141
-
-# What the extra `train` adds to an installation, by the name of the module.
-_TRAIN_PACKAGES = {
-  "pycocotools": "pycocotools",
-  "tensorboard": "TensorBoard",
-  "tensorflow": "TensorFlow",
-  "tensorflow_datasets": "TensorFlow Datasets",
-}
+from darkjax.runtime import errors
 
 _DEFINERS = ("bool", "enum", "float", "integer", "list", "multi_string")
 
@@ -61,7 +46,7 @@ def run(
     argv: the program's name and its arguments; default `sys.argv`.
 
   Raises:
-    SystemExit: always, but for a fault of darkjax.
+    SystemExit: always, but for a fault of darkjax, see errors.py.
   """
   argv = list(sys.argv if argv is None else argv)
   try:
@@ -69,11 +54,10 @@ def run(
       print(help_text(main, define_flags))
       status = 0
     else:
-      values, arguments = parse(define_flags, argv)
-      status = main(values, arguments)
+      status = main(*parse(define_flags, argv))
     sys.stdout.flush()  # so that a closed pipe is noticed here
   except (Exception, KeyboardInterrupt) as error:
-    status = explain(error)
+    status = errors.explain(error)
     if status is None:
       raise
   sys.exit(status)
@@ -81,40 +65,8 @@ def run(
 
 def run_module(name: str, argv: Sequence[str] | None = None) -> None:
   """`run` for the command that a module holds, imported only now."""
-  try:
-    module = importlib.import_module(name)
-  except ImportError as error:
-    status = explain(error)
-    if status is None:
-      raise
-    sys.exit(status)
+  module = importlib.import_module(name)
   run(module.main, module.define_flags, argv)
-
-
-def explain(error: BaseException, prefix: str = "error") -> int | None:
-  """Prints what ended a command as one line, if it was not a fault of darkjax.
-
-  Args:
-    error: that ended it.
-    prefix: of the line.
-
-  Returns:
-    The exit status, or None for an error whose traceback is to be shown.
-  """
-  if isinstance(error, BrokenPipeError) and error.filename is None:
-    # The reader of our output is gone, as in `| head`: no more of it, not even
-    # what the interpreter flushes at its end.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
-    return CLOSED_PIPE
-  if os.environ.get("DARKJAX_TRACEBACK") == "1":
-    return None
-  if isinstance(error, KeyboardInterrupt):
-    print("interrupted", file=sys.stderr, flush=True)
-    return INTERRUPTED
-  if not is_user_error(error):
-    return None
-  print(f"{prefix}: {_one_line(error)}", file=sys.stderr, flush=True)
-  return USER_ERROR
 
 
 def parse(
@@ -125,10 +77,10 @@ def parse(
   Flags may be written with hyphens in place of underscores.
 
   Raises:
-    absl.flags.Error: unknown flags, values that they refuse, a configuration
-      that cannot be read or has no such field.
+    absl.flags.Error: unknown or missing flags, values that they refuse, a
+      configuration that cannot be read or lacks a field.
   """
-  argv = [_with_underscores(argument) for argument in argv]
+  argv = [re.sub(r"(?<=^--)[^=]+", _underscores, text) for text in argv]
   values = absl_flags.FlagValues()
   define = _definer(values, argv)
   define_flags(define)
@@ -148,15 +100,19 @@ def parse(
   return values, arguments
 
 
-def _with_underscores(argument: str) -> str:
-  if not argument.startswith("--"):
-    return argument
-  name, equals, value = argument.partition("=")
-  return "--" + name[2:].replace("-", "_") + equals + value
+def _underscores(name: re.Match[str]) -> str:
+  return name[0].replace("-", "_")
 
 
 def _definer(values: Flags, argv: Sequence[str] = ()) -> Define:
   """Absl's DEFINE functions by short names, bound to `values`."""
+
+  def config(name: str, default: str | None, help_string: str) -> None:
+    config_flags.DEFINE_config_file(
+      name, default, help_string, flag_values=values, sys_argv=list(argv)
+    )
+    values[name].parser = _ConfigParser(name)
+
   bound = {
     name: functools.partial(
       getattr(absl_flags, f"DEFINE_{name}"), flag_values=values
@@ -166,24 +122,17 @@ def _definer(values: Flags, argv: Sequence[str] = ()) -> Define:
   required_names: list[str] = []
   return Define(
     **bound,
-    config=functools.partial(_define_config, values=values, argv=list(argv)),
+    config=config,
     check=functools.partial(absl_flags.register_validator, flag_values=values),
     required=required_names.extend,
     required_names=required_names,
   )
 
 
-def _define_config(name: str, default, help_string: str, *, values, argv):
-  config_flags.DEFINE_config_file(
-    name, default, help_string, flag_values=values, sys_argv=argv
-  )
-  values[name].parser = _ConfigParser(name)
-
-
 class _ConfigParser(config_flags.ConfigFileFlagParser):
   """Parser of `--config`: a file whose `get_config` returns the configuration.
 
-  Everything that goes wrong in it is the user's to correct.
+  Whatever goes wrong in it is the user's to correct.
   """
 
   def parse(self, path: str):
@@ -192,15 +141,13 @@ class _ConfigParser(config_flags.ConfigFileFlagParser):
       get_config = runpy.run_path(str(path))["get_config"]
       return get_config(*filter(None, [variant])).lock()
     except Exception as error:
-      lines = [
+      where = [
         f", line {frame.lineno}"
         for frame in traceback.extract_tb(error.__traceback__)
         if frame.filename == str(path)
       ]
-      where = lines[-1] if lines else ""
-      raise ValueError(
-        f"{type(error).__name__}{where}: {_one_line(error)}"
-      ) from error
+      kind = type(error).__name__ + "".join(where[-1:])
+      raise ValueError(f"{kind}: {errors.one_line(error)}") from error
 
 
 def config_path(name: str) -> tuple[pathlib.Path, str]:
@@ -220,9 +167,9 @@ def config_path(name: str) -> tuple[pathlib.Path, str]:
   stem, variant = match[1], match[2] or ""
   if not stem.isidentifier():
     return pathlib.Path(stem), variant
-  folder = PACKAGE / "configs"
+  folder = errors.PACKAGE / "configs"
   if not folder.is_dir():
-    folder = PACKAGE.parent / "configs"
+    folder = errors.PACKAGE.parent / "configs"
   path = folder / f"{stem}.py"
   if not path.is_file():
     names = sorted(file.stem for file in folder.glob("[!_]*.py"))
@@ -231,45 +178,6 @@ def config_path(name: str) -> tuple[pathlib.Path, str]:
       f"./{stem}.py, or one of {', '.join(names)}"
     )
   return path, variant
-
-
-def is_user_error(error: BaseException) -> bool:
-  """Tells a user's mistake from a fault of darkjax.
-
-  A mistake is a file or folder that cannot be used, a flag, a missing package
-  of the extra `train`, or what a `raise` in this package says as one of the
-  types below; out of a library the same types are faults.
-  """
-  if isinstance(error, absl_flags.Error) or _lacks_train(error):
-    return True
-  if isinstance(error, OSError) and error.filename is not None:
-    return True
-  kinds = OSError | ValueError | ImportError | FloatingPointError | RuntimeError
-  if not isinstance(error, kinds):
-    return False
-  frames = traceback.extract_tb(error.__traceback__)
-  # JAX removes its own frames, so that the file alone does not tell.
-  return (
-    bool(frames)
-    and PACKAGE in pathlib.Path(frames[-1].filename).parents
-    and (frames[-1].line or "").startswith("raise")
-  )
-
-
-def _lacks_train(error: BaseException) -> str | None:
-  """Returns the package of the extra `train` that is not installed, if so."""
-  if not isinstance(error, ModuleNotFoundError) or error.name is None:
-    return None
-  return _TRAIN_PACKAGES.get(error.name.partition(".")[0])
-
-
-def _one_line(error: BaseException) -> str:
-  missing = _lacks_train(error)
-  if missing:
-    return f"this needs {missing}: pip install 'darkjax[train]'"
-  if isinstance(error, OSError) and error.filename is not None:
-    return f"{error.filename}: {error.strerror}"
-  return " ".join(str(error).split())
 
 
 def help_text(main: Main, define_flags: DefineFlags) -> str:
@@ -291,7 +199,7 @@ def _describe_flag(flag: absl_flags.Flag, *, required: bool) -> str:
   notes = [flag.parser.syntactic_help, f"default: {default}" if default else ""]
   notes = ["required"] if required else [*filter(None, notes)]
   # absl appends how to repeat a flag on lines of its own.
-  text = " ".join(flag.help.split()) + (f" ({', '.join(notes)})" * bool(notes))
+  text = " ".join(flag.help.split()) + f" ({', '.join(notes)})" * bool(notes)
   return textwrap.fill(
     f"--{name}: {text}",
     width=80,

@@ -8,13 +8,13 @@ metrics and pictures; all of them write checkpoints into one shared folder.
 import collections
 import contextlib
 import importlib.util
+import io
 import json
 import logging
 import os
 import pathlib
 import sys
 import traceback
-import zlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ import ml_collections
 import numpy as np
 from jax.experimental import multihost_utils
 
-from darkjax.runtime import command
+from darkjax.runtime import errors
 
 _LOG = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ def failing_together() -> Iterator[None]:
 
   They would wait for it in their next collective, and it for them while it
   closes its checkpoints; with it gone, they end within --peer_timeout. A user's
-  mistake is one line, as by `command.run`. A single process raises as usual,
+  mistake is one line, see errors.py. A single process raises as usual,
   and so does one that exits with status 0.
   """
   try:
@@ -154,7 +154,7 @@ def failing_together() -> Iterator[None]:
     if done or jax.process_count() == 1:
       raise
     here = f"process {jax.process_index()} of {jax.process_count()}"
-    status = command.explain(error, f"error in {here}")
+    status = errors.explain(error, f"error in {here}")
     if status is None:
       traceback.print_exc()
       why = "by the error above, and the others with it."
@@ -181,22 +181,15 @@ def check_same(values: dict[str, Any]) -> None:
   """
   if jax.process_count() == 1:
     return
-  mine = [_crc(values[name]) for name in sorted(values)]
-  everyone = multihost_utils.process_allgather(np.array(mine, np.uint32))
-  differs = (everyone != everyone[0]).any(0)
-  if differs.any():
-    names = [
-      n for n, other in zip(sorted(values), differs, strict=True) if other
-    ]
-    here = {name: values[name] for name in names}
+  texts = _gather_bytes(json.dumps(values).encode())
+  everyone = [json.loads(text) for text in texts]
+  differ = [n for n in values if any(v[n] != everyone[0][n] for v in everyone)]
+  if differ:
+    here = {name: values[name] for name in differ}
     raise ValueError(
       f"the processes were not given the same: process {jax.process_index()} "
       f"has {here}; start all of them with the same configuration and data"
     )
-
-
-def _crc(value: Any) -> int:
-  return zlib.crc32(json.dumps(value, sort_keys=True).encode())
 
 
 def gather_rows(tree: Any) -> Any:
@@ -212,33 +205,25 @@ def gather_rows(tree: Any) -> Any:
   if jax.process_count() == 1:
     return tree
   columns, structure = jax.tree.flatten(tree)
-  rows = len(columns[0])
-  counts = multihost_utils.process_allgather(np.int32(rows))
-  if not counts.any():
-    return tree
-  # As bytes: collectives would make 32 bits of 64.
-  mine = [
-    np.ascontiguousarray(x).view(np.uint8).reshape(rows, _row_bytes(x))
-    for x in columns
-  ]
-  padded = np.zeros((counts.max(), sum(map(_row_bytes, columns))), np.uint8)
-  padded[:rows] = np.concatenate(mine, 1)
-  everyone = multihost_utils.process_allgather(padded)
-  rows_of_all = np.concatenate(
-    [part[:count] for part, count in zip(everyone, counts, strict=True)]
-  )
-  ends = np.cumsum([_row_bytes(x) for x in columns])
+  file = io.BytesIO()
+  np.savez(file, *columns)
+  parts = [np.load(io.BytesIO(part)) for part in _gather_bytes(file.getvalue())]
   gathered = [
-    np.ascontiguousarray(part).view(x.dtype).reshape(-1, *x.shape[1:])
-    for x, part in zip(
-      columns, np.split(rows_of_all, ends[:-1], 1), strict=True
-    )
+    np.concatenate([part[f"arr_{i}"] for part in parts])
+    for i in range(len(columns))
   ]
   return jax.tree.unflatten(structure, gathered)
 
 
-def _row_bytes(x: np.ndarray) -> int:
-  return x.dtype.itemsize * int(np.prod(x.shape[1:]))
+def _gather_bytes(data: bytes) -> list[bytes]:
+  """The bytes of every process, by its number."""
+  sizes = multihost_utils.process_allgather(np.int32(len(data)))
+  padded = np.zeros(sizes.max(), np.uint8)
+  padded[: len(data)] = np.frombuffer(data, np.uint8)
+  everyone = multihost_utils.process_allgather(padded)
+  return [
+    row[:size].tobytes() for row, size in zip(everyone, sizes, strict=True)
+  ]
 
 
 class Split(NamedTuple):

@@ -44,8 +44,11 @@ def place(packs: Sequence[Pack]) -> jax.Array:
   copies = [jnp.zeros(shape, jnp.uint8, device=device) for device in devices]
   start = 0
   for chunk in _chunks(packs, shape[0]):
-    # One chunk at a time: what is being copied takes memory too.
-    copies = jax.block_until_ready([_put(c, chunk, start) for c in copies])
+    copies = [
+      _update(copy, jax.device_put(chunk, device), np.int32(start))
+      for copy, device in zip(copies, devices, strict=True)
+    ]
+    jax.block_until_ready(copies)  # what is being copied takes memory too
     start += len(chunk)
   return devices_lib.from_copies(copies)
 
@@ -89,13 +92,8 @@ def check_fits(packs: Sequence[Pack], free: Sequence[int | None]) -> None:
 
 @functools.partial(jax.jit, donate_argnums=0)
 def _update(pages, chunk, start):
-  return jax.lax.dynamic_update_slice(pages, chunk, (start, 0, 0))
-
-
-def _put(pages: jax.Array, chunk: np.ndarray, start: int) -> jax.Array:
   """Replaces a part of the pages without a copy of the rest."""
-  (device,) = pages.devices()
-  return _update(pages, jax.device_put(chunk, device), np.int32(start))
+  return jax.lax.dynamic_update_slice(pages, chunk, (start, 0, 0))
 
 
 def _chunks(packs: Sequence[Pack], total: int) -> Iterator[np.ndarray]:

@@ -43,12 +43,9 @@ def train(
 
   Args:
     config: a configuration like configs/coco_hrnet_w32_128x96.py.
-    workdir: folder of the run; a run found there is continued.
-    profile: see `fit`.
-    stop: see `fit`.
-
-  Returns:
-    The metrics of the evaluation after the last step.
+    workdir: see `fit`, and so are the rest, the result and the errors.
+    profile: likewise.
+    stop: likewise.
   """
   checks.check_settings(config.train)
   process = from_config.Process(jax.process_index(), jax.process_count())

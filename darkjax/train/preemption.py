@@ -38,7 +38,8 @@ class Stop:
     Of several processes JAX handles SIGTERM; threads other than the main one
     cannot handle signals.
     """
-    ours = jax.process_count() == 1 and _in_main_thread()
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    ours = jax.process_count() == 1 and in_main_thread
     numbers = (signal.SIGTERM, signal.SIGINT) if ours else ()
     before = {number: signal.signal(number, self._ask) for number in numbers}
     try:
@@ -87,10 +88,6 @@ class Stop:
       yield
     finally:
       self._waits = True
-
-
-def _in_main_thread() -> bool:
-  return threading.current_thread() is threading.main_thread()
 
 
 def _all_agreed(step: int) -> bool:

@@ -25,30 +25,26 @@ class Trace:
       folder: of the run; None for no profile.
       start_step: steps done before.
     """
-    self._folder = folder
-    self._first, self._last = start_step + _FROM, start_step + _TO
+    self._folder, self._start = folder, start_step
     self._running = False
 
   def __enter__(self):
     return self
 
   def __exit__(self, *exception):
-    self._stop()
-
-  def after(self, step: int, values) -> None:
-    """Starts or ends the profile after `step`, whose results are `values`."""
-    if self._folder is None or step not in (self._first, self._last):
-      return
-    jax.block_until_ready(values)  # so that the steps traced are whole
-    if step == self._last:
-      self._stop()
-    else:
-      folder = os.fspath(self._folder)
-      jax.profiler.start_trace(folder, create_perfetto_trace=True)
-      self._running = True
-
-  def _stop(self) -> None:
     if self._running:
       jax.profiler.stop_trace()
       self._running = False
       _LOG.info("profile of a few steps in %s/plugins/profile", self._folder)
+
+  def after(self, step: int, values) -> None:
+    """Starts or ends the profile after `step`, whose results are `values`."""
+    if self._folder is None or step - self._start not in (_FROM, _TO):
+      return
+    jax.block_until_ready(values)  # so that whole steps are profiled
+    if self._running:
+      self.__exit__()
+    else:
+      folder = os.fspath(self._folder)
+      jax.profiler.start_trace(folder, create_perfetto_trace=True)
+      self._running = True

@@ -41,26 +41,15 @@ class TrainingData(NamedTuple):
 
 
 class Run(NamedTuple):
-  """Configuration, data, network and optimiser of a run.
-
-  Attributes:
-    config: a configuration like configs/coco_hrnet_w32_128x96.py.
-    workdir: folder of the run.
-    data: what it trains on.
-    model: a Linen module of darkjax.models.
-    optimizer: from `optim.create_optimizer`.
-    schedule: step -> learning rate.
-    step: `train_step` from `devices.map_step`; `shared` is `data.pages`.
-    metadata: of the checkpoints.
-  """
+  """Configuration, data, network and optimiser of a run."""
 
   config: ml_collections.ConfigDict
   workdir: str | os.PathLike[str]
   data: TrainingData
-  model: Any
+  model: Any  # a Linen module of darkjax.models
   optimizer: optax.GradientTransformation
-  schedule: optax.Schedule
-  step: Callable[..., Any]
+  schedule: optax.Schedule  # step -> learning rate
+  step: Callable[..., Any]  # of `devices.map_step`; `shared` is `data.pages`
   metadata: checkpoint.Metadata
 
   @property

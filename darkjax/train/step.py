@@ -1,6 +1,5 @@
 """One training step: pure, written for one device, see `devices.map_step`."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -129,34 +128,44 @@ def train_step(
     ValueError: an unknown loss, or one that does not fit the convention's head.
   """
   _check_loss(loss, convention)
-  objective = functools.partial(
-    _objective,
-    batch_stats=state.batch_stats,
-    model=model,
-    convention=convention,
-    loss=loss,
-    hardest_keypoints=hardest_keypoints,
+
+  def objective(params, part):
+    pixels = inference.normalize(
+      part["image"], channel_order=convention.channel_order
+    )
+    outputs, updates = model.apply(
+      {"params": params, "batch_stats": state.batch_stats},
+      pixels,
+      train=True,
+      mutable=["batch_stats"],
+    )
+    stages = outputs if isinstance(outputs, tuple) else (outputs,)
+    per_keypoint = sum(map(_stage_loss(loss, part, convention), stages))
+    if hardest_keypoints:
+      per_keypoint = losses.hardest_keypoints(
+        per_keypoint, count=hardest_keypoints
+      )
+    return per_keypoint.mean(), updates.get("batch_stats", {})
+
+  result = _accumulate(
+    jax.value_and_grad(objective, has_aux=True),
+    state.params,
+    batch,
+    micro_batches,
   )
-  value_and_grad = jax.value_and_grad(objective, has_aux=True)
-  (mean_loss, batch_stats), gradients = _average(
-    _accumulate(value_and_grad, state.params, batch, micro_batches), axis_name
-  )
+  if axis_name is not None:
+    result = jax.lax.pmean(result, axis_name)
+  (mean_loss, batch_stats), gradients = result
   updates, opt_state = optimizer.update(
     gradients, state.opt_state, state.params
   )
   params = optax.apply_updates(state.params, updates)
-  averaged = state.average
-  if averaged is not None:
-    averaged = optax.incremental_update(params, averaged, 1.0 - ema_decay)
+  average = state.average
+  if average is not None:
+    average = optax.incremental_update(params, average, 1.0 - ema_decay)
   metrics = {"loss": mean_loss, "gradient_norm": optax.tree.norm(gradients)}
-  return (
-    State(state.step + 1, params, batch_stats, opt_state, averaged),
-    metrics,
-  )
-
-
-def _average(tree, axis_name):
-  return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
+  state = State(state.step + 1, params, batch_stats, opt_state, average)
+  return state, metrics
 
 
 def _accumulate(value_and_grad, params, batch, count: int):
@@ -182,29 +191,7 @@ def _accumulate(value_and_grad, params, batch, count: int):
   return jax.tree.map(lambda x: x / count, total)
 
 
-def _objective(
-  params, batch, *, batch_stats, model, convention, loss, hardest_keypoints
-):
-  """Returns the mean loss of a batch and the batch statistics after it."""
-  pixels = inference.normalize(
-    batch["image"], channel_order=convention.channel_order
-  )
-  outputs, updates = model.apply(
-    {"params": params, "batch_stats": batch_stats},
-    pixels,
-    train=True,
-    mutable=["batch_stats"],
-  )
-  maps = outputs if isinstance(outputs, tuple) else (outputs,)
-  per_keypoint = sum(map(_map_loss(loss, batch, convention), maps))
-  if hardest_keypoints:
-    per_keypoint = losses.hardest_keypoints(
-      per_keypoint, count=hardest_keypoints
-    )
-  return per_keypoint.mean(), updates.get("batch_stats", {})
-
-
-def _map_loss(name, batch, convention) -> Callable[[jax.Array], jax.Array]:
+def _stage_loss(name, batch, convention) -> Callable[[jax.Array], jax.Array]:
   """Maps [B, H', W', K] of one supervised stage -> losses [B, K]."""
   if name == "mse":
     target, weights = draw_targets(batch, convention)

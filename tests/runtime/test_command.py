@@ -13,7 +13,7 @@ import pytest
 from paths import ROOT
 
 from darkjax import __main__ as darkjax_main
-from darkjax.runtime import command, distributed, files
+from darkjax.runtime import command, distributed, errors, files
 from darkjax.train import device_crop
 
 CONFIGS = {
@@ -28,7 +28,7 @@ CONFIGS = {
 
 def one_line(finished: commands.Finished) -> str:
   """The message of a mistake, after checking that it is all there is."""
-  assert finished.returncode == command.USER_ERROR, finished
+  assert finished.returncode == errors.USER_ERROR, finished
   assert finished.stdout == ""
   (line,) = finished.stderr.splitlines()
   assert line.startswith("error: ")
@@ -162,7 +162,7 @@ def test_mistakes_are_what_darkjax_raises_anywhere(tmp_path):
       raise OSError(28, "No space left on device")
 
   for function in (ours, in_a_thread, reraised, traced, with_a_cause):
-    assert command.is_user_error(raised(function)), function
+    assert errors.is_user_error(raised(function)), function
 
 
 def test_faults_are_what_libraries_raise():
@@ -187,7 +187,7 @@ def test_faults_are_what_libraries_raise():
     in_jax_through_darkjax,
     of_another_type,
   ):
-    assert not command.is_user_error(raised(function)), function
+    assert not errors.is_user_error(raised(function)), function
 
 
 def test_a_mistake_shows_its_traceback_if_asked(monkeypatch):
