@@ -52,7 +52,7 @@ def run(
   try:
     if {"--help", "-h", "-help", "--helpfull"} & set(argv[1:]):
       print(help_text(main, define_flags))
-      status = 0
+      status: int | None = 0
     else:
       status = main(*parse(define_flags, argv))
     sys.stdout.flush()  # so that a closed pipe is noticed here
@@ -136,15 +136,15 @@ class _ConfigParser(config_flags.ConfigFileFlagParser):
   """
 
   def parse(self, path: str):
-    path, variant = config_path(path)
+    file, variant = config_path(path)
     try:
-      get_config = runpy.run_path(str(path))["get_config"]
+      get_config = runpy.run_path(str(file))["get_config"]
       return get_config(*filter(None, [variant])).lock()
     except Exception as error:
       where = [
         f", line {frame.lineno}"
         for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename == str(path)
+        if frame.filename == str(file)
       ]
       kind = type(error).__name__ + "".join(where[-1:])
       raise ValueError(f"{kind}: {errors.one_line(error)}") from error

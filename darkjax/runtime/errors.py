@@ -38,7 +38,7 @@ def explain(error: BaseException, prefix: str = "error") -> int | None:
   if isinstance(error, BrokenPipeError) and error.filename is None:
     # The reader of the output is gone, as with `| head`. Nothing more goes
     # there, not even what the interpreter flushes at its end.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return CLOSED_PIPE
   if os.environ.get("DARKJAX_TRACEBACK") == "1":
     return None

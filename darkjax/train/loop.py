@@ -137,7 +137,10 @@ def _train_and_evaluate(
   evaluate_every = settings.evaluate_every_epochs * steps_per_epoch
   first, metrics, done = int(state.step), {}, None
   state = devices.replicate(state)
-  with stop.later(), contextlib.closing(run.data.batches(first)) as batches:
+  batches = run.data.batches(first)
+  with stop.later(), contextlib.ExitStack() as stack:
+    if hasattr(batches, "close"):  # ends the threads behind a generator
+      stack.callback(batches.close)
     for step in range(first, run.last_step + 1):
       if step > first:
         batch = next(batches)

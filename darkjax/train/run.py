@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +17,7 @@ from darkjax.train import device_crop, optim
 from darkjax.train.evaluation import Evaluate
 from darkjax.train.step import train_step
 
-Batches = Generator[dict[str, np.ndarray], None, None]
+Batches = Iterator[dict[str, np.ndarray]]
 
 
 class TrainingData(NamedTuple):

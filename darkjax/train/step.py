@@ -1,6 +1,6 @@
 """One training step: pure, written for one device, see `devices.map_step`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.struct
@@ -216,7 +216,7 @@ def _check_loss(name, convention) -> None:
 
 
 def draw_targets(
-  batch: dict[str, jax.Array], convention: Convention
+  batch: Mapping[str, Any], convention: Convention
 ) -> tuple[jax.Array, jax.Array]:
   """Draws target heatmaps [B, H', W', K] and weights keypoints [B, K].
 
