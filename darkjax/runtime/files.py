@@ -31,17 +31,17 @@ def digest(path: pathlib.Path) -> str:
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_labels(annotations: pathlib.Path, known: str) -> None:
+def check_labels(annotations: pathlib.Path, digest_before: str) -> None:
   """Refuses a json that changed since a run began.
 
   Args:
     annotations: the json; metrics read it.
-    known: its `digest` when the run began.
+    digest_before: its `digest` when the run began.
 
   Raises:
     ValueError: it was edited or is gone.
   """
-  if not annotations.is_file() or digest(annotations) != known:
+  if not annotations.is_file() or digest(annotations) != digest_before:
     raise ValueError(
       f"{annotations} was edited or removed since this run began; metrics "
       "would compare with other labels than were read. Put the file back, or "

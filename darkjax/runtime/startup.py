@@ -1,4 +1,4 @@
-"""Set-up of the commands before JAX starts; importing the library does none."""
+"""Set-up of a command before JAX starts; importing the library does nothing."""
 
 import logging
 import os
@@ -26,7 +26,7 @@ def start() -> None:
   os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
   # The crops of a batch are made in parallel, so each takes one thread.
   os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-  if not jax.config.jax_compilation_cache_dir:
+  if not jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]
     jax.config.update(
       "jax_compilation_cache_dir", str(cache_directory() / "compiled")
     )

@@ -46,7 +46,7 @@ class Stop:
       yield self
     except Stopped:
       _LOG.warning(
-        "stopped as asked; started again with the same --workdir, the run "
+        "stopped on request; started again with the same --workdir, the run "
         "continues"
       )
       raise

@@ -70,19 +70,20 @@ def first_state(run: Run, checkpoints: ocp.CheckpointManager) -> State:
 
 def _check_network(path: str, variables: Any, expected: Any) -> None:
   """Refuses weights whose names or shapes are not those of the network."""
-  shapes, wanted = (
+  shapes, expected_shapes = (
     {
       name: np.shape(array)
       for name, array in traverse_util.flatten_dict(tree, sep="/").items()
     }
     for tree in (variables, expected)
   )
-  differ = sorted(n for n in shapes | wanted if shapes.get(n) != wanted.get(n))
+  names = sorted(shapes | expected_shapes)
+  differ = [n for n in names if shapes.get(n) != expected_shapes.get(n)]
   if differ:
     raise ValueError(
       f"the weights in {path} are of another network than model.name and the "
       f"labels ask for: {differ[0]} is {shapes.get(differ[0])}, expected "
-      f"{wanted.get(differ[0])}, and {len(differ) - 1} more differ"
+      f"{expected_shapes.get(differ[0])}, and {len(differ) - 1} more differ"
     )
 
 

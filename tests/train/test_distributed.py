@@ -384,7 +384,7 @@ def test_one_process_asked_to_stop_stops_all_after_one_step(
     texts = job.wait()
   finally:
     job.end()
-  assert all("stopped as asked" in text for text in texts)
+  assert all("stopped on request" in text for text in texts)
   last = lines(tmp_path / "run")[-1]["step"]
   assert checkpoint.load(tmp_path / "run", step=last)
 

@@ -28,9 +28,9 @@ def test_targets_lie_over_the_crops_pixel():
     "mask": np.ones(2, np.float32),
   }
   sheet = np.asarray(pictures.targets_sheet(batch, convention)).astype(int)
-  tiles = sheet[:, :48], sheet[:, 52:100]
-  assert (tiles[1] == 90).all()
-  red = tiles[0][..., 0] - tiles[0][..., 1]
+  crops = sheet[:, :48], sheet[:, 52:100]
+  assert (crops[1] == 90).all()
+  red = crops[0][..., 0] - crops[0][..., 1]
   ys, xs = np.mgrid[:64, :48]
   centre = [(red * axis).sum() / red.sum() for axis in (xs, ys)]
   # Bilinear interpolation of a Gaussian of 1 or 2 cells keeps its mean; 8-bit
