@@ -58,9 +58,9 @@ def map_step(
     mesh,
     in_axes=(None, 0, None),
     out_axes=None,
+    purpose="training",
     donate_argnums=0,
   )
-  mapped = xla_options.tuned(mapped, "training")
   if mapping == "pmap":
     return lambda state, batch, shared=None: mapped(
       state, _split(batch), shared
@@ -93,8 +93,13 @@ def map_rows(
     ValueError: an unknown mapping.
   """
   mesh = _mesh(jax.local_devices())
-  mapped = xla_options.tuned(
-    _map(function, mapping, mesh, in_axes=(None, 0), out_axes=0)
+  mapped = _map(
+    function,
+    mapping,
+    mesh,
+    in_axes=(None, 0),
+    out_axes=0,
+    purpose="inference",
   )
 
   def call(shared: Any, rows: Any) -> Any:
@@ -131,17 +136,23 @@ def first_copy(tree: Any) -> Any:
   return jax.tree.map(lambda x: x.addressable_shards[0].data, tree)
 
 
-def _map(function, mapping, mesh: Mesh, *, in_axes, out_axes, **jit):
+def _map(
+  function, mapping, mesh: Mesh, *, in_axes, out_axes, purpose: str, **jit
+):
   """`function` mapped over axis 0 of some arguments, None for the others."""
   if mapping == "pmap":
-    return jax.pmap(
-      function,
+    # Arguments travel in tuples of one: where there are as many arguments as
+    # leaves, jax 0.10 takes the axes of the former for those of the latter.
+    mapped = jax.pmap(
+      lambda *tuples: function(*(argument for (argument,) in tuples)),
       axis_name=AXIS,
-      in_axes=in_axes,
+      in_axes=tuple((axis,) for axis in in_axes),
       out_axes=out_axes,
       devices=mesh.devices.tolist(),
       **jit,
     )
+    mapped = xla_options.tuned(mapped, purpose)
+    return lambda *arguments: mapped(*zip(arguments, strict=True))
   if mapping == "shard_map":
     sharded = jax.shard_map(
       function,
@@ -150,7 +161,7 @@ def _map(function, mapping, mesh: Mesh, *, in_axes, out_axes, **jit):
       out_specs=_SPECS[out_axes],
       check_vma=False,  # gradients stay each device's own, as in pmap
     )
-    return jax.jit(sharded, **jit)
+    return xla_options.tuned(jax.jit(sharded, **jit), purpose)
   raise ValueError(
     f"unknown train.mapping {mapping!r}; known: {', '.join(MAPPINGS)}"
   )

@@ -129,6 +129,16 @@ def test_rows_are_padded_and_cut_again(mapping):
   assert seen == [(3,)]  # five rows on two devices, at least three each
 
 
+@pytest.mark.parametrize("mapping", devices.MAPPINGS)
+def test_as_many_leaves_as_arguments(mapping):
+  """`jax.pmap` alone mixes up the axes here: the first argument has no leaf."""
+  mapped = devices.map_rows(
+    lambda shared, rows: rows[0] - rows[1], mapping=mapping
+  )
+  rows = np.arange(4.0), np.ones(4)
+  np.testing.assert_array_equal(mapped({}, rows), [-1, 0, 1, 2])
+
+
 def test_an_unknown_mapping_is_refused():
   with pytest.raises(ValueError, match="'vmap'; known: pmap, shard_map"):
     devices.map_rows(lambda shared, rows: rows, mapping="vmap")
