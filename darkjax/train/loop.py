@@ -20,14 +20,13 @@ from darkjax.train import (
   device_pack,
   evaluation,
   log,
-  pictures,
   preemption,
   resume,
 )
 from darkjax.train import run as run_lib
-from darkjax.train.profile import Trace
 from darkjax.train.run import Run, TrainingData
 from darkjax.train.step import State
+from darkjax.train.tensorboard import Trace, targets_sheet
 
 _LOG = logging.getLogger(__name__)
 
@@ -182,7 +181,7 @@ def _targets(run: Run, batch):
     crop_size=convention.crop_size,
     mapping=run.config.train.mapping,
   )
-  return pictures.targets_sheet(batch, convention)
+  return targets_sheet(batch, convention)
 
 
 def _log_step(run: Run, report: log.Report, step: int, values) -> None:
