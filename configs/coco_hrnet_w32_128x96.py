@@ -131,6 +131,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
   config.optimizer.ema_decay = 0.0  # of the averaged weights; 0 for none
 
   config.train = ml_collections.ConfigDict()
+  # How a step is mapped over devices: jax.pmap or jax.jit(jax.shard_map(...)),
+  # with the same results.
+  config.train.mapping = "pmap"  # pmap | shard_map
   config.train.batch_size = 128  # people a step, in all devices together
   # People a device takes at once; 0 for all of its share. With fewer, it takes
   # several micro-batches one after the other and adds up their gradients.

@@ -9,7 +9,7 @@ Expected  AP by argmax below standard below dark.
 Achieved  AP 28.5 with DARK, 25.5 standard, 21.1 argmax; 6 minutes on 2 cores,
           commit 0b6a8e1.
           With :biased 26.36 DARK, 24.25 standard, 20.98 argmax; 20 minutes
-          beside other jobs, commit b6a53b5 (docs/results.md).
+          beside other jobs, commit b6a53b5 (docs/results/ablation.md).
 """
 
 import pathlib

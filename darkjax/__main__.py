@@ -1,13 +1,26 @@
-"""Every command by its name: `darkjax train`, `python -m darkjax train`.
+"""Commands by name: `darkjax train ...` is `python -m darkjax.train ...`.
 
-`darkjax NAME` does what `python -m darkjax.NAME` does.
+  train           trains a network
+  evaluate        scores networks on a data set
+  predict         finds people in photographs, folders and videos
+  export          writes a network as StableHLO, ONNX or SavedModel
+  release         writes the weights of a run as one small file
+  models          lists the networks with their size and cost
+  models.weights  imports published PyTorch weights
+  data.check      lists what is wrong with a data set
+  data.pack       packs a data set for training from the devices' memory
+  data.synthetic  draws a data set of people
+  data.mpii       converts the labels of MPII Human Pose
+  data.whole_body converts the labels of COCO-WholeBody
+
+NAME --help shows the flags of a command.
 """
 
 import sys
 
-from darkjax.runtime import command
+from darkjax.runtime import command, errors
 
-# Each command's module, imported when it is asked for.
+# Each command's module, imported when it is called.
 COMMANDS = {
   "train": "darkjax.train.__main__",
   "evaluate": "darkjax.evaluate.__main__",
@@ -28,14 +41,14 @@ def main() -> None:
   """Runs the command that the first argument names."""
   name = sys.argv[1] if len(sys.argv) > 1 else "--help"
   if name in ("--help", "-h"):
-    print(f"{__doc__}\nNames: {', '.join(COMMANDS)}; NAME --help tells more.")
+    print(__doc__.rstrip())
     sys.exit(0)
   if name not in COMMANDS:
     print(
       f"error: unknown command {name!r}; known: {', '.join(COMMANDS)}",
       file=sys.stderr,
     )
-    sys.exit(command.USER_ERROR)
+    sys.exit(errors.USER_ERROR)
   command.run_module(COMMANDS[name], [f"darkjax {name}", *sys.argv[2:]])
 
 

@@ -137,8 +137,8 @@ def on_device(planned: Iterator, count: int) -> list[dict[str, jax.Array]]:
 
 
 def cut_crops(pages, batch, *, crop_size):
-  """Returns the batch with images, from pages [1, M, P, 3]."""
-  return device_crop.with_images(batch, pages[0], crop_size=crop_size)
+  """Returns the batch with images, from pages [M, P, 3]."""
+  return device_crop.with_images(batch, pages, crop_size=crop_size)
 
 
 def step_sides(config, convention, cut, pages, batches):

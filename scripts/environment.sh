@@ -17,12 +17,12 @@ if [ -z "${VIRTUAL_ENV:-}" ]; then
   . .venv/bin/activate
 fi
 
-# install EXTRAS: darkjax in place with these extras ("" for none).
+# install EXTRAS: darkjax in place with these extras.
 install() {
   local stamp="$VIRTUAL_ENV/.darkjax-$1"
   if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
-    echo "installing darkjax${1:+ with $1} and what it needs"
-    python -m pip install --quiet --disable-pip-version-check -e ".${1:+[$1]}"
+    echo "installing darkjax with $1 and its dependencies"
+    python -m pip install --quiet --disable-pip-version-check -e ".[$1]"
     touch "$stamp"
   fi
 }

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# From nothing to measured keypoints: finds an astronaut with the weights that
-# come with darkjax, then draws synthetic people, trains a small HRNet on them,
-# reads the same heatmaps with three decoders, and draws the result.
+# From nothing to measured keypoints: finds an astronaut's keypoints with the
+# weights that come with darkjax, then draws synthetic people, trains a small
+# HRNet on them, decodes the same heatmaps with three decoders, and draws the
+# result.
 # Ten minutes on two CPU cores. Run again, it continues where it stopped.
 set -euo pipefail
 . "$(dirname "$0")/environment.sh"
-install ""
+install train
 
-echo "finding an astronaut, with the weights that come with darkjax"
+echo "finding the keypoints of an astronaut, with the shipped weights"
 python -m darkjax.predict docs/photographs/astronaut.jpg \
   --boxes=docs/photographs/boxes.json --min_score=0.5 --out=runs/astronaut
 echo "the picture: runs/astronaut/astronaut.jpg"
@@ -20,7 +21,7 @@ if [ ! -e "$data/done" ]; then
 fi
 
 echo "training a small HRNet in $run"
-python -m darkjax.train --config=configs/quickstart.py --workdir="$run" \
+python -m darkjax.train --config=quickstart --workdir="$run" \
   --config.data.root="$data"
 
 echo "evaluating the same heatmaps with every decoder"

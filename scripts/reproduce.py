@@ -15,7 +15,7 @@ nine minutes.
 of LSP on one CPU core took 0.65 of the CPU seconds that it took on two.
 
     python scripts/reproduce.py --workdir=runs/reproduce \
-        --report=docs/results.md
+        --tables=1 --report=docs/results/table_1.md
 
 trains nothing; it writes the finished results between comments of the page that
 name data and scale (and --named, for runs of another kind), and plots beside

@@ -21,17 +21,18 @@ fi
 
 tests=(
   tests/test_api.py
-  tests/test_checkpoint.py
+  tests/test_docs.py
   tests/test_geometry.py
-  tests/test_guards.py
-  tests/test_image.py
   tests/test_properties.py
-  tests/data/test_coco.py
-  tests/data/test_faults.py
-  tests/data/test_pipeline.py
+  tests/checkpoint
+  tests/data/coco/test_prepare.py
+  tests/data/coco/test_unreadable.py
+  tests/data/images
+  tests/data/pipeline
   tests/heatmaps/test_decode.py
   tests/heatmaps/test_encode.py
   tests/metrics
-  tests/test_train.py::test_from_files_to_metrics
+  tests/train/test_checks.py
+  tests/train/test_train.py::test_from_files_to_metrics
 )
 "$python" -m pytest "${@:-${tests[@]}}"

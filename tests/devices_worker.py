@@ -7,8 +7,8 @@ the parameters of every case go to.
 import functools
 import sys
 
-import flax.jax_utils
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from small_network import GAUSSIAN, SmallNetwork, start
@@ -36,7 +36,7 @@ def batch(step: int) -> dict[str, np.ndarray]:
   }
 
 
-def trained(*, normalised=True, synchronised=False, **options):
+def trained(*, normalised=True, synchronised=False, mapping="pmap", **options):
   """State and losses after some steps of Adam, as NumPy arrays."""
   model = SmallNetwork(
     normalised=normalised, bn_axis_name=devices.AXIS if synchronised else None
@@ -46,19 +46,36 @@ def trained(*, normalised=True, synchronised=False, **options):
   state = jax.tree.map(_float64, state)
   step = devices.map_step(
     functools.partial(
-      step_lib.train_step,
+      train_step,
       model=model,
       optimizer=optimizer,
       convention=GAUSSIAN,
       **options,
-    )
+    ),
+    mapping=mapping,
   )
-  state, losses = flax.jax_utils.replicate(state), []
+  state, losses = devices.replicate(state), []
   for i in range(STEPS):
-    state, values = step(state, devices.shard(batch(i)))
-    losses.append(values["loss"][0])
-  state = jax.device_get(flax.jax_utils.unreplicate(state))
+    state, values = step(state, batch(i))
+    losses.append(devices.first_copy(values["loss"]))
+  state = jax.device_get(devices.first_copy(state))
   return state.params, state.batch_stats, np.array(losses)
+
+
+def train_step(state, batch, shared, **options):
+  del shared
+  return step_lib.train_step(state, batch, **options)
+
+
+def rows(mapping: devices.Mapping):
+  """Sums of rows, whose number no number of devices but 1 divides."""
+  function = devices.map_rows(
+    lambda shared, rows: {"sum": jnp.cumsum(rows["x"] * shared, 1)},
+    mapping=mapping,
+    fewest=3,
+  )
+  x = np.random.default_rng(5).normal(size=(5, 7))
+  return function(devices.replicate(np.float64(1.1)), {"x": x})
 
 
 def _normalize(images, *, channel_order):
@@ -89,7 +106,10 @@ def main() -> None:
     "synchronised": trained(synchronised=True),
     "own": trained(),
     "pairs": trained(micro_batches=pair),
+    "shard_map": trained(synchronised=True, mapping="shard_map"),
   }
+  for mapping in devices.MAPPINGS:
+    cases[f"rows {mapping}"] = rows(mapping)
   leaves = {
     f"{case}{jax.tree_util.keystr(path)}": leaf
     for case, result in cases.items()

@@ -60,7 +60,7 @@ def test_the_first_code_cell_installs_the_package_and_no_other(path):
   extras = re.fullmatch(
     r'%pip install --quiet "\.\[([a-z,]+)\]" \{accelerator\}', install
   )[1].split(",")
-  assert "figures" in extras
+  assert {"figures", "train"} <= set(extras)
   assert ("torch" in extras) == any("import torch" in s for s in sources)
   assert not any(magics[1:])
 

@@ -11,6 +11,7 @@ from darkjax import convention as convention_lib
 from darkjax import skeletons
 from darkjax.train import loop
 from darkjax.train.evaluation import Evaluation
+from darkjax.train.run import TrainingData
 
 SIZE = (64, 64)
 KEYPOINTS = skeletons.COCO.num_keypoints
@@ -84,15 +85,8 @@ def fit(
     weights = variables["params"]["final_layer"]["kernel"]
     return Evaluation({"dark/AP/gt_boxes": float(abs(weights).sum())})
 
-  metrics = loop.fit(
-    config,
-    workdir,
-    convention=convention,
-    batches=stream,
-    evaluate=evaluate,
-    steps_per_epoch=2,
-    stop=stop,
-  )
+  data = TrainingData(convention, stream, evaluate, steps_per_epoch=2)
+  metrics = loop.fit(config, workdir, data, stop=stop)
   return metrics, scored
 
 

@@ -18,7 +18,6 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import flax.jax_utils
 import jax
 import numpy as np
 
@@ -28,7 +27,7 @@ from darkjax.evaluate.scores import Predictions
 from darkjax.inference import ensemble
 from darkjax.inference.keypoints import Keypoints
 from darkjax.inference.predictor import Predictor
-from darkjax.runtime import distributed, xla_options
+from darkjax.runtime import devices, distributed
 from darkjax.runtime.timer import Stages
 
 _LOG = logging.getLogger(__name__)
@@ -49,6 +48,7 @@ def predict_dataset(
   batches: Iterable[Sequence[Batch]],
   *,
   methods: Sequence[Method] | None = None,
+  mapping: devices.Mapping = "pmap",
 ) -> Predictions:
   """Predicts the keypoints of every person once, by each method.
 
@@ -60,6 +60,7 @@ def predict_dataset(
       mask 0 are left out. Batch sizes and their number may differ between
       processes, but each has a batch.
     methods: decoders; all of `default_methods` by default.
+    mapping: of the devices, see runtime/devices.py.
 
   Returns:
     The people of all processes, ordered by image and annotation id; box areas
@@ -69,7 +70,7 @@ def predict_dataset(
   convention = predictors[reference].convention
   methods = tuple(methods or default_methods(convention))
   structures = [dataclasses.replace(p, variables={}) for p in predictors]
-  step = compile_step(tuple(structures), methods)
+  step = compile_step(tuple(structures), methods, mapping)
   variables = _replicate([predictor.variables for predictor in predictors])
   stages, parts = Stages(), []
   for crops in stages.waiting("waiting for crops", batches):
@@ -84,7 +85,9 @@ def predict_dataset(
 
 @functools.lru_cache(maxsize=8)
 def compile_step(
-  predictors: tuple[Predictor, ...], methods: tuple[Method, ...]
+  predictors: tuple[Predictor, ...],
+  methods: tuple[Method, ...],
+  mapping: devices.Mapping = "pmap",
 ) -> Callable[[Any, Any], dict[str, Keypoints]]:
   """Returns (variables, (images, image_from_heatmap)) -> keypoints by method.
 
@@ -121,7 +124,7 @@ def compile_step(
       return _map_people(decode, averaged, matrices[reference])
     return decode(averaged, matrices[reference])
 
-  return map_rows(step, fewest=_FEWEST)
+  return devices.map_rows(step, mapping=mapping, fewest=_FEWEST)
 
 
 def _map_people(function, *arrays):
@@ -134,40 +137,10 @@ def _map_people(function, *arrays):
   return jax.lax.map(one_row, arrays)
 
 
-def map_rows(
-  function: Callable[[Any, Any], Any], *, fewest: int = 1
-) -> Callable[[Any, Any], Any]:
-  """Maps a function of rows over the local devices.
-
-  Args:
-    function: (shared, rows) -> results, trees of arrays with as many rows.
-    fewest: rows that a device gets at least.
-
-  Returns:
-    (shared, rows) -> results, for `shared` from `flax.jax_utils.replicate` and
-    NumPy arrays [N, ...] as rows: the last row is repeated until the devices
-    share them equally.
-  """
-  devices = jax.local_devices()
-  mapped = xla_options.tuned(jax.pmap(function, devices=devices))
-
-  def call(shared, rows):
-    count = len(jax.tree.leaves(rows)[0])
-    each = max(-(-count // len(devices)), fewest)
-    index = np.minimum(np.arange(each * len(devices)), count - 1)
-    index = index.reshape(len(devices), each)
-    results = mapped(shared, jax.tree.map(lambda x: x[index], rows))
-    return jax.tree.map(
-      lambda x: np.asarray(x).reshape(-1, *x.shape[2:])[:count], results
-    )
-
-  return call
-
-
 def _replicate(trees: Sequence[Any]) -> list[Any]:
   """Copies trees to all devices, those given several times once."""
   distinct = {id(tree): tree for tree in trees}
-  copies = flax.jax_utils.replicate(distinct, jax.local_devices())
+  copies = devices.replicate(distinct)
   return [copies[id(tree)] for tree in trees]
 
 

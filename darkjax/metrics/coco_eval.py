@@ -9,13 +9,14 @@ import io
 import math
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from darkjax.metrics import coco_annotations
+
+if TYPE_CHECKING:
+  from pycocotools.coco import COCO
 
 # In the order of pycocotools' ten keypoint numbers.
 METRIC_NAMES = (
@@ -61,6 +62,8 @@ def average_precision(
       another K; images or categories that the file does not have; a result or
       sigma that is not a number.
   """
+  from pycocotools.cocoeval import COCOeval  # of the extra `train`
+
   numbers = coco_annotations.finite_numbers(sigmas, (len(sigmas),))
   if numbers is None or (numbers <= 0).any():
     raise ValueError(f"sigmas are K positive numbers, got {sigmas}")
@@ -82,7 +85,7 @@ def average_precision(
   }
 
 
-def _load_truth(annotations, num_keypoints: int, category_ids) -> COCO:
+def _load_truth(annotations, num_keypoints: int, category_ids) -> "COCO":
   """The people to score, in pycocotools' index."""
   content = coco_annotations.read_sections(annotations)
   path = None if isinstance(annotations, Mapping) else annotations
@@ -135,7 +138,7 @@ def _person(person, number: int, category_id, num_keypoints: int) -> dict:
   }
 
 
-def _load_results(truth: COCO, results, num_keypoints: int) -> COCO:
+def _load_results(truth: "COCO", results, num_keypoints: int) -> "COCO":
   for result in results:
     _check_result(result, num_keypoints)
   images = {result["image_id"] for result in results}
@@ -149,7 +152,9 @@ def _load_results(truth: COCO, results, num_keypoints: int) -> COCO:
     return truth.loadRes([{**result, **one} for result in results])
 
 
-def _index(dataset: dict[str, Any]) -> COCO:
+def _index(dataset: dict[str, Any]) -> "COCO":
+  from pycocotools.coco import COCO
+
   indexed = COCO()
   indexed.dataset = dataset
   with contextlib.redirect_stdout(io.StringIO()):

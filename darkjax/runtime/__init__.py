@@ -1,1 +1,1 @@
-"""Devices, processes, files and commands: nothing of the field."""
+"""Devices, processes, files and commands, without knowledge of keypoints."""

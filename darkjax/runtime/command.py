@@ -1,31 +1,29 @@
-"""Frame of every command: flags, help, and errors that are one line.
+"""Frame of every command: its flags, its help, and how it ends.
 
 A command is a module with `main(flags, arguments)` and
 `define_flags(define)`, and ends in
 
     if __name__ == "__main__":
       command.run(main, define_flags)
-
-A mistake of the user ends it with one line on stderr and exit status 2; with
-`DARKJAX_TRACEBACK=1` in the environment, and for any fault of darkjax itself,
-the traceback is shown.
 """
 
 import functools
 import importlib
 import inspect
-import os
 import pathlib
+import re
+import runpy
 import sys
+import textwrap
 import traceback
 import types
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from absl import flags as absl_flags
-from ml_collections import config_flags
+from ml_collections.config_flags import config_flags
 
-PACKAGE = pathlib.Path(__file__).resolve().parents[1]
-USER_ERROR = 2  # exit status
+from darkjax.runtime import errors
 
 _DEFINERS = ("bool", "enum", "float", "integer", "list", "multi_string")
 
@@ -48,20 +46,20 @@ def run(
     argv: the program's name and its arguments; default `sys.argv`.
 
   Raises:
-    SystemExit: always; 2 after a user's mistake.
+    SystemExit: always, but for a fault of darkjax, see errors.py.
   """
   argv = list(sys.argv if argv is None else argv)
-  if {"--help", "-h", "-help", "--helpfull"} & set(argv[1:]):
-    print(_help(main, define_flags))
-    sys.exit(0)
   try:
-    values, arguments = parse(define_flags, argv)
-    status = main(values, arguments)
-  except Exception as error:
-    if not is_user_error(error) or os.environ.get("DARKJAX_TRACEBACK") == "1":
+    if {"--help", "-h", "-help", "--helpfull"} & set(argv[1:]):
+      print(help_text(main, define_flags))
+      status: int | None = 0
+    else:
+      status = main(*parse(define_flags, argv))
+    sys.stdout.flush()  # so that a closed pipe is noticed here
+  except (Exception, KeyboardInterrupt) as error:
+    status = errors.explain(error)
+    if status is None:
       raise
-    print(f"error: {error}", file=sys.stderr, flush=True)
-    sys.exit(USER_ERROR)
   sys.exit(status)
 
 
@@ -76,56 +74,136 @@ def parse(
 ) -> tuple[Flags, list[str]]:
   """Returns the flags of a command line, and its other arguments.
 
+  Flags may be written with hyphens in place of underscores.
+
   Raises:
-    absl.flags.Error: unknown flags, or values that they refuse.
+    absl.flags.Error: unknown or missing flags, values that they refuse, a
+      configuration that cannot be read or lacks a field.
   """
+  argv = [re.sub(r"(?<=^--)[^=]+", _underscores, text) for text in argv]
   values = absl_flags.FlagValues()
-  define_flags(_definer(values, argv))
-  return values, values(list(argv))[1:]
+  define = _definer(values, argv)
+  define_flags(define)
+  try:
+    arguments = values(argv)[1:]
+  except (AttributeError, KeyError) as error:
+    # How ml_collections refuses a field that the configuration does not have.
+    text: Any = error
+    while isinstance(text, BaseException):
+      text = text.args[0]
+    raise absl_flags.Error(
+      f"unknown field in --config.FIELD: {text}"
+    ) from error
+  missing = [f"--{n}" for n in define.required_names if values[n].value is None]
+  if missing:
+    raise absl_flags.Error(f"missing {', '.join(missing)}; see --help")
+  return values, arguments
+
+
+def _underscores(name: re.Match[str]) -> str:
+  return name[0].replace("-", "_")
 
 
 def _definer(values: Flags, argv: Sequence[str] = ()) -> Define:
   """Absl's DEFINE functions by short names, bound to `values`."""
+
+  def config(name: str, default: str | None, help_string: str) -> None:
+    config_flags.DEFINE_config_file(
+      name, default, help_string, flag_values=values, sys_argv=list(argv)
+    )
+    values[name].parser = _ConfigParser(name)
+
   bound = {
     name: functools.partial(
       getattr(absl_flags, f"DEFINE_{name}"), flag_values=values
     )
-    for name in (*_DEFINERS, "string", "alias")
+    for name in (*_DEFINERS, "string")
   }
+  required_names: list[str] = []
   return Define(
     **bound,
-    config=functools.partial(
-      config_flags.DEFINE_config_file, flag_values=values, sys_argv=list(argv)
-    ),
+    config=config,
     check=functools.partial(absl_flags.register_validator, flag_values=values),
-    required=functools.partial(
-      absl_flags.mark_flags_as_required, flag_values=values
-    ),
+    required=required_names.extend,
+    required_names=required_names,
   )
 
 
-def is_user_error(error: BaseException) -> bool:
-  """Tells a user's mistake from a fault of the program.
+class _ConfigParser(config_flags.ConfigFileFlagParser):
+  """Parser of `--config`: a file whose `get_config` returns the configuration.
 
-  A file or folder that cannot be used, a flag, and what this package itself
-  raises as ValueError, ImportError or FloatingPointError are the user's to
-  correct; the same errors out of a library are faults.
+  Whatever goes wrong in it is the user's to correct.
   """
-  if isinstance(error, absl_flags.Error):
-    return True
-  if isinstance(error, OSError):
-    return error.filename is not None or _raised_here(error)
-  kinds = ValueError | ImportError | FloatingPointError
-  return isinstance(error, kinds) and _raised_here(error)
+
+  def parse(self, path: str):
+    file, variant = config_path(path)
+    try:
+      get_config = runpy.run_path(str(file))["get_config"]
+      return get_config(*filter(None, [variant])).lock()
+    except Exception as error:
+      where = [
+        f", line {frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == str(file)
+      ]
+      kind = type(error).__name__ + "".join(where[-1:])
+      raise ValueError(f"{kind}: {errors.one_line(error)}") from error
 
 
-def _raised_here(error: BaseException) -> bool:
-  frames = traceback.extract_tb(error.__traceback__)
-  return bool(frames) and PACKAGE in pathlib.Path(frames[-1].filename).parents
+def config_path(name: str) -> tuple[pathlib.Path, str]:
+  """Returns the file of a configuration and the variant asked for.
+
+  Args:
+    name: a path, or a name as in "coco_hrnet_w32_256x192", which is a file of
+      the checkout's configs/ or of the installed `darkjax.configs`; a variant
+      follows a colon, as in "NAME:biased".
+
+  Raises:
+    ValueError: no configuration has this name.
+  """
+  match = re.fullmatch(r"(.+?)(?::(\w+))?", name)
+  if match is None:
+    raise ValueError("expected a path or a name, got an empty one")
+  stem, variant = match[1], match[2] or ""
+  if not stem.isidentifier():
+    return pathlib.Path(stem), variant
+  folder = errors.PACKAGE / "configs"
+  if not folder.is_dir():
+    folder = errors.PACKAGE.parent / "configs"
+  path = folder / f"{stem}.py"
+  if not path.is_file():
+    names = sorted(file.stem for file in folder.glob("[!_]*.py"))
+    raise ValueError(
+      f"no configuration {stem!r}: expected the path of a file, such as "
+      f"./{stem}.py, or one of {', '.join(names)}"
+    )
+  return path, variant
 
 
-def _help(main: Main, define_flags: DefineFlags) -> str:
+def help_text(main: Main, define_flags: DefineFlags) -> str:
+  """Returns the help of a command: its module's docstring and its flags."""
   values = absl_flags.FlagValues()
-  define_flags(_definer(values))
+  define = _definer(values)
+  define_flags(define)
+  lines = [
+    _describe_flag(values[name], required=name in define.required_names)
+    for name in values
+  ]
   text = inspect.getdoc(inspect.getmodule(main)) or ""
-  return f"{text}\n\nflags:\n{values.get_help()}"
+  return "\n".join([text, "", "Flags:", *(lines or ["  none"])])
+
+
+def _describe_flag(flag: absl_flags.Flag, *, required: bool) -> str:
+  name = f"[no]{flag.name}" if flag.boolean else flag.name
+  default = (flag.default_as_str or "").strip("'")
+  notes = [flag.parser.syntactic_help, f"default: {default}" if default else ""]
+  notes = ["required"] if required else [*filter(None, notes)]
+  # absl appends how to repeat a flag on lines of its own.
+  text = " ".join(flag.help.split()) + f" ({', '.join(notes)})" * bool(notes)
+  return textwrap.fill(
+    f"--{name}: {text}",
+    width=80,
+    initial_indent="  ",
+    subsequent_indent="      ",
+    break_on_hyphens=False,
+  )

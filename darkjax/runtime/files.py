@@ -12,34 +12,36 @@ from collections.abc import Iterator
 import filelock
 import platformdirs
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk, the user's quota
+
 
 def cache_directory() -> pathlib.Path:
-  """Returns where compiled programs and prepared records are kept.
+  """Returns the folder of compiled programs and prepared records.
 
   `DARKJAX_CACHE`, else the platform's folder for caches of "darkjax":
   ~/.cache/darkjax or below XDG_CACHE_HOME on Linux.
   """
-  named = os.environ.get("DARKJAX_CACHE")
-  return pathlib.Path(named or platformdirs.user_cache_path("darkjax"))
+  folder = os.environ.get("DARKJAX_CACHE")
+  return pathlib.Path(folder or platformdirs.user_cache_path("darkjax"))
 
 
 def digest(path: pathlib.Path) -> str:
-  """SHA-256 of a file's content, hexadecimal."""
+  """Returns the SHA-256 of a file's content, hexadecimal."""
   with path.open("rb") as file:
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_labels(annotations: pathlib.Path, known: str) -> None:
-  """Refuses to go on with a json that is not the one a run began with.
+def check_labels(annotations: pathlib.Path, digest_before: str) -> None:
+  """Refuses a json that changed since a run began.
 
   Args:
     annotations: the json; metrics read it.
-    known: its `digest` when the run began.
+    digest_before: its `digest` when the run began.
 
   Raises:
     ValueError: it was edited or is gone.
   """
-  if not annotations.is_file() or digest(annotations) != known:
+  if not annotations.is_file() or digest(annotations) != digest_before:
     raise ValueError(
       f"{annotations} was edited or removed since this run began; metrics "
       "would compare with other labels than were read. Put the file back, or "
@@ -49,14 +51,14 @@ def check_labels(annotations: pathlib.Path, known: str) -> None:
 
 @contextlib.contextmanager
 def locked(path: pathlib.Path) -> Iterator[None]:
-  """Lets one process at a time prepare; the others then find it done."""
+  """Holds a lock file, so that one process at a time enters."""
   path.parent.mkdir(parents=True, exist_ok=True)
   with filelock.FileLock(path):
     yield
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-  """Makes the folder of a file to be written, and tries to write there.
+  """Creates the folder of a file to be written, and tries to write there.
 
   Raises:
     OSError: the path is a folder, or a file cannot be made beside it.
@@ -71,10 +73,10 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 @contextlib.contextmanager
 def named_if_full(folder: str | pathlib.Path) -> Iterator[None]:
-  """Names the disk where writing within fails for want of space.
+  """Names the disk in the error of a write that found it full.
 
   Args:
-    folder: that is written to.
+    folder: where is written.
 
   Raises:
     OSError: the disk or the quota is full; ENOSPC.
@@ -94,19 +96,18 @@ def named_if_full(folder: str | pathlib.Path) -> Iterator[None]:
 
 
 def _of_full_disk(error: BaseException | None) -> bool:
-  """Whether this or what it came from says so, in whatever library's way."""
+  """Whether an error or one of its causes says so, in any library's way."""
   if error is None:
     return False
-  number = getattr(error, "errno", None)
   return (
-    number in (errno.ENOSPC, errno.EDQUOT)
-    or any(os.strerror(n) in str(error) for n in (errno.ENOSPC, errno.EDQUOT))
+    getattr(error, "errno", None) in _FULL
+    or any(os.strerror(number) in str(error) for number in _FULL)
     or _of_full_disk(error.__cause__ or error.__context__)
   )
 
 
 def _mount_point(folder: pathlib.Path) -> pathlib.Path:
-  """The disk that an absolute path, which may not exist yet, lies on."""
+  """The disk of an absolute path, which may not exist yet."""
   return next(
     path for path in (folder, *folder.parents) if os.path.ismount(path)
   )

@@ -6,8 +6,8 @@ leave out passes that cost a third of the time to compile. HRNet-W32 at 128×96
 infers 1.5 to 2 times as many people a second with both. Training gains from
 the second alone.
 
-Options go along with one compilation: nothing global changes, and a jaxlib that
-has them no more, or a user's own choice in XLA_FLAGS, leaves them out.
+Options apply to one compilation and nothing global changes. Those that a jaxlib
+no longer has, or that the user set in XLA_FLAGS, are left out.
 """
 
 import functools
@@ -19,7 +19,7 @@ import jax
 
 _YNN = "xla_cpu_experimental_ynn_fusion_type"
 _PRESET = {"xla_cpu_opt_preset": "CPU_OPT_PRESET_FAST_COMPILE"}
-# What programs are compiled for, and the options on CPUs.
+# Options on CPUs by what a program is for.
 PURPOSES = {
   "inference": _PRESET
   | {
@@ -34,28 +34,26 @@ PURPOSES = {
 
 @functools.cache
 def options(purpose: str) -> dict[str, str]:
-  """For `compiler_options` of `jax.jit`; starts JAX's backend.
+  """Returns compiler options for a purpose; starts JAX's backend.
 
   Args:
     purpose: a key of `PURPOSES`.
 
   Returns:
-    What the default backend's compiler knows; {} on accelerators, and where
-    several processes run, whose programs take no options (jax 0.10). An option
-    that XLA_FLAGS has is left to it.
+    Those that the default backend has and XLA_FLAGS does not set; {} on
+    accelerators and in several processes, where `jax.pmap` takes none.
   """
   if jax.default_backend() != "cpu" or jax.process_count() > 1:
     return {}
   flags = os.environ.get("XLA_FLAGS", "")
-  wanted = PURPOSES[purpose].items()
   return {
     name: value
-    for name, value in wanted
-    if name not in flags and _is_known(name, value)
+    for name, value in PURPOSES[purpose].items()
+    if name not in flags and _exists(name, value)
   }
 
 
-def _is_known(name: str, value: str) -> bool:
+def _exists(name: str, value: str) -> bool:
   try:
     jax.jit(lambda x: x, compiler_options={name: value}).lower(0.0).compile()
   except jax.errors.JaxRuntimeError:

@@ -5,12 +5,14 @@ config.json. Started again with the same folder it continues where it stopped.
 """
 
 from darkjax.runtime import command, distributed, startup
-from darkjax.train import loop, preemption
+from darkjax.train import preemption
 
 
 def main(flags: command.Flags, arguments) -> None:
   """Trains what `--config` describes."""
   del arguments
+  from darkjax.train import loop  # TensorBoard, of the extra `train`
+
   startup.start()
   distributed.start(flags)
   with distributed.failing_together(), preemption.Stop().listening() as stop:
@@ -19,9 +21,16 @@ def main(flags: command.Flags, arguments) -> None:
 
 def define_flags(define: command.Define) -> None:
   """Adds the flags of `main`."""
-  define.config("config", None, "A file of configs/.")
-  define.string("workdir", None, "Folder of the run.")
-  define.bool("profile", False, "Write a trace of a few steps.")
+  define.config(
+    "config",
+    None,
+    "A name such as quickstart or the path of a file like it, with :biased for "
+    "its biased variant; --config.FIELD=VALUE sets a field.",
+  )
+  define.string("workdir", None, "Folder of the run, new or to be continued.")
+  define.bool(
+    "profile", False, "Write a profile of a few steps into the workdir."
+  )
   distributed.define_flags(define)
   define.required(["config", "workdir"])
 

@@ -1,4 +1,4 @@
-"""What stops a run: numbers that are none, labels that are not the run's."""
+"""Checks that end a run: settings, labels, and losses that are not finite."""
 
 import json
 import pathlib
@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import ml_collections
 import numpy as np
 
+from darkjax.runtime import devices
+
 _LABELS_FILE = "labels.json"
-# Fields of `train` that are counts of something there must be.
+# Fields of `train` that are at least 1.
 _COUNTS = (
   "epochs",
   "batch_size",
@@ -19,37 +21,35 @@ _COUNTS = (
 )
 
 
-def first_device(replicated) -> dict[str, float]:
-  """The first device's values; they are the same on all."""
-  return {name: float(value[0]) for name, value in replicated.items()}
+def first_device(values) -> dict[str, float]:
+  """Returns the metrics of a step, which are the same on all devices."""
+  return {n: float(value) for n, value in devices.first_copy(values).items()}
 
 
 def check_settings(settings: ml_collections.ConfigDict) -> None:
-  """Refuses counts that make no run, before data is prepared.
+  """Refuses counts below 1, before any data is prepared.
 
   Args:
     settings: the `train` part of a configuration.
 
   Raises:
-    ValueError: one of them is below 1; names all of these.
+    ValueError: some are below 1; names all of them.
   """
   counts = {name: getattr(settings, name) for name in _COUNTS}
   low = {name: count for name, count in counts.items() if count < 1}
   if low:
-    raise ValueError(f"fields of train are counts from 1 on, got {low}")
+    raise ValueError(f"these fields of train are at least 1, got {low}")
 
 
 def check_labels(step: int, batch: dict[str, np.ndarray]) -> None:
-  """Stops the run before what is not a number is learnt from.
-
-  Images are bytes, which are numbers always.
+  """Ends the run before a step on labels that are not finite.
 
   Args:
-    step: that the batch is for.
-    batch: see data/schema.py; images that the step cuts are bytes.
+    step: number of the step.
+    batch: see data/batch.py.
 
   Raises:
-    ValueError: names the annotations, or the type of images that are no bytes.
+    ValueError: names the annotations, or the type of images that are not uint8.
   """
   images = batch.get("image")
   if images is not None and images.dtype != np.uint8:
@@ -63,15 +63,15 @@ def check_labels(step: int, batch: dict[str, np.ndarray]) -> None:
   if wrong.any():
     raise ValueError(
       f"step {step}: keypoints are not finite in annotations "
-      f"{batch['annotation_id'][wrong].tolist()}; mend or remove them"
+      f"{batch['annotation_id'][wrong].tolist()}; fix or remove them"
     )
 
 
 def check_finite(done) -> None:
-  """Stops the run where a step's loss or gradient is not finite.
+  """Ends the run when a step's loss or gradient is not finite.
 
   Args:
-    done: (step, its metrics on all devices, its batch), or None before any.
+    done: (step, its metrics on all devices, its batch); None before the first.
 
   Raises:
     FloatingPointError: names the step and the batch's annotations.
@@ -92,33 +92,32 @@ def check_finite(done) -> None:
 def check_same_labels(
   workdir: str | pathlib.Path, digests: Sequence[str], *, writes: bool = True
 ) -> None:
-  """Stops a run that would go on with other labels than it began with.
+  """Ends a run that would continue with other labels than it began with.
 
-  Another label file has other people in another order, so that the steps of
-  the run would no longer mean the same.
+  Another label file has other people in another order, so that the steps would
+  no longer be those of the same run.
 
   Args:
-    workdir: folder of the run, which remembers them in labels.json.
-    digests: of the label files, of training in their
-      order, then of the validation.
-    writes: whether this process is the one that writes files.
+    workdir: folder of the run, whose labels.json holds the digests.
+    digests: SHA-256 of the label files, see `RunData.labels_digests`.
+    writes: whether this process writes the files of the run.
 
   Raises:
-    ValueError: they differ from those of the run found in `workdir`.
+    ValueError: they differ from those of the run in `workdir`.
   """
   path = pathlib.Path(workdir) / _LABELS_FILE
-  # Without a step, which a checkpoint has as its name, no run began.
+  # A run has begun once it has a checkpoint, named by its step.
   began = any(path.parent.glob("checkpoints/[0-9]*"))
   if path.exists() and began:
-    known = json.loads(path.read_text())
-    if known != list(digests):
+    before = json.loads(path.read_text())
+    if before != list(digests):
       raise ValueError(
         f"the label files changed since the run in {workdir} began (their "
-        f"SHA-256 were {known}, now {list(digests)}); bring back the files, or "
-        "use a new --workdir"
+        f"SHA-256 were {before}, now {list(digests)}); bring back the files, "
+        "or use a new --workdir"
       )
   elif writes:
     path.parent.mkdir(parents=True, exist_ok=True)
-    whole = path.with_suffix(".part")  # so that a kill leaves no half of it
-    whole.write_text(json.dumps(list(digests)))
-    whole.replace(path)
+    part = path.with_suffix(".part")  # so that a kill leaves no half file
+    part.write_text(json.dumps(list(digests)))
+    part.replace(path)

@@ -1,8 +1,8 @@
-"""Crops out of canvases on the device, inside the jitted step.
+"""Crops cut from a pack in the memory of a device, inside the jitted step.
 
-The twin of `data.crop.warp` for canvases that lie in the device's memory as
-data/canvases.py says: bilinear, black outside, no smoothing before shrinking;
-an integer coordinate is the centre of a pixel.
+The twin of data/pipeline/tf_crop.py, for the canvases of data/pack/layout.py:
+bilinear, black outside, no smoothing before shrinking; an integer coordinate is
+the centre of a pixel.
 """
 
 import functools
@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from darkjax.data import batch as schema
+from darkjax.data import batch as batch_lib
+from darkjax.runtime import devices
 
 Batch = dict[str, jax.Array]
 
@@ -24,7 +25,7 @@ def warp(
   *,
   crop_size: tuple[int, int],
 ) -> jax.Array:
-  """One person's crop.
+  """Cuts one person's crop out of a canvas.
 
   Args:
     pages: [M, P, 3] uint8, the pixels of all canvases.
@@ -54,25 +55,25 @@ def warp(
 
 
 def _look_up(pages, first_page, size, x, y) -> jax.Array:
-  """Pixels [..., 3] float32 of a canvas at whole coordinates; 0 outside."""
+  """Returns pixels [..., 3] float32 at whole coordinates; 0 outside."""
   height, width = size
   x, y = x.astype(jnp.int32), y.astype(jnp.int32)
   inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-  place = jnp.where(inside, y * width + x, 0)
-  page, pixel = first_page + place // pages.shape[1], place % pages.shape[1]
+  index = jnp.where(inside, y * width + x, 0)
+  page, pixel = first_page + index // pages.shape[1], index % pages.shape[1]
   # Checked above; XLA need not.
-  found = pages.at[page, pixel].get(mode="promise_in_bounds")
-  return jnp.where(inside[..., None], found.astype(jnp.float32), 0.0)
+  color = pages.at[page, pixel].get(mode="promise_in_bounds")
+  return jnp.where(inside[..., None], color.astype(jnp.float32), 0.0)
 
 
 def with_images(
   batch: Batch, pages: jax.Array | None, *, crop_size: tuple[int, int]
 ) -> Batch:
-  """A batch whose crops are cut, where it does not bring them along.
+  """Returns a batch with its crops, cut where it holds none.
 
   Args:
-    batch: of one device, with `image` or with the fields `schema.CANVAS`.
-    pages: [M, P, 3] uint8; None where batches bring their images.
+    batch: of one device, with `image` or with the fields `batch.CANVAS`.
+    pages: [M, P, 3] uint8; None where batches hold their images.
     crop_size: (height, width), px.
 
   Returns:
@@ -80,10 +81,8 @@ def with_images(
   """
   if pages is None:
     return batch
-  rest = {n: array for n, array in batch.items() if n not in schema.CANVAS}
-  cut = functools.partial(warp, pages, crop_size=crop_size)
-  image = jax.vmap(cut)(*(batch[name] for name in schema.CANVAS))
-  return rest | {"image": image}
+  rest = {n: array for n, array in batch.items() if n not in batch_lib.CANVAS}
+  return rest | {"image": _cut(pages, batch, crop_size=crop_size)}
 
 
 def on_host(
@@ -91,34 +90,34 @@ def on_host(
   pages: jax.Array | None,
   *,
   crop_size: tuple[int, int],
+  mapping: devices.Mapping = "pmap",
 ) -> dict[str, np.ndarray]:
-  """A batch with its images, cut on the devices and brought back.
+  """Returns a batch with its crops, cut on the devices and copied back.
 
   Args:
     batch: of this process.
-    pages: [D, M, P, 3] uint8 on its devices, see placement.py; None where
-      batches bring their images.
+    pages: [M, P, 3] uint8, see device_pack.py; None where batches hold their
+      images.
     crop_size: (height, width), px.
+    mapping: see `devices.map_rows`.
 
   Returns:
-    The batch with `image` [B, H, W, 3] uint8, as `schema.BATCH` says.
+    The batch with `image` [B, H, W, 3] uint8, as `batch.BATCH` says.
   """
   if pages is None:
     return batch
-  rows, devices = len(batch["mask"]), len(pages)
-  each = -(-rows // devices)
-  wanted = np.minimum(np.arange(each * devices), rows - 1)
-  fields = {
-    name: batch[name][wanted].reshape(devices, each, *batch[name].shape[1:])
-    for name in schema.CANVAS
-  }
-  image = np.asarray(_cut(crop_size)(fields, pages)["image"])
-  rest = {n: array for n, array in batch.items() if n not in schema.CANVAS}
-  return rest | {"image": image.reshape(-1, *image.shape[2:])[:rows]}
+  rest = {n: array for n, array in batch.items() if n not in batch_lib.CANVAS}
+  canvases = {name: batch[name] for name in batch_lib.CANVAS}
+  return rest | {"image": _mapped_cut(crop_size, mapping)(pages, canvases)}
+
+
+def _cut(pages, canvases, *, crop_size: tuple[int, int]) -> jax.Array:
+  """One device's crops [B, H, W, 3]."""
+  cut = functools.partial(warp, pages, crop_size=crop_size)
+  return jax.vmap(cut)(*(canvases[name] for name in batch_lib.CANVAS))
 
 
 @functools.cache
-def _cut(crop_size: tuple[int, int]):
-  """`with_images` on all local devices."""
-  cut = functools.partial(with_images, crop_size=crop_size)
-  return jax.pmap(cut, devices=jax.local_devices())
+def _mapped_cut(crop_size: tuple[int, int], mapping: devices.Mapping):
+  cut = functools.partial(_cut, crop_size=crop_size)
+  return devices.map_rows(cut, mapping=mapping)

@@ -1,8 +1,8 @@
-"""Packed data sets in the memory of the devices.
+"""Packs in the memory of the devices.
 
-Every device holds all canvases: the order of an epoch is one permutation of all
-people, so that any of them may come on any device. The memory taken on each is
-the same on any number of devices and processes.
+Every device holds all canvases, since the order of an epoch is one permutation
+of all people. The memory taken on each is the same on any number of devices and
+processes.
 """
 
 import functools
@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from tqdm import tqdm
 
 from darkjax.data.pack.files import Pack
 from darkjax.data.pack.layout import PAGE, PAGE_BYTES
+from darkjax.runtime import devices as devices_lib
 
 _LOG = logging.getLogger(__name__)
 
@@ -24,36 +24,33 @@ _CHUNK = 2**14  # pages that are sent at a time, 48 MiB
 
 
 def place(packs: Sequence[Pack]) -> jax.Array:
-  """Checks that the canvases fit, then reads, checks and sends them.
+  """Checks that packs fit into the devices' memory, and copies them there.
 
   Args:
-    packs: whose pages follow one another see `files.assign_pages`.
+    packs: their pages follow one another as `files.assign_pages` says.
 
   Returns:
-    [D, M, PAGE, 3] uint8, with a copy on each of this process's D devices, as
-    pmap takes it.
+    [M, PAGE, 3] uint8, with a copy on each of this process's devices, as from
+    `devices.replicate`.
 
   Raises:
     ValueError: they do not fit, or are damaged.
   """
   devices = jax.local_devices()
-  count = sum(len(pack.pages) for pack in packs)
   check_fits(packs, [free_memory(device) for device in devices])
   for pack in packs:
     pack.check_pixels()
-  shape = (1, count, PAGE, 3)
+  shape = (sum(len(pack.pages) for pack in packs), PAGE, 3)
   copies = [jnp.zeros(shape, jnp.uint8, device=device) for device in devices]
   start = 0
-  for chunk in _chunks(packs, count):
-    # One chunk at a time: what is underway takes memory too.
-    copies = jax.block_until_ready([_put(c, chunk, start) for c in copies])
+  for chunk in _chunks(packs, shape[0]):
+    copies = [
+      _update(copy, jax.device_put(chunk, device), np.int32(start))
+      for copy, device in zip(copies, devices, strict=True)
+    ]
+    jax.block_until_ready(copies)  # what is being copied takes memory too
     start += len(chunk)
-  mesh = Mesh(np.array(devices), ("devices",))
-  return jax.make_array_from_single_device_arrays(
-    (len(devices), *shape[1:]),
-    NamedSharding(mesh, PartitionSpec("devices")),
-    copies,
-  )
+  return devices_lib.from_copies(copies)
 
 
 def free_memory(device: jax.Device) -> int | None:
@@ -65,25 +62,25 @@ def free_memory(device: jax.Device) -> int | None:
 
 
 def check_fits(packs: Sequence[Pack], free: Sequence[int | None]) -> None:
-  """Says what memory the canvases take, and refuses if it is not there.
+  """Logs the memory that the canvases take, and checks that it is free.
 
   Args:
-    packs: to be placed on each device.
+    packs: to be copied to each device.
     free: bytes of each device, None where unknown.
 
   Raises:
     ValueError: more than the fullest device has.
   """
   sizes = [len(pack.pages) * PAGE_BYTES for pack in packs]
-  known = [bytes_ for bytes_ in free if bytes_ is not None]
-  has = f"{min(known) / 1e9:.2f} GB are free" if known else "free: unknown"
+  limits = [bytes_ for bytes_ in free if bytes_ is not None]
+  has = f"{min(limits) / 1e9:.2f} GB are free" if limits else "free: unknown"
   parts = ", ".join(
     f"{pack.folder.name} {size / 1e9:.2f}"
     for pack, size in zip(packs, sizes, strict=True)
   )
   needs = f"{sum(sizes) / 1e9:.2f} GB on each of {len(free)} devices ({parts})"
   _LOG.info("canvases: %s; %s", needs, has)
-  if known and sum(sizes) > min(known):
+  if limits and sum(sizes) > min(limits):
     raise ValueError(
       f"the canvases need {needs}; {has}, and a step needs memory besides. "
       "Pack at a lower resolution (python -m darkjax.data.pack "
@@ -95,17 +92,12 @@ def check_fits(packs: Sequence[Pack], free: Sequence[int | None]) -> None:
 
 @functools.partial(jax.jit, donate_argnums=0)
 def _update(pages, chunk, start):
-  return jax.lax.dynamic_update_slice(pages, chunk[None], (0, start, 0, 0))
-
-
-def _put(pages: jax.Array, chunk: np.ndarray, start: int) -> jax.Array:
-  """The pages with a part of them replaced, without a copy of the rest."""
-  (device,) = pages.devices()
-  return _update(pages, jax.device_put(chunk, device), np.int32(start))
+  """Replaces a part of the pages without a copy of the rest."""
+  return jax.lax.dynamic_update_slice(pages, chunk, (start, 0, 0))
 
 
 def _chunks(packs: Sequence[Pack], total: int) -> Iterator[np.ndarray]:
-  """All pages in order, some at a time."""
+  """Yields all pages in order, some at a time."""
   with tqdm(
     total=total * PAGE_BYTES, unit="B", unit_scale=True, disable=None
   ) as bar:

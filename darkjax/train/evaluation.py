@@ -1,5 +1,6 @@
 """Evaluation of a run's validation set while it trains."""
 
+import functools
 import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ class Evaluation(NamedTuple):
 
   Attributes:
     metrics: by name, see `scores.score`.
-    picture: people with their labels and predictions; None without one.
+    picture: people with their labels and predictions, or None.
   """
 
   metrics: dict[str, float]
@@ -30,40 +31,40 @@ class Evaluation(NamedTuple):
 Evaluate = Callable[[Any, Any], Evaluation]
 
 
-def evaluator(
+def evaluate(
+  model: Any,
+  variables: Any,
+  *,
   config: ml_collections.ConfigDict,
   data: RunData,
   pages: jax.Array | None = None,
-) -> Evaluate:
-  """Returns the function that scores a network on `data.val`.
+) -> Evaluation:
+  """Scores a network on `data.val`.
 
   Args:
-    config: says how to evaluate.
+    model: a Linen module of darkjax.models.
+    variables: its "params" and "batch_stats".
+    config: of the run.
     data: of the run.
-    pages: the canvases on the devices, see device_pack.py; None where batches
-      bring their images.
+    pages: see `device_crop.on_host`.
   """
-  crop_size = data.convention.crop_size
-
-  def evaluate(model: Any, variables: Any) -> Evaluation:
-    batches = data.val_batches(
-      -(-config.evaluate.batch_size // jax.process_count())
-    )
-    flip_test = config.evaluate.flip_test
-    predictions = predict.predict_dataset(
-      [Predictor(model, variables, data.convention, flip_test=flip_test)],
-      ([device_crop.on_host(b, pages, crop_size=crop_size)] for b in batches),
-      methods=config.evaluate.methods,
-    )
-    return _score(config, data, predictions)
-
-  return evaluate
-
-
-def _score(
-  config, data: RunData, predictions: scores.Predictions
-) -> Evaluation:
   val, convention = data.val, data.convention
+  crop = functools.partial(
+    device_crop.on_host,
+    pages=pages,
+    crop_size=convention.crop_size,
+    mapping=config.train.mapping,
+  )
+  people_of_process = -(-config.evaluate.batch_size // jax.process_count())
+  predictor = Predictor(
+    model, variables, convention, flip_test=config.evaluate.flip_test
+  )
+  predictions = predict.predict_dataset(
+    [predictor],
+    ([crop(batch)] for batch in data.val_batches(people_of_process)),
+    methods=config.evaluate.methods,
+    mapping=config.train.mapping,
+  )
   val.check_labels()
   metrics = scores.score(
     predictions,

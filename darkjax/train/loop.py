@@ -1,48 +1,34 @@
-"""Training: `python -m darkjax.train --config=configs/quickstart.py`.
+"""The training loop: steps, log lines, checkpoints and evaluations."""
 
-A run lives in `--workdir`: checkpoints/, metrics.jsonl, TensorBoard events and
-config.json. Started again with the same folder it continues where it stopped.
-"""
-
+import contextlib
 import functools
 import logging
 import pathlib
-from collections.abc import Callable, Iterator
-from typing import Any
 
-import flax.jax_utils
 import jax
 import ml_collections
-import numpy as np
+import orbax.checkpoint as ocp
 
-from darkjax import checkpoint, models
-from darkjax import convention as convention_lib
+from darkjax import checkpoint
 from darkjax.data import batch as batch_lib
 from darkjax.data import from_config
-from darkjax.data.from_config import Process
-from darkjax.evaluate.scores import table
+from darkjax.evaluate import scores
 from darkjax.runtime import devices, distributed, files
 from darkjax.train import (
   checks,
   device_crop,
   device_pack,
-  optim,
+  evaluation,
+  log,
   preemption,
   resume,
 )
-from darkjax.train.evaluation import Evaluate, evaluator
-from darkjax.train.log import Report, describe
-from darkjax.train.pictures import targets_sheet
-from darkjax.train.profile import Trace
-from darkjax.train.step import train_step
+from darkjax.train import run as run_lib
+from darkjax.train.run import Run, TrainingData
+from darkjax.train.step import State
+from darkjax.train.tensorboard import Trace, targets_sheet
 
 _LOG = logging.getLogger(__name__)
-
-
-def _cut_and_step(state, batch, pages, *, convention, **settings):
-  """`train_step`, after cutting the images that the batch does not bring."""
-  batch = device_crop.with_images(batch, pages, crop_size=convention.crop_size)
-  return train_step(state, batch, convention=convention, **settings)
 
 
 def train(
@@ -52,62 +38,50 @@ def train(
   profile: bool = False,
   stop: preemption.Stop | None = None,
 ) -> dict[str, float]:
-  """Trains on the data the configuration names.
+  """Trains on the data that a configuration names.
 
   Args:
     config: a configuration like configs/coco_hrnet_w32_128x96.py.
-    workdir: folder of the run; a run found there is continued.
-    profile: see `fit`.
-    stop: see `fit`.
-
-  Returns:
-    The metrics of the evaluation after the last step.
+    workdir: see `fit`, and so are the rest, the result and the errors.
+    profile: likewise.
+    stop: likewise.
   """
   checks.check_settings(config.train)
-  process = Process(jax.process_index(), jax.process_count())
+  process = from_config.Process(jax.process_index(), jax.process_count())
   data = from_config.read(config, process)
   distributed.check_same({"label files": data.labels_digests})
   checks.check_same_labels(
     workdir, data.labels_digests, writes=process.index == 0
   )
   pages = device_pack.place(data.packs) if data.packs else None
-  share = distributed.split_training(config.train)
-  return fit(
-    config,
-    workdir,
+  people = distributed.split_training(config.train).of_process
+  training_data = TrainingData(
     convention=data.convention,
-    batches=lambda step: data.train_batches(step, share.of_process),
-    evaluate=evaluator(config, data, pages),
-    profile=profile,
+    batches=lambda step: data.train_batches(step, people),
+    evaluate=functools.partial(
+      evaluation.evaluate, config=config, data=data, pages=pages
+    ),
     steps_per_epoch=data.steps_per_epoch,
     pages=pages,
-    stop=stop,
   )
+  return fit(config, workdir, training_data, profile=profile, stop=stop)
 
 
 def fit(
   config: ml_collections.ConfigDict,
   workdir: str,
+  data: TrainingData,
   *,
-  convention: convention_lib.Convention,
-  batches: Callable[[int], Iterator[dict[str, np.ndarray]]],
-  evaluate: Evaluate,
-  steps_per_epoch: int,
-  pages: jax.Array | None = None,
   profile: bool = False,
   stop: preemption.Stop | None = None,
 ) -> dict[str, float]:
-  """Trains on any batches: data/schema.py says what is in one.
+  """Trains on any batches.
 
   Args:
-    config: a configuration like configs/coco_hrnet_w32_128x96.py.
+    config: a configuration like configs/coco_hrnet_w32_128x96.py; its `data` is
+      not read.
     workdir: folder of the run; a run found there is continued.
-    convention: of the batches, the targets and the checkpoint.
-    batches: first step -> this process's batches from that step on.
-    evaluate: (model, variables) -> `Evaluation`.
-    steps_per_epoch: steps that `config.train`'s epochs are made of.
-    pages: what the step cuts images from, see placement.py, where the batches
-      bring none.
+    data: what to train and evaluate on.
     profile: write a trace of a few steps into the workdir.
     stop: ends the run early: after a step, or in an evaluation, which is then
       the first thing done when the run continues.
@@ -124,29 +98,9 @@ def fit(
     Where several processes run, they end instead: see `distributed`.
   """
   checks.check_settings(config.train)
-  share = distributed.split_training(config.train)
-  facts = {"steps of an epoch": steps_per_epoch}
-  distributed.check_same(facts | resume.shared_fields(config))
-  model_fields = _model_fields(config, convention)
-  model = models.create_model(**model_fields)
-  sizes = {
-    "steps_per_epoch": steps_per_epoch,
-    "batch_size": config.train.batch_size,
-  }
-  optimizer = optim.create_optimizer(config.optimizer, **sizes)
-  metadata = checkpoint.Metadata(convention, model_fields, config.to_dict())
-  step = devices.map_step(
-    functools.partial(
-      _cut_and_step,
-      model=model.clone(remat=config.train.remat),
-      optimizer=optimizer,
-      convention=convention,
-      loss=config.loss.name,
-      hardest_keypoints=config.loss.hardest_keypoints,
-      ema_decay=config.optimizer.ema_decay,
-      micro_batches=share.micro_batches,
-    )
-  )
+  steps = {"steps of an epoch": data.steps_per_epoch}
+  distributed.check_same(steps | resume.shared_fields(config))
+  run = run_lib.create(config, workdir, data)
   with (
     files.named_if_full(workdir),
     checkpoint.manager(
@@ -154,119 +108,97 @@ def fit(
     ) as checkpoints,
     distributed.failing_together(),
   ):
-    state = resume.first_state(
-      config, model, optimizer, convention, checkpoints
-    )
-    describe(config, workdir, convention, model, state, steps_per_epoch)
-    return _loop(
-      config,
-      workdir,
-      state,
-      lambda state, batch: step(
-        state, devices.shard(batch_lib.to_device_fields(batch)), pages
-      ),
-      batches,
-      schedule=optim.learning_rate_schedule(config.optimizer, **sizes),
-      steps_per_epoch=steps_per_epoch,
-      evaluate=lambda variables: evaluate(model, variables),
-      targets=lambda batch: targets_sheet(
-        device_crop.on_host(batch, pages, crop_size=convention.crop_size),
-        convention,
-      ),
-      profile=profile,
-      save=functools.partial(resume.save, checkpoints, metadata),
-      stop=stop or preemption.Stop(),
-    )
-
-
-def _model_fields(config, convention) -> dict[str, Any]:
-  """What `create_model` needs, and the checkpoint remembers."""
-  synchronised = {"none": None, "global": devices.AXIS}
-  return {
-    "name": config.model.name,
-    "num_keypoints": convention.skeleton.num_keypoints,
-    "dtype": config.model.dtype,
-    "bn_axis_name": synchronised[config.model.bn_sync],
-    **config.model.overrides,
-  }
-
-
-def _loop(
-  config,
-  workdir,
-  state,
-  step_fn,
-  batches,
-  *,
-  schedule,
-  steps_per_epoch,
-  evaluate,
-  targets,
-  profile,
-  save,
-  stop,
-):
-  """Steps, log lines, checkpoints and evaluations until the last step."""
-  settings, metrics, previous = config.train, {}, None
-  first, total = int(state.step), settings.epochs * steps_per_epoch
-  stream = batches(first)
-  state = flax.jax_utils.replicate(state)
-
-  def due(step, every):
-    return step > 0 and (step % every == 0 or step == total)
-
-  def train_to(step):
-    nonlocal state, previous
-    batch = next(stream)
-    checks.check_labels(step, batch)
-    if step == first + 1:
-      report.picture(step, "train/targets", targets(batch))
-    state, values = step_fn(state, batch)
-    trace.after(step, values)
-    checks.check_finite(previous)
-    previous = (step, values, batch)
-    report.advance(step)
-    if due(step, settings.log_every_steps):
-      checks.check_finite(previous)
-      report.write(
-        step,
-        checks.first_device(values)
-        | {
-          "learning_rate": schedule(step - 1),
-          "epoch": step / steps_per_epoch,
-          "images_per_second": report.rate(step, settings.batch_size),
-        },
+    state = resume.first_state(run, checkpoints)
+    first = int(state.step)
+    log.describe(run, first)
+    with (
+      log.Report(
+        workdir, start_step=first, total_steps=run.last_step
+      ) as report,
+      Trace(workdir if profile else None, start_step=first) as trace,
+    ):
+      return _train_and_evaluate(
+        run, state, checkpoints, report, trace, stop or preemption.Stop()
       )
-    if due(step, settings.checkpoint_every_epochs * steps_per_epoch):
-      checks.check_finite(previous)
-      save(state)
 
-  def evaluate_at(step):
-    result = evaluate(resume.on_host(state).variables)
-    if result.picture is not None:
-      report.picture(step, "val/people", result.picture)
-    report.write(step, result.metrics, shown=False)
-    return result.metrics
 
-  with (
-    Report(workdir, start_step=first, total_steps=total) as report,
-    Trace(workdir if profile else None, start_step=first) as trace,
-    stop.later(),
-  ):
-    try:
-      for step in range(first, total + 1):
-        if step > first:
-          train_to(step)
+def _train_and_evaluate(
+  run: Run,
+  state: State,
+  checkpoints: ocp.CheckpointManager,
+  report: log.Report,
+  trace: Trace,
+  stop: preemption.Stop,
+) -> dict[str, float]:
+  """Steps until the last one; returns the metrics of the last evaluation."""
+  settings, steps_per_epoch = run.config.train, run.data.steps_per_epoch
+  save_every = settings.checkpoint_every_epochs * steps_per_epoch
+  evaluate_every = settings.evaluate_every_epochs * steps_per_epoch
+  first, metrics, done = int(state.step), {}, None
+  state = devices.replicate(state)
+  batches = run.data.batches(first)
+  with stop.later(), contextlib.ExitStack() as stack:
+    if hasattr(batches, "close"):  # ends the threads behind a generator
+      stack.callback(batches.close)
+    for step in range(first, run.last_step + 1):
+      if step > first:
+        batch = next(batches)
+        checks.check_labels(step, batch)
+        if step == first + 1:
+          report.picture(step, "train/targets", _targets(run, batch))
+        fields = batch_lib.to_device_fields(batch)
+        state, values = run.step(state, fields, run.data.pages)
+        trace.after(step, values)
+        # Looks at the step before while the devices are busy with this one.
+        checks.check_finite(done)
+        done = step, values, batch
+        report.advance(step)
+        if run.is_due(step, every=settings.log_every_steps):
+          checks.check_finite(done)
+          _log_step(run, report, step, values)
+        if run.is_due(step, every=save_every):
+          checks.check_finite(done)
+          resume.save(checkpoints, run.metadata, state)
+      try:
         with stop.at_once(step):
-          if due(step, settings.evaluate_every_epochs * steps_per_epoch):
-            # The run before may have evaluated its last step, or may not.
-            metrics = report.evaluation(step) or evaluate_at(step)
-            _LOG.info("step %d\n%s", step, table(metrics))
-    except preemption.Stopped:
-      checks.check_finite(previous)
-      save(state)
-      raise
-    finally:
-      if hasattr(stream, "close"):
-        stream.close()
+          if run.is_due(step, every=evaluate_every):
+            # A run that continues may have evaluated its last step, or not.
+            metrics = report.evaluation(step) or _evaluate(run, report, state)
+            _LOG.info("step %d\n%s", step, scores.table(metrics))
+      except preemption.Stopped:
+        checks.check_finite(done)
+        resume.save(checkpoints, run.metadata, state)
+        raise
   return metrics
+
+
+def _targets(run: Run, batch):
+  """Picture of the first people of a batch with their target heatmaps."""
+  convention = run.data.convention
+  batch = device_crop.on_host(
+    batch,
+    run.data.pages,
+    crop_size=convention.crop_size,
+    mapping=run.config.train.mapping,
+  )
+  return targets_sheet(batch, convention)
+
+
+def _log_step(run: Run, report: log.Report, step: int, values) -> None:
+  numbers = checks.first_device(values) | {
+    "learning_rate": run.schedule(step - 1),
+    "epoch": step / run.data.steps_per_epoch,
+    "images_per_second": report.rate(step, run.config.train.batch_size),
+  }
+  report.write(step, numbers)
+
+
+def _evaluate(run: Run, report: log.Report, state: State) -> dict[str, float]:
+  """Evaluates the state and logs the metrics, which it returns."""
+  state = resume.on_host(state)
+  result = run.data.evaluate(run.model, state.variables)
+  step = int(state.step)
+  if result.picture is not None:
+    report.picture(step, "val/people", result.picture)
+  report.write(step, result.metrics, shown=False)
+  return result.metrics

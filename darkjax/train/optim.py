@@ -4,20 +4,15 @@ The official runs use Adam without weight decay: their configurations name one,
 but their code never passes it to Adam.
 """
 
-from typing import TYPE_CHECKING
-
-import jax
+import ml_collections
 import optax
 
-if TYPE_CHECKING:  # a step needs no configuration
-  import ml_collections
-
-# How the rate grows with the batch: exponents of their ratio.
+# Exponents by which the rate grows with the batch.
 RATE_SCALINGS = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}
 
 
-def scaled_rate(config: "ml_collections.ConfigDict", batch_size: int) -> float:
-  """The learning rate for a batch, from the one the configuration names.
+def scaled_rate(config: ml_collections.ConfigDict, batch_size: int) -> float:
+  """Returns the learning rate for a batch from that of the configuration.
 
   Adam divides by the gradient's root mean square, so that "sqrt" keeps the
   noise of its steps where "linear" would for plain gradient descent.
@@ -45,9 +40,9 @@ def scaled_rate(config: "ml_collections.ConfigDict", batch_size: int) -> float:
 
 
 def learning_rate_schedule(
-  config: "ml_collections.ConfigDict", *, steps_per_epoch: int, batch_size: int
+  config: ml_collections.ConfigDict, *, steps_per_epoch: int, batch_size: int
 ) -> optax.Schedule:
-  """Learning rate as a function of the step, so that a resumed run continues.
+  """Returns the learning rate as a function of the step.
 
   The rate is multiplied by `config.decay` at the first step of each epoch in
   `config.milestones` (epochs count from 0), and rises linearly over the first
@@ -75,9 +70,9 @@ def learning_rate_schedule(
 
 
 def create_optimizer(
-  config: "ml_collections.ConfigDict", *, steps_per_epoch: int, batch_size: int
+  config: ml_collections.ConfigDict, *, steps_per_epoch: int, batch_size: int
 ) -> optax.GradientTransformation:
-  """Adam (β 0.9 and 0.999, ε 1e-8, no weight decay), clipped if asked.
+  """Returns Adam (β 0.9 and 0.999, ε 1e-8, no weight decay), clipped if asked.
 
   Args:
     config: the `optimizer` part of a configuration; a `clip_norm` of 0 means
@@ -95,19 +90,3 @@ def create_optimizer(
   if not config.clip_norm:
     return adam
   return optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
-
-
-def update_ema(average, params, *, decay: float):
-  """Exponential moving average of parameters: decay·average + (1−decay)·new.
-
-  Args:
-    average: the averaged parameters so far.
-    params: a tree like it.
-    decay: weight of the past, in [0, 1).
-
-  Returns:
-    A tree like it.
-  """
-  return jax.tree.map(
-    lambda old, new: decay * old + (1.0 - decay) * new, average, params
-  )

@@ -1,8 +1,8 @@
-"""Ending a run when it is asked to: finish the step, save, exit with 0.
+"""Deferred handling of SIGTERM and Ctrl-C: finish the step, save, exit with 0.
 
 Schedulers send SIGTERM some seconds before they kill, and people press Ctrl-C.
 Several processes have to stop after the same step; there JAX's own handler of
-SIGTERM agrees on one, and this module only asks it.
+SIGTERM agrees on it.
 """
 
 import contextlib
@@ -18,13 +18,13 @@ _LOG = logging.getLogger(__name__)
 
 
 class Stopped(SystemExit):
-  """The run was asked to end; where nobody catches it, the exit status is 0."""
+  """Request to end the run; the exit status is 0 unless it is caught."""
 
 
 class Stop:
-  """SIGTERM and Ctrl-C as an exception that comes where it does no harm.
+  """SIGTERM and Ctrl-C as an exception that is raised where it does no harm.
 
-  Without `listening` it never comes. A second Ctrl-C does not wait.
+  Only within `listening`. A second Ctrl-C raises at once.
   """
 
   def __init__(self):
@@ -33,19 +33,20 @@ class Stop:
 
   @contextlib.contextmanager
   def listening(self) -> Iterator["Stop"]:
-    """Handles the signals within, and says what came of them.
+    """Handles the signals within.
 
-    Several processes leave SIGTERM to JAX; other threads than the main one may
-    not handle any.
+    Of several processes JAX handles SIGTERM; threads other than the main one
+    cannot handle signals.
     """
-    ours = jax.process_count() == 1 and _in_main_thread()
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    ours = jax.process_count() == 1 and in_main_thread
     numbers = (signal.SIGTERM, signal.SIGINT) if ours else ()
     before = {number: signal.signal(number, self._ask) for number in numbers}
     try:
       yield self
     except Stopped:
       _LOG.warning(
-        "stopped as asked; started again with the same --workdir, the run "
+        "stopped on request; started again with the same --workdir, the run "
         "continues"
       )
       raise
@@ -65,7 +66,7 @@ class Stop:
 
   @contextlib.contextmanager
   def later(self) -> Iterator[None]:
-    """Within, a request waits for the next `at_once`."""
+    """Defers a request to the next `at_once`."""
     self._waits = True
     try:
       yield
@@ -74,10 +75,11 @@ class Stop:
 
   @contextlib.contextmanager
   def at_once(self, step: int) -> Iterator[None]:
-    """Within, and on entering, a request raises `Stopped`; use it in `later`.
+    """Raises `Stopped` for a request, on entering or within; use it in `later`.
 
     Args:
-      step: that is done; several processes agree on it, on entering only.
+      step: number of the last step; several processes agree on it, and stop on
+        entering only.
     """
     self._waits = False
     try:
@@ -88,12 +90,8 @@ class Stop:
       self._waits = True
 
 
-def _in_main_thread() -> bool:
-  return threading.current_thread() is threading.main_thread()
-
-
 def _all_agreed(step: int) -> bool:
-  """Whether JAX's handler got SIGTERM and chose this step, on all processes."""
+  """Whether the processes stop at this step, by JAX's handler of SIGTERM."""
   return jax.process_count() > 1 and (
     multihost_utils.reached_preemption_sync_point(step)
   )

@@ -1,71 +1,65 @@
-"""Where a run begins, and what it leaves to begin there again."""
+"""Start of a run from a checkpoint or weights, and what it saves for that."""
 
 import dataclasses
 import json
 import logging
-from collections.abc import Mapping
 from typing import Any
 
-import flax.jax_utils
 import jax
 import ml_collections
-import optax
+import numpy as np
 import orbax.checkpoint as ocp
+from flax import traverse_util
 
 from darkjax import checkpoint
 from darkjax.convention import Convention
-from darkjax.skeletons import Skeleton
+from darkjax.runtime import devices
+from darkjax.train.run import Run
 from darkjax.train.step import State, create_state
 
 _LOG = logging.getLogger(__name__)
 
-# Fields that a run cannot change: they say which people a step is made of.
+# Fields that a run cannot change: they decide who is in a batch.
 _FIXED = ("seed", "train.batch_size", "data.category")
 
-# What runs did from before these fields existed.
+# Values of fields in runs from before these existed.
 _BEFORE = {"data.category": ""}
 
 
-def first_state(
-  config: ml_collections.ConfigDict,
-  model: Any,
-  optimizer: optax.GradientTransformation,
-  convention: Convention,
-  checkpoints: ocp.CheckpointManager,
-) -> State:
-  """The run's last state, else the pretrained weights, else new ones.
+def first_state(run: Run, checkpoints: ocp.CheckpointManager) -> State:
+  """Returns the run's last state, else pretrained weights, else new ones.
 
   Args:
-    config: of the run.
-    model: a Linen module of darkjax.models.
-    optimizer: from `optim.create_optimizer`.
-    convention: of the run.
+    run: to begin or to continue.
     checkpoints: from `checkpoint.manager`, on the run's folder.
 
   Returns:
     The state, on no devices or on the first.
 
   Raises:
-    ValueError: the run was begun with another convention, seed or batch size.
+    ValueError: the run was begun with another convention, seed, batch size or
+      category.
     RuntimeError: checkpoints exist and none can be read.
   """
+  config, convention = run.config, run.data.convention
   state = create_state(
     # "rbg" compiles in a fraction of the default generator's time.
     jax.random.key(config.seed, impl="rbg"),
-    model,
-    optimizer,
+    run.model,
+    run.optimizer,
     crop_size=convention.crop_size,
     averaged=config.optimizer.ema_decay > 0,
   )
-  found = checkpoint.restore(
+  last = checkpoint.restore(
     checkpoints, variables=state.variables, training=state.training
   )
-  if found is not None:
-    _check_same(found.metadata.convention, convention)
-    _compare(found.metadata.config, config)
-    return state.restored(found.variables, found.training)
+  if last is not None:
+    _compare_conventions(last.metadata.convention, convention)
+    _compare_configs(last.metadata.config, config)
+    return state.restored(last.variables, last.training)
   if config.pretrained:
     variables, _ = checkpoint.load(config.pretrained)
+    _check_network(config.pretrained, variables, state.variables)
     return state.replace(
       params=variables["params"],
       batch_stats=variables["batch_stats"],
@@ -74,79 +68,86 @@ def first_state(
   return state
 
 
-def _check_same(stored: Convention, wanted: Convention) -> None:
+def _check_network(path: str, variables: Any, expected: Any) -> None:
+  """Refuses weights whose names or shapes are not those of the network."""
+  shapes, expected_shapes = (
+    {
+      name: np.shape(array)
+      for name, array in traverse_util.flatten_dict(tree, sep="/").items()
+    }
+    for tree in (variables, expected)
+  )
+  names = sorted(shapes | expected_shapes)
+  differ = [n for n in names if shapes.get(n) != expected_shapes.get(n)]
+  if differ:
+    raise ValueError(
+      f"the weights in {path} are of another network than model.name and the "
+      f"labels ask for: {differ[0]} is {shapes.get(differ[0])}, expected "
+      f"{expected_shapes.get(differ[0])}, and {len(differ) - 1} more differ"
+    )
+
+
+def _compare_conventions(before: Convention, now: Convention) -> None:
   """Refuses another convention; of the skeleton, what heatmaps depend on.
 
-  Names, limbs, sigmas and halves of the body may differ: the same labels may
-  be read with more of them than by the version that began the run.
+  Names, limbs, sigmas and halves of the body may differ: other versions of
+  darkjax may read less or more of them from the same labels.
   """
-  before, now = stored.skeleton, wanted.skeleton
-  if _learnt(before) == _learnt(now):
-    for field in dataclasses.fields(now):
-      old, new = (getattr(skeleton, field.name) for skeleton in (before, now))
-      if old != new:
-        _LOG.warning(
-          "going on with skeleton.%s %s, before it was %s", field.name, new, old
-        )
-    stored = dataclasses.replace(stored, skeleton=now)
-  if stored != wanted:
+  old, new = before.skeleton, now.skeleton
+  same = (
+    old.keypoint_names == new.keypoint_names
+    and old.flip_indices == new.flip_indices
+  )
+  if same:
+    for field in dataclasses.fields(new):
+      _warn_if_changed(
+        f"skeleton.{field.name}",
+        getattr(old, field.name),
+        getattr(new, field.name),
+      )
+    before = dataclasses.replace(before, skeleton=new)
+  if before != now:
     raise ValueError(
       "the checkpoint in this workdir was trained with another convention "
-      f"({'; '.join(stored.differences(wanted))}); use a new --workdir"
+      f"({'; '.join(before.differences(now))}); use a new --workdir"
     )
 
 
-def _learnt(skeleton: Skeleton) -> tuple:
-  return skeleton.keypoint_names, skeleton.flip_indices
+def _warn_if_changed(name: str, before: Any, now: Any) -> None:
+  if now != before:
+    _LOG.warning("continuing with %s %s, before it was %s", name, now, before)
 
 
-def _compare(stored, config) -> None:
-  """Says what differs from the run so far; refuses what would be no resume."""
-  before = _BEFORE | _flat(stored)
-  now = _flat(json.loads(json.dumps(config.to_dict())))
-  changed = [n for n in sorted(before.keys() & now) if before[n] != now[n]]
-  for name in changed:
-    _LOG.warning(
-      "going on with %s %s, before it was %s", name, now[name], before[name]
-    )
-  fixed = [name for name in changed if name in _FIXED]
+def _compare_configs(stored: dict[str, Any], config) -> None:
+  """Warns of changed fields; refuses changes of `_FIXED`."""
+  before = _BEFORE | traverse_util.flatten_dict(stored, sep=".")
+  now = json.loads(json.dumps(config.to_dict()))  # lists for tuples
+  now = traverse_util.flatten_dict(now, sep=".")
+  shared = sorted(before.keys() & now)
+  for name in shared:
+    _warn_if_changed(name, before[name], now[name])
+  fixed = [n for n in shared if n in _FIXED and before[n] != now[n]]
   if fixed:
     raise ValueError(
-      f"a run keeps its {' and '.join(fixed)}, by which its steps are counted "
-      f"and its people chosen (before: {[before[n] for n in fixed]}, now: "
-      f"{[now[n] for n in fixed]}); use a new --workdir, and `pretrained` to "
-      "begin there with this run's weights"
+      f"a run keeps its {' and '.join(fixed)}, which decide who is in a batch "
+      f"(before: {[before[n] for n in fixed]}, now: {[now[n] for n in fixed]})"
+      "; use a new --workdir, and `pretrained` to begin with this run's weights"
     )
 
 
 def shared_fields(config: ml_collections.ConfigDict) -> dict[str, Any]:
-  """What all processes of a run must be told alike, by dotted name.
+  """Returns the fields that all processes must share, by dotted name.
 
-  Left out is where a machine has its files.
+  All but the folders, which each machine may have elsewhere.
   """
   own = ("data.root", "data.cache", "data.pack")
-  fields = _flat(config.to_dict())
+  fields = traverse_util.flatten_dict(config.to_dict(), sep=".")
   return {name: value for name, value in fields.items() if name not in own}
 
 
-def _flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-  """A configuration's values by their dotted names.
-
-  >>> _flat({"seed": 0, "train": {"epochs": 2}})
-  {'seed': 0, 'train.epochs': 2}
-  """
-  values = {}
-  for name, value in fields.items():
-    if isinstance(value, Mapping):
-      values |= _flat(value, f"{prefix}{name}.")
-    else:
-      values[prefix + name] = value
-  return values
-
-
 def on_host(replicated: State) -> State:
-  """NumPy arrays, which one process may write for all."""
-  return jax.device_get(flax.jax_utils.unreplicate(replicated))
+  """Returns the state that all devices hold as NumPy arrays."""
+  return jax.device_get(devices.first_copy(replicated))
 
 
 def save(

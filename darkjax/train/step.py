@@ -1,7 +1,6 @@
-"""One training step: pure, written for one device, mapped in train.py."""
+"""One training step: pure, written for one device, see `devices.map_step`."""
 
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.struct
@@ -12,14 +11,14 @@ import optax
 from darkjax import inference, losses
 from darkjax.convention import Convention
 from darkjax.heatmaps import encode
-from darkjax.train import optim
 
-# Losses by name, and the head (see `Convention.head`) each of them trains.
+# The head (see `Convention.head`) that each loss trains: "mse" compares drawn
+# heatmaps, "ipr" and "dsnt" keypoints.
 LOSSES = {"mse": "gaussian", "ipr": "softmax", "dsnt": "softmax"}
 
 
 class State(flax.struct.PyTreeNode):
-  """What a step changes.
+  """Variables and optimiser of a run, which a step changes.
 
   Attributes:
     step: optimiser steps done, int32 scalar.
@@ -37,18 +36,18 @@ class State(flax.struct.PyTreeNode):
 
   @property
   def variables(self) -> dict[str, Any]:
-    """What inference uses: the averaged weights where there are any."""
+    """The weights for inference: the averaged ones where there are any."""
     params = self.params if self.average is None else self.average
     return {"params": params, "batch_stats": self.batch_stats}
 
   @property
   def training(self) -> dict[str, Any]:
-    """What a run needs to continue, besides `variables`."""
+    """The rest of the state, which a run needs to continue."""
     rest = {"step": self.step, "opt_state": self.opt_state}
     return rest if self.average is None else rest | {"params": self.params}
 
   def restored(self, variables: Any, training: Any) -> "State":
-    """This state with what `variables` and `training` gave before."""
+    """Returns a state with these `variables` and `training`."""
     averaged = self.average is not None
     return State(
       step=training["step"],
@@ -67,7 +66,7 @@ def create_state(
   crop_size: tuple[int, int],
   averaged: bool = False,
 ) -> State:
-  """Initial weights and optimiser.
+  """Draws the weights and starts the optimiser.
 
   Args:
     key: random key of the weights.
@@ -107,15 +106,15 @@ def train_step(
   micro_batches: int = 1,
   axis_name: str | None = None,
 ) -> tuple[State, dict[str, jax.Array]]:
-  """One optimiser step; pure, and mapped over devices by `map_step`.
+  """Takes one optimiser step.
 
   Args:
     state: before the step.
-    batch: fields `schema.DEVICE_FIELDS` of this device's B people.
+    batch: fields `batch.DEVICE_FIELDS` of this device's B people.
     model: a Linen module of darkjax.models.
     optimizer: from `optim.create_optimizer`.
     convention: draws the targets.
-    loss: a key of `LOSSES`, see `stage_loss`.
+    loss: a key of `LOSSES`.
     hardest_keypoints: keypoints per person that count; 0 for all.
     ema_decay: of `State.average`.
     micro_batches: equal parts of the batch that are taken one after the other,
@@ -128,38 +127,49 @@ def train_step(
   Raises:
     ValueError: an unknown loss, or one that does not fit the convention's head.
   """
-  objective = functools.partial(
-    _objective,
-    batch_stats=state.batch_stats,
-    model=model,
-    convention=convention,
-    loss=loss,
-    hardest_keypoints=hardest_keypoints,
+  _check_loss(loss, convention)
+
+  def objective(params, part):
+    pixels = inference.normalize(
+      part["image"], channel_order=convention.channel_order
+    )
+    outputs, updates = model.apply(
+      {"params": params, "batch_stats": state.batch_stats},
+      pixels,
+      train=True,
+      mutable=["batch_stats"],
+    )
+    stages = outputs if isinstance(outputs, tuple) else (outputs,)
+    per_keypoint = sum(map(_stage_loss(loss, part, convention), stages))
+    if hardest_keypoints:
+      per_keypoint = losses.hardest_keypoints(
+        per_keypoint, count=hardest_keypoints
+      )
+    return per_keypoint.mean(), updates.get("batch_stats", {})
+
+  result = _accumulate(
+    jax.value_and_grad(objective, has_aux=True),
+    state.params,
+    batch,
+    micro_batches,
   )
-  value_and_grad = jax.value_and_grad(objective, has_aux=True)
-  (mean_loss, batch_stats), gradients = _average(
-    _accumulate(value_and_grad, state.params, batch, micro_batches), axis_name
-  )
+  if axis_name is not None:
+    result = jax.lax.pmean(result, axis_name)
+  (mean_loss, batch_stats), gradients = result
   updates, opt_state = optimizer.update(
     gradients, state.opt_state, state.params
   )
   params = optax.apply_updates(state.params, updates)
-  averaged = state.average
-  if averaged is not None:
-    averaged = optim.update_ema(averaged, params, decay=ema_decay)
+  average = state.average
+  if average is not None:
+    average = optax.incremental_update(params, average, 1.0 - ema_decay)
   metrics = {"loss": mean_loss, "gradient_norm": optax.tree.norm(gradients)}
-  return (
-    State(state.step + 1, params, batch_stats, opt_state, averaged),
-    metrics,
-  )
-
-
-def _average(tree, axis_name):
-  return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
+  state = State(state.step + 1, params, batch_stats, opt_state, average)
+  return state, metrics
 
 
 def _accumulate(value_and_grad, params, batch, count: int):
-  """The mean of value_and_grad over `count` parts of a device's batch.
+  """Returns the mean of value_and_grad over `count` parts of a batch.
 
   All parts have the same number of people and start from the same state, as if
   each were on a device of its own: batch norm takes the statistics of one part
@@ -181,52 +191,12 @@ def _accumulate(value_and_grad, params, batch, count: int):
   return jax.tree.map(lambda x: x / count, total)
 
 
-def _objective(
-  params, batch, *, batch_stats, model, convention, loss, hardest_keypoints
-):
-  """Mean loss of a batch, and the batch statistics after it."""
-  pixels = inference.normalize(
-    batch["image"], channel_order=convention.channel_order
-  )
-  outputs, updates = model.apply(
-    {"params": params, "batch_stats": batch_stats},
-    pixels,
-    train=True,
-    mutable=["batch_stats"],
-  )
-  of_stage = stage_loss(loss, batch, convention)
-  stages = outputs if isinstance(outputs, tuple) else (outputs,)
-  per_keypoint = sum(of_stage(maps) for maps in stages)
-  if hardest_keypoints:
-    per_keypoint = losses.hardest_keypoints(
-      per_keypoint, count=hardest_keypoints
-    )
-  return per_keypoint.mean(), updates.get("batch_stats", {})
-
-
-def stage_loss(
-  name: str, batch: dict[str, jax.Array], convention: Convention
-) -> Callable[[jax.Array], jax.Array]:
-  """The loss of the maps of one supervised stage.
-
-  Args:
-    name: "mse", against drawn heatmaps; "ipr" or "dsnt", against keypoints.
-    batch: fields `schema.DEVICE_FIELDS` of B people.
-    convention: of the batch and the maps; `sigma` is that of the drawn
-      heatmaps, and of the Gaussian in the regulariser of "dsnt".
-
-  Returns:
-    Function of maps [B, H', W', K] that gives [B, K], 0 for keypoints without
-    a label.
-
-  Raises:
-    ValueError: an unknown loss, or one that does not fit the convention's head.
-  """
-  _check_loss(name, convention)
+def _stage_loss(name, batch, convention) -> Callable[[jax.Array], jax.Array]:
+  """Maps [B, H', W', K] of one supervised stage -> losses [B, K]."""
   if name == "mse":
     target, weights = draw_targets(batch, convention)
     return lambda heatmaps: losses.heatmap_mse(heatmaps, target, weights)
-  labels = batch["keypoints_heatmap"], target_weights(batch, convention)
+  labels = batch["keypoints_heatmap"], _weights(batch, convention)
   if name == "ipr":
     return lambda logits: losses.ipr_loss(logits, *labels)
   return lambda logits: losses.dsnt_loss(
@@ -239,16 +209,19 @@ def _check_loss(name, convention) -> None:
     raise ValueError(f"unknown loss {name!r}; known: {', '.join(LOSSES)}")
   if LOSSES[name] != convention.head:
     raise ValueError(
-      f"loss {name!r} trains a {LOSSES[name]!r} head, the convention says "
+      f"loss {name!r} trains a {LOSSES[name]!r} head, the convention has "
       f"{convention.head!r}; set convention.head={LOSSES[name]!r} or another "
       "loss.name"
     )
 
 
 def draw_targets(
-  batch: dict[str, jax.Array], convention: Convention
+  batch: Mapping[str, Any], convention: Convention
 ) -> tuple[jax.Array, jax.Array]:
-  """Target heatmaps [B, H', W', K] and keypoint weights [B, K] of a batch."""
+  """Draws target heatmaps [B, H', W', K] and weights keypoints [B, K].
+
+  A weight is 1 for a label whose Gaussian touches the map, else 0.
+  """
   target = encode.render_heatmaps(
     batch["keypoints_heatmap"],
     size=convention.heatmap_size,
@@ -256,13 +229,10 @@ def draw_targets(
     quantize=convention.quantize,
     truncate=convention.truncate,
   )
-  return target, target_weights(batch, convention)
+  return target, _weights(batch, convention)
 
 
-def target_weights(
-  batch: dict[str, jax.Array], convention: Convention
-) -> jax.Array:
-  """Keypoint weights [B, K] of a batch: 1 where there is a label in reach."""
+def _weights(batch, convention) -> jax.Array:
   weights = encode.keypoint_weights(
     batch["keypoints_heatmap"],
     batch["visibility"],

@@ -1,12 +1,30 @@
-"""TensorBoard curves and pictures of a run, without TensorFlow."""
+"""What TensorBoard shows of a run: curves, pictures and a profile.
+
+Written without TensorFlow.
+"""
 
 import io
+import logging
 import os
 import time
 
+import jax
+import numpy as np
 from PIL import Image
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.summary.writer import event_file_writer
+
+from darkjax.convention import Convention
+from darkjax.data import batch as batch_lib
+from darkjax.train import step as step_lib
+from darkjax.viz.contact_sheet import contact_sheet
+
+_LOG = logging.getLogger(__name__)
+
+# Steps of a profile: after the first, which compiles, and those that estimate
+# the length of the run (log.py), which a profile would slow down.
+_FROM, _TO = 12, 17
+_RED = (255, 40, 40)
 
 
 class Curves:
@@ -17,8 +35,8 @@ class Curves:
 
     Args:
       folder: of the run.
-      start_step: steps done before. TensorBoard forgets what an earlier file
-        of the folder says of later steps.
+      start_step: steps done before. TensorBoard drops later steps of earlier
+        files in the folder.
     """
     self._writer = event_file_writer.EventFileWriter(os.fspath(folder))
     start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
@@ -42,7 +60,7 @@ class Curves:
     self._writer.flush()
 
   def flush(self) -> None:
-    """Writes what is buffered; what a process has not, dies with it."""
+    """Writes what is buffered, so that a kill does not lose it."""
     self._writer.flush()
 
   def close(self) -> None:
@@ -56,3 +74,83 @@ class Curves:
   def _add(self, step, **content) -> None:
     event = event_pb2.Event(wall_time=time.time(), step=step, **content)
     self._writer.add_event(event)
+
+
+class Trace:
+  """Profiles a few steps; TensorBoard's profile plugin and Perfetto read it.
+
+  Use it in a `with`, so that the profile of a run that ends early is written.
+  """
+
+  def __init__(self, folder: str | os.PathLike | None, *, start_step: int):
+    """Chooses the steps.
+
+    Args:
+      folder: of the run; None for no profile.
+      start_step: steps done before.
+    """
+    self._folder, self._start = folder, start_step
+    self._running = False
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *exception):
+    if self._running:
+      jax.profiler.stop_trace()
+      self._running = False
+      _LOG.info("profile of a few steps in %s/plugins/profile", self._folder)
+
+  def after(self, step: int, values) -> None:
+    """Starts or ends the profile after `step`, whose results are `values`."""
+    if self._folder is None or step - self._start not in (_FROM, _TO):
+      return
+    jax.block_until_ready(values)  # so that whole steps are profiled
+    if self._running:
+      self.__exit__()
+    else:
+      folder = os.fspath(self._folder)
+      jax.profiler.start_trace(folder, create_perfetto_trace=True)
+      self._running = True
+
+
+def targets_sheet(
+  batch: dict[str, np.ndarray], convention: Convention, *, count: int = 16
+) -> Image.Image:
+  """Draws the first people of a training batch under their target heatmaps.
+
+  Labels that are shifted, mirrored or missing are seen here.
+
+  Args:
+    batch: of this process, see data/batch.py.
+    convention: draws the targets.
+    count: people at the most.
+
+  Returns:
+    RGB, eight crops a row; the redder, the higher the target times the weight
+    of its keypoint.
+  """
+  first = {
+    name: array[:count]
+    for name, array in batch_lib.to_device_fields(batch).items()
+  }
+  target, weights = step_lib.draw_targets(first, convention)
+  strongest = np.asarray(target * weights[:, None, None, :]).max(-1)
+  heatmap_from_crop = convention.heatmap_from_crop()
+  tinted = [
+    _tinted(Image.fromarray(np.asarray(crop)), heat, heatmap_from_crop)
+    for crop, heat in zip(first["image"], strongest, strict=True)
+  ]
+  return contact_sheet(tinted, columns=8)
+
+
+def _tinted(crop, heat, heatmap_from_crop) -> Image.Image:
+  """Returns the crop with red where `heat` [H', W'] in [0, 1] is high."""
+  share = Image.fromarray(np.uint8(np.clip(heat, 0, 1) * 255))
+  # Pillow counts from the corner of a pixel, we from its centre.
+  affine = heatmap_from_crop.astype(np.float64)
+  affine[:, 2] += 0.5 - affine[:, :2].sum(-1) / 2
+  share = share.transform(
+    crop.size, Image.Transform.AFFINE, affine.ravel(), Image.Resampling.BILINEAR
+  )
+  return Image.composite(Image.new("RGB", crop.size, _RED), crop, share)

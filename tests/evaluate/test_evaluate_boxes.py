@@ -21,7 +21,7 @@ from darkjax.data.synthetic import dataset
 from darkjax.evaluate import predict
 from darkjax.evaluate.scores import Predictions
 from darkjax.inference.predictor import Predictor
-from darkjax.train.evaluation import evaluator
+from darkjax.train import evaluation
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
 
@@ -258,7 +258,7 @@ def test_training_can_validate_on_detected_boxes(folder, caplog):
   sure = [box for box in boxes if box["score"] >= 0.4]
   assert 0 < len(sure) < len(boxes)
   assert f"{len(sure)} boxes of score 0.4 or more" in caplog.text
-  metrics = evaluator(config, data)(Flat(), {}).metrics
+  metrics = evaluation.evaluate(Flat(), {}, config=config, data=data).metrics
   assert next(iter(metrics)) == "argmax/AP/detections"
   assert len(metrics) == 10
 

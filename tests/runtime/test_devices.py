@@ -1,4 +1,4 @@
-"""One, two, four and eight devices train alike; so do micro-batches.
+"""One, two, four and eight devices train alike; so do mappings, micro-batches.
 
 Sixteen people a step, most labels among the second half of them, so that a mean
 of each device's mean over labels would show.
@@ -9,9 +9,12 @@ import pathlib
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 from paths import ROOT
+
+from darkjax.runtime import devices
 
 COUNTS = (1, 2, 4, 8)
 # Float64 sums in another order. Adam divides a gradient by its own size and,
@@ -96,3 +99,56 @@ def test_batch_norm_per_device_is_another_function(results, count):
   own, all_people = case(results[count], "own"), case(results[1], "own")
   assert 1e-6 < largest_difference(own, all_people, "[0]") < 2 * 3 * 0.01
   np.testing.assert_allclose(own["[2]"], all_people["[2]"], rtol=0.1)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_both_mappings_give_the_same_bits(results, count):
+  """Training with synchronised batch norm, and a function of rows."""
+  for one, other in (
+    ("synchronised", "shard_map"),
+    ("rows pmap", "rows shard_map"),
+  ):
+    expected, values = case(results[count], one), case(results[count], other)
+    assert expected.keys() == values.keys()
+    for path, value in expected.items():
+      np.testing.assert_array_equal(values[path], value, err_msg=path)
+
+
+@pytest.mark.parametrize("mapping", devices.MAPPINGS)
+def test_rows_are_padded_and_cut_again(mapping):
+  seen = []
+
+  def double(shared, rows):
+    seen.append(rows.shape)
+    return rows * shared
+
+  mapped = devices.map_rows(double, mapping=mapping, fewest=3)
+  rows = np.arange(5, dtype=np.float32)
+  two = devices.replicate(np.float32(2))
+  np.testing.assert_array_equal(mapped(two, rows), 2 * rows)
+  assert seen == [(3,)]  # five rows on two devices, at least three each
+
+
+@pytest.mark.parametrize("mapping", devices.MAPPINGS)
+def test_as_many_leaves_as_arguments(mapping):
+  """`jax.pmap` alone mixes up the axes here: the first argument has no leaf."""
+  mapped = devices.map_rows(
+    lambda shared, rows: rows[0] - rows[1], mapping=mapping
+  )
+  rows = np.arange(4.0), np.ones(4)
+  np.testing.assert_array_equal(mapped({}, rows), [-1, 0, 1, 2])
+
+
+def test_an_unknown_mapping_is_refused():
+  with pytest.raises(ValueError, match="'vmap'; known: pmap, shard_map"):
+    devices.map_rows(lambda shared, rows: rows, mapping="vmap")
+
+
+def test_copies_are_read_from_the_first_device():
+  arrays = [jax.device_put(np.arange(3), d) for d in jax.local_devices()]
+  joined = devices.from_copies(arrays)
+  assert joined.sharding.is_fully_replicated
+  tree = devices.replicate({"x": np.arange(3)}) | {"y": joined}
+  for copy in devices.first_copy(tree).values():
+    assert copy.devices() == {jax.local_devices()[0]}
+    np.testing.assert_array_equal(copy, np.arange(3))

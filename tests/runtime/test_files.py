@@ -1,4 +1,4 @@
-"""A disk that is full: a small one is mounted where nobody else sees it."""
+"""Full disks: a small one is mounted for one process alone."""
 
 import errno
 import shutil

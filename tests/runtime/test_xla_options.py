@@ -1,4 +1,4 @@
-"""Options reach the compiler, and only one that knows them."""
+"""Compiler options are applied, and only those that the compiler has."""
 
 import jax
 import jax.numpy as jnp
@@ -44,10 +44,10 @@ def test_a_choice_in_the_environment_counts(monkeypatch):
 
 @pytest.mark.usefixtures("fresh_options")
 def test_unknown_options_are_left_out(monkeypatch):
-  known = xla_options.PURPOSES["training"]
-  wanted = {"inference": known | {"xla_cpu_no_more": "1"}}
-  monkeypatch.setattr(xla_options, "PURPOSES", wanted)
-  assert xla_options.options("inference") == known
+  options = xla_options.PURPOSES["training"]
+  purposes = {"inference": options | {"xla_cpu_no_more": "1"}}
+  monkeypatch.setattr(xla_options, "PURPOSES", purposes)
+  assert xla_options.options("inference") == options
 
 
 def test_one_program_for_each_shape():

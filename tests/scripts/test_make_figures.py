@@ -76,14 +76,15 @@ def test_columns_of_a_heatmap_in_the_crop():
 
 def test_every_picture_is_rebuilt():
   drawn = set(make_figures.DRAWINGS).union(*make_figures.PICTURES.values())
-  stored = {path.name for path in (ROOT / "docs").glob("*.*g")}
+  paths = [*(ROOT / "docs").glob("*.*g"), *(ROOT / "docs/results").glob("*.*g")]
+  stored = {path.name for path in paths}
   plots = {name for name in stored if name.startswith("reproduce_")}
   assert drawn == stored - plots  # plots are reproduce.py's, from its runs
   named = set()
-  for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+  for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
     text = page.read_text()
     named |= set(re.findall(r"([\w-]+\.(?:png|jpg))\)", text))
-    named |= set(re.findall(r'<img src="docs/([\w-]+\.\w+)"', text))
+    named |= set(re.findall(r'<img src="([\w-]+\.\w+)"', text))
   assert stored == named
 
 

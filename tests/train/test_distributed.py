@@ -1,4 +1,4 @@
-"""Runs of several processes: who joins, what is shared, who may die."""
+"""Runs of several processes: who joins, what they share, how they end."""
 
 import contextlib
 import json
@@ -22,8 +22,8 @@ from darkjax.data.synthetic import dataset
 from darkjax.runtime import distributed, xla_options
 
 PEER_TIMEOUT = 10  # seconds
-# What a process says whose peer is dead: our words, and the JAX service's.
-GONE = "process 0 of 2 ends: another process is gone"
+# Messages of a process whose peer is dead: ours, and the JAX service's.
+GONE = "process 0 of 2 ends since another process is gone"
 SILENT = "stopped sending heartbeats"
 
 
@@ -56,7 +56,7 @@ def test_flags_say_who_the_others_are():
     (("10.0.0.1:8476", 0, 0), "from 0 to num_processes - 1"),
   ],
 )
-def test_flags_that_make_no_sense_are_refused(given, message):
+def test_wrong_flags_are_refused(given, message):
   with pytest.raises(ValueError, match=message):
     who(*given)
 
@@ -76,7 +76,7 @@ STEP = {"SLURM_STEP_NODELIST": "node[1-2]", "SLURM_PROCID": "1"}
     ({"TPU_WORKER_HOSTNAMES": "localhost"}, False),
   ],
 )
-def test_clusters_are_told_from_plain_machines(environment, expected):
+def test_clusters_are_recognised(environment, expected):
   assert distributed._on_cluster(environment) is expected
 
 
@@ -86,7 +86,7 @@ def test_on_a_cluster_jax_finds_the_others(monkeypatch):
   assert who() == {}
 
 
-def test_a_batch_is_shared_out_over_the_two_devices():
+def test_a_batch_is_split_over_the_two_devices():
   assert distributed.split(8, "it") == (1, 2, 1, 4)
   assert distributed.split(24, "it", at_once=3) == (1, 2, 4, 3)
   assert distributed.split(24, "it", at_once=3).of_process == 24
@@ -98,9 +98,9 @@ def test_a_batch_is_shared_out_over_the_two_devices():
     (7, 0, r"it must be a multiple of the 2 devices .*got 7; try 6 or 8"),
     (1, 0, "got 1; try 2"),
     (0, 0, "got 0; try 2"),
-    (12, 4, "each of 2 devices 6 people, which is no multiple of the 4"),
-    (12, 7, "no multiple of the 7"),
-    (12, -2, "no multiple of the -2"),
+    (12, 4, "each of 2 devices 6 people, which is not a multiple of the 4"),
+    (12, 7, "not a multiple of the 7"),
+    (12, -2, "not a multiple of the -2"),
   ],
 )
 def test_a_batch_that_does_not_divide_is_refused(people, at_once, message):
@@ -169,7 +169,7 @@ class Job:
 
 def start(command, folder, devices: int, output) -> subprocess.Popen:
   environment = {
-    # Left to XLA_FLAGS, since several processes take no options (compiler.py).
+    # By XLA_FLAGS, since several processes get no options (xla_options.py).
     "XLA_FLAGS": " ".join(
       f"--{name}={value}"
       for name, value in xla_options.PURPOSES["inference"].items()
@@ -228,15 +228,20 @@ def alone(root, tmp_path_factory) -> pathlib.Path:
   return folder
 
 
-@pytest.fixture(scope="module")
-def together(alone, root, tmp_path_factory) -> pathlib.Path:
-  """The run of two processes with a device each."""
-  folder = tmp_path_factory.mktemp("together")
-  job = Job(folder, *training(root, folder))
+def run_two(root: pathlib.Path, folder: pathlib.Path, *changes: str) -> None:
+  """A run of two processes with a device each, to its end."""
+  job = Job(folder, *training(root, folder, *changes))
   try:
     job.wait()
   finally:
     job.end()
+
+
+@pytest.fixture(scope="module")
+def together(alone, root, tmp_path_factory) -> pathlib.Path:
+  """The run of two processes."""
+  folder = tmp_path_factory.mktemp("together")
+  run_two(root, folder)
   return folder
 
 
@@ -249,17 +254,20 @@ def lines(folder: pathlib.Path) -> list[dict]:
   ]
 
 
-def test_two_processes_equal_one_bit_for_bit(alone, together):
-  """Six steps, two evaluations, two checkpoints.
+def test_two_processes_equal_one_bit_for_bit(alone, together, root, tmp_path):
+  """Six steps, two evaluations, two checkpoints, by both mappings.
 
   The same devices compute the same halves of each batch, and the sum of two
   numbers does not depend on their order: nothing is left to differ.
   """
-  one, two = (checkpoint.load(folder)[0] for folder in (alone, together))
-  for name in ("params", "batch_stats"):
-    assert_same_bits(one[name], two[name])
+  run_two(root, tmp_path, "--config.train.mapping=shard_map")
+  one = checkpoint.load(alone)[0]
   assert lines(alone)[-1]["step"] == 6
-  assert lines(together) == lines(alone)
+  for folder in (together, tmp_path):
+    two = checkpoint.load(folder)[0]
+    for name in ("params", "batch_stats"):
+      assert_same_bits(one[name], two[name])
+    assert lines(folder) == lines(alone)
 
 
 def assert_same_bits(one, other) -> None:
@@ -314,9 +322,7 @@ def test_a_process_without_people_evaluates_with_the_others(
 
 
 @pytest.mark.parametrize("other", ["data", "settings"])
-def test_processes_that_are_told_different_things_end_at_once(
-  root, tmp_path, other
-):
+def test_processes_started_differently_end_at_once(root, tmp_path, other):
   flags = "--config.seed=7"
   if other == "data":
     dataset.write_dataset(tmp_path, num_people=8, seed=3, split="train")
@@ -378,7 +384,7 @@ def test_one_process_asked_to_stop_stops_all_after_one_step(
     texts = job.wait()
   finally:
     job.end()
-  assert all("stopped as asked" in text for text in texts)
+  assert all("stopped on request" in text for text in texts)
   last = lines(tmp_path / "run")[-1]["step"]
   assert checkpoint.load(tmp_path / "run", step=last)
 

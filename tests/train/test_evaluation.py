@@ -67,7 +67,7 @@ def test_the_named_category_is_trained_on_and_scored(folder, kind, monkeypatch):
     evaluation.predict, "predict_dataset", lambda *_, **__: found
   )
   monkeypatch.setattr(evaluation.pictures, "draw_predictions", lambda *_: None)
-  metrics = evaluation.evaluator(settings, named)(None, {}).metrics
+  metrics = evaluation.evaluate(None, {}, config=settings, data=named).metrics
   assert metrics["argmax/AP/gt_boxes"] == pytest.approx(100, abs=1e-9)
 
 

@@ -36,9 +36,11 @@ def test_the_expected_time_is_told_once_from_steps_after_the_first(
   with Report(tmp_path, start_step=5, total_steps=1816) as report:
     for step in range(6, 30):
       report.advance(step)
-  told = [r.message for r in caplog.records if "a step" in r.message]
+  messages = [r.message for r in caplog.records if "a step" in r.message]
   # 1816 − 16 steps of 2 s.
-  assert told == ["2 s a step: about 1:00:00 for the rest, evaluations aside"]
+  assert messages == [
+    "2 s a step: about 1:00:00 for the rest, evaluations aside"
+  ]
 
 
 def test_a_resumed_run_drops_the_lines_after_its_checkpoint(tmp_path):

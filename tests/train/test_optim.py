@@ -84,13 +84,6 @@ def test_clipping_bounds_what_adam_sees():
   assert abs(steps({}, [100.0, 1.0]) - same) > 1e-4
 
 
-def test_moving_average_by_hand():
-  average = optim.update_ema(
-    {"w": jnp.asarray(1.0)}, {"w": jnp.asarray(3.0)}, decay=0.75
-  )
-  assert float(average["w"]) == 1.5
-
-
 @pytest.mark.parametrize(
   ("rule", "batch_size", "expected"),
   [

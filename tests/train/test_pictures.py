@@ -5,7 +5,7 @@ import numpy as np
 from configs import quickstart
 from darkjax import convention as convention_lib
 from darkjax import skeletons
-from darkjax.train import pictures
+from darkjax.train import tensorboard
 
 SIZE = (64, 48)
 
@@ -27,10 +27,10 @@ def test_targets_lie_over_the_crops_pixel():
     "image_from_heatmap": np.zeros((2, 2, 3), np.float32),
     "mask": np.ones(2, np.float32),
   }
-  sheet = np.asarray(pictures.targets_sheet(batch, convention)).astype(int)
-  tiles = sheet[:, :48], sheet[:, 52:100]
-  assert (tiles[1] == 90).all()
-  red = tiles[0][..., 0] - tiles[0][..., 1]
+  sheet = np.asarray(tensorboard.targets_sheet(batch, convention)).astype(int)
+  crops = sheet[:, :48], sheet[:, 52:100]
+  assert (crops[1] == 90).all()
+  red = crops[0][..., 0] - crops[0][..., 1]
   ys, xs = np.mgrid[:64, :48]
   centre = [(red * axis).sum() / red.sum() for axis in (xs, ys)]
   # Bilinear interpolation of a Gaussian of 1 or 2 cells keeps its mean; 8-bit

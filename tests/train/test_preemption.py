@@ -26,7 +26,7 @@ def test_a_request_comes_at_once_unless_it_shall_wait(number):
     ask(number)
     pytest.fail("not stopped")
 
-  # Where nobody catches it, Python exits with the code, None being 0.
+  # Uncaught, Python exits with the code, None being 0.
   assert stopped(run).code is None
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from darkjax.train import profile
+from darkjax.train import tensorboard
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def calls(monkeypatch):
 
 
 def run(folder, steps):
-  with profile.Trace(folder, start_step=10) as traced:
+  with tensorboard.Trace(folder, start_step=10) as traced:
     for step in steps:
       traced.after(step, None)
 
@@ -26,7 +26,7 @@ def test_a_few_steps_after_the_first_are_traced(tmp_path, calls):
   assert calls == ["start", "stop"]
   # Ended at step 27, not by the end of the run.
   calls.clear()
-  with profile.Trace(tmp_path, start_step=10) as traced:
+  with tensorboard.Trace(tmp_path, start_step=10) as traced:
     for step in range(11, 40):
       traced.after(step, None)
     assert calls == ["start", "stop"]

@@ -4,7 +4,6 @@ import dataclasses
 import os
 import signal
 
-import flax.jax_utils
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +13,7 @@ import small_network
 import tiny_run
 
 from darkjax import checkpoint, skeletons
+from darkjax.runtime import devices
 from darkjax.train import preemption, resume
 
 pytestmark = pytest.mark.usefixtures("optax_promotion")
@@ -89,8 +89,8 @@ def test_a_run_falls_back_behind_a_damaged_checkpoint(straight, tmp_path):
 
 
 def on_one(tree):
-  """As a process with one device holds it: the first axis is that device."""
-  return jax.tree.map(lambda x: jnp.asarray(x)[None], tree)
+  """As a process with one device holds it."""
+  return jax.device_put(tree, jax.local_devices()[0])
 
 
 def test_devices_may_come_and_go(tmp_path):
@@ -98,7 +98,7 @@ def test_devices_may_come_and_go(tmp_path):
   state = small_network.start(small_network.SmallNetwork(), optimizer)
   metadata = checkpoint.Metadata(small_network.GAUSSIAN, {}, {})
   assert jax.local_device_count() == 2
-  for step, replicate in enumerate((on_one, flax.jax_utils.replicate, on_one)):
+  for step, replicate in enumerate((on_one, devices.replicate, on_one)):
     state = replicate(state.replace(step=jnp.int32(step)))
     before = resume.on_host(state)
     with checkpoint.manager(tmp_path) as checkpoints:
@@ -128,7 +128,7 @@ def test_what_changed_since_the_run_began_is_said(tmp_path, caplog):
   tiny_run.fit(config, tmp_path)
   assert "with optimizer.learning_rate 0.5, before it was 0.002" in caplog.text
   assert "with train.epochs 4, before it was 3" in caplog.text
-  assert caplog.text.count("going on with") == 2
+  assert caplog.text.count("continuing with") == 2
 
 
 def test_a_run_goes_on_where_its_category_is_read_with_more(tmp_path, caplog):
@@ -138,7 +138,7 @@ def test_a_run_goes_on_where_its_category_is_read_with_more(tmp_path, caplog):
   drawn = dataclasses.replace(skeletons.COCO, **fields)
   tiny_run.fit(tiny_run.tiny_config(), tmp_path, skeleton=drawn)
   assert "with skeleton.name person, before it was coco" in caplog.text
-  assert caplog.text.count("going on with skeleton.") == len(fields)
+  assert caplog.text.count("continuing with skeleton.") == len(fields)
   assert checkpoint.load(tmp_path)[1].convention.skeleton == drawn
 
 

@@ -87,6 +87,19 @@ def test_training_starts_from_pretrained_weights(tmp_path):
   second = checkpoint.load(tmp_path / "second")[0]
   # At a learning rate of 0 the parameters stay those it started from.
   assert_same_bits(second["params"], weights["params"])
+  config.model.overrides = {**config.model.overrides, "channels": 8}
+  with pytest.raises(ValueError, match=r"first are of another network.*is \("):
+    fit(config, tmp_path / "third")
+
+
+@pytest.mark.parametrize(
+  "field", ["model.bn_sync", "train.mapping", "optimizer.rate_scaling"]
+)
+def test_unknown_settings_are_refused(field, tmp_path):
+  config = tiny_config()
+  config.update_from_flattened_dict({field: "some"})
+  with pytest.raises(ValueError, match=f"unknown {field} 'some'; known: "):
+    fit(config, tmp_path)
 
 
 def test_a_label_that_is_not_a_number_stops_the_run(tmp_path):
