@@ -12,7 +12,6 @@ import pathlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import flax.jax_utils
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +21,7 @@ from darkjax.convention import Convention
 from darkjax.evaluate import predict as predict_lib
 from darkjax.evaluate.scores import Predictions, score
 from darkjax.inference.predictor import Predictor
+from darkjax.runtime import devices
 
 # Options of `inference.locate` by decoder. "dark" without modulation is a blur
 # kernel of 1.
@@ -107,8 +107,9 @@ def predict(predictor: Predictor, batches: Batches) -> dict[int, Predictions]:
   convention = dataclasses.replace(
     predictor.convention, alignment="dark", flip_shift=0
   )
-  step = _step(predictor.model, convention)
-  variables = flax.jax_utils.replicate(predictor.variables, jax.local_devices())
+  mapping = predict_lib.mapping_of(predictor)
+  step = _step(predictor.model, convention, mapping)
+  variables = devices.replicate(predictor.variables)
   rows = []
   for batch in batches:
     found = step(variables, (batch["image"], batch["image_from_heatmap"]))
@@ -123,7 +124,7 @@ def predict(predictor: Predictor, batches: Batches) -> dict[int, Predictions]:
 
 
 @functools.lru_cache(maxsize=2)
-def _step(model, convention):
+def _step(model, convention, mapping):
   """(variables, images, matrices) -> {shift: {decoder: Keypoints}}, pmapped."""
   indices = convention.skeleton.flip_indices
 
@@ -151,7 +152,7 @@ def _step(model, convention):
       for i, n in enumerate(FLIP_SHIFTS)
     }
 
-  return predict_lib.map_rows(step)
+  return devices.map_rows(step, mapping=mapping)
 
 
 def _locate_all(heatmaps, image_from_heatmap, convention):
