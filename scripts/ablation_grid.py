@@ -107,7 +107,8 @@ def predict(predictor: Predictor, batches: Batches) -> dict[int, Predictions]:
   convention = dataclasses.replace(
     predictor.convention, alignment="dark", flip_shift=0
   )
-  step = _step(predictor.model, convention)
+  mapping = predict_lib.mapping_of(predictor)
+  step = _step(predictor.model, convention, mapping)
   variables = devices.replicate(predictor.variables)
   rows = []
   for batch in batches:
@@ -123,7 +124,7 @@ def predict(predictor: Predictor, batches: Batches) -> dict[int, Predictions]:
 
 
 @functools.lru_cache(maxsize=2)
-def _step(model, convention):
+def _step(model, convention, mapping):
   """(variables, images, matrices) -> {shift: {decoder: Keypoints}}, pmapped."""
   indices = convention.skeleton.flip_indices
 
@@ -151,7 +152,7 @@ def _step(model, convention):
       for i, n in enumerate(FLIP_SHIFTS)
     }
 
-  return devices.map_rows(step)
+  return devices.map_rows(step, mapping=mapping)
 
 
 def _locate_all(heatmaps, image_from_heatmap, convention):

@@ -31,7 +31,7 @@ from darkjax import convention, geometry, inference, render_heatmaps, skeletons
 from darkjax.evaluate import scores as scoring
 from darkjax.metrics import coco
 from darkjax.runtime import command, startup
-from darkjax.runtime.timer import Stages
+from darkjax.runtime.timer import Timer
 
 DRAWING = "drawing heatmaps"
 
@@ -92,7 +92,7 @@ def _near(people, which, wrong, rng) -> np.ndarray:
 
 
 def decode(
-  boxes: Boxes, used: convention.Convention, batch_size: int, stages: Stages
+  boxes: Boxes, used: convention.Convention, batch_size: int, stages: Timer
 ) -> scoring.Predictions:
   """Draws heatmaps, decodes them and maps back, batch by batch."""
   center, scale, crop_from_image = used.crop_from_box(boxes.bbox)
@@ -151,7 +151,7 @@ def measure(
   skeleton = skeletons.COCO
   used = bench.make_convention(skeleton=skeleton)
   boxes = make_boxes(annotations, count, seed)
-  stages = Stages()
+  stages = Timer()
   people = decode(boxes, used, batch_size, stages)
   with stages("rescoring and NMS"):
     results = scoring.to_results(people, "dark", skeleton)

@@ -28,7 +28,7 @@ from darkjax.inference import ensemble
 from darkjax.inference.keypoints import Keypoints
 from darkjax.inference.predictor import Predictor
 from darkjax.runtime import devices, distributed
-from darkjax.runtime.timer import Stages
+from darkjax.runtime.timer import Timer
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,12 +43,17 @@ def default_methods(convention: Convention) -> tuple[Method, ...]:
   return tuple(m for m in METHODS if m != "integral" or softmax)
 
 
+def mapping_of(predictor: Predictor) -> devices.Mapping:
+  """Returns the mapping that a network was trained with, "pmap" if unknown."""
+  return predictor.config.get("train", {}).get("mapping", "pmap")
+
+
 def predict_dataset(
   predictors: Sequence[Predictor],
   batches: Iterable[Sequence[Batch]],
   *,
   methods: Sequence[Method] | None = None,
-  mapping: devices.Mapping = "pmap",
+  mapping: devices.Mapping | None = None,
 ) -> Predictions:
   """Predicts the keypoints of every person once, by each method.
 
@@ -60,7 +65,7 @@ def predict_dataset(
       mask 0 are left out. Batch sizes and their number may differ between
       processes, but each has a batch.
     methods: decoders; all of `default_methods` by default.
-    mapping: of the devices, see runtime/devices.py.
+    mapping: see `devices.map_rows`; that of the first one's run by default.
 
   Returns:
     The people of all processes, ordered by image and annotation id; box areas
@@ -70,16 +75,18 @@ def predict_dataset(
   convention = predictors[reference].convention
   methods = tuple(methods or default_methods(convention))
   structures = [dataclasses.replace(p, variables={}) for p in predictors]
-  step = compile_step(tuple(structures), methods, mapping)
+  step = compile_step(
+    tuple(structures), methods, mapping or mapping_of(predictors[0])
+  )
   variables = _replicate([predictor.variables for predictor in predictors])
-  stages, parts = Stages(), []
-  for crops in stages.waiting("waiting for crops", batches):
-    with stages("network and decoding"):
+  timer, parts = Timer(), []
+  for crops in timer.waiting("waiting for crops", batches):
+    with timer("network and decoding"):
       images = [batch["image"] for batch in crops]
       matrices = [batch["image_from_heatmap"] for batch in crops]
       keypoints = step(variables, (images, matrices))
       parts.append(to_predictions(crops[reference], keypoints))
-  _LOG.info("predicted: %s", stages.describe())
+  _LOG.info("predicted: %s", timer.describe())
   return gather(parts, methods)
 
 

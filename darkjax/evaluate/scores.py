@@ -15,7 +15,7 @@ from darkjax.data.mpii import convert
 from darkjax.data.people_table import GT_BOXES
 from darkjax.metrics import coco, pck
 from darkjax.runtime.json_file import read_json
-from darkjax.runtime.timer import Stages
+from darkjax.runtime.timer import Timer
 from darkjax.skeletons import Skeleton
 
 _LOG = logging.getLogger(__name__)
@@ -82,14 +82,14 @@ def score(
     ValueError: the json has head boxes of some of the people only.
   """
   metrics: dict[str, float] = {}
-  stages, content = Stages(), read_json(annotations)
+  timer, content = Timer(), read_json(annotations)
   labelled = box_source == GT_BOXES
   lengths, head_sizes = {}, None
   if labelled:
     lengths = _reference_lengths(predictions, content, skeleton)
     head_sizes = _head_sizes(predictions, annotations, content)
   for method in predictions.keypoints:
-    with stages("rescoring and NMS"):
+    with timer("rescoring and NMS"):
       results = to_results(
         predictions,
         method,
@@ -97,7 +97,7 @@ def score(
         category_id=(category_ids or [_first_category_id(content)])[0],
         nms=nms,
       )
-    with stages("COCO's AP"):
+    with timer("COCO's AP"):
       numbers = coco.average_precision(
         annotations,
         results,
@@ -106,12 +106,12 @@ def score(
         box_source=box_source,
       )
     if labelled:
-      with stages("distances"):
+      with timer("distances"):
         errors = _distances(predictions, method, lengths, head_sizes)
       numbers |= {f"{name}/{box_source}": x for name, x in errors.items()}
     metrics |= {f"{method}/{name}": value for name, value in numbers.items()}
   count = len(predictions.image_ids)
-  _LOG.info("scored %d people: %s", count, stages.describe())
+  _LOG.info("scored %d people: %s", count, timer.describe())
   return metrics
 
 

@@ -1,4 +1,4 @@
-"""Where the time goes: wall-clock seconds by the name of a stage."""
+"""Wall-clock seconds of the parts of a program, by name."""
 
 import contextlib
 import time
@@ -8,30 +8,31 @@ from typing import TypeVar
 _Item = TypeVar("_Item")
 
 
-class Stages:
-  """Adds up the seconds of stages; entering one again adds to it.
+class Timer:
+  """Adds up the seconds of named parts; entering one again adds to it.
 
-  >>> stages = Stages()
-  >>> with stages("NMS"):
+  >>> timer = Timer()
+  >>> with timer("NMS"):
   ...   pass
-  >>> list(stages.seconds)
+  >>> list(timer.seconds)
   ['NMS']
   """
 
-  def __init__(self):
+  def __init__(self) -> None:
     self.seconds: dict[str, float] = {}
 
   @contextlib.contextmanager
   def __call__(self, name: str) -> Iterator[None]:
-    """Counts the time inside the `with` to the stage."""
+    """Counts the time inside the `with`."""
     start = time.perf_counter()
     try:
       yield
     finally:
-      self._add(name, time.perf_counter() - start)
+      spent = time.perf_counter() - start
+      self.seconds[name] = self.seconds.get(name, 0.0) + spent
 
   def waiting(self, name: str, items: Iterable[_Item]) -> Iterator[_Item]:
-    """The items; the time until each comes counts to the stage."""
+    """Yields the items; counts the time until each comes."""
     items = iter(items)
     while True:
       try:
@@ -42,9 +43,6 @@ class Stages:
       yield item
 
   def describe(self) -> str:
-    """One line, in the order of the stages."""
+    """Returns one line, in the order in which the parts were entered first."""
     parts = (f"{name} {s:.1f} s" for name, s in self.seconds.items())
     return ", ".join(parts)
-
-  def _add(self, name: str, seconds: float) -> None:
-    self.seconds[name] = self.seconds.get(name, 0.0) + seconds

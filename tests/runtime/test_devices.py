@@ -152,3 +152,9 @@ def test_copies_are_read_from_the_first_device():
   for copy in devices.first_copy(tree).values():
     assert copy.devices() == {jax.local_devices()[0]}
     np.testing.assert_array_equal(copy, np.arange(3))
+
+
+def test_pmap_is_named_in_one_file():
+  files = [*(ROOT / "darkjax").rglob("*.py"), *(ROOT / "scripts").rglob("*.py")]
+  naming = [path.name for path in files if "jax.pmap(" in path.read_text()]
+  assert naming == ["devices.py"]
