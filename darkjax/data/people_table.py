@@ -77,9 +77,8 @@ def concatenate(tables: Sequence[Table]) -> Table:
 def clean_boxes(people: People, *, alignment: str) -> np.ndarray:
   """Returns boxes [N, 4] (x, y, w, h), image px, clipped to the image.
 
-  As in the official code, the left upper corner is clipped first, the last
-  pixel counts as x + w - 1, and hrnet then takes last - first for the width,
-  one pixel less than dark and udp. Never less than 1 px.
+  As in the official code, hrnet takes last - first pixel for the width, one less
+  than dark and udp. Never less than 1 px.
   """
   bbox = people.bbox.astype(np.float64)
   limit = people.image_size[:, ::-1] - 1

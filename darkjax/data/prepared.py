@@ -8,7 +8,7 @@ resuming and sharding never read an image.
 import dataclasses
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,11 +83,9 @@ def _dataset(builder, features: tfds.features.FeaturesDict) -> tf.data.Dataset:
   """Some features of all records in order."""
   records = _serialized(builder)
 
-  def generate() -> Iterator[bytes]:
-    yield from (records[i] for i in range(len(records)))
-
   serialized = tf.data.Dataset.from_generator(
-    generate, output_signature=tf.TensorSpec((), tf.string)
+    lambda: (records[i] for i in range(len(records))),
+    output_signature=tf.TensorSpec((), tf.string),
   )
   return serialized.map(
     features.deserialize_example, num_parallel_calls=tf.data.AUTOTUNE
@@ -118,14 +116,10 @@ def damaged(folder: str | pathlib.Path, error: Exception) -> ValueError:
 
 
 def read_images(builder: tfds.core.DatasetBuilder) -> Images:
-  """Returns the table of all images in the records.
-
-  Raises:
-    ValueError: files of the records' folder are damaged or gone.
-  """
+  """Returns the table of all images in the records; errors as above."""
   try:
     return _read(builder, Images, _image_of)
-  except Exception as error:  # as above
+  except Exception as error:
     raise damaged(builder.data_dir, error) from error
 
 

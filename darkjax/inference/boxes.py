@@ -62,12 +62,11 @@ def check(boxes: Any, image_size: tuple[int, int], name: str) -> np.ndarray:
 class BoxFile(NamedTuple):
   """Boxes read from a json file."""
 
-  # (boxes [N, 4] in image px, scores [N]) by image id or, where the file has
-  # none, by file name.
+  # (boxes [N, 4], image px, scores [N]) by image id or, without ids, file name.
   people: dict[Any, tuple[np.ndarray, np.ndarray]]
-  # By file name without folders: pairs of whole file name and key in `people`.
+  # (whole file name, key in `people`) by file name without folders.
   names: dict[str, set[tuple[str, Any]]]
-  category: int = 1  # that the boxes are of
+  category: int = 1
 
   def of(self, key: str | int | None) -> tuple[np.ndarray, np.ndarray]:
     """Returns boxes [N, 4] and scores [N] of an image; N is 0 for others."""
@@ -76,9 +75,8 @@ class BoxFile(NamedTuple):
   def key(self, path: pathlib.Path) -> str | int | None:
     """Returns the key of a photograph in `people`; None where it has none.
 
-    That is the image of the same file name, of several the one that shares
-    most folders with the path. Only where the file has no names is it the
-    number that the photograph is named by, as in 000000000139.jpg.
+    It is the image of the same file name; of several, the one that shares most
+    folders. In a file without names it is the number in 000000000139.jpg.
 
     Raises:
       ValueError: several images could be meant.
@@ -114,40 +112,33 @@ def read(
 ) -> BoxFile:
   """Reads boxes from a COCO file of detections or of annotations.
 
-  Detections are a list of {"image_id" or "file_name", "bbox": [x, y, w, h]}
-  with optional "score" (else 1) and "category_id". Annotations are
-  {"images": [{"id", "file_name"}], "annotations": [{"image_id", "bbox"}]}, of
-  which crowds are left out. A video's frames have the image_id 0, 1, and so on.
-  Boxes without a positive size are left out, with a warning.
-
-  Boxes of lower scores and of other categories are left out. The category is by
-  default COCO's person, 1; where nobody is of it, the first category that the
-  file lists with keypoints, or the only one there is.
+  Detections are a list of {"image_id" or "file_name", "bbox": [x, y, w, h]},
+  perhaps with "score" and "category_id". A video's frames have the image_id
+  0, 1, and so on. Crowds, boxes without a positive size, of lower
+  scores and of other categories are left out. `category` is by default COCO's
+  person, 1; where nobody is of it, the first category that the file lists with
+  keypoints, or the only one there is.
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: neither of the two formats, the message says where; or a file
-      of boxes that are all left out.
+    ValueError: neither of the two formats, or all boxes are left out.
   """
   path = pathlib.Path(path)
   if not path.is_file():
     raise FileNotFoundError(f"no file of boxes {path}; check --boxes")
-  content = read_json(path)
+  content = records = read_json(path)
   images, categories = {}, []
   if isinstance(content, Mapping):
-    content = coco_annotations.read_sections(
-      content, ("images", "annotations"), path=path
-    )
+    sections = ("images", "annotations")
+    content = coco_annotations.read_sections(content, sections, path=path)
     images = coco_annotations.index_images(content["images"], path)
-    categories = content.get("categories", [])
-    boxes = parse_boxes(content["annotations"], path)
-  elif isinstance(content, list):
-    boxes = parse_boxes(content, path)
-  else:
+    categories, records = content.get("categories", []), content["annotations"]
+  elif not isinstance(content, list):
     raise ValueError(
       f"{path}: boxes are a list of detections, or an object with images and "
       f"annotations, got {type(content).__name__}"
     )
+  boxes = parse_boxes(records, path)
   if category is None:
     category = _choose_category(boxes, categories)
   chosen = [
@@ -168,15 +159,14 @@ def read(
 
 def _names(images, boxes: Sequence[Box]) -> dict[str, set[tuple[str, Any]]]:
   """See `BoxFile.names`."""
-  pairs = [
-    *(
-      (with_slashes(str(image["file_name"])), i) for i, image in images.items()
-    ),
-    *((box.file_name, _key(box)) for box in boxes if box.file_name),
-  ]
   names = collections.defaultdict(set)
-  for name, key in pairs:
-    names[pathlib.PurePosixPath(name).name].add((name, key))
+  for image_id, image in images.items():
+    name = with_slashes(str(image["file_name"]))
+    names[pathlib.PurePosixPath(name).name].add((name, image_id))
+  for box in boxes:
+    if box.file_name:
+      name = pathlib.PurePosixPath(box.file_name).name
+      names[name].add((box.file_name, _key(box)))
   return dict(names)
 
 
@@ -200,11 +190,8 @@ def _group(boxes: Sequence[Box], path: pathlib.Path):
     _LOG.warning("%s: %d boxes without a size are left out", path, count)
   grouped = collections.defaultdict(list)
   for box in sized:
-    grouped[_key(box)].append(box)
+    grouped[_key(box)].append((box.bbox, box.score))
   return {
-    key: (
-      np.array([box.bbox for box in group]),
-      np.array([box.score for box in group]),
-    )
+    key: tuple(map(np.array, zip(*group, strict=True)))
     for key, group in grouped.items()
   }

@@ -1,13 +1,9 @@
 """The COCO keypoint protocol: rescoring, NMS, the upload format, AP and AR.
 
-A person's score is the box's times the mean of the keypoint maxima that exceed
-0.2; duplicates are removed by OKS-NMS at 0.9 on the area of the padded box; the
-rest goes through pycocotools (`coco_eval`). Names of numbers have the boxes
-they were measured with (`AP/gt_boxes`, `AP/detections`): boxes from the labels
-are worth about two points of AP.
-
-Keypoints are (x, y) in image px, with integers at the centres of pixels, as
-everywhere here. COCO's labels are compared as they stand.
+A person's score is the box's times the mean of the keypoint maxima above 0.2;
+OKS-NMS at 0.9 on the area of the padded box removes duplicates. Metric names
+end in the source of the boxes (`AP/gt_boxes`, `AP/detections`): boxes from the
+labels are worth about two points of AP. Keypoints are (x, y) in image px.
 
 Reference: HRNet (arXiv:1902.09212) and DARK (arXiv:1910.06278), section 4;
 lib/dataset/coco.py of their official code.
@@ -23,20 +19,9 @@ from typing import Any
 import numpy as np
 
 from darkjax.metrics import oks_nms as nms_lib
-from darkjax.metrics.coco_eval import METRIC_NAMES, average_precision
-from darkjax.metrics.oks import oks
-
-__all__ = (
-  "METRIC_NAMES",
-  "NMS",
-  "Predictions",
-  "average_precision",
-  "oks",
-  "people_by_image",
-  "rescore",
-  "to_results",
-  "write_results",
-)
+from darkjax.metrics.coco_eval import METRIC_NAMES as METRIC_NAMES
+from darkjax.metrics.coco_eval import average_precision as average_precision
+from darkjax.metrics.oks import oks as oks
 
 NMS = (*nms_lib.METHODS, "none")  # ways to remove duplicates
 
@@ -87,8 +72,7 @@ def rescore(
 ) -> np.ndarray:
   """Returns box score × mean of the keypoint scores above the threshold.
 
-  That is [N] float64 of scores [N] and [N, K]; 0 where no keypoint exceeds the
-  threshold.
+  [N] float64 of scores [N] and [N, K]; 0 where no keypoint exceeds it.
 
   >>> rescore([0.5], [[0.8, 0.4, 0.2]])
   array([0.3])
@@ -110,20 +94,18 @@ def to_results(
 ) -> list[dict[str, Any]]:
   """Returns the results list that COCO's server and pycocotools take.
 
-  People are rescored, duplicates removed per image. They are ordered by image
-  id, best first; equal scores as they came.
+  Images by id, the people of each by score, best first.
 
   Args:
     predictions: N people.
     category_id: COCO's person is 1.
     sigmas: K OKS constants, for the NMS.
     nms: one of `NMS`; "soft" keeps at most 20 people per image.
-    nms_threshold: see `oks_nms.oks_nms` and `oks_nms.soft_oks_nms`.
+    nms_threshold: see `oks_nms`.
     score_threshold: see `rescore`.
 
   Returns:
-    Dictionaries of image_id, category_id, score and keypoints, K times
-    (x, y, score of the keypoint).
+    Dictionaries of image_id, category_id, score and K * (x, y, score).
 
   Raises:
     ValueError: unknown nms, or `sigmas` of another K.
@@ -133,12 +115,32 @@ def to_results(
   scores = rescore(
     predictions.box_scores, predictions.keypoint_scores, score_threshold
   )
+  scored_keypoints = np.concatenate(
+    [predictions.keypoints, np.asarray(predictions.keypoint_scores)[..., None]],
+    axis=-1,
+    dtype=float,
+  )
   results = []
   for people in people_by_image(predictions.image_ids):
-    kept = _without_duplicates(
-      predictions, scores, people, sigmas, nms, nms_threshold
-    )
-    results += _records(predictions, scores, kept, category_id)
+    people = people[np.argsort(-scores[people], kind="stable")]
+    if nms != "none":
+      kept = nms_lib.METHODS[nms](
+        predictions.keypoints[people],
+        scores[people],
+        predictions.box_areas[people],
+        sigmas,
+        threshold=nms_threshold,
+      )
+      people = people[np.sort(kept)]
+    results += [
+      {
+        "image_id": int(predictions.image_ids[i]),
+        "category_id": int(category_id),
+        "keypoints": scored_keypoints[i].ravel().tolist(),
+        "score": float(scores[i]),
+      }
+      for i in people
+    ]
   return results
 
 
@@ -161,34 +163,3 @@ def people_by_image(image_ids: np.ndarray) -> list[np.ndarray]:
   order = np.argsort(image_ids, kind="stable")
   starts = np.flatnonzero(np.diff(image_ids[order])) + 1
   return np.split(order, starts) if len(order) else []
-
-
-def _without_duplicates(predictions, scores, people, sigmas, nms, threshold):
-  """Indices of the people of one image that stay, best score first."""
-  people = people[np.argsort(-scores[people], kind="stable")]
-  if nms == "none":
-    return people
-  kept = nms_lib.METHODS[nms](
-    predictions.keypoints[people],
-    scores[people],
-    predictions.box_areas[people],
-    sigmas,
-    threshold=threshold,
-  )
-  return people[np.sort(kept)]
-
-
-def _records(predictions, scores, people, category_id) -> list[dict[str, Any]]:
-  keypoint_scores = predictions.keypoint_scores[..., None]
-  triples = np.concatenate(
-    [predictions.keypoints[people], keypoint_scores[people]], -1, dtype=float
-  )
-  return [
-    {
-      "image_id": int(predictions.image_ids[person]),
-      "category_id": int(category_id),
-      "keypoints": triple.reshape(-1).tolist(),
-      "score": float(scores[person]),
-    }
-    for person, triple in zip(people, triples, strict=True)
-  ]

@@ -1,7 +1,6 @@
 """Reading and validation of COCO-format annotations.
 
-One set of rules for checking, training and scoring. Every problem is a
-ValueError that names the file and the ids and says the fix.
+Errors are ValueErrors with the file, the ids and the fix.
 
 Reference: https://cocodataset.org/#format-data.
 """
@@ -45,13 +44,12 @@ def read_sections(
 
   Args:
     annotations: the json, or its content.
-    sections: that it must have, lists of dictionaries.
+    sections: required lists of dictionaries.
     path: of a content, for messages.
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: malformed json, a section that is missing or something else,
-      categories without an id, or annotations with an odd one.
+    ValueError: malformed json or sections, or an id that is none.
   """
   content = annotations
   if not isinstance(annotations, Mapping):
@@ -68,26 +66,24 @@ def read_sections(
       f"'categories', got a {type(content).__name__}"
     )
   for key in sections:
-    _check_section(content.get(key), key, path or "the annotations")
+    value = content.get(key)
+    if key == "annotations" and value is None:
+      raise ValueError(
+        f"{path or 'the file'} has no 'annotations', so no labels to train on "
+        "or to score; `python -m darkjax.evaluate` with the --boxes of a "
+        "detector and --results writes what is found in the images of such a "
+        "file"
+      )
+    if not isinstance(value, list) or not all(
+      isinstance(item, Mapping) for item in value
+    ):
+      raise ValueError(
+        f"{path or 'the annotations'}: {key!r} must be a list of dictionaries, "
+        f"got {type(value).__name__}; a COCO keypoint file has 'images', "
+        "'annotations' and 'categories'"
+      )
   raise_problems([*_category_problems(content, sections)], path)
   return content
-
-
-def _check_section(value: Any, key: str, name: Any) -> None:
-  if key == "annotations" and value is None:
-    raise ValueError(
-      f"{name} has no 'annotations', so no labels to train on or to score; "
-      "`python -m darkjax.evaluate` with the --boxes of a detector and "
-      "--results writes what is found in the images of such a file"
-    )
-  if not isinstance(value, list) or not all(
-    isinstance(item, Mapping) for item in value
-  ):
-    raise ValueError(
-      f"{name}: {key!r} must be a list of dictionaries, got "
-      f"{type(value).__name__}; a COCO keypoint file has 'images', "
-      "'annotations' and 'categories'"
-    )
 
 
 def _category_problems(content, sections) -> Iterator[str]:
@@ -114,8 +110,7 @@ def index_images(
   """Returns the images of a json by id.
 
   Raises:
-    ValueError: an image without an integer id, without a file name where they
-      must be `named`, or ids that are used twice.
+    ValueError: no integer id or, where `named`, no file name; repeated ids.
   """
   problems = [
     f"image {image.get('id')!r} needs an integer 'id' and a 'file_name'"
@@ -136,7 +131,7 @@ def check_annotations(
   *,
   ids: bool = True,
 ) -> None:
-  """Refuses annotations that break a rule of `find_problems`.
+  """Raises a ValueError for annotations that break a rule of `find_problems`.
 
   Args:
     annotations: of one category.
@@ -144,9 +139,6 @@ def check_annotations(
     images: the file's images by id.
     path: for messages.
     ids: whether each annotation needs an id of its own.
-
-  Raises:
-    ValueError: names the first annotations and counts the others.
   """
   problems = []
   for item in annotations:

@@ -1,7 +1,6 @@
 """COCO's average precision and recall of keypoints, through pycocotools.
 
-Reference: https://cocodataset.org/#keypoints-eval, and
-`pycocotools.cocoeval.COCOeval`, which does the counting.
+Reference: https://cocodataset.org/#keypoints-eval.
 """
 
 import contextlib
@@ -35,32 +34,28 @@ def average_precision(
 ) -> dict[str, float]:
   """Returns COCO's ten keypoint numbers, by pycocotools.
 
-  AP and AR are means over OKS 0.50, 0.55, ... 0.95; AP50 and AP75 are at one
-  OKS; M is people of 32² to 96² px² by their annotated area, L larger ones.
-  At most 20 people per image count. Categories with the same keypoints (kinds
-  of animals) are scored as one. Crowds and people without labelled keypoints
-  neither help nor hurt. A number is -1, not 0, where nobody could be found, as
-  APM where the file has no person of medium area.
+  AP and AR are means over OKS 0.50, 0.55, ... 0.95; M is people of 32² to 96²
+  px² by annotated area, L larger ones. At most 20 people per image count.
+  Categories with the same keypoints are scored as one. Crowds and people
+  without labelled keypoints neither help nor hurt. A number is -1, not 0, where
+  nobody could be found, as APM where the file has no person of medium area.
 
   Args:
-    annotations: a COCO keypoint file, or its content. Where it leaves out
-      num_keypoints, labelled keypoints are counted.
+    annotations: a COCO keypoint file, or its content.
     results: as from `to_results`; may be empty.
     sigmas: K OKS constants.
     image_ids: images to score; all by default.
-    category_ids: categories to score; all with keypoints by default, which must
-      have the same.
+    category_ids: categories to score, with the same keypoints; by default all
+      with keypoints.
     box_source: written behind the names, "gt_boxes" or "detections".
 
   Returns:
-    {"AP/gt_boxes": percent in 0..100 or -1, ...} in the order of
-    `METRIC_NAMES`.
+    {"AP/gt_boxes": percent in 0..100 or -1, ...}, keys as `METRIC_NAMES`.
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: annotations that are not valid (see `coco_annotations`) or have
-      another K; images or categories that the file does not have; a result or
-      sigma that is not a number.
+    ValueError: invalid annotations (see `coco_annotations`), another K, unknown
+      images or categories, a result or sigma that is not a number.
   """
   from pycocotools.cocoeval import COCOeval  # of the extra `train`
 
@@ -78,7 +73,6 @@ def average_precision(
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
-  # -1 says "no such people" and is no percentage.
   return {
     f"{name}/{box_source}": float(value) * (100 if value >= 0 else 1)
     for name, value in zip(METRIC_NAMES, evaluation.stats, strict=True)
@@ -119,32 +113,31 @@ def _scored_categories(categories, category_ids) -> list[Mapping[str, Any]]:
 
 
 def _person(person, number: int, category_id, num_keypoints: int) -> dict:
-  """A copy with defaults for what the file leaves out, numbered from 1.
+  """Returns a copy with defaults for missing fields, numbered from 1.
 
-  pycocotools reads a match with id 0 as no match, and forgets the first of two
-  people with the same id.
+  pycocotools needs ids that are unique and not 0.
   """
   keypoints = person.get("keypoints") or [0] * 3 * num_keypoints
-  labelled = person.get("num_keypoints")
-  if labelled is None:
-    labelled = sum(flag > 0 for flag in keypoints[2::3])
+  labelled = sum(flag > 0 for flag in keypoints[2::3])
+  defaults = {"iscrowd": 0, "num_keypoints": labelled}
+  given = {name: value for name, value in person.items() if value is not None}
   return {
-    **person,
+    **defaults,
+    **given,
     "id": number,
     "category_id": category_id,
-    "iscrowd": person.get("iscrowd") or 0,
     "keypoints": keypoints,
-    "num_keypoints": labelled,
   }
 
 
 def _load_results(truth: "COCO", results, num_keypoints: int) -> "COCO":
   for result in results:
     _check_result(result, num_keypoints)
-  images = {result["image_id"] for result in results}
-  categories = {result["category_id"] for result in results}
-  _check_exist("results of images", images, truth.imgs)
-  _check_exist("results of categories", categories, truth.cats)
+  for field, existing in (
+    ("image_id", truth.imgs),
+    ("category_id", truth.cats),
+  ):
+    _check_exist(f"{field} of results", {r[field] for r in results}, existing)
   if not results:  # loadRes looks at the first result to learn its kind
     return _index({**truth.dataset, "annotations": []})
   with contextlib.redirect_stdout(io.StringIO()):

@@ -23,9 +23,8 @@ def oks(
 ) -> np.ndarray:
   """Returns the OKS of every prediction with every labelled person.
 
-  Only labelled keypoints count, whatever the score of the predicted ones. A
-  person without any gets 0 (pycocotools scores those by their box instead,
-  which `coco.average_precision` leaves to it).
+  Only labelled keypoints count; a person without any gets 0 (pycocotools scores
+  those by their box, see `coco.average_precision`).
 
   Args:
     keypoints: [N, K, 2] predicted.
@@ -50,12 +49,11 @@ def prediction_oks(
 ) -> np.ndarray:
   """Returns the OKS [N, N] float64 between predictions; all keypoints count.
 
-  The area of a pair is the mean of its two areas (HRNet, lib/nms/nms.py
-  `oks_iou`, with the padded boxes' areas). Memory is N² K float64.
+  A pair's area is the mean of its two (HRNet, lib/nms/nms.py `oks_iou`).
 
   Args:
     keypoints: [N, K, 2].
-    areas: [N].
+    areas: [N], px².
     sigmas: [K].
   """
   keypoints, areas = _points(keypoints), np.asarray(areas, np.float64)
@@ -67,19 +65,18 @@ def prediction_oks(
 
 def _closeness(keypoints, others, areas, sigmas) -> np.ndarray:
   """[N, M, K] of exp(-d² / (2 s² k²)); areas broadcasts to [N, M]."""
-  dx = keypoints[:, None, :, 0] - others[None, :, :, 0]
-  dy = keypoints[:, None, :, 1] - others[None, :, :, 1]
+  distances = keypoints[:, None] - others[None]
   variances = (2 * np.asarray(sigmas, np.float64)) ** 2
   # spacing(1) keeps an area of zero finite, in pycocotools' way.
   scale = 2 * (np.asarray(areas, np.float64) + np.spacing(1))[..., None]
-  return np.exp(-(dx * dx + dy * dy) / (scale * variances))
+  return np.exp(-(distances**2).sum(-1) / (scale * variances))
 
 
 def _points(keypoints) -> np.ndarray:
   points = np.asarray(keypoints, np.float64)
   if points.ndim != 3 or points.shape[-1] != 2:
     raise ValueError(
-      "OKS takes keypoints of shape [N, K, 2], (x, y) without scores, got "
+      "OKS takes keypoints [N, K, 2], (x, y) without scores, got shape "
       f"{points.shape}; add a leading axis for one person, drop a third column"
     )
   return points

@@ -1,9 +1,8 @@
 """Removal of duplicate people in one image: OKS-NMS, hard and soft.
 
-Both functions take N people: keypoints [N, K, 2] (x, y) in image px, scores
-[N], areas [N] px² (of the padded box in the official code) and K OKS constants.
-They return indices [kept] int64, best first; equal scores keep their order.
-Shapes that do not fit together are a ValueError.
+Both functions take N people: keypoints [N, K, 2] in image px, scores [N], areas
+[N] px² (of the padded box) and K OKS constants. They return indices [kept]
+int64, best first; equal scores keep their order. Wrong shapes: ValueError.
 
 References: HRNet (arXiv:1908.07919), lib/nms/nms.py of its official code;
 Soft-NMS (arXiv:1704.04503).
@@ -27,10 +26,7 @@ def oks_nms(
   *,
   threshold: float = 0.9,
 ) -> np.ndarray:
-  """Keeps the best person, drops those too much alike, and goes on.
-
-  A person whose OKS with a kept one exceeds the threshold is dropped.
-  """
+  """Keeps the best person, drops those with OKS > threshold, and goes on."""
   _check_scores(keypoints, scores)
   duplicate = oks.prediction_oks(keypoints, areas, sigmas) > threshold
   alive = np.ones(len(scores), bool)
@@ -53,10 +49,8 @@ def soft_oks_nms(
 ) -> np.ndarray:
   """Keeps the best person, lowers the scores of those alike, and goes on.
 
-  Each time a person is kept, the scores of the others are multiplied by
-  exp(-OKS² / threshold), and the best of them is next. The lowered scores only
-  choose and order, as in the official code: results have the scores that came
-  in. At most `max_people` are kept.
+  Scores of the others are multiplied by exp(-OKS² / threshold) each time. The
+  lowered scores only choose and order, as in the official code.
   """
   _check_scores(keypoints, scores)
   alike = oks.prediction_oks(keypoints, areas, sigmas)

@@ -3,14 +3,12 @@
 A labelled keypoint is correct when its distance to the prediction is at most
 threshold × reference length: the torso or the box (PCK), or the head (PCKh).
 
-In all functions `predicted` and `truth` are [N, K, 2] (x, y) in the same frame
-(MPII's files count from 1: subtract 1 from both or from neither), `visible` is
-[N, K], above 0 where labelled, lengths are [N] in the unit of the keypoints.
-Shapes that do not fit together are a ValueError.
+`predicted` and `truth` are [N, K, 2] (x, y) in the same frame, `visible` [N, K]
+is above 0 where labelled, lengths are [N] in the unit of the keypoints. Shapes
+that do not fit together are a ValueError.
 
-PCKh@0.1 has two meanings. The code of SimpleBaseline, HRNet and DARK reads
-entry 11 of thresholds 0, 0.01, ... and prints it as 0.1: it is PCKh@0.11.
-`pckh_table` reports 0.1 and 0.11, each under its own name.
+SimpleBaseline, HRNet and DARK print PCKh at entry 11 of thresholds 0, 0.01, ...
+as PCKh@0.1: it is PCKh@0.11. `pckh_table` reports both.
 
 References: Yang and Ramanan, TPAMI 2013 (PCK); Andriluka et al., CVPR 2014
 (PCKh); HRNet, lib/dataset/mpii.py of its official code.
@@ -28,16 +26,10 @@ HEAD_SHARE = 0.6
 
 PCKH_THRESHOLDS = (0.5, 0.1, 0.11)
 
-# The columns of the paper's Table 8; left and right are averaged. Pelvis and
-# thorax belong to none and are not scored.
-PCKH_GROUPS = {
-  "Head": ("head_top",),
-  "Shoulder": ("left_shoulder", "right_shoulder"),
-  "Elbow": ("left_elbow", "right_elbow"),
-  "Wrist": ("left_wrist", "right_wrist"),
-  "Hip": ("left_hip", "right_hip"),
-  "Knee": ("left_knee", "right_knee"),
-  "Ankle": ("left_ankle", "right_ankle"),
+# The columns of the paper's Table 8; left and right are averaged.
+PCKH_GROUPS = {"Head": ("head_top",)} | {
+  part.capitalize(): (f"left_{part}", f"right_{part}")
+  for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 }
 PCKH_LEFT_OUT = ("pelvis", "thorax")
 
@@ -58,8 +50,7 @@ def pck(
 ) -> Pck:
   """Returns the share of labelled keypoints within threshold × length.
 
-  A person whose reference length is nan (a torso that is not labelled) is left
-  out; a distance equal to threshold × length counts as correct.
+  People whose reference length is nan are left out.
   """
   lengths = np.asarray(reference_length, np.float64)
   distances = _distances(predicted, truth, visible, lengths)
@@ -86,8 +77,10 @@ def torso_length(
 ) -> np.ndarray:
   """Returns [N] from left shoulder to right hip, for LSP's PCK@0.2.
 
-  nan for people without the two labels; a ValueError where the skeleton has no
-  such keypoints.
+  nan for people without the two labels.
+
+  Raises:
+    ValueError: the skeleton has no such keypoints.
   """
   ends = _indices(skeleton, ("left_shoulder", "right_hip"))
   shoulder, hip = (np.asarray(truth, np.float64)[:, i] for i in ends)
@@ -103,8 +96,7 @@ def box_length(bbox: np.ndarray) -> np.ndarray:
 def head_size(headboxes: np.ndarray) -> np.ndarray:
   """Returns MPII's head size [N]: 0.6 of the diagonal of the head box.
 
-  Args:
-    headboxes: [N, 4] corners (x1, y1, x2, y2), px.
+  `headboxes` are [N, 4] corners (x1, y1, x2, y2), px.
   """
   boxes = np.asarray(headboxes, np.float64)
   return HEAD_SHARE * np.linalg.norm(boxes[:, 2:] - boxes[:, :2], axis=-1)
@@ -121,8 +113,8 @@ def pckh(
 ) -> dict[str, float]:
   """Returns MPII's PCKh by body part, in percent, as the columns of Table 8.
 
-  A part is the plain average of its left and right keypoint; the mean weighs
-  keypoints by how many people have them labelled, without pelvis and thorax.
+  A part is the average of its left and right keypoint; the mean is over all
+  labelled keypoints but pelvis and thorax.
 
   Returns:
     {"Head": ..., "Shoulder": ..., ..., "Ankle": ..., "Mean": ...} in 0..100;
@@ -154,9 +146,7 @@ def pckh_table(
   """Returns `pckh` at several thresholds, each under its own names.
 
   Returns:
-    {"PCKh@0.5": mean, "PCKh@0.5/Head": ..., ..., "PCKh@0.1": ...,
-    "PCKh@0.11": ...} in 0..100. PCKh@0.11 is what SimpleBaseline, HRNet and
-    DARK print as 0.1.
+    {"PCKh@0.5": mean, "PCKh@0.5/Head": ..., ..., "PCKh@0.11": ...} in 0..100.
   """
   table = {}
   for threshold in thresholds:
@@ -180,10 +170,10 @@ def _indices(skeleton, names) -> list[int]:
 def _distances(predicted, truth, visible, lengths) -> np.ndarray:
   """[N, K] distances; checks the shapes."""
   predicted, truth = np.asarray(predicted), np.asarray(truth)
-  got = (predicted.shape, truth.shape, np.shape(visible), lengths.shape)
   people, num_keypoints = truth.shape[:2]
   points = (people, num_keypoints, 2)
   expected = (points, points, (people, num_keypoints), (people,))
+  got = (predicted.shape, truth.shape, np.shape(visible), lengths.shape)
   if got != expected:
     raise ValueError(
       "PCK expects shapes of predicted, truth, visible, reference length "

@@ -41,8 +41,7 @@ def parse_boxes(
     required: further fields that each must have.
 
   Raises:
-    ValueError: one without a field or with other content; it is named by its
-      position, from 0.
+    ValueError: a missing or wrong field; names the position, from 0.
   """
   return [
     _parse(record, f"{path}: box {n}", ("bbox", *required))
@@ -75,14 +74,9 @@ def _parse(record: Any, name: str, required: tuple[str, ...]) -> Box:
   elif score is None:
     wrong, rule = "score", "a finite number"
   else:
-    return Box(
-      image_id,
-      None if file_name is None else with_slashes(str(file_name)),
-      bbox,
-      float(score),
-      category_id,
-      bool(fields.get("iscrowd")),
-    )
+    name = None if file_name is None else with_slashes(str(file_name))
+    iscrowd = bool(fields.get("iscrowd"))
+    return Box(image_id, name, bbox, float(score), category_id, iscrowd)
   raise ValueError(
     f"{name}: {wrong!r} must be {rule}, got {fields[wrong]!r}; correct the file"
   )

@@ -32,12 +32,12 @@ def choose(
   """Returns the categories to read, by id; several if their keypoints agree.
 
   Args:
-    listed: all of a json.
+    listed: all categories of a json.
     name: of the category to read; None or "" for any with keypoints.
     skeleton: whose keypoints to read where they differ.
 
   Raises:
-    ValueError: there is none, or they differ; names the categories.
+    ValueError: there is none, or they differ.
   """
   any_name = [c for c in listed if c.get("keypoints")]
   chosen = [c for c in any_name if not name or c.get("name") == name]
@@ -67,12 +67,12 @@ def choose_for_boxes(
 ) -> tuple[Any, ...]:
   """Returns the ids of the people's categories in a json without labels.
 
-  Results are written with the first. It is the category called `name`; without
-  one those that list the skeleton's keypoints, then the one named as the
-  skeleton, then "person", then the only one.
+  The first is that of the results. It is the category called `name`, else those
+  with the skeleton's keypoints, the one named as the skeleton, "person", or the
+  only one.
 
   Raises:
-    ValueError: none of them fits, or several could; names the categories.
+    ValueError: none of them fits, or several could.
   """
   possible = [
     c
@@ -80,15 +80,14 @@ def choose_for_boxes(
     if c.get("id") is not None
     and (not c.get("keypoints") or _has_keypoints_of(c, skeleton))
   ]
+  groups = [
+    [c for c in possible if c.get("keypoints")],
+    [c for c in possible if c.get("name") == skeleton.name],
+    [c for c in possible if c.get("name") == "person"],
+    possible if len(possible) == 1 else [],
+  ]
   if name:
     groups = [[c for c in possible if c.get("name") == name]]
-  else:
-    groups = [
-      [c for c in possible if c.get("keypoints")],
-      [c for c in possible if c.get("name") == skeleton.name],
-      [c for c in possible if c.get("name") == "person"],
-      possible if len(possible) == 1 else [],
-    ]
   for group in filter(None, groups):
     return tuple(c["id"] for c in group)
   raise ValueError(
@@ -117,11 +116,9 @@ def skeleton_of(category: Mapping[str, Any]) -> Skeleton:
   """Returns the skeleton of a category, see `skeletons.from_coco_category`.
 
   With the keypoints of a built-in skeleton, in its order, it is that one with
-  the fields that the category sets in place of its own. An empty list of limbs
-  sets nothing, other empty lists count. With `lower_body` alone the upper body
-  is the rest. A skeleton that differs from the built-in one in its name or in
-  the order of its lists alone is the built-in one itself, so that checkpoints
-  agree.
+  the fields that the category sets (an empty list of limbs sets nothing; with
+  `lower_body` alone the upper body is the rest). Where only the name or the
+  order of lists differ it is the built-in one, so that checkpoints agree.
 
   Raises:
     TypeError: a field of another type than it should have.

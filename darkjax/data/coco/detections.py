@@ -1,9 +1,8 @@
 """Evaluation on the boxes of a person detector in place of the labels'.
 
-The file has the form that COCO's published numbers were measured with: a json
-list of `{"image_id", "category_id", "bbox", "score"}`, boxes (x, y, w, h) in
-image px, as pycocotools writes detection results. Boxes are not clipped to the
-image, unlike the labels' (HRNet and DARK, lib/dataset/coco.py).
+The file is a json list of `{"image_id", "category_id", "bbox", "score"}`, boxes
+(x, y, w, h) in image px, as pycocotools writes detection results. Boxes are not
+clipped to the image, unlike the labels' (HRNet and DARK, lib/dataset/coco.py).
 """
 
 import dataclasses
@@ -65,11 +64,10 @@ def load(
 ) -> PreparedDataset:
   """Prepares what to evaluate on: labelled people, or detected boxes.
 
-  `boxes` is "gt" for the labels', or a file of detections. With detections
-  every image of the json counts, also those that nobody is labelled in, and
-  with a skeleton the json may have no labels. Scores below the threshold are
-  left out; the official code takes all, 0. For other arguments and errors see
-  `prepare.load`, `read` and `with_boxes`.
+  `boxes` is "gt" for the labels', or a file of detections. Then every image
+  counts, also those without labelled people, and with a skeleton the json may
+  have no labels. Scores below the threshold are left out. For other arguments
+  and errors see `prepare.load`, `read` and `with_boxes`.
   """
   which: dict[str, Any] = {"category": category, "skeleton": skeleton}
   options = {**which, "cache_dir": cache_dir, "skip_policy": skip_policy}
@@ -93,13 +91,11 @@ def read(
 ) -> Boxes:
   """Reads a file of detections and takes the boxes of some categories.
 
-  Boxes without an area cannot be cropped; they are left out and counted in
-  the log.
+  Boxes without an area are left out and counted in the log.
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: not a list of detections, or one without a field, with NaN or
-      infinity; the message names the first.
+    ValueError: not a list of detections, or one with a wrong field.
   """
   path = pathlib.Path(path)
   if not path.is_file():
@@ -114,12 +110,11 @@ def read(
     )
   required = ("image_id", "category_id", "score")
   everything = box_file.parse_boxes(content, path, required=required)
-  position = [
-    i for i, box in enumerate(everything) if box.category_id in categories
-  ]
+  chosen = [b.category_id in categories for b in everything]
+  position = np.flatnonzero(chosen)
   people = [everything[i] for i in position]
   boxes = Boxes(
-    position=np.array(position, np.int64),
+    position=position,
     image_id=np.array([box.image_id for box in people], np.int64),
     bbox=np.array([box.bbox for box in people], np.float32).reshape(-1, 4),
     score=np.array([box.score for box in people], np.float32),
@@ -142,8 +137,7 @@ def with_boxes(
 ) -> PreparedDataset:
   """Returns a data set with detected boxes in place of its people.
 
-  Boxes of other images, as of a larger split, are left out and counted in the
-  log: they would not be scored; so are those of a score below the threshold.
+  Boxes of other images, as of a larger split, and of low scores are left out.
 
   Args:
     dataset: made with keep_empty_images, see `prepare.load`.
@@ -162,9 +156,8 @@ def with_boxes(
     _LOG.warning(
       "%s: %d boxes on images that cannot be read are left out; whoever is "
       "labelled there counts as missed",
-      path,
-      is_unreadable.sum(),
-    )
+      path, is_unreadable.sum(),
+    )  # fmt: skip
   kept = has_image & ~is_unreadable & (boxes.score >= score_threshold)
   if not kept.any():
     raise ValueError(

@@ -34,30 +34,27 @@ def load(
 ) -> PreparedDataset:
   """Prepares a COCO-format keypoint file, or opens what was prepared before.
 
-  Everything is checked while preparing: each annotation, and each image file by
-  its header and one decode (a JPEG at an eighth of its size). The records go
-  into a folder of `cache_dir` named after the json's content, the image folder
-  and the builder's version: an edited json is prepared anew. Image files are
-  read at that time only; after replacing one, delete the folder.
+  Every annotation and image (by its header and one decode, a JPEG's at an eighth
+  of its size) is checked while preparing. The folder of the records is named
+  after the json's content, the image folder and the builder's version: an edited
+  json is prepared anew; after replacing an image, delete the folder.
 
   Args:
     annotations: COCO-format keypoint json.
     images: folder that its file names are relative to.
-    cache_dir: where the records are kept; they are as large as the images. None
-      or "" is `files.cache_directory()`.
+    cache_dir: where records, as large as the images, are kept; None or "" is
+      `files.cache_directory()`.
     category: see `categories.choose`.
     skeleton: likewise.
     labelled: false for a json with images and categories alone, which needs a
-      skeleton: the data set then has no people, see `reader.read_unlabelled`.
-    keep_empty_images: also keep images nobody is annotated in, for scoring
-      detections on them.
+      skeleton and gives no people, see `reader.read_unlabelled`.
+    keep_empty_images: also keep images nobody is annotated in.
     skip_policy: what to do about images that cannot be read.
 
   Raises:
     FileNotFoundError: the json or an image is missing.
-    ValueError: annotations or images that are not valid (see
-      metrics/coco_annotations.py, unreadable.py), nobody to train on, a json
-      that changes while it is read, or records that are damaged.
+    ValueError: invalid annotations or images, nobody to train on, a json that
+      changes while it is read, or damaged records.
   """
   annotations, images = pathlib.Path(annotations), pathlib.Path(images)
   if not annotations.is_file():
@@ -67,8 +64,13 @@ def load(
     )
   digest = files.digest(annotations)
   if labelled or skeleton is None:
-    choice = category or _chosen_keypoints(annotations, skeleton)
-    options: tuple = (choice, keep_empty_images)
+    # The skeleton's keypoints choose the people only where categories differ.
+    if (
+      skeleton and not category and reader.has_different_keypoints(annotations)
+    ):
+      options: tuple = (skeleton.keypoint_names, keep_empty_images)
+    else:
+      options = (category or None, keep_empty_images)
   else:
     options = ("no labels", category, skeleton.to_json())
   name = _fingerprint(digest, images.absolute(), *options, skip_policy.on_error)
@@ -101,13 +103,6 @@ def load(
   )
   skip_policy.check(skipped, dataset.num_images, annotations)
   return dataset
-
-
-def _chosen_keypoints(annotations, skeleton) -> tuple[str, ...] | None:
-  """The keypoints that decide which people are read, if they decide it."""
-  if skeleton is None or not reader.has_different_keypoints(annotations):
-    return None
-  return skeleton.keypoint_names
 
 
 def _fingerprint(*parts) -> str:

@@ -1,9 +1,10 @@
 """Reading of COCO-format keypoint jsons, checked before anything is built."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,7 @@ class Annotations:
   """The checked labels of a COCO-format keypoint json.
 
   Each image is a dictionary of image_id, file_name, size ((height, width) px or
-  None where the json has none), and people: a list of dictionaries as in the
-  records (see records.py), crowds and people without labels included.
+  None) and people: dictionaries as in records.py, with crowds and unlabelled.
   """
 
   path: pathlib.Path
@@ -43,14 +43,12 @@ def read_annotations(
     path: the json.
     category: see `categories.choose`.
     skeleton: likewise.
-    keep_empty_images: whether images without an annotation of the category
-      are listed too.
+    keep_empty_images: whether to list images without annotations too.
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: malformed json, no categories with keypoints or several that
-      differ, K mismatch, image id without image, repeated ids, coordinates
-      that are not finite, missing area or box.
+    ValueError: malformed json, categories that cannot be chosen from, or an
+      annotation or image that breaks a rule of `coco_annotations`.
   """
   content = read_content(path, category=category, skeleton=skeleton)
   images, num_keypoints = content.images, content.skeleton.num_keypoints
@@ -61,25 +59,30 @@ def read_annotations(
   for annotation in content.annotations:
     person = to_person(annotation, num_keypoints)
     people[annotation["image_id"]].append(person)
-  return Annotations(
-    path=content.path,
-    skeleton=content.skeleton,
-    category_ids=tuple(content.category_ids),
-    images=tuple(
-      _image(image, people[image_id])
-      for image_id, image in images.items()
-      if people[image_id] or keep_empty_images
-    ),
+  listed = tuple(
+    _image(image, people[image_id])
+    for image_id, image in images.items()
+    if people[image_id] or keep_empty_images
   )
+  ids = tuple(content.category_ids)
+  return Annotations(content.path, content.skeleton, ids, listed)
+
+
+@contextlib.contextmanager
+def _naming(path: pathlib.Path) -> Iterator[None]:
+  """Adds the path to the message of an error."""
+  try:
+    yield
+  except (TypeError, ValueError) as error:
+    raise ValueError(f"{path}: {error}") from error
 
 
 @dataclasses.dataclass(frozen=True)
 class Content:
   """A json whose annotations are not checked yet; all else is.
 
-  `category` is the first of those with the same keypoints, whose ids are
-  `category_ids`; `images` by id, and `annotations` of these categories, are as
-  in the file.
+  `category` is the first of those with the same keypoints, `category_ids` are
+  the ids of these; `images` by id, and their `annotations`, are as in the file.
   """
 
   path: pathlib.Path
@@ -102,14 +105,12 @@ def read_content(
   """
   path = pathlib.Path(path)
   content = coco_annotations.read_sections(path)
-  try:
+  with _naming(path):
     chosen = categories.choose(
       content["categories"], name=category, skeleton=skeleton
     )
     first = next(iter(chosen.values()))
     described = categories.skeleton_of(first)
-  except (TypeError, ValueError) as error:
-    raise ValueError(f"{path}: {error}") from error
   return Content(
     path=path,
     category=first,
@@ -117,9 +118,7 @@ def read_content(
     skeleton=described,
     images=coco_annotations.index_images(content["images"], path),
     annotations=[
-      item
-      for item in content["annotations"]
-      if item.get("category_id") in chosen
+      a for a in content["annotations"] if a.get("category_id") in chosen
     ],
   )
 
@@ -140,12 +139,10 @@ def read_unlabelled(
   """
   path = pathlib.Path(path)
   content = coco_annotations.read_sections(path, _WITHOUT_LABELS)
-  try:
+  with _naming(path):
     ids = categories.choose_for_boxes(
       content["categories"], skeleton, name=category
     )
-  except ValueError as error:
-    raise ValueError(f"{path}: {error}") from error
   images = coco_annotations.index_images(content["images"], path).values()
   if not images:
     raise ValueError(f"{path} lists no images")

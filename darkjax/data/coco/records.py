@@ -1,11 +1,10 @@
 """TFDS records of images with keypoints, from COCO-format files.
 
-A record is one image: `image` (the bytes of the file as they came), `readable`
-(false for an image that was skipped, whose `image` is empty), `image_id`,
-`file_name`, `height`, `width`, and `people`, a list of `annotation_id`, `bbox`
-(x, y, w, h), `area`, `keypoints` [K, 3] (x, y, visibility), `iscrowd`,
-`num_keypoints` and `score`; image pixels, float32. Crowds, people without
-labels and people on images that were skipped are in the records, but not in
+A record is one image: `image` (the bytes of the file), `readable` (false for a
+skipped image, whose `image` is empty), `image_id`, `file_name`, `height`,
+`width`, and `people`, a list of `annotation_id`, `bbox` (x, y, w, h), `area`,
+`keypoints` [K, 3] (x, y, visibility), `iscrowd`, `num_keypoints` and `score`;
+image pixels, float32. Everybody is in the records, also those who are not in
 `PreparedDataset.people`.
 """
 

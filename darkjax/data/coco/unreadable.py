@@ -1,11 +1,9 @@
 """Images that cannot be read: an error, or a skip that is counted and bounded.
 
 An image is unreadable where its file is missing, truncated, no JPEG or PNG,
-larger than `photo.MAX_PIXELS`, or of another size than in its json. With
-"raise" the first one ends the preparation of the records. With "skip" each is
-logged and its record is kept without pixels, up to a share of the images.
-Nobody on it is trained on; COCO's metrics count whoever is labelled on it as
-missed.
+larger than `photo.MAX_PIXELS`, or of another size than in its json. A skipped
+image is logged and its record has no pixels. Nobody on it is trained on; COCO's
+metrics count whoever is labelled on it as missed.
 """
 
 import dataclasses
@@ -60,8 +58,7 @@ def read(
 ) -> tuple[bytes, tuple[int, int]]:
   """Returns the bytes of a json's image and its (height, width), px.
 
-  Of a skipped image these are b"" and the size of the json, or (0, 0) where
-  that has none.
+  Of a skipped image these are b"" and the json's size, or else (0, 0).
 
   Raises:
     FileNotFoundError: no such file, and `skip_policy` raises.
