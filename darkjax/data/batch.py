@@ -50,5 +50,4 @@ DEVICE_FIELDS = (
 def to_device_fields(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
   """Returns the fields of a batch that go to the devices."""
   image = ("image",) if "image" in batch else tuple(CANVAS)
-  rest = tuple(name for name in DEVICE_FIELDS if name != "image")
-  return {name: batch[name] for name in (*image, *rest)}
+  return {name: batch[name] for name in (*image, *DEVICE_FIELDS[1:])}

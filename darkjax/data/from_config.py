@@ -61,10 +61,6 @@ def read(
 ) -> RunData:
   """Prepares or opens what a configuration trains and evaluates on.
 
-  Args:
-    config: a configuration like configs/coco_hrnet_w32_128x96.py.
-    process: the share of the batches that this process reads.
-
   Raises:
     ValueError: an unknown `config.data.source`; labels that are not valid;
       packs that are damaged or of labels that were edited since.
@@ -217,12 +213,12 @@ def validation_paths(
 ) -> tuple[pathlib.Path, pathlib.Path]:
   """Returns the json of labels and the folder of images to score on.
 
-  They are those of the checkpoint's run (`config`, {} for weights without one),
-  at another `root` if given, or `annotations` and `images`.
+  Those of the checkpoint's run (`config`, {} for weights without one), at
+  another `root` if given, or `annotations` and `images`.
 
   Raises:
-    ValueError: one of annotations and images without the other, or neither and
-      a checkpoint without a run.
+    ValueError: one of annotations and images alone, or a checkpoint without a
+      run and neither of them.
 
   >>> run = {"data": {"root": "d", "val": ("val.json", "images")}}
   >>> validation_paths("runs/a", run)

@@ -62,7 +62,7 @@ class Images:
   readable: np.ndarray  # [M] bool, false for images that were skipped
 
 
-Table = TypeVar("Table", People, Images)
+Table = TypeVar("Table")
 
 
 def concatenate(tables: Sequence[Table]) -> Table:
@@ -77,7 +77,7 @@ def concatenate(tables: Sequence[Table]) -> Table:
 def clean_boxes(people: People, *, alignment: str) -> np.ndarray:
   """Returns boxes [N, 4] (x, y, w, h), image px, clipped to the image.
 
-  As in the official code, hrnet takes last - first pixel for the width, one less
+  As in the official code, hrnet takes last - first for the width, one less
   than dark and udp. Never less than 1 px.
   """
   bbox = people.bbox.astype(np.float64)

@@ -34,9 +34,9 @@ def load(
 ) -> PreparedDataset:
   """Prepares a COCO-format keypoint file, or opens what was prepared before.
 
-  Every annotation and image (by its header and one decode, a JPEG's at an eighth
-  of its size) is checked while preparing. The folder of the records is named
-  after the json's content, the image folder and the builder's version: an edited
+  Every annotation and image (by its header and one decode, of a JPEG at 1/8
+  size) is checked while preparing. The folder of the records is named
+  after the json's content, the image folder and the version: an edited
   json is prepared anew; after replacing an image, delete the folder.
 
   Args:

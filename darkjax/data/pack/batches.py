@@ -1,12 +1,11 @@
 """Batches from packs: all but the pixels, which are on the devices.
 
-In place of `image` a batch has the place of each person's canvas and an affine
-(`batch.CANVAS`); train/device_crop.py cuts the crop inside the jitted step. The
-same seed, step and process give the people and crops of pipeline/batches.py.
+In place of `image` a batch has `batch.CANVAS`; train/device_crop.py cuts the
+crop inside the jitted step. People and crops are those of pipeline/batches.py.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from darkjax import geometry as geometry_lib
 from darkjax.convention import Convention
 from darkjax.data.pack import crop_bounds
 from darkjax.data.pack.files import Pack
+from darkjax.data.people_table import concatenate
 from darkjax.data.pipeline import augment, sampler
 from darkjax.data.pipeline.augment import Augmentation
 from darkjax.data.pipeline.crop_geometry import CropGeometry, Crops
@@ -54,12 +54,9 @@ def train_batches(
     process_index=process_index,
     process_count=process_count,
   )
-  canvases = _Canvases(packs, geometry, augmentation)
-  return map_ahead(
-    lambda step: canvases.add_to(sample(step)),
-    itertools.count(start_step),
-    ahead=_AHEAD,
-  )
+  add_canvases = _canvas_adder(packs, geometry, augmentation)
+  steps = itertools.count(start_step)
+  return map_ahead(lambda i: add_canvases(sample(i)), steps, ahead=_AHEAD)
 
 
 def eval_batches(
@@ -84,46 +81,38 @@ def eval_batches(
     process_index=process_index,
     process_count=process_count,
   )
-  canvases = _Canvases([pack], geometry, augment.NONE)
-  return map_ahead(
-    lambda step: canvases.add_to(sample(step)), range(count), ahead=_AHEAD
+  add_canvases = _canvas_adder([pack], geometry, augment.NONE)
+  steps = range(count)
+  return map_ahead(lambda i: add_canvases(sample(i)), steps, ahead=_AHEAD)
+
+
+def _canvas_adder(
+  packs: Sequence[Pack], geometry: CropGeometry, augmentation: Augmentation
+) -> Callable[[Crops], Batch]:
+  """Returns a function from crops to batches with canvases for the image."""
+  bounds = crop_bounds.bounds(geometry, augmentation)
+  for i, pack in enumerate(packs):
+    _check_bounds(pack, bounds[geometry.dataset_index == i])
+  layout = concatenate([pack.layout for pack in packs])
+  first_page = layout.first_page + np.concatenate(
+    [np.full(len(pack.people), pack.first_page) for pack in packs]
   )
+  canvas_from_image = layout.canvas_from_image()
 
-
-class _Canvases:
-  """The canvases of all people of several packs, for crops to be cut from."""
-
-  def __init__(
-    self,
-    packs: Sequence[Pack],
-    geometry: CropGeometry,
-    augmentation: Augmentation,
-  ):
-    bounds = crop_bounds.bounds(geometry, augmentation)
-    for i, pack in enumerate(packs):
-      _check_bounds(pack, bounds[geometry.dataset_index == i])
-    layouts = [pack.layout for pack in packs]
-    self._size = np.concatenate([layout.size for layout in layouts])
-    self._first_page = np.concatenate(
-      [pack.first_page + pack.layout.first_page for pack in packs]
-    )
-    self._canvas_from_image = np.concatenate(
-      [layout.canvas_from_image() for layout in layouts]
-    )
-
-  def add_to(self, crops: Crops) -> Batch:
-    """Returns the fields of a batch, with canvases in place of the image."""
+  def add(crops: Crops) -> Batch:
     fields = dict(crops)
     index = fields.pop("index")
+    image_from_crop = geometry_lib.invert(fields.pop("crop_from_image"))
     canvas_from_crop = geometry_lib.compose(
-      self._canvas_from_image[index],
-      geometry_lib.invert(fields.pop("crop_from_image")),
+      canvas_from_image[index], image_from_crop
     )
     return fields | {
-      "first_page": self._first_page[index].astype(np.int32),
-      "canvas_size": self._size[index],
+      "first_page": first_page[index].astype(np.int32),
+      "canvas_size": layout.size[index],
       "canvas_from_crop": canvas_from_crop.astype(np.float32),
     }
+
+  return add
 
 
 def _check_bounds(pack: Pack, bounds: np.ndarray) -> None:

@@ -5,7 +5,6 @@ another resolution) is replaced.
 """
 
 import contextlib
-import functools
 import itertools
 import logging
 import math
@@ -62,19 +61,21 @@ def pack_config(
     config.convention, skeleton=train[0].skeleton
   )
   augmentation = augment.from_config(config.augmentation)
-  make = functools.partial(pack, convention=convention, resolution=resolution)
   category = config.data.category
   packs = [
-    make(
+    pack(
       dataset,
-      files.folder_of(root, pair[0], category=category),
-      augmentation=augmentation,
+      files.folder_of(root, labels, category=category),
+      convention,
+      augmentation,
+      resolution=resolution,
     )
-    for dataset, pair in zip(train, config.data.train, strict=True)
+    for dataset, (labels, _) in zip(train, config.data.train, strict=True)
   ]
   boxes, digest = config.evaluate.boxes, from_config.boxes_digest(config)
   folder = files.folder_of(root, config.data.val[0], boxes, category=category)
-  return [*packs, make(val, folder, boxes_digest=digest)]
+  options = {"resolution": resolution, "boxes_digest": digest}
+  return [*packs, pack(val, folder, convention, **options)]
 
 
 def pack(
@@ -91,11 +92,10 @@ def pack(
   Args:
     dataset: to pack.
     folder: of the pack.
-    convention: of the crops; their boxes, aspect and width count.
+    convention: of the crops.
     augmentation: how crops vary: canvases hold all they can show.
-    resolution: canvas px per crop px of a crop without augmentation. Images
-      with fewer pixels are not enlarged; with more, crops that zoom in are
-      softer than those of the image.
+    resolution: canvas px per crop px without augmentation. Images are never
+      enlarged; crops that zoom in are softer than those of larger images.
     boxes_digest: of the file of detections, where the boxes come from one.
 
   Raises:
@@ -132,12 +132,10 @@ def _write(dataset, folder, layout, width, boxes_digest) -> None:
   _LOG.info(
     "packing %d people of %s into %s: %.2f GB, %.0f %% at the images' own "
     "resolution",
-    dataset.num_people,
-    dataset.annotations,
-    folder,
+    dataset.num_people, dataset.annotations, folder,
     layout.pages.sum() * PAGE_BYTES / 1e9,
     100 * (layout.size == layout.window[:, 2:]).all(-1).mean(),
-  )
+  )  # fmt: skip
   canvases = tqdm(
     _canvases(dataset, layout),
     total=dataset.num_people,

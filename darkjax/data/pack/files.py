@@ -6,11 +6,11 @@
   pages.npy     [M, 1024, 3] uint8, all pixels; read as a memory map
   labels.json   a copy of the labels, for metrics
 
-A pack is read without TensorFlow and without the images. A folder is written
-beside its place and moved there when it is complete.
+A pack is read without TensorFlow and without the images.
 """
 
 import dataclasses
+import itertools
 import json
 import pathlib
 import shutil
@@ -91,16 +91,10 @@ class Pack:
 
 def assign_pages(packs: Sequence[Pack]) -> list[Pack]:
   """Returns packs whose pages follow one another; of one folder, the same."""
-  first_pages: dict[pathlib.Path, int] = {}
-  count = 0
-  for pack in packs:
-    if pack.folder not in first_pages:
-      first_pages[pack.folder] = count
-      count += len(pack.pages)
-  return [
-    dataclasses.replace(pack, first_page=first_pages[pack.folder])
-    for pack in packs
-  ]
+  lengths = {pack.folder: len(pack.pages) for pack in packs}
+  starts = itertools.accumulate(lengths.values(), initial=0)
+  first = dict(zip(lengths, starts, strict=False))
+  return [dataclasses.replace(p, first_page=first[p.folder]) for p in packs]
 
 
 def folder_of(
@@ -210,10 +204,8 @@ def write(
 ) -> None:
   """Writes a pack; replaces an old one when the new one is complete.
 
-  One process at a time may do so (`files.locked`).
-
-  Canvases are [h, w, 3] uint8 of each person of the `PreparedDataset`, in
-  order, of the layout's sizes. For width and boxes_digest see `Pack`.
+  One process at a time may do so (`files.locked`). Canvases are [h, w, 3] uint8
+  of each person, in order; for width and boxes_digest see `Pack`.
 
   Raises:
     OSError: the disk is full.

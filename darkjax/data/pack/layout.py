@@ -1,9 +1,8 @@
 """Layout of canvases: the parts of images that a person's crops can show.
 
-A canvas is such a part, [h, w, 3] uint8, at the image's resolution or shrunk,
-never enlarged. Canvases of many sizes follow one another in pages of `PAGE`
-pixels: each begins a page and fills its pixels row by row. So a device needs
-one array, whose indices stay below 2³¹ where a data set has more bytes.
+A canvas is such a part, [h, w, 3] uint8, never enlarged. Each begins a page of
+`PAGE` pixels and fills it row by row; a device needs one array; its indices
+stay below 2³¹ where a data set has more bytes.
 """
 
 import dataclasses
@@ -71,8 +70,7 @@ def lay_out(
 ) -> Layout:
   """Returns the layout of canvases for all that crops can show.
 
-  `shrink` [N], at most 1, is in canvas px per image px; a canvas has this
-  resolution or, for whole pixels, a little more. See also `Layout.covers`.
+  `shrink` [N], at most 1, is the resolution: canvas px per image px.
   """
   # Neighbours that are blended in lie up to a canvas pixel further out.
   margin = np.ceil(1 / shrink)[:, None] + 1

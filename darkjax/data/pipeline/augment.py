@@ -1,17 +1,14 @@
 """Training augmentation: half body, scale, rotation, flip, in this order.
 
-Random by (seed, epoch, data set, annotation id) alone, so a resumed run draws
-what an uninterrupted one draws, with any number of processes. Numbers and order
-are those of the official code (deep-high-resolution-net.pytorch and DarkPose,
-lib/dataset/JointsDataset.py); it has no translation and no change of colours.
-
-Deviation: the box never shrinks below 2 px, where the official code would
-divide by zero; half body is skipped for a part without extent.
+Random by (seed, epoch, data set, annotation id) alone. Numbers and order are
+those of the official code (deep-high-resolution-net.pytorch and DarkPose,
+lib/dataset/JointsDataset.py). Deviations: the box never shrinks below 2 px, and
+half body is skipped for a part without extent.
 """
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,13 +39,10 @@ class Augmentation:
   half_body_upper_probability: float = OFFICIAL_UPPER_PROBABILITY
 
   def __post_init__(self):
-    limits = {
-      "scale_factor": 0.95,  # a factor of 0 would leave no box
-      "rotation_factor": np.inf,
-      "half_body_min_keypoints": np.inf,
-    }
+    # A scale factor of 1 would leave no box.
+    limits = {"scale_factor": 0.95, "half_body_min_keypoints": np.inf}
     for name, value in vars(self).items():
-      last = limits.get(name, 1.0)
+      last = np.inf if name == "rotation_factor" else limits.get(name, 1.0)
       if not 0 <= value <= last:
         raise ValueError(
           f"augmentation {name} must lie in 0..{last}, got {value}"
@@ -70,24 +64,21 @@ def from_config(config: Mapping[str, Any]) -> Augmentation:
   return Augmentation(**fields)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Draws:
+class Draws(NamedTuple):
   """Random numbers of B examples, each array [B] float64."""
 
-  half_body: np.ndarray  # uniform in [0, 1)
-  upper: np.ndarray  # uniform in [0, 1)
-  rotate: np.ndarray  # uniform in [0, 1)
-  flip: np.ndarray  # uniform in [0, 1)
-  scale: np.ndarray  # standard normal
-  rotation: np.ndarray  # standard normal
+  # Uniform in [0, 1).
+  half_body: np.ndarray
+  upper: np.ndarray
+  rotate: np.ndarray
+  flip: np.ndarray
+  # Standard normal.
+  scale: np.ndarray
+  rotation: np.ndarray
 
 
 def draw(
-  *,
-  seed: int,
-  epoch: int,
-  datasets: np.ndarray,
-  annotation_ids: np.ndarray,
+  *, seed: int, epoch: int, datasets: np.ndarray, annotation_ids: np.ndarray
 ) -> Draws:
   """Draws the random numbers of examples, each from its own Philox stream.
 
@@ -96,14 +87,12 @@ def draw(
   """
   uniform = np.empty((len(datasets), 4))
   normal = np.empty((len(datasets), 2))
-  for i, (dataset, annotation_id) in enumerate(
-    zip(datasets, annotation_ids, strict=True)
-  ):
-    # int64 ids as uint64 words: a negative id wraps, and stays distinct.
-    identity = np.array([0, 0, dataset, annotation_id], np.int64)
-    bits = np.random.Philox(
-      key=np.array([seed, epoch], np.uint64), counter=identity.view(np.uint64)
-    )
+  # int64 ids as uint64 words: a negative id wraps, and stays distinct.
+  identities = np.zeros((len(datasets), 4), np.int64)
+  identities[:, 2:] = np.stack([datasets, annotation_ids], -1)
+  key = np.array([seed, epoch], np.uint64)
+  for i, identity in enumerate(identities.view(np.uint64)):
+    bits = np.random.Philox(key=key, counter=identity)
     generator = np.random.Generator(bits)
     generator.random(out=uniform[i])
     generator.standard_normal(out=normal[i])
@@ -132,9 +121,9 @@ def augment(
     skeleton: says which keypoints are the upper and the lower body.
 
   Returns:
-    center [B, 2] and scale [B, 2] in pixels of the image that is not mirrored,
-    rotation [B] radians, and flip [B] bool. A flipped example is the crop of
-    the mirrored image (see `mirror`), with left and right keypoints swapped.
+    center [B, 2], scale [B, 2] (px of the image that is not mirrored), rotation
+    [B] radians, flip [B] bool. A flipped example is the crop of the mirrored
+    image (see `mirror`), with left and right keypoints swapped.
   """
   center, scale = center.copy(), scale.copy()
   enough = (visibility > 0).sum(-1) > augmentation.half_body_min_keypoints
@@ -169,31 +158,28 @@ def half_body(
 ) -> tuple[np.ndarray, np.ndarray] | None:
   """Returns centre and scale of a box around the upper or the lower body.
 
-  That is the upper half if preferred and with 3 labels; else the lower if it
-  has 3; else the upper. The centre is the mean of its keypoints, the box 1.5
-  times their extent, widened to the aspect.
+  It is the upper half if preferred and with 3 labels; else the lower if it has
+  3; else the upper. The centre is the mean of its keypoints, the box 1.5 times
+  their extent, widened to the aspect.
 
   Args:
     keypoints_image: [K, 2] (x, y), image px.
     labelled: [K] bool.
-    skeleton: its keypoints not of the upper body count as lower body, as in the
-      official code.
+    skeleton: its keypoints not of the upper body count as lower body.
     prefer_upper: which half to try first.
     aspect: width / height of the crop.
 
   Returns:
     center [2] and scale [2], image px, or None where the half has fewer than 2
-    keypoints or no extent, and where the skeleton has no two halves (a hand).
+    keypoints or no extent, or the skeleton has no two halves.
   """
   is_upper = np.isin(np.arange(len(labelled)), skeleton.upper_body)
   if is_upper.all() or not is_upper.any():
     return None
   upper = keypoints_image[labelled & is_upper]
   lower = keypoints_image[labelled & ~is_upper]
-  if prefer_upper and len(upper) > _HALF_MORE_THAN:
-    half = upper
-  else:
-    half = lower if len(lower) > _HALF_MORE_THAN else upper
+  halves = (upper, lower) if prefer_upper else (lower, upper)
+  half = next((h for h in halves if len(h) > _HALF_MORE_THAN), upper)
   if len(half) < 2 or not np.ptp(half, axis=0).any():
     return None
   width, height = np.ptp(half, axis=0)

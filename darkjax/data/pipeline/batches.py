@@ -1,11 +1,11 @@
 """Batches of crops from prepared data sets, by tf.data.
 
 One Python thread makes the crops' geometry and reads their records, and hands
-both to tf.data through a queue; decoding and warping are TensorFlow ops, in
-parallel. There is no Python inside the dataset: a generator there can hang the
-interpreter at exit, and turns every exception into an InvalidArgumentError.
+both to tf.data through a queue. There is no Python inside the dataset: a
+generator there can hang the interpreter at exit, and hides exceptions.
 """
 
+import contextlib
 import functools
 import os
 import sys
@@ -53,13 +53,12 @@ def train_batches(
   """Returns endless batches of augmented crops, with the fields of `BATCH`.
 
   Args:
-    datasets: with the convention's keypoints. Their order counts: it is part of
-      what augmentation is random by.
+    datasets: with the convention's keypoints; their order seeds augmentation.
     convention: sizes and alignment; crops are RGB, see inference.normalize.
     augmentation: how crops vary.
     batch_size: examples of this process in each batch.
     seed: of order and augmentation, at least 0.
-    start_step: batches that are skipped without reading anything.
+    start_step: the first step.
     process_index: which share of each global batch this process takes.
     process_count: how many shares there are.
     num_threads: threads of the pipeline; None is one per core.
@@ -154,23 +153,18 @@ def _batches(
 
 def _hide_gpus() -> None:
   """Keeps TensorFlow off the accelerators, which belong to JAX."""
-  try:
+  with contextlib.suppress(RuntimeError):  # already started
     tf.config.set_visible_devices([], "GPU")
-  except RuntimeError:  # already started; tensorflow-cpu sees none anyway
-    pass
 
 
 def _specs(convention: Convention, batch_size: int) -> dict[str, tf.TensorSpec]:
   """Shapes and dtypes of what is handed over."""
   sizes: dict[Any, Any] = {"K": convention.skeleton.num_keypoints}
-  fields = {
-    name: (tuple(sizes.get(n, n) for n in field.shape), field.dtype)
-    for name, field in batch.BATCH.items()
-    if name != "image"
-  }
+  fields = {n: (f.shape, f.dtype) for n, f in batch.BATCH.items()} | _INPUTS
+  del fields["image"]
   return {
-    name: tf.TensorSpec((batch_size, *shape), dtype)
-    for name, (shape, dtype) in {**fields, **_INPUTS}.items()
+    name: tf.TensorSpec((batch_size, *(sizes.get(n, n) for n in shape)), dtype)
+    for name, (shape, dtype) in fields.items()
   }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from darkjax import geometry
 from darkjax.convention import Convention
-from darkjax.data.people_table import GT_BOXES, People, clean_boxes, concatenate
+from darkjax.data.people_table import GT_BOXES, clean_boxes, concatenate
 from darkjax.data.pipeline import augment
 from darkjax.data.pipeline.augment import Augmentation
 
@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 
 Dataset: TypeAlias = "PreparedDataset | Pack"
 
-# The fields of `batch.BATCH` without `image`, and what the image is made from:
-# `index` [B], each person's row in the table of people, and `crop_from_image`
-# [B, 2, 3] float64. pipeline/batches.py adds the pixels of image files,
-# pack/batches.py the place of canvases.
+# The fields of `batch.BATCH` but `image`; `index` [B], rows in the table of
+# people; and `crop_from_image` [B, 2, 3] float64.
 Crops = dict[str, np.ndarray]
 
 
@@ -96,14 +94,25 @@ class CropGeometry:
 
   def _crops(self, index, center, scale, rotation, flip) -> Crops:
     people, convention = self.people.rows(index), self.convention
-    crop_from_image = self._crop_from_image(
-      people, center, scale, rotation, flip
-    )
+    # A flipped crop is the crop of the mirrored image.
+    mirror = augment.mirror(people.image_size[:, 1])
+    mirrored = geometry.apply_affine(mirror, center[:, None])[:, 0]
+    center = np.where(flip[:, None], mirrored, center)
+    plain = convention.crop_from_image(center, scale, rotation)
+    flip = flip[:, None, None]
+    crop_from_image = np.where(flip, geometry.compose(plain, mirror), plain)
     heatmap_from_image = geometry.compose(
       convention.heatmap_from_crop(), crop_from_image
     )
     image_from_heatmap = geometry.invert(heatmap_from_image)
-    keypoints, visibility = self._keypoints(people, heatmap_from_image, flip)
+    keypoints = geometry.apply_affine(
+      heatmap_from_image, people.keypoints[..., :2].astype(np.float64)
+    )
+    visibility = people.keypoints[..., 2] > 0
+    keypoints = np.where(visibility[..., None], keypoints, 0.0)
+    swap = list(convention.skeleton.flip_indices)
+    keypoints = np.where(flip, keypoints[:, swap], keypoints)
+    visibility = np.where(flip[..., 0], visibility[:, swap], visibility)
     return {
       "index": index,
       "crop_from_image": crop_from_image,
@@ -116,31 +125,6 @@ class CropGeometry:
       "score": people.score,
       "box_area": scale.prod(-1).astype(np.float32),
     }
-
-  def _crop_from_image(
-    self, people: People, center, scale, rotation, flip
-  ) -> np.ndarray:
-    """[B, 2, 3]; a flipped crop is the crop of the mirrored image."""
-    mirror = augment.mirror(people.image_size[:, 1])
-    mirrored = geometry.apply_affine(mirror, center[:, None])[:, 0]
-    center = np.where(flip[:, None], mirrored, center)
-    plain = self.convention.crop_from_image(center, scale, rotation)
-    flipped = geometry.compose(plain, mirror)
-    return np.where(flip[:, None, None], flipped, plain)
-
-  def _keypoints(self, people: People, heatmap_from_image, flip):
-    """keypoints_heatmap [B, K, 2] and visibility [B, K], sides swapped."""
-    points = geometry.apply_affine(
-      heatmap_from_image, people.keypoints[..., :2].astype(np.float64)
-    )
-    visible = people.keypoints[..., 2] > 0
-    points = np.where(visible[..., None], points, 0.0)
-    swap = list(self.convention.skeleton.flip_indices)
-    flip = flip[:, None]
-    return (
-      np.where(flip[..., None], points[:, swap], points),
-      np.where(flip, visible[:, swap], visible),
-    )
 
 
 def _boxes(dataset: Dataset, convention: Convention) -> np.ndarray:

@@ -1,8 +1,7 @@
 """Choice of the people of each step.
 
-A step gives an epoch and a position, (seed, epoch) a permutation, and a process
-takes its rows of each global batch. So any step can be the first, and the
-number of processes changes neither the order nor the crops.
+Pure functions of the step: any can be the first, and the number of processes
+changes neither the order nor the crops.
 """
 
 import functools
@@ -69,8 +68,7 @@ def evaluation_sampler(
 ) -> tuple[Callable[[int], Crops], int]:
   """Returns a function as of `training_sampler`, and the number of steps.
 
-  Every person comes once; all processes get the same number of batches, and
-  rows past the last person are padding.
+  Every person comes once; rows past the last person are padding.
   """
   rows = _rows(batch_size, process_index, process_count)
   size = batch_size * process_count

@@ -1,9 +1,8 @@
 """Decoding of image parts and warping of crops, by TensorFlow ops.
 
 EXIF orientation is not applied: coordinates refer to the pixels in the file.
-The warp is compiled by XLA, which takes a quarter of the time of TensorFlow's
-own op. XLA compiles for fixed shapes, so the pixels are first copied into a
-buffer of one of a few sizes.
+The warp is compiled by XLA, in a quarter of the time of TensorFlow's own op; as
+XLA compiles for fixed shapes, pixels are copied into buffers of a few sizes.
 """
 
 import functools
@@ -14,13 +13,11 @@ import tensorflow as tf
 
 from darkjax import geometry
 
-# Pixels around the needed part that are decoded too: one because libjpeg blends
-# colour between pixels and so gets the outermost row or column of a part wrong
-# (measured over 2,000 random parts), one for rounding.
+# Pixels around the needed part that are decoded too: one because libjpeg gets
+# the outermost row or column of a part wrong, one for rounding.
 _MARGIN = 2
 
-# Pixels of the buffers that the warp reads, one compilation each: COCO's images
-# need the first six. The largest holds any image that encoded.py accepts.
+# Pixels of the buffers; the largest holds any image that encoded.py accepts.
 _BUFFERS = tuple(2**i for i in range(14, 28))
 
 
@@ -107,8 +104,7 @@ def _buffer(image: tf.Tensor) -> tf.Tensor:
 def _start_compiler() -> None:
   """Starts TensorFlow's XLA without XLA_FLAGS.
 
-  They are meant for JAX, and a flag that TensorFlow does not have would end the
-  process.
+  A flag meant for JAX that TensorFlow does not have would end the process.
   """
   flags = os.environ.pop("XLA_FLAGS", None)
   try:
