@@ -89,14 +89,9 @@ def read(
   share = {"process_index": process.index, "process_count": process.count}
 
   def train_batches(start_step: int, batch_size: int) -> Batches:
+    options = {"start_step": start_step, "batch_size": batch_size, **share}
     return batches.train_batches(
-      train,
-      convention,
-      augmentation,
-      batch_size=batch_size,
-      seed=config.seed,
-      start_step=start_step,
-      **share,
+      train, convention, augmentation, seed=config.seed, **options
     )
 
   def val_batches(batch_size: int) -> Batches:

@@ -98,10 +98,10 @@ class BoxFile(NamedTuple):
 
 def _shared_parts(path: pathlib.Path, name: str) -> int:
   """How many parts, from the last one on, a path and a name have in common."""
-  ours = reversed(path.resolve().parts)
-  theirs = reversed(pathlib.PurePosixPath(name).parts)
-  same = (mine == other for mine, other in zip(ours, theirs, strict=False))
-  return sum(1 for _ in itertools.takewhile(bool, same))
+  names = (path.resolve(), pathlib.PurePosixPath(name))
+  pairs = zip(*(each.parts[::-1] for each in names), strict=False)
+  same = itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)
+  return len([*same])
 
 
 def read(

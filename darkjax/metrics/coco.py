@@ -42,12 +42,9 @@ class Predictions:
 
   def __post_init__(self):
     people, num_keypoints = np.shape(self.keypoint_scores)[:2]
-    expected = {
-      "image_ids": (people,),
+    expected = dict.fromkeys(vars(self), (people,)) | {
       "keypoints": (people, num_keypoints, 2),
       "keypoint_scores": (people, num_keypoints),
-      "box_scores": (people,),
-      "box_areas": (people,),
     }
     got = {name: np.shape(value) for name, value in vars(self).items()}
     if got != expected:

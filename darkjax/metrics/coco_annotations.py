@@ -133,12 +133,8 @@ def check_annotations(
 ) -> None:
   """Raises a ValueError for annotations that break a rule of `find_problems`.
 
-  Args:
-    annotations: of one category.
-    num_keypoints: K of it.
-    images: the file's images by id.
-    path: for messages.
-    ids: whether each annotation needs an id of its own.
+  They are of one category with K = `num_keypoints`; images are by id, `path` is
+  for messages, `ids` says whether each annotation needs an id of its own.
   """
   problems = []
   for item in annotations:
@@ -185,15 +181,11 @@ def find_problems(
   if not isinstance(value, int) or abs(value) > LARGEST_ID:
     yield Problem("id", f"needs an integer 'id' of 64 bits, got {value!r}")
   if not isinstance(image_id, int | float) or image_id not in images:
-    yield Problem(
-      "image",
-      f"image_id {image_id!r} is not among 'images'; add the image or drop the "
-      "annotation",
-    )
+    rule = "is not among 'images'; add the image or drop the annotation"
+    yield Problem("image", f"image_id {image_id!r} {rule}")
   elif abs(image_id) > LARGEST_ID:
-    yield Problem(
-      "image", f"image_id {image_id} exceeds 64 bits; number the images anew"
-    )
+    rule = "exceeds 64 bits; number the images anew"
+    yield Problem("image", f"image_id {image_id} {rule}")
   if finite_numbers(bbox, (4,)) is None:
     yield Problem(
       "box", f"'bbox' must be four finite numbers (x, y, w, h), got {bbox!r}"

@@ -62,8 +62,9 @@ def average_precision(
   numbers = coco_annotations.finite_numbers(sigmas, (len(sigmas),))
   if numbers is None or (numbers <= 0).any():
     raise ValueError(f"sigmas are K positive numbers, got {sigmas}")
-  truth = _load_truth(annotations, len(sigmas), category_ids)
-  predicted = _load_results(truth, results, len(sigmas))
+  with contextlib.redirect_stdout(io.StringIO()):
+    truth = _load_truth(annotations, len(sigmas), category_ids)
+    predicted = _load_results(truth, results, len(sigmas))
   evaluation = COCOeval(truth, predicted, "keypoints")
   evaluation.params.kpt_oks_sigmas = numbers
   if image_ids is not None:
@@ -140,9 +141,8 @@ def _load_results(truth: "COCO", results, num_keypoints: int) -> "COCO":
     _check_exist(f"{field} of results", {r[field] for r in results}, existing)
   if not results:  # loadRes looks at the first result to learn its kind
     return _index({**truth.dataset, "annotations": []})
-  with contextlib.redirect_stdout(io.StringIO()):
-    one = {"category_id": truth.dataset["categories"][0]["id"]}
-    return truth.loadRes([{**result, **one} for result in results])
+  one = {"category_id": truth.dataset["categories"][0]["id"]}
+  return truth.loadRes([{**result, **one} for result in results])
 
 
 def _index(dataset: dict[str, Any]) -> "COCO":
@@ -150,8 +150,7 @@ def _index(dataset: dict[str, Any]) -> "COCO":
 
   indexed = COCO()
   indexed.dataset = dataset
-  with contextlib.redirect_stdout(io.StringIO()):
-    indexed.createIndex()
+  indexed.createIndex()
   return indexed
 
 

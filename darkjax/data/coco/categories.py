@@ -31,13 +31,9 @@ def choose(
 ) -> dict[Any, Mapping[str, Any]]:
   """Returns the categories to read, by id; several if their keypoints agree.
 
-  Args:
-    listed: all categories of a json.
-    name: of the category to read; None or "" for any with keypoints.
-    skeleton: whose keypoints to read where they differ.
-
-  Raises:
-    ValueError: there is none, or they differ.
+  `name` is of the category to read, None or "" for any with keypoints; where
+  these differ, it is that of the skeleton. A ValueError if there is
+  none, or they differ.
   """
   any_name = [c for c in listed if c.get("keypoints")]
   chosen = [c for c in any_name if not name or c.get("name") == name]
@@ -71,8 +67,7 @@ def choose_for_boxes(
   with the skeleton's keypoints, the one named as the skeleton, "person", or the
   only one.
 
-  Raises:
-    ValueError: none of them fits, or several could.
+  A ValueError if none of them fits, or several could.
   """
   possible = [
     c

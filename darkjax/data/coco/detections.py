@@ -105,8 +105,9 @@ def read(
     labels = isinstance(content, dict) and "annotations" in content
     raise ValueError(
       f"{path}: detections are a list {box_file.EXAMPLE}, got a "
-      + type(content).__name__
-      + '; these are annotations, whose own boxes are boxes="gt"' * labels
+      f"{type(content).__name__}"
+      + '; these are annotations, whose own boxes are boxes="gt"'
+      * labels
     )
   required = ("image_id", "category_id", "score")
   everything = box_file.parse_boxes(content, path, required=required)
@@ -139,14 +140,8 @@ def with_boxes(
 
   Boxes of other images, as of a larger split, and of low scores are left out.
 
-  Args:
-    dataset: made with keep_empty_images, see `prepare.load`.
-    boxes: from `read`.
-    path: their file, for messages.
-    score_threshold: lowest score.
-
-  Raises:
-    ValueError: no box is left.
+  The data set is made with keep_empty_images, see `prepare.load`; `path` is for
+  messages. A ValueError if no box is left.
   """
   images = prepared.read_images(dataset.builder)
   has_image = np.isin(boxes.image_id, images.image_id)

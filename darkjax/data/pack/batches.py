@@ -30,11 +30,8 @@ def train_batches(
   convention: Convention,
   augmentation: Augmentation,
   *,
-  batch_size: int,
-  seed: int,
   start_step: int = 0,
-  process_index: int = 0,
-  process_count: int = 1,
+  **sampling: int,
 ) -> Iterator[Batch]:
   """Returns endless batches of augmented crops that are still to be cut.
 
@@ -46,26 +43,14 @@ def train_batches(
       too few people for a batch.
   """
   geometry = CropGeometry(packs, convention)
-  sample = sampler.training_sampler(
-    geometry,
-    augmentation,
-    batch_size=batch_size,
-    seed=seed,
-    process_index=process_index,
-    process_count=process_count,
-  )
+  sample = sampler.training_sampler(geometry, augmentation, **sampling)
   add_canvases = _canvas_adder(packs, geometry, augmentation)
   steps = itertools.count(start_step)
   return map_ahead(lambda i: add_canvases(sample(i)), steps, ahead=_AHEAD)
 
 
 def eval_batches(
-  pack: Pack,
-  convention: Convention,
-  *,
-  batch_size: int,
-  process_index: int = 0,
-  process_count: int = 1,
+  pack: Pack, convention: Convention, **sampling: int
 ) -> Iterator[Batch]:
   """Returns batches of every person of a pack once, padded to full batches.
 
@@ -75,14 +60,8 @@ def eval_batches(
     ValueError: the pack has other keypoints, or too small canvases.
   """
   geometry = CropGeometry([pack], convention)
-  sample, count = sampler.evaluation_sampler(
-    geometry,
-    batch_size=batch_size,
-    process_index=process_index,
-    process_count=process_count,
-  )
+  sample, steps = sampler.evaluation_sampler(geometry, **sampling)
   add_canvases = _canvas_adder([pack], geometry, augment.NONE)
-  steps = range(count)
   return map_ahead(lambda i: add_canvases(sample(i)), steps, ahead=_AHEAD)
 
 
@@ -92,7 +71,15 @@ def _canvas_adder(
   """Returns a function from crops to batches with canvases for the image."""
   bounds = crop_bounds.bounds(geometry, augmentation)
   for i, pack in enumerate(packs):
-    _check_bounds(pack, bounds[geometry.dataset_index == i])
+    shown = bounds[geometry.dataset_index == i]
+    enough = pack.layout.covers(shown, pack.people.image_size)
+    if not enough.all():
+      raise ValueError(
+        f"crops of {(~enough).sum()} of the {len(enough)} people in "
+        f"{pack.folder} can show more than their canvases hold: the data set "
+        "was packed for less augmentation, or for crops of another shape. Pack "
+        "it again for this configuration: python -m darkjax.data.pack"
+      )
   layout = concatenate([pack.layout for pack in packs])
   first_page = layout.first_page + np.concatenate(
     [np.full(len(pack.people), pack.first_page) for pack in packs]
@@ -113,15 +100,3 @@ def _canvas_adder(
     }
 
   return add
-
-
-def _check_bounds(pack: Pack, bounds: np.ndarray) -> None:
-  """Refuses a pack whose canvases end before what the crops can show."""
-  enough = pack.layout.covers(bounds, pack.people.image_size)
-  if not enough.all():
-    raise ValueError(
-      f"crops of {(~enough).sum()} of the {len(enough)} people in "
-      f"{pack.folder} can show more than their canvases hold: the data set was "
-      "packed for less augmentation, or for crops of another shape. Pack it "
-      "again for this configuration: python -m darkjax.data.pack"
-    )

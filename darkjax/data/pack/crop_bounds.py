@@ -16,9 +16,7 @@ from darkjax.geometry import apply_affine, invert
 def bounds(geometry: CropGeometry, augmentation: Augmentation) -> np.ndarray:
   """Returns the box around all crops of each person.
 
-  Returns:
-    [N, 4] (left, top, right, bottom), image px, float64: the outermost points
-    that a crop may show, also where there is no image.
+  [N, 4] float64 (left, top, right, bottom), image px, also outside the image.
   """
   center, scale = geometry.center, geometry.scale
   boxes = _around(center, scale, geometry, augmentation)
@@ -37,21 +35,14 @@ def _around(center, scale, geometry, augmentation) -> np.ndarray:
   last = np.array(convention.crop_size[::-1], np.float64) - 1
   corners = apply_affine(image_from_crop, np.stack([0 * last, last]))
   extent = np.abs(corners - center[..., None, :]).max(-2)
-  extent = _turned(extent, extent[..., ::-1], augmentation)
+  # Turned by a, it is along · cos a + across · sin a, which grows up to
+  # a = atan2(across, along), where it is the half diagonal.
+  across = extent[..., ::-1]
+  rotates = augmentation.rotation_probability > 0
+  largest = 2 * augmentation.rotation_factor * rotates
+  angle = np.minimum(np.arctan2(across, extent), largest)
+  extent = extent * np.cos(angle) + across * np.sin(angle)
   return np.concatenate([center - extent, center + extent], -1)
-
-
-def _turned(along, across, augmentation: Augmentation) -> np.ndarray:
-  """Largest half extent along an axis of a turned box with these two.
-
-  At an angle a it is along · cos a + across · sin a, which grows up to
-  a = atan2(across, along), where it is the half diagonal.
-  """
-  largest = 2 * augmentation.rotation_factor
-  if augmentation.rotation_probability == 0:
-    largest = 0.0
-  angle = np.minimum(np.arctan2(across, along), largest)
-  return along * np.cos(angle) + across * np.sin(angle)
 
 
 def _half_bodies(

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from darkjax import skeletons
-from darkjax.data.pack.layout import PAGE, PAGE_BYTES, Layout
+from darkjax.data.pack.layout import PAGE_BYTES, Layout
 from darkjax.data.people_table import People
 from darkjax.runtime import files
 from darkjax.runtime.json_file import read_json
@@ -143,7 +143,7 @@ def read(folder: pathlib.Path) -> Pack:
       pages=pages,
       **{name: description[name] for name in _TEXTS},
     )
-    if pages.dtype != np.uint8 or pages.shape != _shape(pack.layout):
+    if pages.dtype != np.uint8 or pages.shape != pack.layout.shape:
       raise ValueError(f"pages.npy is {pages.dtype}{list(pages.shape)}")
   except (EOFError, KeyError, OSError, TypeError, ValueError) as error:
     raise _damaged(folder, error) from error
@@ -159,10 +159,10 @@ def _read_description(folder: pathlib.Path) -> dict[str, Any]:
       "python -m darkjax.data.pack with the same --config writes it"
     )
   try:
-    description = read_json(path)
+    content = read_json(path)
   except ValueError as error:
     raise _damaged(folder, error) from error
-  content = description if isinstance(description, dict) else {}
+  content = content if isinstance(content, dict) else {}
   name, version = content.get("format"), content.get("version")
   if name != FORMAT:
     raise ValueError(
@@ -174,7 +174,7 @@ def _read_description(folder: pathlib.Path) -> dict[str, Any]:
       f"{folder} has version {version} of packs, this is version {VERSION}; "
       f"{_PACK_AGAIN}"
     )
-  return description
+  return content
 
 
 def _damaged(folder: pathlib.Path, error) -> ValueError:
@@ -187,10 +187,6 @@ def _damaged(folder: pathlib.Path, error) -> ValueError:
 def _arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
   with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
     return dict(arrays)
-
-
-def _shape(layout: Layout) -> tuple[int, int, int]:
-  return int(layout.pages.sum()), PAGE, 3
 
 
 def write(
@@ -244,8 +240,7 @@ def write(
 
 def _write_pages(path, canvases, layout: Layout) -> np.ndarray:
   """Writes the pixels one after the other; returns their checksums [N]."""
-  shape = _shape(layout)
-  needed = shape[0] * PAGE_BYTES
+  needed = layout.shape[0] * PAGE_BYTES
   free = shutil.disk_usage(path.parent).free
   if free < needed:
     raise OSError(
@@ -255,7 +250,7 @@ def _write_pages(path, canvases, layout: Layout) -> np.ndarray:
     )
   checksum = np.zeros(len(layout.size), np.uint32)
   with path.open("wb") as file:
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    header = {"descr": "|u1", "fortran_order": False, "shape": layout.shape}
     np.lib.format.write_array_header_1_0(file, header)
     for i, canvas in enumerate(canvases):
       canvas = np.ascontiguousarray(canvas)

@@ -29,6 +29,11 @@ class Layout:
     """[N] int64, the number of pages of each canvas."""
     return pages_of(self.size)
 
+  @property
+  def shape(self) -> tuple[int, int, int]:
+    """(M, PAGE, 3), of the array of all pages."""
+    return int(self.pages.sum()), PAGE, 3
+
   def rows(self, index: np.ndarray) -> "Layout":
     """Returns the canvases at `index` (positions or a mask)."""
     return Layout(**{name: array[index] for name, array in vars(self).items()})
@@ -45,9 +50,7 @@ class Layout:
   def covers(self, bounds: np.ndarray, image_size: np.ndarray) -> np.ndarray:
     """Returns [N] bool: canvases hold all that crops within bounds show.
 
-    Args:
-      bounds: [N, 4] (left, top, right, bottom), image px, of all crops.
-      image_size: [N, 2] (height, width), px.
+    `bounds` [N, 4] are (left, top, right, bottom), image px, of all crops.
     """
     to_canvas = self.canvas_from_image()
     corners = bounds.reshape(-1, 2, 2)  # left top, right bottom

@@ -162,12 +162,8 @@ def half_body(
   3; else the upper. The centre is the mean of its keypoints, the box 1.5 times
   their extent, widened to the aspect.
 
-  Args:
-    keypoints_image: [K, 2] (x, y), image px.
-    labelled: [K] bool.
-    skeleton: its keypoints not of the upper body count as lower body.
-    prefer_upper: which half to try first.
-    aspect: width / height of the crop.
+  Keypoints are [K, 2] (x, y), `labelled` is [K] bool, `aspect` the crop's
+  width / height. Keypoints not of the skeleton's upper body count as lower body.
 
   Returns:
     center [2] and scale [2], image px, or None where the half has fewer than 2

@@ -84,26 +84,21 @@ def eval_batches(
   convention: Convention,
   *,
   batch_size: int,
-  process_index: int = 0,
-  process_count: int = 1,
   num_threads: int | None = None,
+  **process: int,
 ) -> Iterator[Batch]:
   """Returns batches of every person of a data set once, without augmentation.
 
-  All processes get the same number of batches; rows past the last person repeat
-  it with mask 0, visibility 0 and ids -1. Arguments as of `train_batches`.
+  Rows past the last person repeat it with mask 0, visibility 0 and ids -1. All
+  processes get as many batches. Other arguments as of `train_batches`.
 
   Raises:
     ValueError: the data set has other keypoints.
   """
   geometry = CropGeometry([dataset], convention)
-  sample, count = sampler.evaluation_sampler(
-    geometry,
-    batch_size=batch_size,
-    process_index=process_index,
-    process_count=process_count,
+  sample, steps = sampler.evaluation_sampler(
+    geometry, batch_size=batch_size, **process
   )
-  steps = range(count)
   return _batches([dataset], geometry, sample, steps, batch_size, num_threads)
 
 

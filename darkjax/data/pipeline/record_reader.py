@@ -28,12 +28,9 @@ class RecordReader:
   def add_records(self, crops: Crops) -> Crops:
     """Reads the records of B crops.
 
-    Returns:
-      The crops with record [B] bytes, window [B, 4] int32 (y, x, height, width)
-      in image px, the part to decode, and window_from_crop [B, 2, 3] float32.
-
-    Raises:
-      ValueError: records are damaged or gone.
+    Adds record [B] bytes, window [B, 4] int32 (y, x, height, width), image px,
+    the part to decode, and window_from_crop [B, 2, 3] float32. A ValueError
+    if records are damaged or gone.
     """
     index = crops["index"]
     window = tf_crop.windows(

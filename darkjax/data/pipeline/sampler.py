@@ -41,10 +41,7 @@ def training_sampler(
 ) -> Callable[[int], Crops]:
   """Returns a function from a step, from 0, to this process's crops of it.
 
-  Arguments as of `batches.train_batches`.
-
-  Raises:
-    ValueError: too few people for a batch.
+  Arguments and errors as of `batches.train_batches`.
   """
   rows = _rows(batch_size, process_index, process_count)
   size = batch_size * process_count
@@ -65,15 +62,15 @@ def evaluation_sampler(
   batch_size: int,
   process_index: int = 0,
   process_count: int = 1,
-) -> tuple[Callable[[int], Crops], int]:
-  """Returns a function as of `training_sampler`, and the number of steps.
+) -> tuple[Callable[[int], Crops], range]:
+  """Returns a function as of `training_sampler`, and its steps.
 
   Every person comes once; rows past the last person are padding.
   """
   rows = _rows(batch_size, process_index, process_count)
   size = batch_size * process_count
   steps = -(-len(geometry.people) // size)
-  return lambda step: geometry.padded(step * size + rows), steps
+  return lambda step: geometry.padded(step * size + rows), range(steps)
 
 
 @functools.lru_cache(maxsize=4)
