@@ -123,10 +123,7 @@ def prepare_training(
 def prepare_validation(
   config: ml_collections.ConfigDict, box_threshold: float
 ) -> "PreparedDataset":
-  """Prepares `config.data.val`: its people, or detected boxes.
-
-  `box_threshold` is the lowest score of a detected box.
-  """
+  """Prepares `config.data.val`: its people, or boxes of at least a score."""
   from darkjax.data.coco import detections  # TensorFlow
 
   boxes = config.evaluate.boxes
@@ -153,12 +150,11 @@ def _paths(config, *names: str) -> list[pathlib.Path]:
 def _options(config) -> dict[str, Any]:
   from darkjax.data.coco import unreadable  # TensorFlow
 
+  policy = unreadable.SkipPolicy(config.data.on_error, config.data.max_skipped)
   return {
     "category": config.data.category,
     "cache_dir": config.data.cache,
-    "skip_policy": unreadable.SkipPolicy(
-      config.data.on_error, config.data.max_skipped
-    ),
+    "skip_policy": policy,
   }
 
 

@@ -107,11 +107,7 @@ def _category_problems(content, sections) -> Iterator[str]:
 def index_images(
   images: Sequence[Mapping[str, Any]], path: FilePath, *, named: bool = True
 ) -> dict[int, Mapping[str, Any]]:
-  """Returns the images of a json by id.
-
-  Raises:
-    ValueError: no integer id or, where `named`, no file name; repeated ids.
-  """
+  """Returns the images by id; a ValueError without one id and name each."""
   problems = [
     f"image {image.get('id')!r} needs an integer 'id' and a 'file_name'"
     for image in images
@@ -200,11 +196,9 @@ def find_problems(
     )
   yield from _keypoint_problems(annotation, num_keypoints)
   if finite_numbers(annotation.get("score", 1.0), ()) is None:
-    yield Problem(
-      "score",
-      f"'score' (of the box) must be a finite number, got "
-      f"{annotation['score']!r}; drop the field, and it is 1",
-    )
+    rule = "(of the box) must be a finite number, got"
+    fix = "drop the field, and it is 1"
+    yield Problem("score", f"'score' {rule} {annotation['score']!r}; {fix}")
 
 
 def _keypoint_problems(annotation, num_keypoints: int) -> Iterator[Problem]:

@@ -55,8 +55,7 @@ def pck(
   lengths = np.asarray(reference_length, np.float64)
   distances = _distances(predicted, truth, visible, lengths)
   counts = (np.asarray(visible) > 0) & np.isfinite(lengths)[:, None]
-  limits = np.where(np.isfinite(lengths), threshold * lengths, 0.0)[:, None]
-  correct = counts & (distances <= limits)
+  correct = counts & (distances <= threshold * lengths[:, None])
   return Pck(
     _ratio(correct.sum(0), counts.sum(0)),
     float(_ratio(correct.sum(), counts.sum())),

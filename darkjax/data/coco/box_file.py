@@ -74,9 +74,9 @@ def _parse(record: Any, name: str, required: tuple[str, ...]) -> Box:
   elif score is None:
     wrong, rule = "score", "a finite number"
   else:
-    name = None if file_name is None else with_slashes(str(file_name))
+    file_name = None if file_name is None else with_slashes(str(file_name))
     iscrowd = bool(fields.get("iscrowd"))
-    return Box(image_id, name, bbox, float(score), category_id, iscrowd)
+    return Box(image_id, file_name, bbox, float(score), category_id, iscrowd)
   raise ValueError(
     f"{name}: {wrong!r} must be {rule}, got {fields[wrong]!r}; correct the file"
   )

@@ -153,10 +153,7 @@ def gives(category: Mapping[str, Any], field: str) -> bool:
 
 
 def _without_order(skeleton: Skeleton) -> tuple:
-  return (
-    {frozenset(limb) for limb in skeleton.limbs},
-    {frozenset(pair) for pair in skeleton.flip_pairs},
-    set(skeleton.upper_body),
-    set(skeleton.lower_body),
-    skeleton.sigmas,
-  )
+  pairs = (skeleton.limbs, skeleton.flip_pairs)
+  halves = (skeleton.upper_body, skeleton.lower_body)
+  unordered = [{frozenset(pair) for pair in each} for each in pairs]
+  return (*unordered, *map(set, halves), skeleton.sigmas)

@@ -34,21 +34,15 @@ _WHAT_TO_GIVE = (
 DETECTIONS = "detections"  # in the names of metrics, as `GT_BOXES`
 
 
-@dataclasses.dataclass(frozen=True)
-class Boxes:
-  """N detected boxes, in the order of their file."""
-
-  position: np.ndarray  # [N] int64, in the file, from 0
-  image_id: np.ndarray  # [N] int64
-  bbox: np.ndarray  # [N, 4] float32 (x, y, w, h), image px
-  score: np.ndarray  # [N] float32
-
-  def __len__(self) -> int:
-    return len(self.position)
-
-  def rows(self, index: np.ndarray) -> "Boxes":
-    """Returns the boxes at `index` (positions or a mask)."""
-    return Boxes(**{name: array[index] for name, array in vars(self).items()})
+# Detected boxes, in the order of their file.
+_BOXES = np.dtype(
+  [
+    ("position", np.int64),  # in the file, from 0
+    ("image_id", np.int64),
+    ("bbox", np.float32, 4),  # (x, y, w, h), image px
+    ("score", np.float32),
+  ]
+)
 
 
 def load(
@@ -88,10 +82,11 @@ def load(
 
 def read(
   path: str | os.PathLike[str], *, categories: Sequence[int] = (1,)
-) -> Boxes:
+) -> np.recarray:
   """Reads a file of detections and takes the boxes of some categories.
 
-  Boxes without an area are left out and counted in the log.
+  They are records of position in the file (from 0), image_id, bbox (x, y, w, h)
+  in image px, and score. Boxes without an area are left out.
 
   Raises:
     FileNotFoundError: no such file.
@@ -111,27 +106,24 @@ def read(
     )
   required = ("image_id", "category_id", "score")
   everything = box_file.parse_boxes(content, path, required=required)
-  chosen = [b.category_id in categories for b in everything]
-  position = np.flatnonzero(chosen)
-  people = [everything[i] for i in position]
-  boxes = Boxes(
-    position=position,
-    image_id=np.array([box.image_id for box in people], np.int64),
-    bbox=np.array([box.bbox for box in people], np.float32).reshape(-1, 4),
-    score=np.array([box.score for box in people], np.float32),
-  )
+  people = [
+    (position, box.image_id, box.bbox, box.score)
+    for position, box in enumerate(everything)
+    if box.category_id in categories
+  ]
+  boxes = np.array(people, _BOXES).view(np.recarray)
   has_area = np.all(boxes.bbox[:, 2:] > 0, axis=-1)
   _LOG.info(
     "%s: %d detections, %d of category %s; %d of them without an area left out",
     path, len(everything), len(boxes), " or ".join(map(str, categories)),
     (~has_area).sum(),
   )  # fmt: skip
-  return boxes.rows(has_area)
+  return boxes[has_area]
 
 
 def with_boxes(
   dataset: PreparedDataset,
-  boxes: Boxes,
+  boxes: np.recarray,
   path: str | os.PathLike[str],
   *,
   score_threshold: float = 0.0,
@@ -161,7 +153,7 @@ def with_boxes(
       f"{score_threshold}; use the detections of the same split, or a lower "
       "threshold"
     )
-  boxes = boxes.rows(kept)
+  boxes = boxes[kept]
   _LOG.info(
     "%d boxes of score %g or more in %d of %d images; left out: %d in images "
     "that %s does not have",
@@ -172,7 +164,7 @@ def with_boxes(
   return dataclasses.replace(dataset, people=people, box_source=DETECTIONS)
 
 
-def _people(boxes: Boxes, images: Images, num_keypoints: int) -> People:
+def _people(boxes: np.recarray, images: Images, num_keypoints: int) -> People:
   """The boxes as people without labels."""
   order = np.argsort(images.image_id)
   record = order[np.searchsorted(images.image_id[order], boxes.image_id)]

@@ -143,15 +143,15 @@ def _report(people: People, path: pathlib.Path) -> None:
   crowds = people.iscrowd
   unlabelled = ~crowds & ~people.labelled
   boxless = ~crowds & people.labelled & ~people.boxed
-  _LOG.info(
-    "%s: %d people; left out: %d crowds, %d without labelled keypoints, %d "
-    "whose box or area inside the image is zero (annotation ids %s)",
-    path, people.trainable.sum(), crowds.sum(), unlabelled.sum(),
-    boxless.sum(), people.annotation_id[boxless][:5].tolist(),
-  )  # fmt: skip
-  if not people.trainable.any():
+  left_out = (
+    f"{crowds.sum()} crowds, {unlabelled.sum()} without labelled keypoints, "
+    f"{boxless.sum()} whose box or area inside the image is zero (annotation "
+    f"ids {people.annotation_id[boxless][:5].tolist()})"
+  )
+  count = people.trainable.sum()
+  _LOG.info("%s: %d people; left out: %s", path, count, left_out)
+  if not count:
     raise ValueError(
-      f"{path} has nobody to train on: of {len(people)} people {crowds.sum()} "
-      f"are crowds, {unlabelled.sum()} have no labelled keypoint, "
-      f"{boxless.sum()} have a box or area of zero; {check_hint(path)}"
+      f"{path} has nobody to train on: of {len(people)} people left out: "
+      f"{left_out}; {check_hint(path)}"
     )

@@ -70,13 +70,12 @@ class CocoKeypoints(tfds.core.GeneratorBasedBuilder):
 
 
 def _features(num_keypoints: int) -> tfds.features.FeaturesDict:
+  tensor = functools.partial(tfds.features.Tensor, dtype=np.float32)
   person = {
     "annotation_id": np.int64,
-    "bbox": tfds.features.Tensor(shape=(4,), dtype=np.float32),
+    "bbox": tensor(shape=(4,)),
     "area": np.float32,
-    "keypoints": tfds.features.Tensor(
-      shape=(num_keypoints, 3), dtype=np.float32
-    ),
+    "keypoints": tensor(shape=(num_keypoints, 3)),
     "iscrowd": np.bool_,
     "num_keypoints": np.int32,
     "score": np.float32,
@@ -125,10 +124,9 @@ def prepare(config: CocoConfig, folder: pathlib.Path) -> None:
     shutil.rmtree(stale)  # of a killed process
   if not sys.stderr.isatty():
     tfds.disable_progress_bar()
-  builder = CocoKeypoints(
-    data_dir=folder, config=config, file_format="array_record"
-  )
-  download_config = tfds.download.DownloadConfig(try_download_gcs=False)
+  options = {"config": config, "file_format": "array_record"}
+  builder = CocoKeypoints(data_dir=folder, **options)
+  downloads = tfds.download.DownloadConfig(try_download_gcs=False)
   # What TFDS prints is of no use here, and a command's output is its own.
   with contextlib.redirect_stdout(io.StringIO()):
-    builder.download_and_prepare(download_config=download_config)
+    builder.download_and_prepare(download_config=downloads)

@@ -58,11 +58,8 @@ def read(
 ) -> tuple[bytes, tuple[int, int]]:
   """Returns the bytes of a json's image and its (height, width), px.
 
-  Of a skipped image these are b"" and the json's size, or else (0, 0).
-
-  Raises:
-    FileNotFoundError: no such file, and `skip_policy` raises.
-    ValueError: not an image of that size, and `skip_policy` raises.
+  Of a skipped image these are b"" and the json's size, or else (0, 0). Raises a
+  FileNotFoundError or ValueError only where `skip_policy` does.
   """
   try:
     data, size = encoded.read_image(folder / image["file_name"])

@@ -35,12 +35,11 @@ def train_batches(
 ) -> Iterator[Batch]:
   """Returns endless batches of augmented crops that are still to be cut.
 
-  Arguments as of `pipeline.batches.train_batches`, but data sets are packs
-  whose pages have their place on the devices (`files.assign_pages`).
+  Arguments as of `pipeline.batches.train_batches`, but of packs after
+  `files.assign_pages`.
 
   Raises:
-    ValueError: a pack has other keypoints or too small canvases, or all have
-      too few people for a batch.
+    ValueError: other keypoints, too small canvases, or too few people.
   """
   geometry = CropGeometry(packs, convention)
   sample = sampler.training_sampler(geometry, augmentation, **sampling)

@@ -163,7 +163,7 @@ def half_body(
   their extent, widened to the aspect.
 
   Keypoints are [K, 2] (x, y), `labelled` is [K] bool, `aspect` the crop's
-  width / height. Keypoints not of the skeleton's upper body count as lower body.
+  width / height. Keypoints outside the skeleton's upper body are lower body.
 
   Returns:
     center [2] and scale [2], image px, or None where the half has fewer than 2

@@ -111,7 +111,8 @@ def _batches(
   num_threads: int | None,
 ) -> Iterator[Batch]:
   """Samples the steps some batches ahead of the dataset that cuts the crops."""
-  _hide_gpus()
+  with contextlib.suppress(RuntimeError):  # TensorFlow has already started
+    tf.config.set_visible_devices([], "GPU")  # they belong to JAX
   reader = RecordReader(datasets, geometry)
   specs = _specs(geometry.convention, batch_size)
   queue = tf.queue.FIFOQueue(
@@ -144,12 +145,6 @@ def _batches(
   finally:
     if tf is not None:  # as it is while the interpreter exits
       queue.close()  # ends a dataset that still waits
-
-
-def _hide_gpus() -> None:
-  """Keeps TensorFlow off the accelerators, which belong to JAX."""
-  with contextlib.suppress(RuntimeError):  # already started
-    tf.config.set_visible_devices([], "GPU")
 
 
 def _specs(convention: Convention, batch_size: int) -> dict[str, tf.TensorSpec]:

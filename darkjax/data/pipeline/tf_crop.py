@@ -88,15 +88,11 @@ def warp(
   and crop are [height, width, 3] uint8, `image_from_crop` [2, 3] float32.
   """
   _start_compiler()
-  return _sample(_buffer(image), tf.shape(image), image_from_crop, crop_size)
-
-
-def _buffer(image: tf.Tensor) -> tf.Tensor:
-  """The pixels of an image in a row, [N, 3], N one of `_BUFFERS`."""
   pixels = tf.reshape(image, [-1, 3])
   count = tf.shape(pixels)[0]
   size = tf.gather(_BUFFERS, tf.searchsorted(_BUFFERS, [count]))[0]
-  return tf.concat([pixels, tf.zeros([size - count, 3], tf.uint8)], 0)
+  pixels = tf.concat([pixels, tf.zeros([size - count, 3], tf.uint8)], 0)
+  return _sample(pixels, tf.shape(image), image_from_crop, crop_size)
 
 
 @functools.cache
@@ -139,20 +135,12 @@ def _sample(
     (first + width, weight_lower * weight_left),
     (first + width + 1, weight_lower * weight_right),
   )
-  return _round(
-    sum(
-      tf.cast(tf.gather(pixels, index), tf.float32) * weight
-      for index, weight in corners
-    )
+  values = sum(
+    tf.cast(tf.gather(pixels, index), tf.float32) * weight
+    for index, weight in corners
   )
-
-
-def _round(values: tf.Tensor) -> tf.Tensor:
-  """Values in 0..255 to uint8, half to even, in less time than tf.round.
-
-  A float32 from 2^23 to 2^24 has no bits for a fraction, so the sum is rounded;
-  its last byte is the result.
-  """
+  # To uint8, half to even, faster than by tf.round: a float32 from 2^23 to 2^24
+  # has no bits for a fraction, so the sum is rounded; we take its last byte.
   return tf.cast(tf.bitcast(values + 1.5 * 2**23, tf.int32), tf.uint8)
 
 
