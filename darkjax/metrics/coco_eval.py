@@ -91,17 +91,11 @@ def _load_truth(annotations, num_keypoints: int, category_ids) -> "COCO":
   coco_annotations.check_annotations(
     people, num_keypoints, images, path, ids=False
   )
-  return _index(
-    {
-      "info": {},  # pycocotools up to 2.0.10 copies it
-      "images": list(images.values()),
-      "categories": categories,
-      "annotations": [
-        _person(person, number, categories[0]["id"], num_keypoints)
-        for number, person in enumerate(people, start=1)
-      ],
-    }
-  )
+  annotated = [
+    _person(person, number, categories[0]["id"], num_keypoints)
+    for number, person in enumerate(people, start=1)
+  ]
+  return _index(list(images.values()), categories, annotated)
 
 
 def _scored_categories(categories, category_ids) -> list[Mapping[str, Any]]:
@@ -120,15 +114,9 @@ def _person(person, number: int, category_id, num_keypoints: int) -> dict:
   """
   keypoints = person.get("keypoints") or [0] * 3 * num_keypoints
   labelled = sum(flag > 0 for flag in keypoints[2::3])
-  defaults = {"iscrowd": 0, "num_keypoints": labelled}
   given = {name: value for name, value in person.items() if value is not None}
-  return {
-    **defaults,
-    **given,
-    "id": number,
-    "category_id": category_id,
-    "keypoints": keypoints,
-  }
+  fixed = {"id": number, "category_id": category_id, "keypoints": keypoints}
+  return {"iscrowd": 0, "num_keypoints": labelled, **given, **fixed}
 
 
 def _load_results(truth: "COCO", results, num_keypoints: int) -> "COCO":
@@ -140,16 +128,22 @@ def _load_results(truth: "COCO", results, num_keypoints: int) -> "COCO":
   ):
     _check_exist(f"{field} of results", {r[field] for r in results}, existing)
   if not results:  # loadRes looks at the first result to learn its kind
-    return _index({**truth.dataset, "annotations": []})
+    images = truth.dataset["images"]
+    return _index(images, truth.dataset["categories"], [])
   one = {"category_id": truth.dataset["categories"][0]["id"]}
   return truth.loadRes([{**result, **one} for result in results])
 
 
-def _index(dataset: dict[str, Any]) -> "COCO":
+def _index(images: list, categories: list, annotations: list) -> "COCO":
   from pycocotools.coco import COCO
 
   indexed = COCO()
-  indexed.dataset = dataset
+  indexed.dataset = {
+    "info": {},  # pycocotools up to 2.0.10 copies it
+    "images": images,
+    "categories": categories,
+    "annotations": annotations,
+  }
   indexed.createIndex()
   return indexed
 

@@ -1,12 +1,11 @@
 """Object keypoint similarity (OKS): how alike two poses are, 0 to 1.
 
 One keypoint at distance d contributes exp(-d² / (2 s² k²)), with s² the area
-of the person in square pixels and k = 2σ the keypoint's constant; OKS is the
-mean over the keypoints that count. Keypoints are (x, y) in image px, areas px²,
-`sigmas` the K constants σ; shapes that do not fit together are a ValueError.
+of the person in px² and k = 2σ the keypoint's constant; OKS is the mean over
+the keypoints that count. Keypoints are (x, y) in image px, `sigmas` the K
+constants σ; shapes that do not fit together are a ValueError.
 
-Reference: https://cocodataset.org/#keypoints-eval, section 1.2, and
-`pycocotools.cocoeval.COCOeval.computeOks`.
+Reference: https://cocodataset.org/#keypoints-eval, section 1.2.
 """
 
 from collections.abc import Sequence

@@ -97,12 +97,9 @@ def read(
     raise FileNotFoundError(f"no file of detections {path}: {_WHAT_TO_GIVE}")
   content = read_json(path)
   if not isinstance(content, list):
-    labels = isinstance(content, dict) and "annotations" in content
     raise ValueError(
       f"{path}: detections are a list {box_file.EXAMPLE}, got a "
-      f"{type(content).__name__}"
-      + '; these are annotations, whose own boxes are boxes="gt"'
-      * labels
+      f'{type(content).__name__}; the boxes of annotations are boxes="gt"'
     )
   required = ("image_id", "category_id", "score")
   everything = box_file.parse_boxes(content, path, required=required)

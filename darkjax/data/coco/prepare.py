@@ -64,13 +64,11 @@ def load(
     )
   digest = files.digest(annotations)
   if labelled or skeleton is None:
-    # The skeleton's keypoints choose the people only where categories differ.
-    if (
-      skeleton and not category and reader.has_different_keypoints(annotations)
-    ):
-      options: tuple = (skeleton.keypoint_names, keep_empty_images)
-    else:
-      options = (category or None, keep_empty_images)
+    options: tuple = (category or None, keep_empty_images)
+    # The skeleton chooses the people only where categories differ.
+    if options[0] is None and skeleton is not None:
+      if reader.has_different_keypoints(annotations):
+        options = (skeleton.keypoint_names, keep_empty_images)
   else:
     options = ("no labels", category, skeleton.to_json())
   name = _fingerprint(digest, images.absolute(), *options, skip_policy.on_error)
@@ -78,9 +76,8 @@ def load(
   path = folder / CocoKeypoints.name / name / str(CocoKeypoints.VERSION)
   with files.named_if_full(folder), files.locked(folder / f"{name}.lock"):
     if not path.is_dir():
-      labels = _read(
-        annotations, labelled, keep_empty_images, category, skeleton
-      )
+      choice = {"category": category, "skeleton": skeleton}
+      labels = _read(annotations, labelled, keep_empty_images, **choice)
       if files.digest(annotations) != digest:
         raise ValueError(f"{annotations} changed while it was read; run again")
       config = CocoConfig(
@@ -111,14 +108,11 @@ def _fingerprint(*parts) -> str:
   return hashlib.sha256(repr(texts).encode()).hexdigest()[:16]
 
 
-def _read(path, labelled, keep_empty_images, category, skeleton) -> Annotations:
+def _read(path, labelled, keep_empty_images, **choice) -> Annotations:
   if not labelled:
-    return reader.read_unlabelled(path, skeleton=skeleton, category=category)
+    return reader.read_unlabelled(path, **choice)
   labels = reader.read_annotations(
-    path,
-    category=category,
-    skeleton=skeleton,
-    keep_empty_images=keep_empty_images,
+    path, keep_empty_images=keep_empty_images, **choice
   )
   if not any(image["people"] for image in labels.images):
     raise ValueError(

@@ -133,7 +133,7 @@ def test_a_missing_file_of_detections_is_explained(folder):
 @pytest.mark.parametrize(
   ("found", "message"),
   [
-    ({"annotations": []}, "got a dict; these are annotations"),
+    ({"annotations": []}, "got a dict; the boxes of annotations are boxes="),
     (
       [detection(), {"image_id": 1}],
       r"box 1 has no \['bbox', 'category",
