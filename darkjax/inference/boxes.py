@@ -115,8 +115,8 @@ def read(
   Detections are a list of {"image_id" or "file_name", "bbox": [x, y, w, h]},
   perhaps with "score" and "category_id". A video's frames have the image_id
   0, 1, and so on. Crowds, boxes without a positive size, of lower scores and of
-  other categories are left out. `category` is by default COCO's person, 1; where
-  nobody is of it, the first that the file lists with keypoints, or the only one.
+  other categories are left out. `category` is by default 1, COCO's person;
+  without any, the first that the file lists with keypoints, or the only one.
 
   Raises:
     FileNotFoundError: no such file.

@@ -42,14 +42,12 @@ def read_sections(
 ) -> Mapping[str, Any]:
   """Returns the content of a json; sections and categories are valid.
 
-  Args:
-    annotations: the json, or its content.
-    sections: required lists of dictionaries.
-    path: of a content, for messages.
+  `sections` are required lists of dictionaries; `path` names a content in
+  messages.
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: malformed json or sections, or an id that is none.
+    ValueError: malformed json or sections, or an invalid id.
   """
   content = annotations
   if not isinstance(annotations, Mapping):

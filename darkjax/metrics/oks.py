@@ -49,11 +49,7 @@ def prediction_oks(
   """Returns the OKS [N, N] float64 between predictions; all keypoints count.
 
   A pair's area is the mean of its two (HRNet, lib/nms/nms.py `oks_iou`).
-
-  Args:
-    keypoints: [N, K, 2].
-    areas: [N], px².
-    sigmas: [K].
+  Keypoints are [N, K, 2], areas [N] px².
   """
   keypoints, areas = _points(keypoints), np.asarray(areas, np.float64)
   everything = np.ones(keypoints.shape[:2], bool)

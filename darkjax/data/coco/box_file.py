@@ -34,11 +34,8 @@ def parse_boxes(
 ) -> list[Box]:
   """Returns the boxes of a json list.
 
-  Args:
-    records: dictionaries with bbox (x, y, w, h) and image_id or file_name, and
-      perhaps score, category_id and iscrowd.
-    path: of the file, for messages.
-    required: further fields that each must have.
+  Records are dictionaries with bbox (x, y, w, h), image_id or file_name, the
+  `required` fields, and perhaps score, category_id and iscrowd.
 
   Raises:
     ValueError: a missing or wrong field; names the position, from 0.

@@ -39,11 +39,8 @@ def read_annotations(
 ) -> Annotations:
   """Reads and checks a COCO-format keypoint json.
 
-  Args:
-    path: the json.
-    category: see `categories.choose`.
-    skeleton: likewise.
-    keep_empty_images: whether to list images without annotations too.
+  For category and skeleton see `categories.choose`; `keep_empty_images` lists
+  images without annotations too.
 
   Raises:
     FileNotFoundError: no such file.
@@ -131,11 +128,7 @@ def read_unlabelled(
 ) -> Annotations:
   """Reads the images of a json without labels, as COCO's test sets have.
 
-  For skeleton and category see `categories.choose_for_boxes`.
-
-  Raises:
-    FileNotFoundError: no such file.
-    ValueError: malformed json, no images, no category that fits.
+  For arguments and errors see `categories.choose_for_boxes`.
   """
   path = pathlib.Path(path)
   content = coco_annotations.read_sections(path, _WITHOUT_LABELS)

@@ -53,10 +53,7 @@ def eval_batches(
 ) -> Iterator[Batch]:
   """Returns batches of every person of a pack once, padded to full batches.
 
-  Arguments as of `pipeline.batches.eval_batches`.
-
-  Raises:
-    ValueError: the pack has other keypoints, or too small canvases.
+  Arguments and errors as of `pipeline.batches.eval_batches`.
   """
   geometry = CropGeometry([pack], convention)
   sample, steps = sampler.evaluation_sampler(geometry, **sampling)

@@ -42,10 +42,6 @@ def pack_config(
 ) -> list[files.Pack]:
   """Packs what a configuration trains and evaluates on.
 
-  Args:
-    config: a configuration like configs/coco_hrnet_w32_256x192.py.
-    resolution: see `pack`.
-
   Returns:
     The packs of `config.data.train`, then that of `config.data.val`.
 
