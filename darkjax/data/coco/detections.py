@@ -108,14 +108,14 @@ def read(
     for position, box in enumerate(everything)
     if box.category_id in categories
   ]
-  boxes = np.array(people, _BOXES).view(np.recarray)
-  has_area = np.all(boxes.bbox[:, 2:] > 0, axis=-1)
+  boxes = np.array(people, _BOXES)
+  has_area = np.all(boxes["bbox"][:, 2:] > 0, axis=-1)
   _LOG.info(
     "%s: %d detections, %d of category %s; %d of them without an area left out",
     path, len(everything), len(boxes), " or ".join(map(str, categories)),
     (~has_area).sum(),
   )  # fmt: skip
-  return boxes[has_area]
+  return boxes[has_area].view(np.recarray)
 
 
 def with_boxes(

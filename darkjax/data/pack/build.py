@@ -10,6 +10,7 @@ import logging
 import math
 import pathlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import ml_collections
 import numpy as np
@@ -70,7 +71,7 @@ def pack_config(
   ]
   boxes, digest = config.evaluate.boxes, from_config.boxes_digest(config)
   folder = files.folder_of(root, config.data.val[0], boxes, category=category)
-  options = {"resolution": resolution, "boxes_digest": digest}
+  options: dict[str, Any] = {"resolution": resolution, "boxes_digest": digest}
   return [*packs, pack(val, folder, convention, **options)]
 
 
