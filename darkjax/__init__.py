@@ -11,7 +11,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for editors and type checkers; the same as below
-  from darkjax.heatmaps import Decoded, decode_heatmaps, render_heatmaps
+  from darkjax.heatmaps.decode import Decoded, decode_heatmaps
+  from darkjax.heatmaps.encode import render_heatmaps
   from darkjax.inference.people import People, Person
   from darkjax.inference.pose import Pose
   from darkjax.models import create_model
@@ -19,9 +20,9 @@ if TYPE_CHECKING:  # for editors and type checkers; the same as below
 
 _MODULES = {
   # Heatmaps: from keypoints and back.
-  "render_heatmaps": "darkjax.heatmaps",
-  "decode_heatmaps": "darkjax.heatmaps",
-  "Decoded": "darkjax.heatmaps",
+  "render_heatmaps": "darkjax.heatmaps.encode",
+  "decode_heatmaps": "darkjax.heatmaps.decode",
+  "Decoded": "darkjax.heatmaps.decode",
   # Models and published weights.
   "create_model": "darkjax.models",
   "load_torch_weights": "darkjax.models.weights",

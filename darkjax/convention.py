@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from darkjax import geometry, skeletons
-from darkjax.heatmaps import decode, encode
+from darkjax.heatmaps import options
 
 # ImageNet statistics of /255 pixels. The official ResNet and Hourglass
 # configurations apply these RGB numbers to BGR pixels, in this order.
@@ -23,14 +23,14 @@ PIXEL_STD = (0.229, 0.224, 0.225)
 LARGEST_SIDE = 8192  # px
 
 # How a network's maps are read; "integral" needs a softmax head.
-Method = Literal[decode.Method, "integral"]
+Method = Literal[options.Method, "integral"]
 METHODS = get_args(Method)
 Head = Literal["gaussian", "softmax"]
 ChannelOrder = Literal["rgb", "bgr"]
 
 _CHOICES = {
   "alignment": tuple(geometry.ALIGNMENTS),
-  "quantize": get_args(encode.Quantize),
+  "quantize": get_args(options.Quantize),
   "flip_shift": (0, 1),
   "channel_order": get_args(ChannelOrder),
   "head": get_args(Head),
@@ -70,7 +70,7 @@ class Convention:
   alignment: str
   padding: float
   sigma: float
-  quantize: encode.Quantize
+  quantize: options.Quantize
   truncate: float | None
   blur_kernel: int
   flip_shift: int

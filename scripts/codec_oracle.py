@@ -28,7 +28,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from darkjax import geometry, skeletons
-from darkjax.heatmaps import decode_heatmaps, render_heatmaps
+from darkjax.heatmaps.decode import decode_heatmaps
+from darkjax.heatmaps.encode import render_heatmaps
 from darkjax.metrics.coco import average_precision
 from darkjax.runtime import command
 

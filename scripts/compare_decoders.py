@@ -24,7 +24,7 @@ import jax
 import numpy as np
 
 from darkjax import checkpoint, convention, geometry, inference, models
-from darkjax.heatmaps import decode_heatmaps
+from darkjax.heatmaps.decode import decode_heatmaps
 from darkjax.runtime import command, startup
 
 NEAR = 2.0  # heatmap px from the label: right but for the fraction

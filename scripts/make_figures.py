@@ -25,7 +25,7 @@ import page_figures
 import PIL.Image
 
 from darkjax import Pose, inference
-from darkjax.heatmaps import decode_heatmaps
+from darkjax.heatmaps.decode import decode_heatmaps
 from darkjax.inference import boxes
 from darkjax.runtime import command, startup
 from darkjax.viz import contact_sheet

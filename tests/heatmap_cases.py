@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from darkjax.heatmaps import render_heatmaps
+from darkjax.heatmaps.encode import render_heatmaps
 
 SIZE = (20, 17)  # height, width
 LAST = np.array([SIZE[1] - 1.0, SIZE[0] - 1.0])  # (x, y)

@@ -188,3 +188,13 @@ def test_every_command_can_be_called_by_its_name():
     found = importlib.import_module(module)
     assert callable(found.main), name
     assert callable(found.define_flags), name
+
+
+def test_data_and_metrics_load_no_jax():
+  modules = (
+    "darkjax.convention, darkjax.data.check.report, darkjax.data.from_config, "
+    "darkjax.data.pack.batches, darkjax.metrics.coco, darkjax.skeletons"
+  )
+  code = f"import sys, {modules}; print('jax' in sys.modules)"
+  out = subprocess.check_output([sys.executable, "-c", code], text=True)
+  assert out.strip() == "False"

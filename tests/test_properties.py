@@ -16,8 +16,12 @@ import pytest
 from heatmap_cases import METHODS
 
 from darkjax import geometry
-from darkjax.heatmaps import decode_heatmaps, keypoint_weights, render_heatmaps
-from darkjax.heatmaps.encode import QUANTIZERS
+from darkjax.heatmaps.decode import decode_heatmaps
+from darkjax.heatmaps.encode import (
+  QUANTIZERS,
+  keypoint_weights,
+  render_heatmaps,
+)
 from darkjax.metrics import oks, oks_nms, pck
 
 given = hypothesis.given

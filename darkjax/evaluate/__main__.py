@@ -23,7 +23,7 @@ from darkjax.convention import METHODS, Convention
 from darkjax.data import from_config
 from darkjax.evaluate import pictures, scores
 from darkjax.evaluate.predict import Batch, default_methods, predict_dataset
-from darkjax.heatmaps.decode import BORDERS
+from darkjax.heatmaps.options import BORDERS
 from darkjax.inference import check_method, ensemble
 from darkjax.inference.predictor import Predictor
 from darkjax.metrics import coco

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 from darkjax.convention import METHODS
 from darkjax.export import description, formats
-from darkjax.heatmaps.decode import BORDERS
+from darkjax.heatmaps.options import BORDERS
 from darkjax.inference.predictor import Predictor
 from darkjax.runtime import command, startup
 

@@ -7,7 +7,7 @@ inverse.
 
 import math
 from functools import partial
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -17,11 +17,14 @@ from darkjax.heatmaps.blur import blur_kernel_for_sigma
 from darkjax.heatmaps.dark import refine_maximum
 from darkjax.heatmaps.dark_official import decode_official
 from darkjax.heatmaps.maximum import first_maximum, second_maximum
+from darkjax.heatmaps.options import (
+  BORDERS,
+  METHODS,
+  Border,
+  Method,
+  Standard,
+)
 
-Method = Literal["argmax", "standard", "dark"]
-Border = Literal["refine", "official"]
-Standard = Literal["sign", "eq1"]
-METHODS, BORDERS = get_args(Method), get_args(Border)
 DEFAULT_BLUR_KERNEL = 11  # the authors' size for all maps above 32 x 24
 QUARTER = 0.25  # pixels the standard method shifts by
 

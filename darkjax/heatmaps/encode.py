@@ -5,15 +5,14 @@ centre of a pixel. Sizes are (height, width). `decode_heatmaps` is the inverse.
 """
 
 from functools import partial
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from darkjax.heatmaps.arguments import as_positive, check_choice
+from darkjax.heatmaps.options import Quantize
 
-Quantize = Literal["none", "floor", "round", "ceil"]
 QUANTIZERS = {
   "none": lambda keypoints: keypoints,
   "floor": jnp.floor,

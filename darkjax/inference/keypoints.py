@@ -14,7 +14,7 @@ import numpy as np
 from darkjax import convention as convention_lib
 from darkjax import geometry
 from darkjax.convention import METHODS, Convention, Method
-from darkjax.heatmaps import decode, soft_argmax
+from darkjax.heatmaps import decode, options, soft_argmax
 
 
 class Keypoints(NamedTuple):
@@ -140,7 +140,7 @@ def check_method(method: str, convention: Convention) -> None:
   if method == "integral" and convention.head != "softmax":
     raise ValueError(
       "method 'integral' reads the probabilities of a softmax head, this "
-      f"model has a {convention.head!r} head; use one of {decode.METHODS}"
+      f"model has a {convention.head!r} head; use one of {options.METHODS}"
     )
 
 
@@ -150,8 +150,8 @@ def locate(
   *,
   convention: Convention,
   method: Method | None = None,
-  border: decode.Border = "refine",
-  standard: decode.Standard = "sign",
+  border: options.Border = "refine",
+  standard: options.Standard = "sign",
 ) -> Keypoints:
   """Decodes heatmaps and maps the keypoints into the image.
 

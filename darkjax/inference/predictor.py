@@ -11,7 +11,7 @@ from jax import export as jax_export
 
 from darkjax import checkpoint, geometry, models
 from darkjax.convention import Convention, Method
-from darkjax.heatmaps.decode import BORDERS, Border
+from darkjax.heatmaps.options import BORDERS, Border
 from darkjax.inference import keypoints as keypoints_lib
 from darkjax.inference.keypoints import Keypoints
 from darkjax.models import batch_norm_folding

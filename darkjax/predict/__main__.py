@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 
 from darkjax.convention import METHODS
-from darkjax.heatmaps.decode import BORDERS
+from darkjax.heatmaps.options import BORDERS
 from darkjax.inference import boxes as boxes_lib
 from darkjax.inference.people import SHOWN_SCORE
 from darkjax.inference.pose import PRETRAINED, Pose

@@ -13,7 +13,7 @@ from heatmap_cases import (
   map_families,
 )
 
-from darkjax.heatmaps import decode_heatmaps
+from darkjax.heatmaps.decode import decode_heatmaps
 
 # The promises for every input.
 

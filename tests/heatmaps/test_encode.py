@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import reference
 
-from darkjax.heatmaps import keypoint_weights, render_heatmaps
+from darkjax.heatmaps.encode import keypoint_weights, render_heatmaps
 
 SIZE = (9, 7)  # height, width
 SIGMA = 1.3

@@ -18,7 +18,8 @@ from darkjax.data.coco import prepare
 from darkjax.data.pipeline import batches as pipeline
 from darkjax.data.synthetic import dataset
 from darkjax.evaluate import predict
-from darkjax.heatmaps import decode_heatmaps, render_heatmaps
+from darkjax.heatmaps.decode import decode_heatmaps
+from darkjax.heatmaps.encode import render_heatmaps
 from darkjax.inference import ensemble
 from darkjax.inference.predictor import Predictor
 

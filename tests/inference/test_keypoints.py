@@ -11,7 +11,7 @@ from conventions import make_convention
 from small_network import FACE
 
 from darkjax import convention, geometry, inference
-from darkjax.heatmaps import render_heatmaps
+from darkjax.heatmaps.encode import render_heatmaps
 
 # No modulation: the decoder is exact on Gaussians.
 DARK = make_convention(FACE, (64, 48), blur_kernel=1)

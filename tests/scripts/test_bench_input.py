@@ -8,9 +8,9 @@ import official_loader
 import pytest
 from conventions import make_convention
 
-from darkjax import heatmaps
 from darkjax.data.coco import prepare
 from darkjax.data.pipeline import augment, batches
+from darkjax.heatmaps import encode
 
 CONVENTION = make_convention(coco_folder.DOLL, (80, 60))
 
@@ -34,7 +34,7 @@ def test_both_sides_make_the_same_examples(folder, tmp_path, alignment):
   # Grey levels of OpenCV's warp.
   assert abs(crops.astype(int) - batch["image"]).max() <= 1
   np.testing.assert_array_equal(weights, batch["visibility"])
-  drawn = heatmaps.render_heatmaps(
+  drawn = encode.render_heatmaps(
     batch["keypoints_heatmap"], size=(20, 15), sigma=1.0
   )
   # The largest slope of a Gaussian, 0.6 per pixel, times the 1e-4 px to which

@@ -6,7 +6,8 @@ import figures
 import numpy as np
 import pytest
 
-from darkjax.heatmaps import decode_heatmaps, render_heatmaps
+from darkjax.heatmaps.decode import decode_heatmaps
+from darkjax.heatmaps.encode import render_heatmaps
 
 SIZE = (12, 9)
 

@@ -12,7 +12,7 @@ from conventions import make_convention
 from paths import ROOT
 
 from darkjax.data.synthetic import dataset
-from darkjax.heatmaps import render_heatmaps
+from darkjax.heatmaps.encode import render_heatmaps
 
 CONVENTION = make_convention()
 
