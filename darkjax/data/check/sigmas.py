@@ -69,8 +69,7 @@ def estimate_sigmas(
   group = np.arange(first.shape[1])
   for left, right in flip_pairs:
     group[right] = group[left]
-  columns = [ratio[:, group == g].ravel() for g in group]
-  columns = [column[~np.isnan(column)] for column in columns]
+  columns = [ratio[:, group == g][both[:, group == g]] for g in group]
 
   def root(average: Callable[[np.ndarray], float]) -> np.ndarray:
     means = [average(column) if len(column) else np.nan for column in columns]
