@@ -31,21 +31,15 @@ PADDING = 1.25  # convention.padding of every configuration
 
 
 class Report(NamedTuple):
-  """The result of a check.
+  """The result of a check."""
 
-  Attributes:
-    path: of the json.
-    findings: everything wrong or odd.
-    labels: None where the json cannot be read at all.
-    summary: see `summary.summarize`; empty without labels.
-    estimate: of sigmas, where people labelled twice were given.
-  """
-
-  path: pathlib.Path
+  path: pathlib.Path  # of the json
   findings: tuple[Finding, ...]
-  labels: Labels | None = None
-  summary: Mapping[str, Any] = {}
-  estimate: sigmas.Estimate | None = None
+  labels: Labels | None = None  # None where the json cannot be read at all
+  summary: Mapping[
+    str, Any
+  ] = {}  # of `summary.summarize`, empty without labels
+  estimate: sigmas.Estimate | None = None  # if people are labelled twice
 
   @property
   def exit_status(self) -> int:
@@ -164,12 +158,7 @@ def _unreadable(error: ValueError, path: pathlib.Path) -> Finding:
 
 
 def write_completed(report: Report, path: str | pathlib.Path) -> None:
-  """Writes the json with the completed category, all else unchanged.
-
-  Args:
-    report: of a json that can be read.
-    path: the file to write.
-  """
+  """Writes the json of a report to a path, its category completed."""
   content = read_json(report.path)
   completed = report.category()
   for category in content["categories"]:

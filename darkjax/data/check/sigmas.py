@@ -65,7 +65,7 @@ def estimate_sigmas(
     )
   both = (first[..., 2] > 0) & (second[..., 2] > 0)
   squared = ((first[..., :2] - second[..., :2]) ** 2).sum(-1)
-  ratio = np.where(both, squared / np.asarray(area, float)[:, None], np.nan)
+  ratio = squared / np.asarray(area, float)[:, None]
   group = np.arange(first.shape[1])
   for left, right in flip_pairs:
     group[right] = group[left]

@@ -62,8 +62,8 @@ def write_dataset(
       image = {"id": index + 1, "file_name": name}
       images.append(image | {"width": width, "height": height})
       for person in people:
-        label = _annotation(person, len(annotations) + 1, index + 1)
-        annotations.append(label)
+        number = len(annotations) + 1
+        annotations.append(_annotation(person, number, index + 1))
       bar.update(len(people))
   path = root / "annotations" / f"person_keypoints_{split}.json"
   path.write_text(json.dumps(_coco_file(images, annotations, seed, split)))
