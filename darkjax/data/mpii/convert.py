@@ -134,9 +134,7 @@ def read_headboxes(
 def crop_square(center: np.ndarray, scale: float) -> list[float]:
   """Returns the box (x, y, w, h) of a person, image px from 0, before padding.
 
-  Args:
-    center: (x, y) as in the label file, from 1.
-    scale: as in the label file.
+  Center (x, y), from 1, and scale are as in the label file.
 
   >>> crop_square([101.0, 101.0], 1.0)
   [0.0, 15.0, 200.0, 200.0]
