@@ -73,7 +73,7 @@ def write_dataset(
 def render_image(
   seed: int, split: str, index: int
 ) -> tuple[np.ndarray, list[scene.Person]]:
-  """Draws image [H, W, 3] uint8 of an index (from 0); also returns its people."""
+  """Draws an image [H, W, 3] uint8, index from 0, and people, back to front."""
   rng, num_people = _generator(seed, split, index)
   return scene.render_scene(rng, num_people=num_people)
 
