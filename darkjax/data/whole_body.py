@@ -173,11 +173,8 @@ def _merged(annotation: Mapping[str, Any], path) -> dict[str, Any]:
         f"{len(numbers)} numbers"
       )
     keypoints += numbers
-  kept = {
-    name: value
-    for name, value in annotation.items()
-    if not name.endswith(("_kpts", "_valid"))
-  }
+  ends = ("_kpts", "_valid")
+  kept = {k: v for k, v in annotation.items() if not k.endswith(ends)}
   labelled = sum(flag > 0 for flag in keypoints[2::3])
   return kept | {"keypoints": keypoints, "num_keypoints": labelled}
 

@@ -89,12 +89,8 @@ def _check_flip_pairs(skeleton: Skeleton) -> None:
 
 
 def _check_indices(skeleton: Skeleton, field: str, indices) -> None:
-  allowed = range(skeleton.num_keypoints)
-  wrong = [
-    i
-    for i in indices
-    if not isinstance(i, numbers.Integral) or i not in allowed
-  ]
+  integer, allowed = numbers.Integral, range(skeleton.num_keypoints)
+  wrong = [i for i in indices if not isinstance(i, integer) or i not in allowed]
   if wrong:
     raise ValueError(
       f"skeleton {skeleton.name!r}: {field} must lie in 0..K-1 (integers) with "
@@ -267,10 +263,7 @@ def knows(name: str) -> bool:
 
 @functools.cache
 def _sigmas_by_name() -> dict[str, float]:
-  return {
-    name: sigma
-    for skeleton in (LSP, MPII, COCO)
-    for name, sigma in zip(
-      skeleton.keypoint_names, skeleton.sigmas, strict=True
-    )
-  }
+  sigmas: dict[str, float] = {}
+  for skeleton in (LSP, MPII, COCO):
+    sigmas |= zip(skeleton.keypoint_names, skeleton.sigmas, strict=True)
+  return sigmas

@@ -75,13 +75,8 @@ def _mirrored_words(left: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 def _run_together(index: dict[str, int]) -> list[tuple[int, int]]:
   """Pairs such as leye, reye among names in lower case."""
-  rests = [
-    name[1:]
-    for name in index
-    if name.startswith("l")
-    and f"r{name[1:]}" in index
-    and len(name) > _SHORTEST_REST
-  ]
+  rests = [name[1:] for name in index if name.startswith("l")]
+  rests = [r for r in rests if len(r) >= _SHORTEST_REST and f"r{r}" in index]
   if len(rests) == 1 and not any(word in rests[0] for word in _BODY_WORDS):
     return []
   return [(index[f"l{rest}"], index[f"r{rest}"]) for rest in rests]

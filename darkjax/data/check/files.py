@@ -53,10 +53,10 @@ def findings(
   wrong = [i for i, s in sizes.items() if s and not is_possible_size(s)]
   broken = {i: e for i, e in read.items() if isinstance(e, ValueError)}
   other = {
-    i: f"{names[i]} {encoded.size_problem(sizes[i], size)}"
+    i: f"{names[i]} {problem}"
     for i, size in read.items()
     if isinstance(size, tuple) and i not in wrong
-    if encoded.size_problem(sizes[i], size)
+    if (problem := encoded.size_problem(sizes[i], size))
   }
   if repeated:
     yield finding("file-name-repeated", repeated)

@@ -58,11 +58,7 @@ def _positions(people: People, names: Sequence[str]) -> Iterator[Finding]:
   sized = labelled & (people.image_size[:, :1] < UNKNOWN_SIZE)
   for rule, wrong, total in (
     ("labelled-at-origin", labelled & (points == 0).all(-1), labelled.sum()),
-    (
-      "unlabelled-with-place",
-      ~labelled & (points != 0).any(-1),
-      labelled.size,
-    ),
+    ("unlabelled-with-place", ~labelled & points.any(-1), labelled.size),
     ("keypoint-outside-image", sized & outside, sized.sum()),
   ):
     counts = wrong.sum(0)

@@ -57,9 +57,8 @@ def _names(content: reader.Content) -> Iterator[Finding]:
   differing = guessed - {frozenset(p) for p in pairs}
   if pairs and differing:
     shown = ["/".join(names[i] for i in sorted(p)) for p in differing]
-    yield finding(
-      "flip-pairs-against-names", names=", ".join(sorted(shown)[:5])
-    )
+    first = ", ".join(sorted(shown)[:5])
+    yield finding("flip-pairs-against-names", names=first)
 
 
 def _across(people: People, pairs) -> tuple[np.ndarray, np.ndarray]:

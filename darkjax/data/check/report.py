@@ -31,21 +31,15 @@ PADDING = 1.25  # convention.padding of every configuration
 
 
 class Report(NamedTuple):
-  """The result of a check.
+  """The result of a check."""
 
-  Attributes:
-    path: of the json.
-    findings: everything wrong or odd.
-    labels: None where the json cannot be read at all.
-    summary: see `summary.summarize`; empty without labels.
-    estimate: of sigmas, where people labelled twice were given.
-  """
-
-  path: pathlib.Path
+  path: pathlib.Path  # of the json
   findings: tuple[Finding, ...]
-  labels: Labels | None = None
-  summary: Mapping[str, Any] = {}
-  estimate: sigmas.Estimate | None = None
+  labels: Labels | None = None  # None where the json cannot be read at all
+  summary: Mapping[
+    str, Any
+  ] = {}  # of `summary.summarize`, empty without labels
+  estimate: sigmas.Estimate | None = None  # if people are labelled twice
 
   @property
   def exit_status(self) -> int:
@@ -103,11 +97,9 @@ def check(
 
   Args:
     annotations: the json.
-    images: folder that its file names are relative to; None leaves the files
-      alone.
+    images: folder of its file names; None does not look at the files.
     category: which category, where several have different keypoints.
-    repeated: a second json that labels the same people (same annotation ids)
-      again, for the sigmas.
+    repeated: a second json of the same annotation ids, for the sigmas.
     crop_size: (height, width) of the network's input, px.
     padding: factor on the box.
 
@@ -116,8 +108,7 @@ def check(
 
   Raises:
     FileNotFoundError: no such json or folder.
-    ValueError: `repeated` does not fit `annotations`; a size or a padding that
-      is not above 0.
+    ValueError: `repeated` does not fit; a size or padding not above 0.
   """
   if len(crop_size) != 2 or min(crop_size) <= 0:
     raise ValueError(
@@ -164,12 +155,7 @@ def _unreadable(error: ValueError, path: pathlib.Path) -> Finding:
 
 
 def write_completed(report: Report, path: str | pathlib.Path) -> None:
-  """Writes the json with the completed category, all else unchanged.
-
-  Args:
-    report: of a json that can be read.
-    path: the file to write.
-  """
+  """Writes the json of a report to a path, its category completed."""
   content = read_json(report.path)
   completed = report.category()
   for category in content["categories"]:

@@ -65,12 +65,11 @@ def estimate_sigmas(
     )
   both = (first[..., 2] > 0) & (second[..., 2] > 0)
   squared = ((first[..., :2] - second[..., :2]) ** 2).sum(-1)
-  ratio = np.where(both, squared / np.asarray(area, float)[:, None], np.nan)
+  ratio = squared / np.asarray(area, float)[:, None]
   group = np.arange(first.shape[1])
   for left, right in flip_pairs:
     group[right] = group[left]
-  columns = [ratio[:, group == g].ravel() for g in group]
-  columns = [column[~np.isnan(column)] for column in columns]
+  columns = [ratio[:, group == g][both[:, group == g]] for g in group]
 
   def root(average: Callable[[np.ndarray], float]) -> np.ndarray:
     means = [average(column) if len(column) else np.nan for column in columns]

@@ -75,9 +75,8 @@ def findings(listed: Sequence[Finding]) -> str:
   for finding in sorted(listed, key=lambda f: order.index(f.severity)):
     lines += ["", f"{finding.severity.upper()} {finding.rule}"]
     for text in (finding.text, f"Fix: {finding.fix}."):
-      lines += textwrap.indent(textwrap.fill(text, _WIDTH - 2), "  ").split(
-        "\n"
-      )
+      wrapped = textwrap.wrap(text, _WIDTH - 2)
+      lines += [f"  {line}" for line in wrapped]
     if finding.ids:
       more = len(finding.ids) - _IDS
       shown = ", ".join(map(str, finding.ids[:_IDS]))

@@ -81,12 +81,7 @@ def _absent(path: pathlib.Path, error: OSError) -> FileNotFoundError:
 def size_problem(
   expected: tuple[int, int] | None, size: tuple[int, int]
 ) -> str | None:
-  """Returns what is wrong with an image of another size than its json says.
-
-  Args:
-    expected: (height, width) of the json, or None where it does not say.
-    size: (height, width) of the file.
-  """
+  """Returns how a file's (height, width) differs from its json's, if given."""
   if expected is None or tuple(expected) == size:
     return None
   turned = tuple(expected) == size[::-1]

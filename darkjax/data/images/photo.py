@@ -69,12 +69,7 @@ def read(image: ImageLike, *, upright: bool = True) -> np.ndarray:
 
 
 def check_size(size: tuple[int, int], name: str | os.PathLike) -> None:
-  """Raises ValueError for a (height, width), px, of over `MAX_PIXELS`.
-
-  Args:
-    size: as the header of the image says.
-    name: of the image, for the message.
-  """
+  """Raises ValueError, with the name, for a (height, width) of too many px."""
   height, width = size
   if height * width > MAX_PIXELS:
     raise ValueError(
@@ -161,8 +156,7 @@ def warp(
   """Resamples an image: bilinear, zero outside, no smoothing before shrinking.
 
   The NumPy twin of data/pipeline/tf_crop.py, equal to it within one grey level
-  (coordinates are float32 there). Only the pixels that the crop
-  needs are read, so the cost does not depend on the size of the photograph.
+  (coordinates are float32 there). Only the pixels of the crop are read.
 
   Args:
     image: [H, W, 3] uint8.
@@ -179,12 +173,9 @@ def warp(
   (upper, lower), weights_y = _neighbours(y, image.shape[0])
 
   def across(y):
-    between = image[y, left] * weights_x[0]
-    between += image[y, right] * weights_x[1]
-    return between
+    return image[y, left] * weights_x[0] + image[y, right] * weights_x[1]
 
-  crop = across(upper) * weights_y[0]
-  crop += across(lower) * weights_y[1]
+  crop = across(upper) * weights_y[0] + across(lower) * weights_y[1]
   return np.rint(crop).astype(np.uint8)
 
 

@@ -82,7 +82,6 @@ def to_coco(
     )
   names = dict.fromkeys(person["image"] for person in centered)
   image_ids = {name: number for number, name in enumerate(names, start=1)}
-  skeleton = skeletons.MPII
   return {
     "info": {
       "description": f"MPII Human Pose, from {path.name}",
@@ -97,8 +96,8 @@ def to_coco(
       {
         "id": 1,
         "name": "person",
-        "keypoints": list(skeleton.keypoint_names),
-        "skeleton": [[a + 1, b + 1] for a, b in skeleton.limbs],
+        "keypoints": list(skeletons.MPII.keypoint_names),
+        "skeleton": [[a + 1, b + 1] for a, b in skeletons.MPII.limbs],
       }
     ],
   }
@@ -135,9 +134,7 @@ def read_headboxes(
 def crop_square(center: np.ndarray, scale: float) -> list[float]:
   """Returns the box (x, y, w, h) of a person, image px from 0, before padding.
 
-  Args:
-    center: (x, y) as in the label file, from 1.
-    scale: as in the label file.
+  Center (x, y), from 1, and scale are as in the label file.
 
   >>> crop_square([101.0, 101.0], 1.0)
   [0.0, 15.0, 200.0, 200.0]
@@ -168,8 +165,7 @@ def _annotation(
   box, area = crop_square(person["center"], person["scale"]), 0.0
   if labelled.any():
     extent = np.ptp(keypoints[labelled, :2], axis=0)
-    grown = extent + 2 * (_AREA_MARGIN * box[2])
-    area = float(_AREA_SHARE * np.prod(grown))
+    area = float(_AREA_SHARE * np.prod(extent + 2 * (_AREA_MARGIN * box[2])))
   annotation = {
     "id": number,
     "image_id": image_id,

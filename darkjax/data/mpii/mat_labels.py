@@ -46,9 +46,8 @@ def read_headboxes(path: pathlib.Path) -> np.ndarray:
   boxes = np.asarray(content.get("headboxes_src"))
   if boxes.shape[:2] != (2, 2):
     raise ValueError(
-      f"{path}: expected headboxes_src of shape (2, 2, N), got "
-      f"{boxes.shape} among {_names(content)}; the file is HRNet's "
-      "gt_valid.mat"
+      f"{path}: expected headboxes_src of shape (2, 2, N), got {boxes.shape} "
+      f"among {_names(content)}; the file is HRNet's gt_valid.mat"
     )
   # Stored as [corner, (x, y), person].
   return boxes.reshape(4, -1).T

@@ -84,11 +84,9 @@ class Body(NamedTuple):
   def moved(self, unit: float, offset: np.ndarray) -> "Body":
     """Returns the body at another size, its mid hip at offset [3], pixels."""
     scale, origin = unit / self.unit, self.points["pelvis"]
-    points = {
-      name: (point - origin) * scale + offset
-      for name, point in self.points.items()
-    }
-    return self._replace(points=points, unit=unit)
+    points = self.points.items()
+    moved = {name: (point - origin) * scale + offset for name, point in points}
+    return self._replace(points=moved, unit=unit)
 
   def keypoints(self) -> np.ndarray:
     """Returns the COCO keypoints, [17, 3] pixels."""

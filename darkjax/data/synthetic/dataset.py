@@ -62,8 +62,8 @@ def write_dataset(
       image = {"id": index + 1, "file_name": name}
       images.append(image | {"width": width, "height": height})
       for person in people:
-        label = _annotation(person, len(annotations) + 1, index + 1)
-        annotations.append(label)
+        number = len(annotations) + 1
+        annotations.append(_annotation(person, number, index + 1))
       bar.update(len(people))
   path = root / "annotations" / f"person_keypoints_{split}.json"
   path.write_text(json.dumps(_coco_file(images, annotations, seed, split)))
@@ -73,10 +73,7 @@ def write_dataset(
 def render_image(
   seed: int, split: str, index: int
 ) -> tuple[np.ndarray, list[scene.Person]]:
-  """Draws one image [H, W, 3] uint8 of a data set, its index from 0.
-
-  Also returns its people, from back to front.
-  """
+  """Draws an image [H, W, 3] uint8, index from 0, and people, back to front."""
   rng, num_people = _generator(seed, split, index)
   return scene.render_scene(rng, num_people=num_people)
 
