@@ -201,7 +201,6 @@ def define_flags(define: command.Define) -> None:
     define.string(
       f"checkpoint_{name}", None, f"Folder of weights of {name} targets."
     )
-    define.alias(f"checkpoint-{name}", f"checkpoint_{name}")
   define.string("root", None, "Folder of the run's data, where it has moved.")
   define.string(
     "annotations", None, "COCO-format json; default: the run's validation set."

@@ -24,7 +24,7 @@ def recipe(arguments: Sequence[str]) -> dict[str, Any]:
   By dotted name, without the paths of a machine and how often a run logs.
 
   Raises:
-    absl.flags.Error, AttributeError: an unknown field, or a wrong value.
+    absl.flags.Error: an unknown field, or a wrong value.
   """
   flags, _ = command.parse(_define_flags, ["train", *arguments])
   return _fields(json.loads(flags.config.to_json_best_effort()))

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 
+import absl.flags
 import ml_collections
 import pytest
 from absl import flags
@@ -164,7 +165,7 @@ def test_runs_of_another_recipe_are_refused(tmp_path):
     ("train.batch_size", "--set is FIELD=VALUE, got 'train.batch_size'"),
     ("train.batchsize=3", "batchsize"),
   ):
-    with pytest.raises((ValueError, AttributeError), match=message):
+    with pytest.raises((ValueError, absl.flags.Error), match=message):
       check(wrong)
   runner = runs.Runner(tmp_path, {"lsp": "x"}, ["seed=7"], lambda: False)
   made = recipes.recipe(runner.fields(cell))
