@@ -2,15 +2,10 @@
 
     python -m darkjax.data.check train.json --images=photos
 
-Reads a COCO-format keypoint json and the headers of its images, and prints what
-is in them, what is wrong, what that does to training and scoring, and the fix.
-Every finding is an error (training refuses the data), a warning (it runs, but
-learns or scores something wrong) or a note (odd, or wrong in less than 1 % of
-the people). Exit status 1 with an error or a warning, else 0.
-
-`--repeated=again.json` estimates OKS sigmas from people labelled twice,
-`--write=complete.json` writes the json with flip pairs, limbs and sigmas filled
-into its category, `--json` prints everything for machines.
+Prints what is in a COCO-format keypoint json and the headers of its images,
+what is wrong, what that does to training and scoring, and the fix. A finding is
+an error (training refuses the data), a warning (it runs, but learns or scores
+something wrong) or a note; the exit status is 1 with an error or a warning.
 """
 
 import json
@@ -33,10 +28,7 @@ def main(flags: command.Flags, arguments) -> int:
     crop_size=(height, width),
     padding=flags.padding,
   )
-  if flags.json:
-    print(json.dumps(report.to_json(), allow_nan=False))
-  else:
-    print(report.text())
+  print(json.dumps(report.to_json()) if flags.json else report.text())
   if flags.write and report.labels is not None:
     report_lib.write_completed(report, flags.write)
   return report.exit_status

@@ -3,7 +3,7 @@
 import itertools
 import pathlib
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent import futures
 
 from darkjax.data.check.findings import Finding, finding
@@ -42,54 +42,51 @@ def read_headers(
 
 
 def findings(
-  content: reader.Content, folder: pathlib.Path | None, read: Headers
+  content: reader.Content, folder: pathlib.Path | None, headers: Headers
 ) -> Iterator[Finding]:
   """Yields all of them; without a folder only what the json says is checked."""
   names = {i: str(m["file_name"]) for i, m in content.images.items()}
   sizes = {i: reader.image_size(m) for i, m in content.images.items()}
   counts = Counter(names.values())
   repeated = [name for name, count in counts.items() if count > 1]
-  unknown = [i for i, size in sizes.items() if not size]
-  wrong = [i for i, s in sizes.items() if s and not is_possible_size(s)]
-  broken = {i: e for i, e in read.items() if isinstance(e, ValueError)}
-  other = {
-    i: f"{names[i]} {problem}"
-    for i, size in read.items()
-    if isinstance(size, tuple) and i not in wrong
-    if (problem := encoded.size_problem(sizes[i], size))
-  }
   if repeated:
     yield finding("file-name-repeated", repeated)
+  unknown = [i for i, size in sizes.items() if not size]
   if unknown and folder is None:
     yield finding("image-size-unknown", unknown)
-  if wrong:
-    height, width = sizes[wrong[0]] or (0, 0)
-    yield finding("image-size-refused", wrong, first=f"{width}x{height} px")
-  yield from _missing(content, folder, read, names)
-  if broken:
-    yield finding("image-unreadable", broken, first=next(iter(broken.values())))
-  if other:
-    yield finding("image-size", other, first=next(iter(other.values())))
-
-
-def _missing(content, folder, read: Headers, names) -> Iterator[Finding]:
-  missing = [i for i, e in read.items() if isinstance(e, FileNotFoundError)]
-  if not missing:
-    return
-  ids = [annotation.get("image_id") for annotation in content.annotations]
-  labelled = {i for i in ids if isinstance(i, Hashable)}
-  used = [i for i in missing if i in labelled]
-  yield finding(
-    "image-missing",
-    [names[i] for i in used or missing],
-    severity=ERROR if used else NOTE,
-    count=len(missing),
-    total=len(names),
-    folder=folder,
-    used=len(used),
-    fix=_why_missing(folder, pathlib.PurePosixPath(names[missing[0]]))
-    or "fetch them, or drop the images and their annotations from the json",
-  )
+  impossible = {
+    i: f"{size[1]}x{size[0]} px"
+    for i, size in sizes.items()
+    if size and not is_possible_size(size)
+  }
+  unreadable = {i: e for i, e in headers.items() if isinstance(e, ValueError)}
+  other = {
+    i: f"{names[i]} {problem}"
+    for i, size in headers.items()
+    if isinstance(size, tuple) and i not in impossible
+    if (problem := encoded.size_problem(sizes[i], size))
+  }
+  for rule, wrong in (
+    ("image-size-refused", impossible),
+    ("image-unreadable", unreadable),
+    ("image-size", other),
+  ):
+    if wrong:
+      yield finding(rule, wrong, first=next(iter(wrong.values())))
+  missing = [i for i, e in headers.items() if isinstance(e, FileNotFoundError)]
+  if missing and folder:
+    ids = [annotation.get("image_id") for annotation in content.annotations]
+    labelled = {i for i in ids if isinstance(i, int | float)}
+    used = [i for i in missing if i in labelled]
+    yield finding(
+      "image-missing",
+      [names[i] for i in used or missing],
+      severity=ERROR if used else NOTE,
+      part=(len(missing), len(names)),
+      folder=folder,
+      used=len(used),
+      fix=_why_missing(folder, pathlib.PurePosixPath(names[missing[0]])),
+    )
 
 
 def _why_missing(folder: pathlib.Path, name: pathlib.PurePosixPath) -> str:
@@ -102,4 +99,4 @@ def _why_missing(folder: pathlib.Path, name: pathlib.PurePosixPath) -> str:
   for below in itertools.islice(folder.glob("*/"), 50):
     if (below / name).is_file():
       return f"the files lie in {below}: give that as --images"
-  return ""
+  return "fetch them, or drop the images and their annotations from the json"

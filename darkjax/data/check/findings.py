@@ -4,13 +4,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from darkjax.data.check.rules import NOTE, RULES, WARNING, Severity
 from darkjax.data.people_table import People
-
-# Odd labels are a note up to this share of the people (or keypoints, images).
-FEW = 0.01
 
 
 class Finding(NamedTuple):
@@ -20,7 +16,7 @@ class Finding(NamedTuple):
   rule: str  # its name, for machines
   text: str  # what is wrong and what that does
   fix: str  # what to do about it
-  # Of the annotations (or images, where the text says so) concerned.
+  # Of the annotations, or of what the text is about.
   ids: tuple[int | str, ...] = ()
 
 
@@ -28,41 +24,47 @@ def finding(
   rule: str,
   ids: Iterable[int | str] = (),
   *,
-  severity: Severity = WARNING,
+  part: tuple[int, int] = (1, 1),
+  few: float = 0.01,
+  severity: Severity | None = None,
   **fields: Any,
 ) -> Finding:
   """Returns the finding of a rule, its text filled in with the fields.
 
-  The field `count` is the number of ids. The severity given counts where the
-  rule has none.
+  The field `count` is the number of ids, `share` shows the part (count, total).
+  Where neither the rule nor the caller sets the severity, a part of at most
+  `few` gives a note, a larger one a warning.
   """
   ids = tuple(ids)
-  fields = {"count": len(ids), **fields}
-  fixed, *texts = RULES[rule]
-  text, fix = (text.format(**fields) for text in texts)
-  return Finding(fixed or severity, rule, text, fix, ids)
-
-
-def by_share(count: int, total: int, few: float = FEW) -> Severity:
-  """Returns `NOTE` for up to a few of the total, `WARNING` for more."""
-  return NOTE if count <= few * total else WARNING
-
-
-def share(count: int, total: int) -> str:
-  """Returns such as "3 of 200 (1.5 %)"."""
-  return f"{count} of {total} ({100 * count / max(total, 1):.3g} %)"
+  count, total = part
+  percent = 100 * count / max(total, 1)
+  fields = {"share": f"{count} of {total} ({percent:.3g} %)"} | fields
+  fields = {"count": len(ids)} | fields
+  by_share = NOTE if count <= few * total else WARNING
+  fixed, text, fix = RULES[rule]
+  return Finding(
+    fixed or severity or by_share,
+    rule,
+    text.format(**fields),
+    fix.format(**fields),
+    ids,
+  )
 
 
 def about_people(
-  rule: str, people: People, wrong: ArrayLike, **options: Any
+  rule: str,
+  people: People,
+  wrong: np.ndarray,
+  total: int | None = None,
+  **options: Any,
 ) -> Iterator[Finding]:
-  """Yields one finding about the people of a mask [N], none if it is empty.
+  """Yields one finding about the people of a mask, none if it is empty.
 
-  Options are those of `finding`; its field `share` and, where the rule leaves
-  it open, the severity follow from how many of the people are wrong.
+  The mask is of people [N] or of their keypoints [N, K], of which `total` could
+  have been wrong. Options are those of `finding`.
   """
-  ids = people.annotation_id[np.asarray(wrong)].tolist()
-  count, total = len(ids), len(people)
-  if count:
-    own = {"share": share(count, total), "severity": by_share(count, total)}
-    yield finding(rule, ids, **own | options)
+  concerned = wrong.reshape(len(people), -1).any(-1) if len(people) else []
+  if np.any(concerned):
+    part = (int(wrong.sum()), wrong.size if total is None else total)
+    ids = people.annotation_id[concerned].tolist()
+    yield finding(rule, ids, part=part, **options)

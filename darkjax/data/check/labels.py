@@ -60,10 +60,6 @@ def read_labels(
     broken += [(name, problem) for problem in problems]
     if not problems:
       usable[position] = annotation
-  return Labels(content, _table(usable, num_keypoints, sizes), broken, sizes)
-
-
-def _table(usable: Mapping, num_keypoints: int, sizes: Mapping) -> People:
   people = [reader.to_person(a, num_keypoints) for a in usable.values()]
   image_id = [a["image_id"] for a in usable.values()]
   size = [sizes.get(i, (UNKNOWN_SIZE, UNKNOWN_SIZE)) for i in image_id]
@@ -71,7 +67,7 @@ def _table(usable: Mapping, num_keypoints: int, sizes: Mapping) -> People:
   def column(name, dtype, *shape):
     return np.array([p[name] for p in people], dtype).reshape(-1, *shape)
 
-  return People(
+  table = People(
     record=np.array(list(usable), np.int64),
     image_id=np.array(image_id, np.int64),
     annotation_id=column("annotation_id", np.int64),
@@ -83,3 +79,4 @@ def _table(usable: Mapping, num_keypoints: int, sizes: Mapping) -> People:
     score=column("score", np.float32),
     readable=np.ones(len(people), bool),
   )
+  return Labels(content, table, broken, sizes)

@@ -1,8 +1,5 @@
 """Findings about left and right: in the names, in the pairs, in the people.
 
-Mirrored training images trade the labels of each flip pair. The category's
-`flip_pairs` are compared with the names; two things can be seen in the people:
-
 - The vectors from right to left of shoulders, hips and the like point about the
   same way. A pair that points against the others in most people has its two
   names swapped. Where a pair that nearly always follows the others points
@@ -16,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from darkjax.data.check.findings import Finding, about_people, finding, share
+from darkjax.data.check.findings import Finding, about_people, finding
 from darkjax.data.check.labels import Labels
 from darkjax.data.coco import reader
 from darkjax.data.people_table import People
@@ -44,34 +41,28 @@ def findings(labels: Labels) -> Iterator[Finding]:
 
 def _names(content: reader.Content) -> Iterator[Finding]:
   names, pairs = content.skeleton.keypoint_names, content.skeleton.flip_pairs
-  paired = {i for pair in pairs for i in pair}
-  sided = [n for n in names if keypoint_names.has_side(n)]
-  alone = [n for n in sided if names.index(n) not in paired]
+  paired = {names[i] for pair in pairs for i in pair}
+  alone = [n for n in names if keypoint_names.has_side(n) and n not in paired]
   if alone:
-    first = ", ".join(alone[:5])
-    yield finding("side-without-partner", count=len(alone), names=first)
+    shown = ", ".join(alone[:5])
+    yield finding("side-without-partner", count=len(alone), names=shown)
   given = content.category.get("flip_pairs") is not None
   if not pairs and len(names) > 1 and not alone and not given:
     yield finding("no-flip-pairs")
   guessed = {frozenset(p) for p in keypoint_names.guess_flip_pairs(names)}
   differing = guessed - {frozenset(p) for p in pairs}
   if pairs and differing:
-    shown = ["/".join(names[i] for i in sorted(p)) for p in differing]
-    first = ", ".join(sorted(shown)[:5])
-    yield finding("flip-pairs-against-names", names=first)
+    ends = sorted("/".join(names[i] for i in sorted(p)) for p in differing)
+    yield finding("flip-pairs-against-names", names=", ".join(ends[:5]))
 
 
-def _across(people: People, pairs) -> tuple[np.ndarray, np.ndarray]:
-  """Vectors [N, P, 2] from right to left, in scales; 0 where not clear.
-
-  Also the middles of the pairs [N, P, 2], image px.
-  """
+def _across(people: People, pairs) -> np.ndarray:
+  """Vectors [N, P, 2] from right to left, in scales; 0 where not clear."""
   left, right = (people.keypoints[:, side] for side in np.array(pairs).T)
   vectors = (left - right)[..., :2] / np.sqrt(people.area)[:, None, None]
   clear = (left[..., 2] > 0) & (right[..., 2] > 0)
   clear &= np.linalg.norm(vectors, axis=-1) > _CLEAR
-  middles = (left + right)[..., :2] / 2
-  return np.where(clear[..., None], vectors, 0), middles
+  return np.where(clear[..., None], vectors, 0)
 
 
 def _along(directions: np.ndarray) -> np.ndarray:
@@ -82,24 +73,25 @@ def _along(directions: np.ndarray) -> np.ndarray:
 
 def _pairs(people: People, pairs, names) -> Iterator[Finding]:
   """Yields pairs that point against the others, in most people or in a few."""
-  vectors, _ = _across(people, pairs)
+  vectors = _across(people, pairs)
   lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
   directions = vectors / np.maximum(lengths, _CLEAR)
   compared = (lengths[..., 0] > 0) & ((lengths > 0).sum(1) > 1)
-  counts = compared.sum(0)
-  against = (compared & (_along(directions) < 0)).sum(0) / np.maximum(counts, 1)
+  enough = compared.sum(0) >= _ENOUGH
+  against = (compared & (_along(directions) < 0)).sum(0)
+  against = against / np.maximum(compared.sum(0), 1)
   shown = [
     f"{'/'.join(names[i] for i in pairs[p])} in {100 * against[p]:.0f} %"
-    for p in np.flatnonzero((counts >= _ENOUGH) & (against > _SWAPPED))
+    for p in np.flatnonzero(enough & (against > _SWAPPED))
   ]
   if shown:
     yield finding("pair-swapped", names=", ".join(shown))
-  follows = (counts >= _ENOUGH) & (against <= _FOLLOWS)
+  follows = enough & (against <= _FOLLOWS)
   least = _along(directions[:, follows]).min(1, initial=0)
   order = np.argsort(least, kind="stable")[: (least < -0.5).sum()]
   if len(order):
     ids = people.annotation_id[order].tolist()
-    yield finding("person-twisted", ids, share=share(len(ids), len(people)))
+    yield finding("person-twisted", ids, part=(len(ids), len(people)))
 
 
 def _mirrored(people: People, pairs) -> Iterator[Finding]:
@@ -109,17 +101,18 @@ def _mirrored(people: People, pairs) -> Iterator[Finding]:
   vector from right to left and the one from the pair's middle to the third.
   """
   points, labelled = people.keypoints[..., :2], people.keypoints[..., 2] > 0
-  scale = np.sqrt(people.area)[:, None, None]
+  points = points / np.sqrt(people.area)[:, None, None]
   balance = np.zeros(len(people), int)  # triples against, less those along
-  vectors, middles = _across(people, pairs)
-  for p in range(len(pairs)):
-    dx, dy = np.moveaxis((points - middles[:, [p]]) / scale, -1, 0)
-    turn = vectors[:, [p], 0] * dy - vectors[:, [p], 1] * dx  # [N, K]
-    clear = labelled & (np.abs(turn) > _CLEAR**2)
+  for pair, vector in zip(
+    pairs, _across(people, pairs).swapaxes(0, 1), strict=True
+  ):
+    offset = points - points[:, pair].mean(1, keepdims=True)
+    turn = vector[:, :1] * offset[..., 1] - vector[:, 1:] * offset[..., 0]
+    clear = labelled & (np.abs(turn) > _CLEAR**2)  # [N, K]
     counts = clear.sum(0)
     usual = (clear & (turn > 0)).sum(0) / np.maximum(counts, 1)
     one_sided = np.maximum(usual, 1 - usual) >= _ONE_SIDED
-    against = (turn > 0) != (usual > 0.5)
     votes = clear & one_sided & (counts >= _ENOUGH)
-    balance += np.where(votes, np.where(against, 1, -1), 0).sum(1)
+    against = (turn > 0) != (usual > 0.5)
+    balance += (votes & against).sum(1) - (votes & ~against).sum(1)
   yield from about_people("person-mirrored", people, balance > 0)

@@ -9,17 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from darkjax import skeletons
-from darkjax.data.check import (
-  boxes,
-  files,
-  keypoints,
-  left_right,
-  people,
-  sigmas,
-  summary,
-  text,
-)
-from darkjax.data.check.findings import Finding, finding, share
+from darkjax.data.check import files, left_right, people, sigmas, summary, text
+from darkjax.data.check.findings import Finding, finding
 from darkjax.data.check.labels import Labels, read_labels
 from darkjax.data.check.rules import NOTE
 from darkjax.data.coco import reader
@@ -36,25 +27,13 @@ class Report(NamedTuple):
   path: pathlib.Path  # of the json
   findings: tuple[Finding, ...]
   labels: Labels | None = None  # None where the json cannot be read at all
-  summary: Mapping[
-    str, Any
-  ] = {}  # of `summary.summarize`, empty without labels
-  estimate: sigmas.Estimate | None = None  # if people are labelled twice
+  summary: Mapping[str, Any] = {}  # see `summarize`; empty without labels
+  estimate: sigmas.Estimate | None = None  # where people are labelled twice
 
   @property
   def exit_status(self) -> int:
     """1 where training would fail or mislead, else 0; notes do not count."""
     return int(any(f.severity != NOTE for f in self.findings))
-
-  def category(self) -> dict[str, Any]:
-    """Returns the category with flip pairs, limbs and sigmas filled in."""
-    category = dict(self.summary["category"])
-    if self.estimate is not None:
-      pairs = zip(self.estimate.sigmas, category["sigmas"], strict=True)
-      category["sigmas"] = [
-        round(float(new), 4) if new > 0 else old for new, old in pairs
-      ]
-    return category
 
   def to_json(self) -> dict[str, Any]:
     """Returns what `--json` prints; None for numbers that are not finite."""
@@ -62,9 +41,8 @@ class Report(NamedTuple):
       "annotations": str(self.path),
       "exit_status": self.exit_status,
       "findings": [finding._asdict() for finding in self.findings],
+      **self.summary,
     }
-    if self.labels is not None:
-      content |= {**self.summary, "category": self.category()}
     if self.estimate is not None:
       content["estimated_sigmas"] = {
         name: np.round(column, 5).tolist()
@@ -77,10 +55,10 @@ class Report(NamedTuple):
     """Returns what the command prints."""
     parts = [str(self.path)]
     if self.labels is not None:
-      parts += [text.summary(self.labels.content, self.summary)]
-      names = self.labels.content.skeleton.keypoint_names
+      parts.append(text.summary(self.labels.content, self.summary))
       if self.estimate is not None:
-        parts += ["\n" + text.estimate(names, self.estimate)]
+        names = self.labels.content.skeleton.keypoint_names
+        parts.append("\n" + text.estimate(names, self.estimate))
     return "\n".join([*parts, text.findings(self.findings)])
 
 
@@ -96,68 +74,53 @@ def check(
   """Checks a COCO-format keypoint json and its images.
 
   Args:
-    annotations: the json.
-    images: folder of its file names; None does not look at the files.
+    annotations: the json; one that cannot be read is a finding too.
+    images: folder that its file names are relative to; None reads no files.
     category: which category, where several have different keypoints.
     repeated: a second json of the same annotation ids, for the sigmas.
     crop_size: (height, width) of the network's input, px.
     padding: factor on the box.
-
-  Returns:
-    `Report`; a json that cannot be read is a finding too.
 
   Raises:
     FileNotFoundError: no such json or folder.
     ValueError: `repeated` does not fit; a size or padding not above 0.
   """
   if len(crop_size) != 2 or min(crop_size) <= 0:
-    raise ValueError(
-      f"crop_size is (height, width) above 0 px, got {crop_size}; such as "
-      f"{CROP_SIZE}"
-    )
+    raise ValueError(f"crop_size is (height, width) above 0, got {crop_size}")
   if not 0 < padding < math.inf:
-    raise ValueError(
-      f"padding is a factor above 0, got {padding}; such as {PADDING}"
-    )
+    raise ValueError(f"padding is a factor above 0, got {padding}")
   path = pathlib.Path(annotations)
   try:
     content = reader.read_content(path, category=category)
   except ValueError as error:
-    return Report(path, (_unreadable(error, path),))
+    message = str(error).removeprefix(f"{path}: ")
+    message = " ".join(message.split(f"\n{check_hint(path)}")[0].split())
+    return Report(path, (finding("json-refused", error=message),))
   folder = None if images is None else pathlib.Path(images)
-  read = files.read_headers(content.images, folder) if folder else {}
-  labels = read_labels(
-    content, {i: s for i, s in read.items() if isinstance(s, tuple)}
-  )
+  headers = files.read_headers(content.images, folder) if folder else {}
+  sizes = {i: s for i, s in headers.items() if isinstance(s, tuple)}
+  labels = read_labels(content, sizes)
   findings = [
-    *files.findings(content, folder, read),
-    *keypoints.findings(labels),
-    *boxes.findings(labels, crop_size, padding),
-    *people.findings(labels),
+    *files.findings(content, folder, headers),
+    *people.findings(labels, crop_size, padding),
     *left_right.findings(labels),
   ]
-  estimate, defaults = None, len(summary.default_sigmas(labels))
+  estimate = None
   if repeated is not None:
     again = reader.read_content(repeated, category=category)
     estimate = sigmas.from_repeated(labels, read_labels(again, labels.sizes))
-  elif defaults:
-    of_all = share(defaults, content.skeleton.num_keypoints)
-    sigma = skeletons.DEFAULT_SIGMA
-    findings.append(finding("sigma-default", share=of_all, sigma=sigma))
-  counts = summary.summarize(labels, crop_size, padding)
+  counts = summary.summarize(labels, crop_size, padding, estimate)
+  defaults = [k["sigma_is_default"] for k in counts["keypoints"]]
+  if any(defaults) and estimate is None:
+    part, sigma = (sum(defaults), len(defaults)), skeletons.DEFAULT_SIGMA
+    findings.append(finding("sigma-default", part=part, sigma=sigma))
   return Report(path, tuple(findings), labels, counts, estimate)
 
 
-def _unreadable(error: ValueError, path: pathlib.Path) -> Finding:
-  message = str(error).removeprefix(f"{path}: ")
-  message = message.split(f"\n{check_hint(path)}")[0]
-  return finding("json-refused", error=" ".join(message.split()))
-
-
 def write_completed(report: Report, path: str | pathlib.Path) -> None:
-  """Writes the json of a report to a path, its category completed."""
+  """Writes the json of a report with the completed category, all else as is."""
   content = read_json(report.path)
-  completed = report.category()
+  completed = report.summary["category"]
   for category in content["categories"]:
     if category.get("keypoints") == completed["keypoints"]:
       for field in ("flip_pairs", "skeleton", "sigmas"):

@@ -1,26 +1,18 @@
 """Rules of a check: how severe a finding is, its text, and the fix."""
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
 ERROR: Severity = "error"  # training refuses the data
 WARNING: Severity = "warning"  # it runs, but learns or scores something wrong
 NOTE: Severity = "note"  # worth knowing; every data set has a few odd labels
 
-
-class Rule(NamedTuple):
-  """What a finding of one kind says; {fields} are filled in for each."""
-
-  severity: Severity | None  # None where it depends on how many are concerned
-  text: str  # what is wrong and what that does
-  fix: str  # what to do about it
-
-
 _LEFT_OUT = (
   "left out of training; AP counts them as missed, PCK leaves them out"
 )
 _BOX = "write (x, y, w, h), such as the keypoints' extent and a tenth more"
 _AREA = "write the mask's area in px², or 0.53 * w * h as is average in COCO"
+_PAIRS = "give 'flip_pairs' in the category (index pairs from 0)"
 
 # Fixes of annotations that training refuses, by the rule they break.
 _REFUSED = {
@@ -33,27 +25,24 @@ _REFUSED = {
   "score": "drop the field, or write a number",
 }
 
+# What is wrong and what that does, and what to do about it; {fields} are filled
+# in for each finding.
 _ERRORS = {
   **{
     f"{rule}-refused": ("{share} annotations are refused; {first}", fix)
     for rule, fix in _REFUSED.items()
   },
-  "json-refused": (
-    "{error}",
-    "correct the file; the rest is checked once this is right",
-  ),
+  "json-refused": ("{error}", "correct the file; the rest is checked then"),
   "image-size-refused": (
-    "{count} images have a 'width' or 'height' that no image has (image ids "
-    "below); the first: {first}",
+    "no image has the 'width' or 'height' of {count} images, such as {first}",
     "write the size of the file in px, or drop both fields to have it read",
   ),
   "image-unreadable": (
-    "{count} image files cannot be read (image ids below); the first: {first}",
+    "{count} image files cannot be read; the first: {first}",
     "convert them to JPEG or PNG, or fetch them again",
   ),
   "image-size": (
-    "{count} image files have another size than in the json (image ids below); "
-    "{first}",
+    "{count} image files have another size than in the json; {first}",
     "use the files that were labelled, or scale boxes, keypoints and areas",
   ),
   "id-repeated": (
@@ -69,8 +58,8 @@ _ERRORS = {
 }
 _WARNINGS = {
   "file-name-repeated": (
-    "{count} file names belong to several image ids (file names below): people "
-    "found in one are false positives if labelled in another",
+    "{count} file names belong to several image ids: people found in one are "
+    "false positives if labelled in another",
     "merge the images into one and point the annotations at its id",
   ),
   "coordinates-normalised": (
@@ -78,18 +67,16 @@ _WARNINGS = {
     "multiply x by the image's width, y by its height; boxes, areas likewise",
   ),
   "labelled-at-origin": (
-    "{points} labelled keypoints lie at (0, 0): the network learns to point at "
-    "the corner ({most})",
+    "{share} labels lie at (0, 0): the network learns to point there ({most})",
     "set their visibility to 0",
   ),
   "keypoint-never-labelled": (
-    "{count} of {total} keypoints are labelled in nobody ({names}): their "
-    "heatmaps are not trained, what is drawn of them means nothing",
+    "{share} keypoints are labelled in nobody ({names}): their heatmaps are "
+    "not trained, what is drawn of them means nothing",
     "drop them from the category and from 'keypoints', or check their order",
   ),
   "box-corners": (
-    "boxes of {share} people leave the image, and nearly all boxes look like "
-    "corners (x1, y1, x2, y2)",
+    "{share} boxes leave the image, and nearly all look like (x1, y1, x2, y2)",
     "write (x, y, width, height)",
   ),
   "box-without-size": (
@@ -100,23 +87,17 @@ _WARNINGS = {
     f"boxes of {{share}} labelled people lie beside their image: {_LEFT_OUT}",
     "correct the boxes; (x, y) is the upper left corner in px of the image",
   ),
-  "area-zero": (
-    f"areas of {{share}} labelled people are 0: {_LEFT_OUT}",
-    _AREA,
-  ),
+  "area-zero": (f"areas of {{share}} people are 0: {_LEFT_OUT}", _AREA),
   "side-without-partner": (
     "{count} keypoints are named after a side but have no partner ({names}): "
     "mirrored images train them on the wrong side",
-    "spell the two names alike but for left and right, give 'flip_pairs' in "
-    "the category (index pairs from 0), or set augmentation.flip_probability "
-    "to 0 and evaluate.flip_test to False",
+    f"spell the two names alike but for left and right, {_PAIRS}, or set "
+    "augmentation.flip_probability to 0 and evaluate.flip_test to False",
   ),
   "no-flip-pairs": (
-    "no names say left and right, and the category has no 'flip_pairs': half "
-    "of the training images are mirrored, and train left and right keypoints "
-    "in each other's place",
-    "give 'flip_pairs' in the category (index pairs from 0); an empty list "
-    "where no keypoint has a twin, as in a hand",
+    "no names say left and right, and the category has no 'flip_pairs': "
+    "mirrored images train left and right in each other's place",
+    f"{_PAIRS}; an empty list where no keypoint has a twin, as in a hand",
   ),
   "flip-pairs-against-names": (
     "the category's 'flip_pairs' do not pair what the names pair: {names}",
@@ -128,21 +109,21 @@ _WARNINGS = {
   ),
 }
 _NOTES = {
-  **{
-    f"no-{name}-people": (
-      f"nobody's area is {size}: AP({name[0].upper()}) will be -1, which says "
-      "that there was nobody to find",
-      "read the other AP; or check that areas are in px² of the image",
-    )
-    for name, size in (("medium", "32² to 96² px²"), ("large", "over 96² px²"))
-  },
+  "no-medium-people": (
+    "nobody's area is 32² to 96² px²: AP(M) will be -1, that is, undefined",
+    "read the other AP; or check that areas are in px² of the image",
+  ),
+  "no-large-people": (
+    "nobody's area is over 96² px²: AP(L) will be -1, that is, undefined",
+    "read the other AP; or check that areas are in px² of the image",
+  ),
   "image-size-unknown": (
-    "{count} images have no 'width' and 'height' in the json (image ids "
-    "below): whether their labels lie inside is not checked",
+    "{count} images have no 'width' and 'height': whether their labels lie "
+    "inside is not checked",
     "give --images=FOLDER to read the sizes from the files, as training does",
   ),
   "keypoint-rarely-labelled": (
-    "labelled in fewer than {few} people: {names}",
+    "labelled in fewer than {limit} people: {names}",
     "label more of them, or do not trust what the network finds",
   ),
   "visibility-never-2": (
@@ -154,25 +135,21 @@ _NOTES = {
     "nothing need be done: training and scoring treat 1 and 2 alike",
   ),
   "box-over-edge": (
-    "boxes of {share} labelled people extend beyond their image; training and "
-    "scoring cut them to it",
+    "boxes of {share} labelled people extend beyond their image and are cut",
     "nothing need be done; squares around a centre, as MPII's, are kept whole "
     "by convention.clip_boxes = False",
   ),
   "area-of-box": (
-    "areas of {share} labelled people are those of their boxes: OKS and AP are "
-    "higher than with masks",
+    "areas of {share} people are of their boxes: OKS and AP exceed a mask's",
     "write 0.53 * w * h of the box to compare with COCO's AP",
   ),
   "several-categories": (
-    "{count} categories with the same keypoints are trained and scored as one "
-    "(ids {first})",
+    "{count} categories with the same keypoints are used as one (ids {first})",
     "name one with --category to look at it alone",
   ),
   "many-people": (
-    "{count} images (ids below) have more than {limit} people, up to {most}: "
-    "COCO's evaluation looks at the {limit} best predictions of an image, so "
-    "that AR and AP cannot reach 100 there",
+    "{count} images have more than {limit} people, up to {most}: COCO's "
+    "evaluation reads {limit} predictions of an image, so AP stays below 100",
     "nothing need be done; PCK and the mean error count everybody",
   ),
   "person-twisted": (
@@ -189,17 +166,15 @@ _NOTES = {
 }
 _BY_SHARE = {
   "image-missing": (
-    "{count} of {total} image files are not in {folder}, {used} of them with "
-    "annotations (file names below)",
+    "{share} image files are not in {folder}, {used} of them with annotations",
     "{fix}",
   ),
   "unlabelled-with-place": (
-    "{points} keypoints of visibility 0 have coordinates: they are not trained "
-    "({most})",
+    "{share} keypoints have coordinates and visibility 0: not trained ({most})",
     "if 0 stands for hidden, set it to 1; else nothing need be done",
   ),
   "keypoint-outside-image": (
-    "{points} labelled keypoints lie outside the image ({most})",
+    "{share} labelled keypoints lie outside the image ({most})",
     "set their visibility to 0; if they are many, the coordinates belong to "
     "another size or crop of the image",
   ),
@@ -208,9 +183,9 @@ _BY_SHARE = {
     _AREA,
   ),
   "keypoint-outside-crop": (
-    "{points} labelled keypoints lie outside the crop of their box (widened to "
-    "{crop}, then times {padding:g}): they are lost to training and count as "
-    "missed in scoring (COCO, whose boxes hold what is visible, has about 1 %)",
+    "{share} labelled keypoints lie outside the crop of their box (widened to "
+    "{crop}, then times {padding:g}): lost to training, missed in scoring "
+    "(COCO, whose boxes hold what is visible, has about 1 %)",
     "make boxes that hold the keypoints, or raise convention.padding",
   ),
   "num-keypoints": (
@@ -219,9 +194,8 @@ _BY_SHARE = {
     "drop the field to have it counted, or write how many have visibility 1, 2",
   ),
   "person-twice": (
-    "{share} people are annotated twice in an image (labels of OKS over {oks}; "
-    "second ids below): they count double in training, and one of them counts "
-    "as missed, since of two such predictions one is removed",
+    "{share} people are annotated twice in an image (OKS of {oks} and more): "
+    "they count double in training, and one counts as missed in scoring",
     "drop one of the two annotations",
   ),
   "crowd-with-labels": (
@@ -235,9 +209,11 @@ _BY_SHARE = {
   ),
 }
 
-RULES = {
-  **{name: Rule(ERROR, *texts) for name, texts in _ERRORS.items()},
-  **{name: Rule(WARNING, *texts) for name, texts in _WARNINGS.items()},
-  **{name: Rule(NOTE, *texts) for name, texts in _NOTES.items()},
-  **{name: Rule(None, *texts) for name, texts in _BY_SHARE.items()},
+# (severity, text, fix) by rule; the severity None depends on how many are
+# concerned.
+RULES: dict[str, tuple[Severity | None, str, str]] = {
+  **{name: (ERROR, *texts) for name, texts in _ERRORS.items()},
+  **{name: (WARNING, *texts) for name, texts in _WARNINGS.items()},
+  **{name: (NOTE, *texts) for name, texts in _NOTES.items()},
+  **{name: (None, *texts) for name, texts in _BY_SHARE.items()},
 }

@@ -1,9 +1,8 @@
 """Summary of a data set: counts of what it holds, and its category completed.
 
-Limbs that the category lacks are suggested by the labels: keypoints that belong
-together stay close to each other in every pose. They are the minimum spanning
-tree of the median distances, in units of the person's scale, over the people in
-whom both ends are labelled; a limb of one side is drawn on the other too.
+Limbs that the category lacks are suggested by the labels: the minimum spanning
+tree of the median distances of keypoints, in units of the person's scale, over
+the people in whom both are labelled, and the same limbs of the other side.
 """
 
 import warnings
@@ -12,18 +11,19 @@ from typing import Any
 import numpy as np
 
 from darkjax import skeletons
-from darkjax.data.check import boxes
-from darkjax.data.check.labels import UNKNOWN_SIZE, Labels, Size
+from darkjax.data.check import people as people_lib
+from darkjax.data.check.labels import Labels, Size
+from darkjax.data.check.sigmas import Estimate
 from darkjax.data.people_table import People
 
 
 def summarize(
-  labels: Labels, crop_size: Size, padding: float
+  labels: Labels, crop_size: Size, padding: float, estimate: Estimate | None
 ) -> dict[str, Any]:
   """Returns counts and the completed category, as json can write them.
 
   Boxes are compared with a crop_size of (height, width) px, enlarged by a
-  factor of padding.
+  factor of padding. Sigmas of an estimate replace those of the category.
   """
   people, trained = labels.people, labels.trainable()
   total = len(labels.content.annotations)
@@ -44,17 +44,19 @@ def summarize(
       "to_train_on": len(trained),
     },
     "keypoints": _keypoints(labels),
-    "areas": boxes.area_counts(trained),
+    "areas": people_lib.area_counts(trained),
     "boxes": _boxes(trained, crop_size, padding) if len(trained) else {},
-    "category": _category(labels),
+    "category": _category(labels, estimate),
   }
 
 
 def _keypoints(labels: Labels) -> list[dict[str, Any]]:
-  """One dictionary for each keypoint, counted over the people to train on."""
-  skeleton = labels.content.skeleton
+  skeleton, flags = (
+    labels.content.skeleton,
+    labels.trainable().keypoints[..., 2],
+  )
   names, partner = skeleton.keypoint_names, skeleton.flip_indices
-  flags, defaults = labels.trainable().keypoints[..., 2], default_sigmas(labels)
+  given = bool(labels.content.category.get("sigmas"))
   return [
     {
       "name": name,
@@ -62,53 +64,42 @@ def _keypoints(labels: Labels) -> list[dict[str, Any]]:
       "hidden": int((flags[:, k] == 1).sum()),
       "partner": names[partner[k]] if partner[k] != k else None,
       "sigma": skeleton.sigmas[k],
-      "sigma_is_default": k in defaults,
+      "sigma_is_default": not given and not skeletons.knows(name),
     }
     for k, name in enumerate(names)
   ]
 
 
-def default_sigmas(labels: Labels) -> set[int]:
-  """Returns the keypoints whose OKS sigma is `skeletons.DEFAULT_SIGMA`."""
-  if labels.content.category.get("sigmas"):
-    return set()
-  names = labels.content.skeleton.keypoint_names
-  return {k for k, name in enumerate(names) if not skeletons.knows(name)}
-
-
 def _boxes(people: People, crop_size: Size, padding: float) -> dict[str, Any]:
-  _, scale = boxes.crop_boxes(people, crop_size, padding)
+  _, scale = people_lib.crop_boxes(people, crop_size, padding)
   enlargement = crop_size[1] / scale[:, 0]  # image px to crop px
-  first = people.bbox[:, :2].astype(np.float64)
-  outside = boxes.outside(people, first, first + people.bbox[:, 2:])
   return {
     "median_size": np.median(people.bbox[:, 2:], axis=0).round(1).tolist(),
     "crop_size": list(crop_size),
     "enlarged": int((enlargement > 1).sum()),
-    "enlarged_twice": int((enlargement > 2).sum()),
     "median_factor": round(float(np.median(enlargement)), 2),
-    "keypoints_outside_box": int(outside.sum()),
     "keypoints": int((people.keypoints[..., 2] > 0).sum()),
-    "size_unknown": int((people.image_size[:, 0] == UNKNOWN_SIZE).sum()),
   }
 
 
-def _category(labels: Labels) -> dict[str, Any]:
+def _category(labels: Labels, estimate: Estimate | None) -> dict[str, Any]:
   """The category with flip pairs (from 0), limbs (from 1) and sigmas in use."""
-  skeleton = labels.content.skeleton
-  limbs = skeleton.limbs or suggest_limbs(labels.trainable(), skeleton)
+  skeleton, sigmas = labels.content.skeleton, labels.content.skeleton.sigmas
+  limbs = skeleton.limbs or _suggest_limbs(labels.trainable(), skeleton)
+  if estimate is not None:
+    new = estimate.sigmas.round(4)
+    sigmas = tuple(np.where(new > 0, new, sigmas).tolist())
   return {
     **labels.content.category,
     "flip_pairs": [list(pair) for pair in skeleton.flip_pairs],
     "skeleton": [[a + 1, b + 1] for a, b in limbs],
-    "sigmas": list(skeleton.sigmas),
+    "sigmas": list(sigmas),
   }
 
 
-def suggest_limbs(
+def _suggest_limbs(
   people: People, skeleton: skeletons.Skeleton
 ) -> list[tuple[int, int]]:
-  """Returns limbs that the labels suggest, index pairs from 0."""
   from scipy.sparse import csgraph  # half a second that few categories need
 
   points = people.keypoints[..., :2] / np.sqrt(people.area)[:, None, None]

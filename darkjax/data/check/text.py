@@ -9,35 +9,54 @@ from darkjax.data.check.rules import ERROR, NOTE, WARNING
 from darkjax.data.check.sigmas import Estimate
 from darkjax.data.coco import categories, reader
 
-_WIDTH = 88
 _IDS = 5  # of a finding, at most
-# Pairs of labels for a standard error of 9 %.
-_RELIABLE = 30
+_VERDICTS = {
+  ERROR: "training refuses this data",
+  WARNING: "training runs, but learns or scores something wrong",
+  NOTE: "ready to train on",
+}
 
 
 def summary(content: reader.Content, counts: Mapping[str, Any]) -> str:
   """Returns the counts of `summarize`, a row each, and its keypoints."""
-  rows = [
-    (name, ", ".join(_count(*item) for item in counts[name].items()))
+  rows = {
+    name: ", ".join(
+      f"{key.replace('_', ' ')}: {value}" for key, value in counts[name].items()
+    )
     for name in ("images", "people", "areas", "boxes")
-    if counts[name]
-  ]
+  }
   lines: list[str] = []
-  for name, text in (*rows, *_skeleton(content, counts)):
-    wrapped = textwrap.wrap(text, _WIDTH - 16, break_on_hyphens=False)
-    lines += [f"  {name:<14}{wrapped[0]}", *(" " * 16 + x for x in wrapped[1:])]
-  return "\n".join([*lines, "", *_table(counts["keypoints"])])
+  for name, text in (*rows.items(), *_skeleton(content, counts)):
+    lines += _fill(f"{name:<14}{text}", 16)
+  table = [("", "keypoint", "labelled", "hidden", "sigma ", "mirrored")]
+  for number, k in enumerate(counts["keypoints"]):
+    sigma = f"{k['sigma']:.3f}{' *'[k['sigma_is_default']]}"
+    cells = (number, k["name"], k["labelled"], k["hidden"], sigma)
+    table.append((*map(str, cells), k["partner"] or ""))
+  return "\n".join([*lines, "", *_table(table)])
 
 
-def _count(name: str, value: Any) -> str:
-  numbers = value if isinstance(value, list) else [value]
-  shown = " x ".join(str(round(number, 2)) for number in numbers)
-  return f"{name.replace('_', ' ')}: {shown}"
+def _fill(text: str, indent: int = 2) -> list[str]:
+  return textwrap.wrap(
+    text,
+    88,
+    initial_indent="  ",
+    subsequent_indent=" " * indent,
+    break_on_hyphens=False,
+  )
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+  widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+  for row in rows:
+    cells = map(str.rjust, row, widths)
+    yield f"  {'  '.join(cells)}"
 
 
 def _skeleton(
   content: reader.Content, counts: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
+  """Yields rows that say where pairs, limbs and sigmas come from."""
   skeleton, category = content.skeleton, content.category
   built_in = categories.built_in(skeleton.keypoint_names)
 
@@ -57,53 +76,29 @@ def _skeleton(
   yield "OKS sigmas", f"from {own}; * by default"
 
 
-def _table(keypoints: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-  width = max(len(k["name"]) for k in keypoints)
-  yield f"     {'keypoint':>{width}} labelled hidden  sigma   mirrored"
-  for number, k in enumerate(keypoints):
-    line = (
-      f"{number:>4} {k['name']:>{width}} {k['labelled']:>8} {k['hidden']:>6}"
-      f"  {k['sigma']:.3f}{' *'[k['sigma_is_default']]}  {k['partner'] or ''}"
-    )
-    yield line.rstrip()
-
-
 def findings(listed: Sequence[Finding]) -> str:
   """Returns the findings, errors first, and what they amount to."""
-  order = (ERROR, WARNING, NOTE)
   lines: list[str] = []
+  order = list(_VERDICTS)
   for finding in sorted(listed, key=lambda f: order.index(f.severity)):
     lines += ["", f"{finding.severity.upper()} {finding.rule}"]
-    for text in (finding.text, f"Fix: {finding.fix}."):
-      wrapped = textwrap.wrap(text, _WIDTH - 2)
-      lines += [f"  {line}" for line in wrapped]
+    lines += _fill(finding.text) + _fill(f"Fix: {finding.fix}.")
     if finding.ids:
       more = len(finding.ids) - _IDS
       shown = ", ".join(map(str, finding.ids[:_IDS]))
       lines += [f"  ids: {shown}" + (f" and {more} more" if more > 0 else "")]
-  counts = [sum(f.severity == severity for f in listed) for severity in order]
-  verdict = "ready to train on"
-  if counts[1]:
-    verdict = "training runs, but learns or scores something wrong"
-  if counts[0]:
-    verdict = "training refuses this data"
-  numbers = "{} errors, {} warnings, {} notes".format(*counts)
-  return "\n".join([*lines, "", f"{numbers}: {verdict}"])
+  found = [finding.severity for finding in listed]
+  worst = min([*found, NOTE], key=order.index)
+  numbers = ", ".join(f"{found.count(s)} {s}s" for s in order)
+  return "\n".join([*lines, "", f"{numbers}: {_VERDICTS[worst]}"])
 
 
 def estimate(names: Sequence[str], estimated: Estimate) -> str:
   """Returns sigmas from people labelled twice, a line for each keypoint."""
-  width = max(map(len, names))
-  lines = [f"  {'sigmas':<{width}} from labels  ±     by the median  pairs"]
+  table = [("sigmas", "from labels", "±", "by the median", "pairs")]
   columns = (*estimated[:2], estimated.relative_error, estimated.counts)
   for name, sigma, robust, error, count in zip(names, *columns, strict=True):
-    line = f"{sigma:>11.4f} {100 * error:>3.0f} % {robust:>14.4f} {count:>6}"
-    if not sigma > 0:
-      line = "not labelled twice, or never differently"
-    elif count < _RELIABLE:
-      line += "  few"
-    elif sigma > 1.5 * robust:
-      line += "  outliers"
-    lines.append(f"  {name:<{width}} {line}")
+    numbers = (f"{sigma:.4f}", f"{error:.0%}", f"{robust:.4f}", str(count))
+    table.append((name, *numbers))
   rounded = [round(float(s), 4) for s in estimated.sigmas]
-  return "\n".join([*lines, f'  "sigmas": {rounded}'])
+  return "\n".join([*_table(table), f'  "sigmas": {rounded}'])

@@ -403,7 +403,7 @@ def test_limbs_and_pairs_are_suggested_and_written(tmp_path):
   labels = check_folder.content()
   del labels["categories"][0]["skeleton"]
   report = check.check(check_folder.write(tmp_path, labels))
-  category = report.category()
+  category = report.summary["category"]
   # By hand: the nose is nearest to the shoulders, these to the hips, the hips
   # to each other.
   assert [1, 2] in category["skeleton"]

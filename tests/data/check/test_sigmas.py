@@ -97,7 +97,7 @@ def test_the_check_estimates_from_two_files(repeated):
   first, labels, folder = repeated
   report = check.check(first, repeated=check_folder.write(folder, labels))
   assert report.findings == ()
-  np.testing.assert_allclose(report.category()["sigmas"], 0.02)
+  np.testing.assert_allclose(report.summary["category"]["sigmas"], 0.02)
   # 79 people; both shoulders count for each; 39 noses.
   assert report.estimate.counts.tolist() == [39, 158, 158, 158, 158]
   assert '"sigmas": [0.02, 0.02, 0.02, 0.02, 0.02]' in report.text()
