@@ -3,13 +3,10 @@ r"""Hands of 21 and whole bodies of 133 keypoints: categories, and a converter.
     python -m darkjax.data.whole_body --out=whole_body_val.json \
         --annotations=coco_wholebody_val_v1.0.json
 
-turns COCO-WholeBody's labels, which keep the parts of a person in fields of
-their own, into one list of 133 keypoints under a category with names, flip
-pairs, limbs and sigmas. For a file of hands put `hand_category()` into it.
-
-The order is the official evaluation's: 17 of COCO's body, 6 of the feet, 68 of
-the face (iBUG's order, whose first point is at the person's right), 21 of the
-left and 21 of the right hand.
+merges the parts of a person in COCO-WholeBody's labels, which are fields of
+their own, into 133 keypoints in the order of the official evaluation: 17 of
+COCO's body, 6 of the feet, 68 of the face (iBUG's order, whose first point is
+at the person's right), 21 of the left and 21 of the right hand.
 
 Reference: Jin et al., Whole-Body Human Pose Estimation in the Wild (ECCV 2020,
 arXiv:2007.11858), data_format.md and evaluation/myeval_wholebody.py of
@@ -142,12 +139,6 @@ def to_coco(annotations: str | os.PathLike[str]) -> dict[str, Any]:
   Parts that the file calls not valid, or does not have, are not labelled.
   Everything else stays: images, boxes, areas (of the body's mask), crowds.
 
-  Args:
-    annotations: coco_wholebody_train_v1.0.json or coco_wholebody_val_v1.0.json.
-
-  Returns:
-    The content of a COCO keypoint json.
-
   Raises:
     FileNotFoundError: no such file.
     ValueError: malformed, or a part of another length.
@@ -164,13 +155,11 @@ def _merged(annotation: Mapping[str, Any], path) -> dict[str, Any]:
   keypoints: list[float] = []
   for field, count in _PARTS.items():
     valid = annotation.get(field.replace("_kpts", "_valid"), True)
-    numbers = annotation.get(field) if valid else None
-    numbers = [0.0] * (3 * count) if numbers is None else numbers
+    numbers = (valid and annotation.get(field)) or [0.0] * (3 * count)
     if len(numbers) != 3 * count:
       raise ValueError(
         f"{path}: annotation {annotation.get('id')} should hold {count} times "
-        f"x, y, visibility in {field!r} as COCO-WholeBody's files do, got "
-        f"{len(numbers)} numbers"
+        f"x, y, visibility in {field!r}, got {len(numbers)} numbers"
       )
     keypoints += numbers
   ends = ("_kpts", "_valid")

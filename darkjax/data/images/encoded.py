@@ -1,8 +1,7 @@
 """Image files of a data set: format and size by their header, and their bytes.
 
-Coordinates refer to the pixels as they are stored: an EXIF orientation is not
-applied, neither here nor when a crop is decoded (nor by the annotation tools of
-COCO, nor by the official code, which reads with IMREAD_IGNORE_ORIENTATION).
+Coordinates refer to the pixels as they are stored: EXIF orientation is applied
+neither here nor when a crop is decoded, as in COCO's tools and official code.
 """
 
 import io
@@ -20,9 +19,8 @@ def read_header(
 ) -> tuple[str, tuple[int, int]]:
   """Returns format and (height, width), px, of an image as it is stored.
 
-  Args:
-    file: the content, or the path where only the header is to be read.
-    path: of the file, for messages.
+  The file is its content, or the path where only the header is to be read; the
+  path is for messages.
 
   Raises:
     FileNotFoundError: no such file.
@@ -81,7 +79,10 @@ def _absent(path: pathlib.Path, error: OSError) -> FileNotFoundError:
 def size_problem(
   expected: tuple[int, int] | None, size: tuple[int, int]
 ) -> str | None:
-  """Returns how a file's (height, width) differs from its json's, if given."""
+  """Returns how the (height, width) of a file differs from the json's, if so.
+
+  None where they agree or the json does not say.
+  """
   if expected is None or tuple(expected) == size:
     return None
   turned = tuple(expected) == size[::-1]

@@ -8,7 +8,6 @@ labels such as COCO's count the pixels as stored.)
 
 import contextlib
 import os
-import pathlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,8 +17,8 @@ import PIL.ImageOps
 
 from darkjax import geometry
 
-# Larger images are refused by their header, before their pixels take memory:
-# 256 MiB of RGB. Pillow warns from the same number on.
+# Larger images are refused by their header: 256 MiB of RGB. Pillow warns from
+# the same number on.
 MAX_PIXELS = 2**28 // 3
 
 # Pillow's own limit, for which it has no size.
@@ -57,7 +56,13 @@ def read(image: ImageLike, *, upright: bool = True) -> np.ndarray:
       of another type or shape.
   """
   if isinstance(image, str | os.PathLike):
-    return _read_file(pathlib.Path(image), upright)
+    if not os.path.isfile(image):
+      hint = "it is a folder" if os.path.isdir(image) else "check the path"
+      raise FileNotFoundError(f"no image file {image}; {hint}")
+    with decoding(image):
+      file = PIL.Image.open(image)
+    with file:
+      return _pixels(file, upright, image)
   if isinstance(image, PIL.Image.Image):
     return _pixels(image, upright, getattr(image, "filename", "") or "image")
   if not hasattr(image, "__array__"):
@@ -69,24 +74,13 @@ def read(image: ImageLike, *, upright: bool = True) -> np.ndarray:
 
 
 def check_size(size: tuple[int, int], name: str | os.PathLike) -> None:
-  """Raises ValueError, with the name, for a (height, width) of too many px."""
+  """Raises ValueError for a (height, width), px, of over `MAX_PIXELS`."""
   height, width = size
   if height * width > MAX_PIXELS:
     raise ValueError(
       f"{name} claims {width}x{height} pixels, more than the limit of "
       f"{MAX_PIXELS}; shrink it, and its coordinates with it"
     )
-
-
-def _read_file(path: pathlib.Path, upright: bool) -> np.ndarray:
-  if path.is_dir():
-    raise FileNotFoundError(f"{path} is a folder; list its image files")
-  if not path.is_file():
-    raise FileNotFoundError(f"no image file {path}; check the path")
-  with decoding(path):
-    image = PIL.Image.open(path)
-  with image:
-    return _pixels(image, upright, path)
 
 
 @contextlib.contextmanager
@@ -155,8 +149,8 @@ def warp(
 ) -> np.ndarray:
   """Resamples an image: bilinear, zero outside, no smoothing before shrinking.
 
-  The NumPy twin of data/pipeline/tf_crop.py, equal to it within one grey level
-  (coordinates are float32 there). Only the pixels of the crop are read.
+  Equals data/pipeline/tf_crop.py within one grey level (coordinates are float32
+  there). The cost does not depend on the size of the photograph.
 
   Args:
     image: [H, W, 3] uint8.
@@ -168,7 +162,12 @@ def warp(
   """
   rows, columns = np.arange(crop_size[0])[:, None], np.arange(crop_size[1])
   image_from_crop = geometry.invert(np.asarray(crop_from_image, np.float64))
-  x, y = (_grid(line, columns, rows) for line in image_from_crop)
+  # Without rotation x depends on the column only and y on the row only: an axis
+  # of length 1 makes the look-up three times cheaper than a full grid.
+  x, y = (
+    (a * columns[None] if a else 0) + (b * rows if b else np.zeros((1, 1))) + c
+    for a, b, c in image_from_crop
+  )
   (left, right), weights_x = _neighbours(x, image.shape[1])
   (upper, lower), weights_y = _neighbours(y, image.shape[0])
 
@@ -177,17 +176,6 @@ def warp(
 
   crop = across(upper) * weights_y[0] + across(lower) * weights_y[1]
   return np.rint(crop).astype(np.uint8)
-
-
-def _grid(line: np.ndarray, columns, rows) -> np.ndarray:
-  """One source coordinate at every crop pixel, [h or 1, w or 1].
-
-  Without rotation x depends on the column only and y on the row only; an axis
-  of 1 then makes the look-up three times cheaper than a full grid.
-  """
-  column_part = line[0] * columns[None, :] if line[0] else np.zeros((1, 1))
-  row_part = line[1] * rows if line[1] else np.zeros((1, 1))
-  return column_part + row_part + line[2]
 
 
 def _neighbours(coordinate: np.ndarray, size: int) -> tuple[Any, Any]:

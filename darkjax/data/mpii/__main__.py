@@ -4,8 +4,7 @@
 
 reads the json lists that HRNet and SimpleBaseline use (`--headboxes` is HRNet's
 gt_valid.mat, which PCKh needs), or the official mpii_human_pose_v1_u12_1.mat.
-The result is read like any other COCO-format file; the conventions that end
-here are described in convert.py.
+convert.py describes the conventions of both.
 """
 
 import json

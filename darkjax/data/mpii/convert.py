@@ -1,16 +1,10 @@
 """MPII's labels as the content of a COCO-format json.
 
-Two conventions end here. MPII counts pixels from 1: every coordinate loses
-`ONE_BASED` on the way in, and nothing downstream adds it back (PCKh compares
-labels and predictions, both from 0). MPII gives a person's center and a scale,
-the height in units of `PERSON_PX`: the official code moves the center down by
-`CENTER_DOWN` scales, since it sits at the chest, and crops a square of 1.25
-scales around it. Here the box is that square before the factor 1.25, which
-every box gets when its crop is made.
-
-In the dark and udp alignments the crop's center is half a pixel up and left of
-the official one, as for every box there. No prediction depends on it but by
-resampling: keypoints go back through the crop's own matrix.
+MPII counts pixels from 1: every coordinate loses `ONE_BASED` on the way in. Its
+scale of a person is the height in units of `PERSON_PX`; the official code moves
+the center down by `CENTER_DOWN` scales, since it sits at the chest, and crops a
+square of 1.25 scales around it. Here the box is that square without the 1.25,
+which every box gets when its crop is made.
 
 Reference: HRNet, lib/dataset/mpii.py of its official code.
 """
@@ -31,8 +25,7 @@ PERSON_PX = 200.0
 CENTER_DOWN = 15.0
 
 # No masks exist, so areas stand in: the share of the labels' box, grown by a
-# twentieth of the person on every side. Only OKS and AP read them, which are
-# not MPII's metrics.
+# twentieth of the person on every side. MPII's own metrics do not read them.
 _AREA_SHARE = 0.53
 _AREA_MARGIN = 0.05
 
@@ -46,11 +39,9 @@ def to_coco(
 
   Args:
     annotations: HRNet's json list (train.json, valid.json), or the official
-      .mat, of which all labelled people are taken: it does not have the usual
-      split into training and validation, the json lists do.
+      .mat, of which all labelled people are taken: it has no usual split.
     headboxes: a .mat with `headboxes_src` [2, 2, N] (HRNet's gt_valid.mat) in
-      the order of the json, which has no head boxes. The official .mat has its
-      own.
+      the order of the json, which has no head boxes; the official .mat has.
 
   Returns:
     images, annotations and categories. People keep the order of the file and
@@ -63,7 +54,7 @@ def to_coco(
   Raises:
     FileNotFoundError: no such file.
     ValueError: a file of another structure, a person with numbers that are
-      not finite or keypoints that MPII has not, or nobody with a center.
+      not finite or keypoints that MPII does not have, or nobody with a center.
   """
   path = _existing(annotations)
   if path.suffix == ".mat":
@@ -71,7 +62,7 @@ def to_coco(
   else:
     people = json_labels.read_people(path)
     if headboxes is not None:
-      _add_headboxes(people, _existing(headboxes))
+      people = _with_headboxes(people, _existing(headboxes))
   # The files write -1 for what is unknown.
   centered = [p for p in people if p["center"][0] != -1 and p["scale"] > 0]
   if not centered:
@@ -82,6 +73,12 @@ def to_coco(
     )
   names = dict.fromkeys(person["image"] for person in centered)
   image_ids = {name: number for number, name in enumerate(names, start=1)}
+  category = {
+    "id": 1,
+    "name": "person",
+    "keypoints": list(skeletons.MPII.keypoint_names),
+    "skeleton": [[a + 1, b + 1] for a, b in skeletons.MPII.limbs],
+  }
   return {
     "info": {
       "description": f"MPII Human Pose, from {path.name}",
@@ -89,17 +86,10 @@ def to_coco(
     },
     "images": [{"id": i, "file_name": name} for name, i in image_ids.items()],
     "annotations": [
-      _annotation(person, number, image_ids[person["image"]])
-      for number, person in enumerate(centered, start=1)
+      {"id": number, "image_id": image_ids[p["image"]], **_annotation(p)}
+      for number, p in enumerate(centered, start=1)
     ],
-    "categories": [
-      {
-        "id": 1,
-        "name": "person",
-        "keypoints": list(skeletons.MPII.keypoint_names),
-        "skeleton": [[a + 1, b + 1] for a, b in skeletons.MPII.limbs],
-      }
-    ],
+    "categories": [category],
   }
 
 
@@ -108,12 +98,8 @@ def read_headboxes(
 ) -> np.ndarray:
   """Reads head boxes out of a json made by `to_coco`, for `pck.head_size`.
 
-  Args:
-    annotations: the json.
-    annotation_ids: N ids in it.
-
   Returns:
-    [N, 4] corners (x1, y1, x2, y2), image px from 0.
+    [N, 4] corners (x1, y1, x2, y2) of N annotation ids, image px from 0.
 
   Raises:
     FileNotFoundError: no such file.
@@ -131,50 +117,45 @@ def read_headboxes(
   return np.array([boxes[int(i)] for i in annotation_ids]).reshape(-1, 4)
 
 
-def crop_square(center: np.ndarray, scale: float) -> list[float]:
+def crop_square(center: Sequence[float], scale: float) -> list[float]:
   """Returns the box (x, y, w, h) of a person, image px from 0, before padding.
 
-  Center (x, y), from 1, and scale are as in the label file.
+  Center (x, y) and scale are as in the label file, from 1.
 
   >>> crop_square([101.0, 101.0], 1.0)
   [0.0, 15.0, 200.0, 200.0]
   """
-  side = PERSON_PX * float(scale)
+  side = PERSON_PX * scale
   x = float(center[0]) - ONE_BASED
-  y = float(center[1]) + CENTER_DOWN * float(scale) - ONE_BASED
+  y = float(center[1]) + CENTER_DOWN * scale - ONE_BASED
   return [x - side / 2, y - side / 2, side, side]
 
 
-def _add_headboxes(people: Sequence[dict], path: pathlib.Path) -> None:
+def _with_headboxes(people: Sequence[dict], path: pathlib.Path) -> list[dict]:
   boxes = mat_labels.read_headboxes(path)
   if len(boxes) != len(people):
     raise ValueError(
       f"{path}: expected one head box per person of the json, "
       f"{len(people)}, got {len(boxes)}; use the file of the same split"
     )
-  for person, box in zip(people, boxes, strict=True):
-    person["headbox"] = box
+  pairs = zip(people, boxes, strict=True)
+  return [{**person, "headbox": box} for person, box in pairs]
 
 
-def _annotation(
-  person: Mapping[str, Any], number: int, image_id: int
-) -> dict[str, Any]:
-  labelled = person["keypoints"][:, 2] > 0
+def _annotation(person: Mapping[str, Any]) -> dict[str, Any]:
+  labelled = person["keypoints"][:, 2:] > 0
   keypoints = person["keypoints"] - [ONE_BASED, ONE_BASED, 0.0]
-  keypoints[~labelled] = 0.0
   box, area = crop_square(person["center"], person["scale"]), 0.0
   if labelled.any():
-    extent = np.ptp(keypoints[labelled, :2], axis=0)
-    area = float(_AREA_SHARE * np.prod(extent + 2 * (_AREA_MARGIN * box[2])))
+    extent = np.ptp(keypoints[labelled[:, 0], :2], axis=0)
+    area = float(_AREA_SHARE * np.prod(extent + 2 * _AREA_MARGIN * box[2]))
   annotation = {
-    "id": number,
-    "image_id": image_id,
     "category_id": 1,
     "iscrowd": 0,
     "bbox": box,
     "area": area,
     "num_keypoints": int(labelled.sum()),
-    "keypoints": keypoints.reshape(-1).tolist(),
+    "keypoints": np.where(labelled, keypoints, 0.0).ravel().tolist(),
     "center": person["center"].tolist(),
     "scale": person["scale"],
   }

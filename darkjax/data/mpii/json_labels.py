@@ -21,10 +21,6 @@ def read_people(path: pathlib.Path) -> list[dict[str, Any]]:
   Returns:
     Dictionaries of image (file name), center [2] and scale (-1 where unknown)
     and keypoints [16, 3] (x, y, visibility: 2 or 0).
-
-  Raises:
-    ValueError: no json list, or a person of another structure, whose position
-      in the list, from 0, the message has.
   """
   try:
     people = read_json(path)
@@ -53,7 +49,17 @@ def _person(person: Any, name: str) -> dict[str, Any]:
       f"{name} expected {fields}, missing or null: {missing}, got "
       f"{sorted(person)}; test.json has no labels: use train.json or valid.json"
     )
-  numbers = {f: _numbers(person[f], f, name) for f in _SHAPES}
+  numbers = {}
+  for field, shape in _SHAPES.items():
+    try:
+      numbers[field] = np.asarray(person[field], np.float64)
+    except (OverflowError, TypeError, ValueError):
+      numbers[field] = np.array(np.nan)
+    if numbers[field].shape != shape or not np.isfinite(numbers[field]).all():
+      raise ValueError(
+        f"{name} expected {field!r} of finite numbers in the shape {shape}, "
+        f"got {str(person[field])[:80]}"
+      )
   labelled = numbers["joints_vis"]
   if not np.isin(labelled, (0, 1)).all():
     raise ValueError(
@@ -66,17 +72,3 @@ def _person(person: Any, name: str) -> dict[str, Any]:
     "scale": float(numbers["scale"]),
     "keypoints": np.column_stack([numbers["joints"], 2.0 * labelled]),
   }
-
-
-def _numbers(value: Any, field: str, name: str) -> np.ndarray:
-  """A float64 array of the field's shape."""
-  try:
-    numbers = np.asarray(value, np.float64)
-  except (OverflowError, TypeError, ValueError):
-    numbers = np.array(np.nan)
-  if numbers.shape != _SHAPES[field] or not np.isfinite(numbers).all():
-    raise ValueError(
-      f"{name} expected {field!r} of finite numbers in the shape "
-      f"{_SHAPES[field]}, got {str(value)[:80]}"
-    )
-  return numbers

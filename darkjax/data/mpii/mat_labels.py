@@ -19,10 +19,6 @@ def read_people(path: pathlib.Path) -> list[dict[str, Any]]:
     Dictionaries of image (file name), center [2] and scale (-1 where unknown),
     keypoints [16, 3] (x, y, visibility: 2 seen, 1 hidden, 0 without a label)
     and, where the file has it, headbox [4] (x1, y1, x2, y2).
-
-  Raises:
-    ValueError: another structure, a point of no keypoint, or numbers that are
-      not finite, with the person's position in the result, from 0.
   """
   content = _load(path)
   if "RELEASE" not in content:
@@ -37,11 +33,7 @@ def read_people(path: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def read_headboxes(path: pathlib.Path) -> np.ndarray:
-  """Reads the head boxes [N, 4] (x1, y1, x2, y2) of HRNet's gt_valid.mat.
-
-  Raises:
-    ValueError: another structure.
-  """
+  """Reads the head boxes [N, 4] (x1, y1, x2, y2) of HRNet's gt_valid.mat."""
   content = _load(path)
   boxes = np.asarray(content.get("headboxes_src"))
   if boxes.shape[:2] != (2, 2):
@@ -49,8 +41,7 @@ def read_headboxes(path: pathlib.Path) -> np.ndarray:
       f"{path}: expected headboxes_src of shape (2, 2, N), got {boxes.shape} "
       f"among {_names(content)}; the file is HRNet's gt_valid.mat"
     )
-  # Stored as [corner, (x, y), person].
-  return boxes.reshape(4, -1).T
+  return boxes.reshape(4, -1).T  # of [corner, (x, y), person]
 
 
 def _labelled(release: Any) -> Iterator[tuple[str, Any]]:
@@ -64,24 +55,21 @@ def _labelled(release: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _person(image: str, rect: Any, name: str) -> dict[str, Any]:
-  place = getattr(rect, "objpos", None)
+  position = getattr(rect, "objpos", None)
   try:
     person = {
-      "center": np.array([_number(place, "x"), _number(place, "y")]),
+      "center": np.array([_number(position, "x"), _number(position, "y")]),
       "scale": _number(rect, "scale"),
       "keypoints": _keypoints(np.atleast_1d(rect.annopoints.point)),
     }
     corners = [_number(rect, f, None) for f in ("x1", "y1", "x2", "y2")]
-    if None not in corners:
-      person["headbox"] = np.array(corners)
   except (AttributeError, TypeError, ValueError) as error:
     raise ValueError(f"{name}: {error}") from error
+  if None not in corners:
+    person["headbox"] = np.array(corners)
   for field, numbers in person.items():
     if not np.isfinite(numbers).all():
-      raise ValueError(
-        f"{name} expected {field} of finite numbers, got "
-        f"{str(np.asarray(numbers).tolist())[:80]}; leave out what is unknown"
-      )
+      raise ValueError(f"{name} expected {field} of finite numbers")
   return {"image": image, **person}
 
 

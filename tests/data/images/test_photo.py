@@ -148,7 +148,7 @@ def test_missing_file_is_named():
 
 
 def test_a_folder_is_named(tmp_path):
-  with pytest.raises(FileNotFoundError, match="is a folder"):
+  with pytest.raises(FileNotFoundError, match="it is a folder"):
     image.read(tmp_path)
 
 
