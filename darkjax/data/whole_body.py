@@ -155,7 +155,8 @@ def _merged(annotation: Mapping[str, Any], path) -> dict[str, Any]:
   keypoints: list[float] = []
   for field, count in _PARTS.items():
     valid = annotation.get(field.replace("_kpts", "_valid"), True)
-    numbers = (valid and annotation.get(field)) or [0.0] * (3 * count)
+    numbers = annotation.get(field) if valid else None
+    numbers = [0.0] * (3 * count) if numbers is None else numbers
     if len(numbers) != 3 * count:
       raise ValueError(
         f"{path}: annotation {annotation.get('id')} should hold {count} times "

@@ -12,6 +12,7 @@ _LEFT_OUT = (
 )
 _BOX = "write (x, y, w, h), such as the keypoints' extent and a tenth more"
 _AREA = "write the mask's area in px², or 0.53 * w * h as is average in COCO"
+_SIZES = "read the other AP; or check that areas are in px² of the image"
 _PAIRS = "give 'flip_pairs' in the category (index pairs from 0)"
 
 # Fixes of annotations that training refuses, by the rule they break.
@@ -50,16 +51,15 @@ _ERRORS = {
     "number the annotations anew",
   ),
   "nobody-to-train-on": (
-    "of {total} annotations none is a person with a labelled keypoint, a box "
-    "and an area: {crowds} are crowds, {unlabelled} have no label, {unboxed} "
-    "no box or area inside the image",
+    "none of {total} annotations is a person with a label, a box and an area: "
+    "{crowds} are crowds, {unlabelled} have no label, {unboxed} no box or area",
     "see the other findings; a file of boxes or masks only has no keypoints",
   ),
 }
 _WARNINGS = {
   "file-name-repeated": (
-    "{count} file names belong to several image ids: people found in one are "
-    "false positives if labelled in another",
+    "{count} file names have several image ids: people found in one are false "
+    "positives if labelled in another",
     "merge the images into one and point the annotations at its id",
   ),
   "coordinates-normalised": (
@@ -71,8 +71,7 @@ _WARNINGS = {
     "set their visibility to 0",
   ),
   "keypoint-never-labelled": (
-    "{share} keypoints are labelled in nobody ({names}): their heatmaps are "
-    "not trained, what is drawn of them means nothing",
+    "{share} keypoints are labelled in nobody and not learnt ({names})",
     "drop them from the category and from 'keypoints', or check their order",
   ),
   "box-corners": (
@@ -109,17 +108,10 @@ _WARNINGS = {
   ),
 }
 _NOTES = {
-  "no-medium-people": (
-    "nobody's area is 32² to 96² px²: AP(M) will be -1, that is, undefined",
-    "read the other AP; or check that areas are in px² of the image",
-  ),
-  "no-large-people": (
-    "nobody's area is over 96² px²: AP(L) will be -1, that is, undefined",
-    "read the other AP; or check that areas are in px² of the image",
-  ),
+  "no-medium-people": ("no area is 32² to 96² px²: AP(M) will be -1", _SIZES),
+  "no-large-people": ("no area is over 96² px²: AP(L) will be -1", _SIZES),
   "image-size-unknown": (
-    "{count} images have no 'width' and 'height': whether their labels lie "
-    "inside is not checked",
+    "{count} images have no size: it is not checked that labels lie inside",
     "give --images=FOLDER to read the sizes from the files, as training does",
   ),
   "keypoint-rarely-labelled": (
@@ -136,8 +128,7 @@ _NOTES = {
   ),
   "box-over-edge": (
     "boxes of {share} labelled people extend beyond their image and are cut",
-    "nothing need be done; squares around a centre, as MPII's, are kept whole "
-    "by convention.clip_boxes = False",
+    "nothing need be done; convention.clip_boxes = False keeps boxes whole",
   ),
   "area-of-box": (
     "areas of {share} people are of their boxes: OKS and AP exceed a mask's",
@@ -148,20 +139,17 @@ _NOTES = {
     "name one with --category to look at it alone",
   ),
   "many-people": (
-    "{count} images have more than {limit} people, up to {most}: COCO's "
-    "evaluation reads {limit} predictions of an image, so AP stays below 100",
+    "{count} images have over {limit} people, up to {most}; COCO scores {limit}",
     "nothing need be done; PCK and the mean error count everybody",
   ),
   "person-twisted": (
-    "in {share} people a pair points against the others, which it follows in "
-    "nearly everybody: twisted bodies, or the pair swapped (clearest first)",
-    "look at the first ones; swap the two labels where they are wrong",
+    "in {share} people a pair points against the others: twisted, or swapped",
+    "look at the first, clearest ones; swap labels where they are wrong",
   ),
   "sigma-default": (
     "{share} keypoints have the OKS sigma {sigma}, that of COCO's shoulders: "
     "AP is too kind to more exact points, such as those of faces and fingers",
-    "estimate sigmas with --repeated from some dozens of people labelled "
-    "twice, or give K 'sigmas' in the category; until then read PCK",
+    "give K 'sigmas' in the category, or estimate them with --repeated",
   ),
 }
 _BY_SHARE = {
@@ -175,8 +163,7 @@ _BY_SHARE = {
   ),
   "keypoint-outside-image": (
     "{share} labelled keypoints lie outside the image ({most})",
-    "set their visibility to 0; if they are many, the coordinates belong to "
-    "another size or crop of the image",
+    "set their visibility to 0; if they are many, check the image's size",
   ),
   "area-above-box": (
     "areas of {share} labelled people exceed their box: OKS is too high",
@@ -184,8 +171,7 @@ _BY_SHARE = {
   ),
   "keypoint-outside-crop": (
     "{share} labelled keypoints lie outside the crop of their box (widened to "
-    "{crop}, then times {padding:g}): lost to training, missed in scoring "
-    "(COCO, whose boxes hold what is visible, has about 1 %)",
+    "{crop}, then times {padding:g}): lost to training and scoring",
     "make boxes that hold the keypoints, or raise convention.padding",
   ),
   "num-keypoints": (
@@ -194,8 +180,8 @@ _BY_SHARE = {
     "drop the field to have it counted, or write how many have visibility 1, 2",
   ),
   "person-twice": (
-    "{share} people are annotated twice in an image (OKS of {oks} and more): "
-    "they count double in training, and one counts as missed in scoring",
+    "{share} people are annotated twice (OKS over {oks}): they count double in "
+    "training, and one of them as missed in scoring",
     "drop one of the two annotations",
   ),
   "crowd-with-labels": (
@@ -203,8 +189,8 @@ _BY_SHARE = {
     "set iscrowd to 0 where the annotation is one person",
   ),
   "person-mirrored": (
-    "in {share} people the triples of keypoints that turn one way in everybody "
-    "else turn the other way: left and right are likely swapped",
+    "in {share} people triples of keypoints turn against those of the others: "
+    "left and right are likely swapped",
     "look at them; left is the person's left, not the viewer's",
   ),
 }

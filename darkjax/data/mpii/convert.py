@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from darkjax import skeletons
-from darkjax.data.mpii import json_labels, mat_labels
+from darkjax.data.mpii import labels
 from darkjax.runtime.json_file import read_json
 
 ONE_BASED = 1.0
@@ -57,12 +57,9 @@ def to_coco(
       not finite or keypoints that MPII does not have, or nobody with a center.
   """
   path = _existing(annotations)
-  if path.suffix == ".mat":
-    people = mat_labels.read_people(path)
-  else:
-    people = json_labels.read_people(path)
-    if headboxes is not None:
-      people = _with_headboxes(people, _existing(headboxes))
+  people = labels.read_people(path)
+  if headboxes is not None and path.suffix != ".mat":
+    people = _with_headboxes(people, _existing(headboxes))
   # The files write -1 for what is unknown.
   centered = [p for p in people if p["center"][0] != -1 and p["scale"] > 0]
   if not centered:
@@ -132,7 +129,7 @@ def crop_square(center: Sequence[float], scale: float) -> list[float]:
 
 
 def _with_headboxes(people: Sequence[dict], path: pathlib.Path) -> list[dict]:
-  boxes = mat_labels.read_headboxes(path)
+  boxes = labels.read_headboxes(path)
   if len(boxes) != len(people):
     raise ValueError(
       f"{path}: expected one head box per person of the json, "

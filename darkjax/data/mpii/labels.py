@@ -1,25 +1,85 @@
-"""MPII's Matlab files: the official labels, and HRNet's head boxes.
+"""MPII's label files: HRNet's json lists, the official .mat, and head boxes.
 
 Everything is as in the files, coordinates from 1; convert.py converts it.
 """
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-_NUM_KEYPOINTS = 16
+from darkjax.runtime.json_file import read_json
+
+# Shapes of the numbers of a person in a json list.
+_SHAPES = {"center": (2,), "scale": (), "joints": (16, 2), "joints_vis": (16,)}
 
 
 def read_people(path: pathlib.Path) -> list[dict[str, Any]]:
-  """Reads the labelled people of mpii_human_pose_v1_u12_1.mat, in its order.
+  """Reads the labelled people of a json list or the official .mat, in order.
 
   Returns:
     Dictionaries of image (file name), center [2] and scale (-1 where unknown),
     keypoints [16, 3] (x, y, visibility: 2 seen, 1 hidden, 0 without a label)
     and, where the file has it, headbox [4] (x1, y1, x2, y2).
   """
+  return _read_mat(path) if path.suffix == ".mat" else _read_json(path)
+
+
+def _read_json(path: pathlib.Path) -> list[dict[str, Any]]:
+  try:
+    people = read_json(path)
+  except ValueError as error:
+    raise ValueError(f"{error}; the official labels end in .mat") from error
+  if not isinstance(people, list):
+    raise ValueError(
+      f"{path}: expected HRNet's list of people, got {type(people).__name__}; "
+      "a COCO-format file needs no conversion"
+    )
+  return [
+    _json_person(person, f"{path}: person {number}")
+    for number, person in enumerate(people)
+  ]
+
+
+def _json_person(person: Any, name: str) -> dict[str, Any]:
+  fields = ("image", *_SHAPES)
+  if not isinstance(person, Mapping):
+    raise ValueError(
+      f"{name} expected a dictionary of {fields}, got {type(person).__name__}"
+    )
+  missing = [field for field in fields if person.get(field) is None]
+  if missing:
+    raise ValueError(
+      f"{name} expected {fields}, missing or null: {missing}, got "
+      f"{sorted(person)}; test.json has no labels: use train.json or valid.json"
+    )
+  numbers = {}
+  for field, shape in _SHAPES.items():
+    try:
+      numbers[field] = np.asarray(person[field], np.float64)
+    except (OverflowError, TypeError, ValueError):
+      numbers[field] = np.array(np.nan)
+    if numbers[field].shape != shape or not np.isfinite(numbers[field]).all():
+      raise ValueError(
+        f"{name} expected {field!r} of finite numbers in the shape {shape}, "
+        f"got {str(person[field])[:80]}"
+      )
+  labelled = numbers["joints_vis"]
+  if not np.isin(labelled, (0, 1)).all():
+    raise ValueError(
+      f"{name} expected joints_vis of 0 (not labelled) or 1, got "
+      f"{sorted({*labelled.tolist()})}"
+    )
+  return {
+    "image": str(person["image"]),
+    "center": numbers["center"],
+    "scale": float(numbers["scale"]),
+    "keypoints": np.column_stack([numbers["joints"], 2.0 * labelled]),
+  }
+
+
+def _read_mat(path: pathlib.Path) -> list[dict[str, Any]]:
   content = _load(path)
   if "RELEASE" not in content:
     raise ValueError(
@@ -27,7 +87,7 @@ def read_people(path: pathlib.Path) -> list[dict[str, Any]]:
       "file is mpii_human_pose_v1_u12_1.mat"
     )
   return [
-    _person(image, rect, f"{path}: person {number} (in {image})")
+    _mat_person(image, rect, f"{path}: person {number} (in {image})")
     for number, (image, rect) in enumerate(_labelled(content["RELEASE"]))
   ]
 
@@ -54,7 +114,7 @@ def _labelled(release: Any) -> Iterator[tuple[str, Any]]:
         yield str(image.image.name), rect
 
 
-def _person(image: str, rect: Any, name: str) -> dict[str, Any]:
+def _mat_person(image: str, rect: Any, name: str) -> dict[str, Any]:
   position = getattr(rect, "objpos", None)
   try:
     person = {
@@ -74,10 +134,10 @@ def _person(image: str, rect: Any, name: str) -> dict[str, Any]:
 
 
 def _keypoints(points: np.ndarray) -> np.ndarray:
-  keypoints = np.zeros((_NUM_KEYPOINTS, 3))
+  keypoints = np.zeros((16, 3))
   for point in points:
     number = _number(point, "id")
-    if number not in range(_NUM_KEYPOINTS):
+    if number not in range(16):
       raise ValueError(f"expected ids of points in 0..15, got {number:g}")
     # Only a written 0 means hidden: head top and neck come without a flag.
     visibility = 1.0 if _number(point, "is_visible") == 0 else 2.0
