@@ -29,9 +29,7 @@ HAND_NAMES = (
   *(f"{finger}_{joint}" for finger in _FINGERS for joint in range(1, 5)),
 )
 # From the wrist out along each finger.
-HAND_LIMBS = tuple(
-  (0 if k % 4 == 1 else k - 1, k) for k in range(1, len(HAND_NAMES))
-)
+HAND_LIMBS = tuple((0 if k % 4 == 1 else k - 1, k) for k in range(1, 21))
 HAND_SIGMAS = (
   0.029, 0.022, 0.035, 0.037, 0.047, 0.026, 0.025, 0.024, 0.035, 0.018, 0.024,
   0.022, 0.026, 0.017, 0.021, 0.021, 0.032, 0.020, 0.019, 0.022, 0.031,
@@ -43,7 +41,7 @@ _FOOT_NAMES = tuple(
   for part in ("big_toe", "small_toe", "heel")
 )
 _FOOT_SIGMAS = (0.068, 0.066, 0.066, 0.092, 0.094, 0.094)
-# Ankle to heel, heel to toes; indices in the whole body.
+# Ankle to heel to toes; indices in the whole body.
 _FOOT_LIMBS = ((15, 19), (19, 17), (19, 18), (16, 22), (22, 20), (22, 21))
 
 _FACE_SIGMAS = (
@@ -119,9 +117,7 @@ def category(category_id: int = 1) -> dict[str, Any]:
   return _category(category_id, "person", names, pairs, limbs, sigmas)
 
 
-def _category(
-  category_id: int, name: str, names, pairs, limbs, sigmas
-) -> dict[str, Any]:
+def _category(category_id, name, names, pairs, limbs, sigmas) -> dict[str, Any]:
   return {
     "id": category_id,
     "name": name,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from darkjax.data.check.rules import NOTE, RULES, WARNING, Severity
 from darkjax.data.people_table import People
@@ -54,7 +55,7 @@ def finding(
 def about_people(
   rule: str,
   people: People,
-  wrong: np.ndarray,
+  wrong: ArrayLike,
   total: int | None = None,
   **options: Any,
 ) -> Iterator[Finding]:
@@ -63,8 +64,9 @@ def about_people(
   The mask is of people [N] or of their keypoints [N, K], of which `total` could
   have been wrong. Options are those of `finding`.
   """
-  concerned = wrong.reshape(len(people), -1).any(-1) if len(people) else []
-  if np.any(concerned):
+  wrong = np.asarray(wrong)
+  concerned = wrong.any(axis=tuple(range(1, wrong.ndim)))
+  if concerned.any():
     part = (int(wrong.sum()), wrong.size if total is None else total)
     ids = people.annotation_id[concerned].tolist()
     yield finding(rule, ids, part=part, **options)

@@ -61,17 +61,18 @@ def read_labels(
     if not problems:
       usable[position] = annotation
   people = [reader.to_person(a, num_keypoints) for a in usable.values()]
-  image_id = [a["image_id"] for a in usable.values()]
-  size = [sizes.get(i, (UNKNOWN_SIZE, UNKNOWN_SIZE)) for i in image_id]
+  image_ids = [a["image_id"] for a in usable.values()]
+  unknown = (UNKNOWN_SIZE, UNKNOWN_SIZE)
+  image_sizes = [sizes.get(i, unknown) for i in image_ids]
 
   def column(name, dtype, *shape):
     return np.array([p[name] for p in people], dtype).reshape(-1, *shape)
 
   table = People(
     record=np.array(list(usable), np.int64),
-    image_id=np.array(image_id, np.int64),
+    image_id=np.array(image_ids, np.int64),
     annotation_id=column("annotation_id", np.int64),
-    image_size=np.array(size, np.int32).reshape(-1, 2),
+    image_size=np.array(image_sizes, np.int32).reshape(-1, 2),
     bbox=column("bbox", np.float32, 4),
     area=column("area", np.float32),
     keypoints=column("keypoints", np.float32, num_keypoints, 3),

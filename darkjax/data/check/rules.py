@@ -139,7 +139,7 @@ _NOTES = {
     "name one with --category to look at it alone",
   ),
   "many-people": (
-    "{count} images have over {limit} people, up to {most}; COCO scores {limit}",
+    "{count} images have up to {most} people, of which COCO scores {limit}",
     "nothing need be done; PCK and the mean error count everybody",
   ),
   "person-twisted": (

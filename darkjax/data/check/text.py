@@ -28,11 +28,11 @@ def summary(content: reader.Content, counts: Mapping[str, Any]) -> str:
   lines: list[str] = []
   for name, text in (*rows.items(), *_skeleton(content, counts)):
     lines += _fill(f"{name:<14}{text}", 16)
-  table = [("", "keypoint", "labelled", "hidden", "sigma ", "mirrored")]
+  table = [["", "keypoint", "labelled", "hidden", "sigma ", "mirrored"]]
   for number, k in enumerate(counts["keypoints"]):
     sigma = f"{k['sigma']:.3f}{' *'[k['sigma_is_default']]}"
     cells = (number, k["name"], k["labelled"], k["hidden"], sigma)
-    table.append((*map(str, cells), k["partner"] or ""))
+    table.append([*map(str, cells), k["partner"] or ""])
   return "\n".join([*lines, "", *_table(table)])
 
 
@@ -46,11 +46,10 @@ def _fill(text: str, indent: int = 2) -> list[str]:
   )
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
   widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
   for row in rows:
-    cells = map(str.rjust, row, widths)
-    yield f"  {'  '.join(cells)}"
+    yield "  " + "  ".join(map(str.rjust, row, widths))
 
 
 def _skeleton(

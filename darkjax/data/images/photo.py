@@ -22,10 +22,7 @@ from darkjax import geometry
 MAX_PIXELS = 2**28 // 3
 
 # Pillow's own limit, for which it has no size.
-_BOMBS = (
-  PIL.Image.DecompressionBombError,
-  PIL.Image.DecompressionBombWarning,
-)
+_BOMBS = (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning)
 _ABSENT = (
   FileNotFoundError,
   IsADirectoryError,
