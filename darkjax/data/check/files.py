@@ -33,7 +33,7 @@ def read_headers(
   def read(image: Mapping) -> Size | Exception:
     path = folder / str(image["file_name"])
     try:
-      return encoded.read_header(path, path)[1]
+      return encoded.read_header(path)[1]
     except (FileNotFoundError, ValueError) as error:
       return error
 

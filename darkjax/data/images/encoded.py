@@ -4,7 +4,6 @@ Coordinates refer to the pixels as they are stored: EXIF orientation is applied
 neither here nor when a crop is decoded, as in COCO's tools and official code.
 """
 
-import io
 import pathlib
 
 import PIL.Image
@@ -14,25 +13,22 @@ from darkjax.data.images import photo
 FORMATS = ("JPEG", "PNG")
 
 
-def read_header(
-  file: bytes | pathlib.Path, path: pathlib.Path
-) -> tuple[str, tuple[int, int]]:
-  """Returns format and (height, width), px, of an image as it is stored.
-
-  The file is its content, or the path where only the header is to be read; the
-  path is for messages.
+def read_header(path: pathlib.Path) -> tuple[str, tuple[int, int]]:
+  """Returns format and (height, width), px, of an image file as it is stored.
 
   Raises:
     FileNotFoundError: no such file.
     ValueError: not an image, too large, or an unknown format.
   """
-  source = io.BytesIO(file) if isinstance(file, bytes) else file
   try:
-    with photo.decoding(path):
-      with PIL.Image.open(source, formats=FORMATS) as image:
-        kind, (width, height) = str(image.format), image.size
+    with photo.decoding(path), PIL.Image.open(path, formats=FORMATS) as image:
+      kind, (width, height) = str(image.format), image.size
   except OSError as error:
-    raise _absent(path, error) from error
+    raise FileNotFoundError(
+      f"image {path} cannot be read ({error.strerror}); check the folder of "
+      "images and the json's file_name; `python -m darkjax.data.check JSON "
+      "--images=FOLDER` lists every file that is missing"
+    ) from error
   photo.check_size((height, width), path)
   return kind, (height, width)
 
@@ -40,9 +36,9 @@ def read_header(
 def read_image(path: pathlib.Path) -> tuple[bytes, tuple[int, int]]:
   """Returns the bytes of an image file and its (height, width), px.
 
-  The header gives format and size; then the file is decoded once to see that
-  nothing is cut off, a JPEG at an eighth of its size, which costs about a third
-  of a full decode. Only this needs TensorFlow.
+  The file is decoded once to see that nothing is cut off, a JPEG at an eighth
+  of its size, which costs about a third of a full decode. Only this needs
+  TensorFlow.
 
   Raises:
     FileNotFoundError: no such file.
@@ -50,11 +46,8 @@ def read_image(path: pathlib.Path) -> tuple[bytes, tuple[int, int]]:
   """
   import tensorflow as tf
 
-  try:
-    data = path.read_bytes()
-  except OSError as error:
-    raise _absent(path, error) from error
-  kind, size = read_header(data, path)
+  kind, size = read_header(path)
+  data = path.read_bytes()
   try:
     if kind == "PNG":
       tf.io.decode_png(data, channels=3)
@@ -66,14 +59,6 @@ def read_image(path: pathlib.Path) -> tuple[bytes, tuple[int, int]]:
       f"({error.message.splitlines()[0][:120]}); download or write it again"
     ) from None
   return data, size
-
-
-def _absent(path: pathlib.Path, error: OSError) -> FileNotFoundError:
-  return FileNotFoundError(
-    f"image {path} cannot be read ({error.strerror}); check the folder of "
-    "images and the json's file_name; `python -m darkjax.data.check JSON "
-    "--images=FOLDER` lists every file that is missing"
-  )
 
 
 def size_problem(
