@@ -46,11 +46,11 @@ def read_labels(
   Sizes of files, by image id, count where the json has none or a wrong one.
   """
   num_keypoints = content.skeleton.num_keypoints
-  given = {i: reader.image_size(m) for i, m in content.images.items()}
   sizes = dict(file_sizes or {})
-  sizes |= {
-    i: size for i, size in given.items() if size and is_possible_size(size)
-  }
+  for image_id, image in content.images.items():
+    size = reader.image_size(image)
+    if size and is_possible_size(size):
+      sizes[image_id] = size
   broken, usable = [], {}
   for position, annotation in enumerate(content.annotations):
     problems = list(

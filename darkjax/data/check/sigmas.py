@@ -52,7 +52,7 @@ def estimate_sigmas(
     raise ValueError(f"needs keypoints [N, K, 3] twice, areas [N]: {shapes}")
   both = (first[..., 2] > 0) & (second[..., 2] > 0)
   squared = ((first[..., :2] - second[..., :2]) ** 2).sum(-1)
-  ratio = squared / np.asarray(area, float)[:, None]
+  ratio = np.where(both, squared / np.asarray(area, float)[:, None], np.nan)
   group = np.arange(first.shape[1])
   for left, right in flip_pairs:
     group[right] = group[left]
