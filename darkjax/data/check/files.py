@@ -19,11 +19,7 @@ Headers = Mapping[int, Size | Exception]
 def read_headers(
   images: Mapping[int, Mapping], folder: pathlib.Path
 ) -> Headers:
-  """Reads the header of every image of a json; nothing is decoded.
-
-  Raises:
-    FileNotFoundError: no such folder.
-  """
+  """Reads the header of every image of a json; nothing is decoded."""
   if not folder.is_dir():
     raise FileNotFoundError(
       f"no folder of images {folder}; give the folder that the json's "

@@ -48,8 +48,7 @@ def read_labels(
   num_keypoints = content.skeleton.num_keypoints
   sizes = dict(file_sizes or {})
   for image_id, image in content.images.items():
-    size = reader.image_size(image)
-    if size and is_possible_size(size):
+    if (size := reader.image_size(image)) and is_possible_size(size):
       sizes[image_id] = size
   broken, usable = [], {}
   for position, annotation in enumerate(content.annotations):

@@ -19,15 +19,12 @@ from darkjax.data.coco import reader
 from darkjax.data.people_table import People
 from darkjax.skeletons import names as keypoint_names
 
-# A vector shorter than this share of the person's scale has no clear direction.
-_CLEAR = 0.15
-# Fewer clear people than this prove nothing.
-_ENOUGH = 50
+_CLEAR = 0.15  # shorter vectors, in person's scales, have no clear direction
+_ENOUGH = 50  # fewer clear people prove nothing
 # Share of the people in whom a pair points against the others: above the first
 # it is swapped, below the second it always follows them.
 _SWAPPED, _FOLLOWS = 0.65, 0.05
-# Triples that turn the same way in so many people are seen from one side only.
-_ONE_SIDED = 0.98
+_ONE_SIDED = 0.98  # of the people, in whom a triple turns the same way
 
 
 def findings(labels: Labels) -> Iterator[Finding]:

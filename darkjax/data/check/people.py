@@ -12,15 +12,10 @@ from darkjax.data.people_table import People, clean_boxes
 from darkjax.metrics.coco import people_by_image
 from darkjax.metrics.oks import oks
 
-# Fewer labels of a keypoint than this teach nothing reliable.
-_FEW_LABELS = 20
-# Two annotations are one person from this OKS of their labels on: where
-# OKS-NMS keeps only one of two predictions.
-_SAME_OKS = 0.9
-# Fewer shared labels than this may agree by chance.
-_SAME_LABELS = 3
-# COCO's evaluation looks at so many people of an image.
-_MOST_PEOPLE = 20
+_FEW_LABELS = 20  # fewer of a keypoint teach nothing reliable
+_SAME_OKS = 0.9  # of one person's labels; OKS-NMS keeps one of two such
+_SAME_LABELS = 3  # fewer may agree by chance
+_MOST_PEOPLE = 20  # of an image in COCO's evaluation
 
 
 def findings(

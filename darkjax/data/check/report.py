@@ -77,15 +77,13 @@ def check(
     annotations: the json; one that cannot be read is a finding too.
     images: folder that its file names are relative to; None reads no files.
     category: which category, where several have different keypoints.
-    repeated: a second json that labels the same people (same annotation ids)
-      again, for the sigmas.
+    repeated: a second json of the same annotation ids, for the sigmas.
     crop_size: (height, width) of the network's input, px.
     padding: factor on the box.
 
   Raises:
     FileNotFoundError: no such json or folder.
-    ValueError: `repeated` does not fit `annotations`; a size or a padding that
-      is not above 0.
+    ValueError: `repeated` does not fit; a size or padding not above 0.
   """
   if len(crop_size) != 2 or min(crop_size) <= 0:
     raise ValueError(f"crop_size is (height, width) above 0, got {crop_size}")

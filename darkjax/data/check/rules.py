@@ -46,10 +46,7 @@ _ERRORS = {
     "{count} image files have another size than in the json; {first}",
     "use the files that were labelled, or scale boxes, keypoints and areas",
   ),
-  "id-repeated": (
-    "{count} annotation ids are used more than once",
-    "number the annotations anew",
-  ),
+  "id-repeated": ("{count} annotation ids are used again", "number them anew"),
   "nobody-to-train-on": (
     "none of {total} annotations is a person with a label, a box and an area: "
     "{crowds} are crowds, {unlabelled} have no label, {unboxed} no box or area",

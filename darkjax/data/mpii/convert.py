@@ -24,8 +24,7 @@ ONE_BASED = 1.0
 PERSON_PX = 200.0
 CENTER_DOWN = 15.0
 
-# No masks exist, so areas stand in: the share of the labels' box, grown by a
-# twentieth of the person on every side. MPII's own metrics do not read them.
+# No masks exist: areas are a share of the labels' box, grown on every side.
 _AREA_SHARE = 0.53
 _AREA_MARGIN = 0.05
 
@@ -104,14 +103,14 @@ def read_headboxes(
   """
   content = read_json(_existing(annotations))
   boxes = {p["id"]: p.get("headbox") for p in content["annotations"]}
-  missing = [int(i) for i in annotation_ids if boxes.get(int(i)) is None]
+  missing = [int(i) for i in annotation_ids if boxes.get(i) is None]
   if missing:
     raise ValueError(
       f"{annotations}: PCKh needs a 'headbox' for every person, "
       f"{len(missing)} have none, among them ids {missing[:5]}; convert the "
       "labels with headboxes= (--headboxes)"
     )
-  return np.array([boxes[int(i)] for i in annotation_ids]).reshape(-1, 4)
+  return np.array([boxes[i] for i in annotation_ids]).reshape(-1, 4)
 
 
 def crop_square(center: Sequence[float], scale: float) -> list[float]:
