@@ -12,7 +12,7 @@ import numpy as np
 
 from darkjax import skeletons
 from darkjax.data.check import people as people_lib
-from darkjax.data.check.labels import Labels, Size
+from darkjax.data.check.labels import TOLERANCE, UNKNOWN_SIZE, Labels, Size
 from darkjax.data.check.sigmas import Estimate
 from darkjax.data.people_table import People
 
@@ -73,12 +73,21 @@ def _keypoints(labels: Labels) -> list[dict[str, Any]]:
 def _boxes(people: People, crop_size: Size, padding: float) -> dict[str, Any]:
   _, scale = people_lib.crop_boxes(people, crop_size, padding)
   enlargement = crop_size[1] / scale[:, 0]  # image px to crop px
+  corner, size = np.split(people.bbox.astype(np.float64), 2, axis=1)
+  beside = people_lib.outside(
+    people,
+    corner - TOLERANCE,
+    corner + size + TOLERANCE,
+  )
   return {
-    "median_size": np.median(people.bbox[:, 2:], axis=0).round(1).tolist(),
+    "median_size": np.median(size, axis=0).round(1).tolist(),
     "crop_size": list(crop_size),
     "enlarged": int((enlargement > 1).sum()),
+    "enlarged_twice": int((enlargement > 2).sum()),
     "median_factor": round(float(np.median(enlargement)), 2),
+    "keypoints_outside_box": int(beside.sum()),
     "keypoints": int((people.keypoints[..., 2] > 0).sum()),
+    "size_unknown": int((people.image_size[:, 0] == UNKNOWN_SIZE).sum()),
   }
 
 

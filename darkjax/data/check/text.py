@@ -23,8 +23,11 @@ def summary(content: reader.Content, counts: Mapping[str, Any]) -> str:
     name: ", ".join(
       f"{key.replace('_', ' ')}: {value}" for key, value in counts[name].items()
     )
-    for name in ("images", "people", "areas", "boxes")
+    for name in ("images", "people", "areas")
   }
+  rows["areas"] += " (medium: 32² to 96² px², the M of APM)"
+  if counts["boxes"]:
+    rows["boxes"] = _boxes(counts["boxes"])
   lines: list[str] = []
   for name, text in (*rows.items(), *_skeleton(content, counts)):
     lines += _fill(f"{name:<14}{text}", 16)
@@ -34,6 +37,17 @@ def summary(content: reader.Content, counts: Mapping[str, Any]) -> str:
     cells = (number, k["name"], k["labelled"], k["hidden"], sigma)
     table.append([*map(str, cells), k["partner"] or ""])
   return "\n".join([*lines, "", *_table(table)])
+
+
+def _boxes(boxes: Mapping[str, Any]) -> str:
+  (width, height), (rows, columns) = boxes["median_size"], boxes["crop_size"]
+  return (
+    f"median {width:g} x {height:g} px (w x h); a crop of {rows}x{columns} "
+    f"(h x w) enlarges {boxes['enlarged']} people, {boxes['enlarged_twice']} "
+    f"more than twice, the median by {boxes['median_factor']:g}; "
+    f"{boxes['keypoints_outside_box']} of {boxes['keypoints']} labelled "
+    "keypoints lie more than a pixel outside their box"
+  )
 
 
 def _fill(text: str, indent: int = 2) -> list[str]:

@@ -43,6 +43,8 @@ def test_counts_are_those_of_the_data(tmp_path):
     40,
     360,
   )
+  assert summary["boxes"]["keypoints_outside_box"] == 0
+  assert summary["boxes"]["size_unknown"] == 0
 
 
 def change(**values):
