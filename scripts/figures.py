@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from darkjax.heatmaps import blur, decode_heatmaps, render_heatmaps
+from darkjax.heatmaps import blur
+from darkjax.heatmaps.decode import decode_heatmaps
+from darkjax.heatmaps.encode import render_heatmaps
 
 # Colours that colour-blind readers can tell apart (Okabe and Ito), and shapes
 # that differ without any colour.

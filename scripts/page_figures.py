@@ -8,7 +8,9 @@ import numpy as np
 import PIL.Image
 
 from darkjax import geometry
-from darkjax.heatmaps import blur, decode_heatmaps, render_heatmaps
+from darkjax.heatmaps import blur
+from darkjax.heatmaps.decode import decode_heatmaps
+from darkjax.heatmaps.encode import render_heatmaps
 
 # Fine steps for curves, per px.
 FINE = 40

@@ -17,7 +17,8 @@ from heatmap_cases import (
 )
 
 from darkjax import geometry
-from darkjax.heatmaps import blur, decode_heatmaps
+from darkjax.heatmaps import blur
+from darkjax.heatmaps.decode import decode_heatmaps
 
 # Clean Gaussians.
 

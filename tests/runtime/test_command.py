@@ -239,6 +239,8 @@ def main(flags, arguments):
   if flags.end == "fault":
     {}["fault"]
   if flags.end == "interrupt":
+    # Shells ignore it for what they start in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.raise_signal(signal.SIGINT)
   print("output\\n" * 100_000)
   return 7
