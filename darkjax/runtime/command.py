@@ -40,8 +40,7 @@ def run(
   """Runs a command and exits with its status.
 
   Args:
-    main: takes the flags and the arguments that are not flags; returns the exit
-      status, None for 0.
+    main: of flags and other arguments; returns the exit status, None for 0.
     define_flags: adds the command's flags.
     argv: the program's name and its arguments; default `sys.argv`.
 
@@ -77,10 +76,12 @@ def parse(
   Flags may be written with hyphens in place of underscores.
 
   Raises:
-    absl.flags.Error: unknown or missing flags, values that they refuse, a
-      configuration that cannot be read or lacks a field.
+    absl.flags.Error: unknown, missing or refused flags or configurations.
   """
-  argv = [re.sub(r"(?<=^--)[^=]+", _underscores, text) for text in argv]
+  argv = [
+    re.sub(r"(?<=^--)[^=]+", lambda name: name[0].replace("-", "_"), text)
+    for text in argv
+  ]
   values = absl_flags.FlagValues()
   define = _definer(values, argv)
   define_flags(define)
@@ -98,10 +99,6 @@ def parse(
   if missing:
     raise absl_flags.Error(f"missing {', '.join(missing)}; see --help")
   return values, arguments
-
-
-def _underscores(name: re.Match[str]) -> str:
-  return name[0].replace("-", "_")
 
 
 def _definer(values: Flags, argv: Sequence[str] = ()) -> Define:
@@ -130,10 +127,7 @@ def _definer(values: Flags, argv: Sequence[str] = ()) -> Define:
 
 
 class _ConfigParser(config_flags.ConfigFileFlagParser):
-  """Parser of `--config`: a file whose `get_config` returns the configuration.
-
-  Whatever goes wrong in it is the user's to correct.
-  """
+  """Parser of `--config`, a file with `get_config`; errors are the user's."""
 
   def parse(self, path: str):
     file, variant = config_path(path)
@@ -154,9 +148,8 @@ def config_path(name: str) -> tuple[pathlib.Path, str]:
   """Returns the file of a configuration and the variant asked for.
 
   Args:
-    name: a path, or a name as in "coco_hrnet_w32_256x192", which is a file of
-      the checkout's configs/ or of the installed `darkjax.configs`; a variant
-      follows a colon, as in "NAME:biased".
+    name: a path, or the name of a file in the checkout's configs/ or the
+      installed `darkjax.configs`; a variant follows a colon.
 
   Raises:
     ValueError: no configuration has this name.

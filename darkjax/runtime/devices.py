@@ -39,9 +39,8 @@ def map_step(
     mapping: one of `MAPPINGS`.
 
   Returns:
-    (state, batch, shared=None) -> (state, metrics). The state, which is
-    donated, and `shared` are from `replicate`; the batch holds this process's
-    rows by name. `first_copy` reads the results.
+    (state, batch, shared=None) -> (state, metrics). The state (donated) and
+    `shared` are from `replicate`; the batch is this process's rows by name.
 
   Raises:
     ValueError: an unknown mapping.
@@ -85,9 +84,8 @@ def map_rows(
     fewest: rows that a device gets at least.
 
   Returns:
-    (shared, rows) -> results. `shared` is from `replicate`, rows and results
-    are trees of NumPy arrays [N, ...] for any N: the last row is repeated until
-    the devices share them equally.
+    (shared, rows) -> results: `shared` from `replicate`, the others NumPy
+    arrays [N, ...] for any N (the last row is repeated to fill the devices).
 
   Raises:
     ValueError: an unknown mapping.

@@ -66,9 +66,6 @@ def start(flags) -> None:
 
   Call it after `startup.start` and before anything that uses devices.
 
-  Args:
-    flags: a command's, with those of `define_flags`.
-
   Raises:
     ValueError: one of the three flags is missing or wrong.
   """
@@ -118,10 +115,7 @@ def _who(named: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _on_cluster(environ) -> bool:
-  """Whether SLURM or a TPU pod started this process beside others.
-
-  Not so for a SLURM step with one task, or a shell in an allocation.
-  """
+  """Whether SLURM (not a step of one task) or a TPU pod started several."""
   if "SLURM_STEP_NODELIST" in environ:
     return int(environ.get("SLURM_NTASKS", 1)) > 1
   if any(
@@ -142,10 +136,8 @@ def _on_cluster(environ) -> bool:
 def failing_together() -> Iterator[None]:
   """Ends a process at once when what it runs fails, so that its peers end too.
 
-  They would wait for it in their next collective, and it for them while it
-  closes its checkpoints; with it gone, they end within --peer_timeout. A user's
-  mistake is one line, see errors.py. A single process raises as usual,
-  and so does one that exits with status 0.
+  They would wait for it in their next collective; with it gone, they end within
+  --peer_timeout. A single process, and an exit with status 0, raise as usual.
   """
   try:
     yield
@@ -173,8 +165,7 @@ def check_same(values: dict[str, Any]) -> None:
   """Refuses a run whose processes were started with different values.
 
   Args:
-    values: that must be equal, by name, as json can hold them; the same names
-      on every process.
+    values: json values by name, with the same names on every process.
 
   Raises:
     ValueError: names what differs, on every process.
@@ -193,14 +184,10 @@ def check_same(values: dict[str, Any]) -> None:
 
 
 def gather_rows(tree: Any) -> Any:
-  """Gathers the rows of all processes, one process after the other.
+  """Returns the rows of all processes, one process after the other.
 
   Args:
-    tree: NumPy arrays [N, ...], where N may differ between the processes and be
-      0; the rest of the shapes and the dtypes may not.
-
-  Returns:
-    A tree like it, with all rows, on every process.
+    tree: NumPy arrays [N, ...]; only N, which may be 0, differs by process.
   """
   if jax.process_count() == 1:
     return tree

@@ -28,10 +28,6 @@ _TRAIN_PACKAGES = {
 def explain(error: BaseException, prefix: str = "error") -> int | None:
   """Prints in one line what ended a command, unless it is a fault of darkjax.
 
-  Args:
-    error: that ended it.
-    prefix: of the line.
-
   Returns:
     The exit status, or None for an error whose traceback is to be shown.
   """
@@ -54,9 +50,8 @@ def explain(error: BaseException, prefix: str = "error") -> int | None:
 def is_user_error(error: BaseException) -> bool:
   """Tells a user's mistake from a fault of darkjax.
 
-  A mistake is a flag, a file or folder that cannot be used, a missing package
-  of the extra `train`, or one of the types below from a `raise` in this
-  package; out of a library these types are faults.
+  Mistakes are flags, unusable files, a missing package of the extra `train` and
+  the types below from a `raise` in this package, not out of a library.
   """
   if isinstance(error, absl_flags.Error) or _lacks_train(error):
     return True

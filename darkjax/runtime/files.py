@@ -16,11 +16,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk, the user's quota
 
 
 def cache_directory() -> pathlib.Path:
-  """Returns the folder of compiled programs and prepared records.
-
-  `DARKJAX_CACHE`, else the platform's folder for caches of "darkjax":
-  ~/.cache/darkjax or below XDG_CACHE_HOME on Linux.
-  """
+  """Returns `DARKJAX_CACHE`, else the platform's cache folder of darkjax."""
   folder = os.environ.get("DARKJAX_CACHE")
   return pathlib.Path(folder or platformdirs.user_cache_path("darkjax"))
 
@@ -32,11 +28,7 @@ def digest(path: pathlib.Path) -> str:
 
 
 def check_labels(annotations: pathlib.Path, digest_before: str) -> None:
-  """Refuses a json that changed since a run began.
-
-  Args:
-    annotations: the json; metrics read it.
-    digest_before: its `digest` when the run began.
+  """Refuses a json whose `digest` changed since a run began.
 
   Raises:
     ValueError: it was edited or is gone.
@@ -73,10 +65,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 @contextlib.contextmanager
 def named_if_full(folder: str | pathlib.Path) -> Iterator[None]:
-  """Names the disk in the error of a write that found it full.
-
-  Args:
-    folder: where is written.
+  """Names the disk in the error of a write into a folder that found it full.
 
   Raises:
     OSError: the disk or the quota is full; ENOSPC.
@@ -86,7 +75,8 @@ def named_if_full(folder: str | pathlib.Path) -> Iterator[None]:
   except Exception as error:
     if not _of_full_disk(error):
       raise
-    disk = _mount_point(pathlib.Path(folder).resolve())
+    path = pathlib.Path(folder).resolve()
+    disk = next(p for p in (path, *path.parents) if os.path.ismount(p))
     raise OSError(
       errno.ENOSPC,
       f"the disk {disk} is full ({shutil.disk_usage(disk).free / 2**20:.0f} "
@@ -103,11 +93,4 @@ def _of_full_disk(error: BaseException | None) -> bool:
     getattr(error, "errno", None) in _FULL
     or any(os.strerror(number) in str(error) for number in _FULL)
     or _of_full_disk(error.__cause__ or error.__context__)
-  )
-
-
-def _mount_point(folder: pathlib.Path) -> pathlib.Path:
-  """The disk of an absolute path, which may not exist yet."""
-  return next(
-    path for path in (folder, *folder.parents) if os.path.ismount(path)
   )

@@ -34,14 +34,10 @@ PURPOSES = {
 
 @functools.cache
 def options(purpose: str) -> dict[str, str]:
-  """Returns compiler options for a purpose; starts JAX's backend.
+  """Returns compiler options for a key of `PURPOSES`; starts JAX's backend.
 
-  Args:
-    purpose: a key of `PURPOSES`.
-
-  Returns:
-    Those that the default backend has and XLA_FLAGS does not set; {} on
-    accelerators and in several processes, where `jax.pmap` takes none.
+  Those that the backend has and XLA_FLAGS does not set; {} on accelerators and
+  in several processes, where `jax.pmap` takes none.
   """
   if jax.default_backend() != "cpu" or jax.process_count() > 1:
     return {}
@@ -67,9 +63,6 @@ def tuned(function: Any, purpose: str = "inference") -> Callable[..., Any]:
   Args:
     function: from `jax.jit` or `jax.pmap`, without static arguments.
     purpose: a key of `PURPOSES`.
-
-  Returns:
-    A function with the same results up to rounding.
   """
   programs = {}
 

@@ -27,14 +27,7 @@ def first_device(values) -> dict[str, float]:
 
 
 def check_settings(settings: ml_collections.ConfigDict) -> None:
-  """Refuses counts below 1, before any data is prepared.
-
-  Args:
-    settings: the `train` part of a configuration.
-
-  Raises:
-    ValueError: some are below 1; names all of them.
-  """
+  """Raises ValueError for counts of the `train` settings below 1."""
   counts = {name: getattr(settings, name) for name in _COUNTS}
   low = {name: count for name, count in counts.items() if count < 1}
   if low:
@@ -42,15 +35,7 @@ def check_settings(settings: ml_collections.ConfigDict) -> None:
 
 
 def check_labels(step: int, batch: dict[str, np.ndarray]) -> None:
-  """Ends the run before a step on labels that are not finite.
-
-  Args:
-    step: number of the step.
-    batch: see data/batch.py.
-
-  Raises:
-    ValueError: names the annotations, or the type of images that are not uint8.
-  """
+  """Raises ValueError for images not uint8 or labels not finite; names them."""
   images = batch.get("image")
   if images is not None and images.dtype != np.uint8:
     raise ValueError(
@@ -68,14 +53,7 @@ def check_labels(step: int, batch: dict[str, np.ndarray]) -> None:
 
 
 def check_finite(done) -> None:
-  """Ends the run when a step's loss or gradient is not finite.
-
-  Args:
-    done: (step, its metrics on all devices, its batch); None before the first.
-
-  Raises:
-    FloatingPointError: names the step and the batch's annotations.
-  """
+  """Raises FloatingPointError if (step, metrics, batch) is not finite."""
   if done is None:
     return
   step, values, batch = done
@@ -92,18 +70,12 @@ def check_finite(done) -> None:
 def check_same_labels(
   workdir: str | pathlib.Path, digests: Sequence[str], *, writes: bool = True
 ) -> None:
-  """Ends a run that would continue with other labels than it began with.
-
-  Another label file has other people in another order, so that the steps would
-  no longer be those of the same run.
+  """Raises ValueError if a run would continue with other labels than before.
 
   Args:
     workdir: folder of the run, whose labels.json holds the digests.
     digests: SHA-256 of the label files, see `RunData.labels_digests`.
     writes: whether this process writes the files of the run.
-
-  Raises:
-    ValueError: they differ from those of the run in `workdir`.
   """
   path = pathlib.Path(workdir) / _LABELS_FILE
   # A run has begun once it has a checkpoint, named by its step.

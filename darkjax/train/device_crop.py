@@ -69,16 +69,7 @@ def _look_up(pages, first_page, size, x, y) -> jax.Array:
 def with_images(
   batch: Batch, pages: jax.Array | None, *, crop_size: tuple[int, int]
 ) -> Batch:
-  """Returns a batch with its crops, cut where it holds none.
-
-  Args:
-    batch: of one device, with `image` or with the fields `batch.CANVAS`.
-    pages: [M, P, 3] uint8; None where batches hold their images.
-    crop_size: (height, width), px.
-
-  Returns:
-    The batch with `image` [B, H, W, 3] uint8.
-  """
+  """Returns one device's batch with `image` [B, H, W, 3] cut from the pages."""
   if pages is None:
     return batch
   rest = {n: array for n, array in batch.items() if n not in batch_lib.CANVAS}
@@ -92,18 +83,7 @@ def on_host(
   crop_size: tuple[int, int],
   mapping: devices.Mapping = "pmap",
 ) -> dict[str, np.ndarray]:
-  """Returns a batch with its crops, cut on the devices and copied back.
-
-  Args:
-    batch: of this process.
-    pages: [M, P, 3] uint8, see device_pack.py; None where batches hold their
-      images.
-    crop_size: (height, width), px.
-    mapping: see `devices.map_rows`.
-
-  Returns:
-    The batch with `image` [B, H, W, 3] uint8, as `batch.BATCH` says.
-  """
+  """Returns this process's batch with `image`, cut on devices, as NumPy."""
   if pages is None:
     return batch
   rest = {n: array for n, array in batch.items() if n not in batch_lib.CANVAS}

@@ -1,8 +1,6 @@
 """Packs in the memory of the devices.
 
-Every device holds all canvases, since the order of an epoch is one permutation
-of all people. The memory taken on each is the same on any number of devices and
-processes.
+Every device holds all canvases: an epoch is one permutation of all people.
 """
 
 import functools
@@ -24,14 +22,13 @@ _CHUNK = 2**14  # pages that are sent at a time, 48 MiB
 
 
 def place(packs: Sequence[Pack]) -> jax.Array:
-  """Checks that packs fit into the devices' memory, and copies them there.
+  """Copies packs to each local device, as `devices.replicate` does.
 
   Args:
     packs: their pages follow one another as `files.assign_pages` says.
 
   Returns:
-    [M, PAGE, 3] uint8, with a copy on each of this process's devices, as from
-    `devices.replicate`.
+    [M, PAGE, 3] uint8.
 
   Raises:
     ValueError: they do not fit, or are damaged.
@@ -62,15 +59,7 @@ def free_memory(device: jax.Device) -> int | None:
 
 
 def check_fits(packs: Sequence[Pack], free: Sequence[int | None]) -> None:
-  """Logs the memory that the canvases take, and checks that it is free.
-
-  Args:
-    packs: to be copied to each device.
-    free: bytes of each device, None where unknown.
-
-  Raises:
-    ValueError: more than the fullest device has.
-  """
+  """Raises ValueError if packs exceed a device's `free` bytes, if known."""
   sizes = [len(pack.pages) * PAGE_BYTES for pack in packs]
   limits = [bytes_ for bytes_ in free if bytes_ is not None]
   has = f"{min(limits) / 1e9:.2f} GB are free" if limits else "free: unknown"

@@ -16,12 +16,7 @@ from darkjax.train import device_crop
 
 
 class Evaluation(NamedTuple):
-  """Scores of a network.
-
-  Attributes:
-    metrics: by name, see `scores.score`.
-    picture: people with their labels and predictions, or None.
-  """
+  """Scores of a network by name, and a picture of people with predictions."""
 
   metrics: dict[str, float]
   picture: Image.Image | None = None
@@ -39,15 +34,7 @@ def evaluate(
   data: RunData,
   pages: jax.Array | None = None,
 ) -> Evaluation:
-  """Scores a network on `data.val`.
-
-  Args:
-    model: a Linen module of darkjax.models.
-    variables: its "params" and "batch_stats".
-    config: of the run.
-    data: of the run.
-    pages: see `device_crop.on_host`.
-  """
+  """Scores a network on `data.val`; `pages` as in `device_crop.on_host`."""
   val, convention = data.val, data.convention
   crop = functools.partial(
     device_crop.on_host,

@@ -1,8 +1,7 @@
 """Logs of a run: metrics.jsonl, TensorBoard, first lines, and progress.
 
-`metrics.jsonl` has one json object a line, each with `step`; resuming a run
-drops the lines after the step it resumes from, so that the file reads like that
-of an uninterrupted run.
+Each line of `metrics.jsonl` is a json object with `step`; resuming a run drops
+the lines after its step.
 """
 
 import datetime
@@ -30,21 +29,12 @@ _TIMED_STEPS = 10  # after the first one, to estimate the length of the run
 
 
 class Report:
-  """Writes the metrics of a run and shows its progress; on process 0 only.
-
-  Use it in a `with`, so that what is buffered reaches the disk.
-  """
+  """Metrics and progress of a run, from process 0; use it in a `with`."""
 
   def __init__(
     self, workdir: str | pathlib.Path, *, start_step: int, total_steps: int
   ):
-    """Opens the files.
-
-    Args:
-      workdir: folder of the run.
-      start_step: steps done before; later lines of the log are dropped.
-      total_steps: steps of the whole run.
-    """
+    """Opens the files; drops lines of the log after `start_step`."""
     self._path = pathlib.Path(workdir) / "metrics.jsonl"
     self._writes = jax.process_index() == 0
     if self._writes:
@@ -124,10 +114,7 @@ class Report:
 
 
 def whole_lines(path: pathlib.Path) -> list[dict[str, Any]]:
-  """Returns the whole lines of a jsonl, [] if there is no file.
-
-  A kill may have cut off the last one.
-  """
+  """Returns a jsonl's lines up to one cut off by a kill; [] for no file."""
   lines = []
   for line in path.read_text().splitlines() if path.exists() else ():
     try:
@@ -146,15 +133,7 @@ def _drop_after(path: pathlib.Path, step: int) -> None:
 
 
 def describe(run: Run, first_step: int) -> None:
-  """Logs what the run is, and writes config.json.
-
-  Args:
-    run: to begin or to continue.
-    first_step: steps done before.
-
-  Raises:
-    ValueError: the run is past the last step of its configuration.
-  """
+  """Logs what the run is and writes config.json; ValueError if it is over."""
   config, convention = run.config, run.data.convention
   if first_step > run.last_step:
     raise ValueError(

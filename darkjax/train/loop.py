@@ -38,14 +38,7 @@ def train(
   profile: bool = False,
   stop: preemption.Stop | None = None,
 ) -> dict[str, float]:
-  """Trains on the data that a configuration names.
-
-  Args:
-    config: a configuration like configs/coco_hrnet_w32_128x96.py.
-    workdir: see `fit`, and so are the rest, the result and the errors.
-    profile: likewise.
-    stop: likewise.
-  """
+  """Trains on the data that a configuration names; else like `fit`."""
   checks.check_settings(config.train)
   process = from_config.Process(jax.process_index(), jax.process_count())
   data = from_config.read(config, process)
@@ -78,12 +71,11 @@ def fit(
   """Trains on any batches.
 
   Args:
-    config: a configuration like configs/coco_hrnet_w32_128x96.py; its `data` is
-      not read.
+    config: like configs/coco_hrnet_w32_128x96.py; its `data` is not read.
     workdir: folder of the run; a run found there is continued.
     data: what to train and evaluate on.
     profile: write a trace of a few steps into the workdir.
-    stop: ends the run early: after a step, or in an evaluation, which is then
+    stop: ends the run early, after a step or in an evaluation, which is then
       the first thing done when the run continues.
 
   Returns:
@@ -91,8 +83,8 @@ def fit(
 
   Raises:
     FloatingPointError: the loss is not finite; names step and batch.
-    ValueError: a label is not finite, names the annotation; or the settings
-      make no run, or differ between processes or from the run's so far.
+    ValueError: a label is not finite, or the settings make no run, or differ
+      between processes or from the run's so far.
     OSError: the disk of the run is full.
     Stopped: `stop` asked for it; the run is saved.
     Where several processes run, they end instead: see `distributed`.

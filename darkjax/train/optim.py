@@ -12,18 +12,13 @@ RATE_SCALINGS = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}
 
 
 def scaled_rate(config: ml_collections.ConfigDict, batch_size: int) -> float:
-  """Returns the learning rate for a batch from that of the configuration.
+  """Returns the learning rate for a batch of people in all devices together.
 
   Adam divides by the gradient's root mean square, so that "sqrt" keeps the
   noise of its steps where "linear" would for plain gradient descent.
 
-  Args:
-    config: the `optimizer` part of a configuration: `learning_rate` is for
-      `rate_batch_size` people and scales by `rate_scaling`.
-    batch_size: people of a step, in all devices together.
-
   Raises:
-    ValueError: an unknown rule.
+    ValueError: an unknown `rate_scaling`.
 
   Reference:
     Malladi et al., arXiv 2205.10287, the square root rule (of which only the
@@ -44,17 +39,8 @@ def learning_rate_schedule(
 ) -> optax.Schedule:
   """Returns the learning rate as a function of the step.
 
-  The rate is multiplied by `config.decay` at the first step of each epoch in
-  `config.milestones` (epochs count from 0), and rises linearly over the first
-  `config.warmup_steps` steps.
-
-  Args:
-    config: the `optimizer` part of a configuration.
-    steps_per_epoch: optimiser steps in an epoch.
-    batch_size: people of a step, see `scaled_rate`.
-
-  Returns:
-    step -> learning rate.
+  It is multiplied by `decay` at the first step of each epoch (from 0) in
+  `milestones`, and rises linearly over the first `warmup_steps` steps.
   """
   drops = {
     int(epoch * steps_per_epoch): config.decay for epoch in config.milestones
@@ -74,14 +60,7 @@ def create_optimizer(
 ) -> optax.GradientTransformation:
   """Returns Adam (β 0.9 and 0.999, ε 1e-8, no weight decay), clipped if asked.
 
-  Args:
-    config: the `optimizer` part of a configuration; a `clip_norm` of 0 means
-      no clipping, otherwise gradients are scaled to that global norm at most.
-    steps_per_epoch: optimiser steps in an epoch.
-    batch_size: people of a step, see `scaled_rate`.
-
-  Returns:
-    The optax transformation.
+  A `clip_norm` above 0 is the most that the gradients' global norm may be.
   """
   schedule = learning_rate_schedule(
     config, steps_per_epoch=steps_per_epoch, batch_size=batch_size

@@ -1,6 +1,5 @@
 """Deferred handling of SIGTERM and Ctrl-C: finish the step, save, exit with 0.
 
-Schedulers send SIGTERM some seconds before they kill, and people press Ctrl-C.
 Several processes have to stop after the same step; there JAX's own handler of
 SIGTERM agrees on it.
 """
@@ -22,10 +21,7 @@ class Stopped(SystemExit):
 
 
 class Stop:
-  """SIGTERM and Ctrl-C as an exception that is raised where it does no harm.
-
-  Only within `listening`. A second Ctrl-C raises at once.
-  """
+  """SIGTERM and Ctrl-C as an exception, deferred; a second Ctrl-C is not."""
 
   def __init__(self):
     self._asked = False
@@ -33,11 +29,7 @@ class Stop:
 
   @contextlib.contextmanager
   def listening(self) -> Iterator["Stop"]:
-    """Handles the signals within.
-
-    Of several processes JAX handles SIGTERM; threads other than the main one
-    cannot handle signals.
-    """
+    """Handles the signals, in one process and its main thread."""
     in_main_thread = threading.current_thread() is threading.main_thread()
     ours = jax.process_count() == 1 and in_main_thread
     numbers = (signal.SIGTERM, signal.SIGINT) if ours else ()
@@ -77,21 +69,15 @@ class Stop:
   def at_once(self, step: int) -> Iterator[None]:
     """Raises `Stopped` for a request, on entering or within; use it in `later`.
 
-    Args:
-      step: number of the last step; several processes agree on it, and stop on
-        entering only.
+    Several processes agree on the last step, and stop on entering only.
     """
     self._waits = False
     try:
-      if self._asked or _all_agreed(step):
+      if self._asked or (
+        jax.process_count() > 1
+        and multihost_utils.reached_preemption_sync_point(step)
+      ):
         raise Stopped
       yield
     finally:
       self._waits = True
-
-
-def _all_agreed(step: int) -> bool:
-  """Whether the processes stop at this step, by JAX's handler of SIGTERM."""
-  return jax.process_count() > 1 and (
-    multihost_utils.reached_preemption_sync_point(step)
-  )

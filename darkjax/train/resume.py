@@ -29,16 +29,8 @@ _BEFORE = {"data.category": ""}
 def first_state(run: Run, checkpoints: ocp.CheckpointManager) -> State:
   """Returns the run's last state, else pretrained weights, else new ones.
 
-  Args:
-    run: to begin or to continue.
-    checkpoints: from `checkpoint.manager`, on the run's folder.
-
-  Returns:
-    The state, on no devices or on the first.
-
   Raises:
-    ValueError: the run was begun with another convention, seed, batch size or
-      category.
+    ValueError: the run was begun with another convention or `_FIXED` field.
     RuntimeError: checkpoints exist and none can be read.
   """
   config, convention = run.config, run.data.convention
@@ -136,10 +128,7 @@ def _compare_configs(stored: dict[str, Any], config) -> None:
 
 
 def shared_fields(config: ml_collections.ConfigDict) -> dict[str, Any]:
-  """Returns the fields that all processes must share, by dotted name.
-
-  All but the folders, which each machine may have elsewhere.
-  """
+  """Returns the fields all processes share, by dotted name: no folders."""
   own = ("data.root", "data.cache", "data.pack")
   fields = traverse_util.flatten_dict(config.to_dict(), sep=".")
   return {name: value for name, value in fields.items() if name not in own}

@@ -67,11 +67,7 @@ def create(
   workdir: str | os.PathLike[str],
   data: TrainingData,
 ) -> Run:
-  """Creates the network and the optimiser, and maps the step.
-
-  Raises:
-    ValueError: settings that are unknown or do not fit the devices.
-  """
+  """Creates the network and the optimiser, and maps the step."""
   fields = _model_fields(config, data.convention)
   model = models.create_model(**fields)
   sizes = {

@@ -66,18 +66,7 @@ def create_state(
   crop_size: tuple[int, int],
   averaged: bool = False,
 ) -> State:
-  """Draws the weights and starts the optimiser.
-
-  Args:
-    key: random key of the weights.
-    model: a Linen module of darkjax.models.
-    optimizer: from `optim.create_optimizer`.
-    crop_size: (height, width) of the network's input, px.
-    averaged: keep a moving average of the weights.
-
-  Returns:
-    The state at step 0.
-  """
+  """Draws the weights and starts the optimiser, at step 0."""
   images = jax.ShapeDtypeStruct((1, *crop_size, 3), jnp.float32)
   # Only the weights are computed, not the network's output. Each by a small
   # program that layers of the same shape share: one large program compiles
@@ -169,12 +158,10 @@ def train_step(
 
 
 def _accumulate(value_and_grad, params, batch, count: int):
-  """Returns the mean of value_and_grad over `count` parts of a batch.
+  """Returns the mean of value_and_grad over `count` equal parts of a batch.
 
-  All parts have the same number of people and start from the same state, as if
-  each were on a device of its own: batch norm takes the statistics of one part
-  (of one part on every device, if synchronised), and the running statistics
-  move once a step, by the mean over the parts.
+  As if each were on a device of its own: batch norm takes the statistics of one
+  part, and the running ones move once a step, by the mean over the parts.
   """
   if count == 1:
     return value_and_grad(params, batch)

@@ -1,7 +1,4 @@
-"""What TensorBoard shows of a run: curves, pictures and a profile.
-
-Written without TensorFlow.
-"""
+"""What TensorBoard shows of a run, without TensorFlow."""
 
 import io
 import logging
@@ -31,13 +28,7 @@ class Curves:
   """Writes one event file; close it, so that what is buffered is written."""
 
   def __init__(self, folder: str | os.PathLike, *, start_step: int):
-    """Opens a new event file.
-
-    Args:
-      folder: of the run.
-      start_step: steps done before. TensorBoard drops later steps of earlier
-        files in the folder.
-    """
+    """Opens a file in `folder`; TensorBoard drops points after `start_step`."""
     self._writer = event_file_writer.EventFileWriter(os.fspath(folder))
     start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
     self._add(start_step + 1, session_log=start)
@@ -77,18 +68,10 @@ class Curves:
 
 
 class Trace:
-  """Profiles a few steps; TensorBoard's profile plugin and Perfetto read it.
-
-  Use it in a `with`, so that the profile of a run that ends early is written.
-  """
+  """Profile of a few steps for TensorBoard and Perfetto; use it in a `with`."""
 
   def __init__(self, folder: str | os.PathLike | None, *, start_step: int):
-    """Chooses the steps.
-
-    Args:
-      folder: of the run; None for no profile.
-      start_step: steps done before.
-    """
+    """Chooses the steps; a `folder` of None is for no profile."""
     self._folder, self._start = folder, start_step
     self._running = False
 
@@ -118,13 +101,6 @@ def targets_sheet(
   batch: dict[str, np.ndarray], convention: Convention, *, count: int = 16
 ) -> Image.Image:
   """Draws the first people of a training batch under their target heatmaps.
-
-  Labels that are shifted, mirrored or missing are seen here.
-
-  Args:
-    batch: of this process, see data/batch.py.
-    convention: draws the targets.
-    count: people at the most.
 
   Returns:
     RGB, eight crops a row; the redder, the higher the target times the weight
