@@ -28,7 +28,7 @@ tests=(
   tests/data/coco/test_prepare.py
   tests/data/coco/test_unreadable.py
   tests/data/images
-  tests/data/pipeline
+  tests/data/pipeline/test_batches.py
   tests/heatmaps/test_decode.py
   tests/heatmaps/test_encode.py
   tests/metrics
