@@ -34,7 +34,7 @@ FORBIDDEN = {
   "losses": {"tensorflow"},
   "models": {"tensorflow"},
 }
-MOST_FILES, MOST_LINES = 15, 320
+MOST_FILES, MOST_LINES = 14, 300
 
 
 def read_modules() -> dict[str, str]:
