@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 import flax.linen as nn
 import flax.traverse_util
-import jax
 
 from darkjax import models
 from darkjax.models import simple_baseline, tracing
@@ -26,17 +25,11 @@ SIZES = ((128, 96), (256, 192), (384, 288))  # of the paper's tables
 
 
 class Cost(NamedTuple):
-  """Size and cost of a network at one input size.
+  """Size and cost of a network at one input size."""
 
-  Attributes:
-    parameters: number of trained values, without batch-norm statistics.
-    official: multiply-adds of one image by the authors' rule.
-    macs: multiply-adds of one image.
-  """
-
-  parameters: int
-  official: int
-  macs: int
+  parameters: int  # trained values, without batch-norm statistics
+  official: int  # multiply-adds of one image by the authors' rule
+  macs: int  # multiply-adds of one image
 
 
 def model_cost(model: nn.Module, size: tuple[int, int]) -> Cost:
@@ -50,8 +43,7 @@ def model_cost(model: nn.Module, size: tuple[int, int]) -> Cost:
       official += taps * y.shape[1] * y.shape[2]
       area = x if isinstance(layer, simple_baseline.Deconv) else y
       macs += taps * area.shape[1] * area.shape[2]
-  parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
-  return Cost(parameters, official, macs)
+  return Cost(sum(leaf.size for leaf in params.values()), official, macs)
 
 
 def table() -> str:
