@@ -1,8 +1,7 @@
 """Checksums of arrays, to detect bits that changed on the disk.
 
-Neither format verifies its arrays: with one bit of a large array flipped, orbax
-(0.11.36 to 0.12.8; it verifies its own index alone) and safetensors read other
-numbers without an error. So the metadata hold a checksum.
+With one bit of a large array flipped, orbax (0.11.36 to 0.12.8; it verifies its
+own index alone) and safetensors read other numbers without an error.
 """
 
 import zlib
@@ -24,10 +23,7 @@ def of(tree: Any) -> int:
 
 
 def check(fields: Mapping[str, Any], name: str, tree: Any) -> None:
-  """Raises ValueError if the tree `name` is not the one that was written.
-
-  Older metadata have no checksums, which is accepted.
-  """
+  """Raises ValueError unless the tree is as written, or has no checksum."""
   expected = fields.get(FIELD, {}).get(name)
   if expected is not None and expected != of(tree):
     raise ValueError(f"the numbers of {name} are not those that were written")

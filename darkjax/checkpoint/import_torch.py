@@ -33,18 +33,14 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> None:
     )
   source, directory = arguments
   state_dict = torch_files.read_state_dict(source)
-  publisher = torch_names.canonical(state_dict)[1]
-  convention = _convention(flags, publisher)
-  fields = {
-    "name": flags.model,
-    "num_keypoints": convention.skeleton.num_keypoints,
-  }
-  model = models.create_model(**fields)
+  convention = _convention(flags, torch_names.canonical(state_dict)[1])
+  num_keypoints = convention.skeleton.num_keypoints
+  fields = {"name": flags.model, "num_keypoints": num_keypoints}
   key = None if flags.head_seed is None else jax.random.key(flags.head_seed)
-  variables = weights.load_torch_weights(state_dict, model, key=key)
-  checkpoint.save_variables(
-    directory, variables=variables, convention=convention, model=fields
+  variables = weights.load_torch_weights(
+    state_dict, models.create_model(**fields), key=key
   )
+  checkpoint.save_variables(directory, variables, convention, fields)
   _LOG.info("%s: %s", directory, convention.describe())
 
 
@@ -60,8 +56,9 @@ def _convention(flags, publisher) -> convention_lib.Convention:
   fields["channel_order"] = flags.channel_order or weights.channel_order(
     flags.model, publisher
   )
-  skeleton = skeletons.get_skeleton(flags.skeleton)
-  return convention_lib.from_config(fields, skeleton=skeleton)
+  return convention_lib.from_config(
+    fields, skeleton=skeletons.get_skeleton(flags.skeleton)
+  )
 
 
 def define_flags(define: command.Define) -> None:

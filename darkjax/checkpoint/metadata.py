@@ -8,17 +8,11 @@ from darkjax import convention as convention_lib
 
 
 class Metadata(NamedTuple):
-  """How weights were trained, and for which network.
-
-  Attributes:
-    convention: the convention they were trained with.
-    model: name of the model and its overrides, for `create_model`.
-    config: the whole configuration they were trained with, or {}.
-  """
+  """How weights were trained, and for which network."""
 
   convention: convention_lib.Convention
-  model: dict[str, Any]
-  config: dict[str, Any]
+  model: dict[str, Any]  # its name and overrides, for `create_model`
+  config: dict[str, Any]  # the whole configuration of the training, or {}
 
   def to_json(self) -> dict[str, Any]:
     """Returns what json can hold, with the version of darkjax."""

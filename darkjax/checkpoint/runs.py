@@ -36,18 +36,14 @@ class Restored(NamedTuple):
 def manager(
   directory: str | pathlib.Path, *, keep: int = 2
 ) -> ocp.CheckpointManager:
-  """Returns a `CheckpointManager` on `directory`, created if absent.
+  """Returns a manager of the steps in `directory`, created if absent.
 
   What a killed process had half written is removed; so let only one run write
-  to a folder. Reading needs no manager, see `load`.
+  to a folder, and close the manager, so that the last save ends.
 
   Args:
     directory: folder of the steps.
-    keep: how many of the latest steps stay; with 1 no other is left where the
-      disk has damaged it.
-
-  Returns:
-    The manager; close it, or use it in a `with`, so that the last save ends.
+    keep: how many of the latest steps stay.
   """
   return ocp.CheckpointManager(
     pathlib.Path(directory).resolve(),
@@ -67,10 +63,9 @@ def save(
   training: Any | None,
   metadata: Metadata,
 ) -> None:
-  """Writes a step; returns once the arrays are copied, see `manager`.
+  """Writes a step unless it exists; returns once the arrays are copied.
 
-  Where several processes run, all of them call it, with NumPy arrays. A step
-  that is there already is left as it is.
+  Where several processes run, all of them call it, with NumPy arrays.
 
   Args:
     checkpoints: from `manager`.
@@ -97,16 +92,13 @@ def save_variables(
   convention: Convention,
   model: dict[str, Any],
 ) -> None:
-  """Writes weights without a training run, as step 0 of `directory`.
+  """Writes weights without a training run, as step 0 of a new folder.
 
   Args:
-    directory: new or empty folder.
+    directory: ValueError if it already holds a checkpoint.
     variables: {"params": ..., "batch_stats": ...}.
     convention: the one the weights were trained with.
     model: {"name": ..., overrides} for `create_model`.
-
-  Raises:
-    ValueError: the folder already holds a checkpoint.
   """
   with manager(directory) as checkpoints:
     if checkpoints.latest_step() is not None:
@@ -149,24 +141,22 @@ def restore(
     return content
 
   steps = sorted(checkpoints.all_steps(), reverse=True)
-  found = first_readable(steps, read)
-  if found is None and steps:
+  if not steps:
+    return None
+  result = first_readable(steps, read)
+  if result is None:
     raise RuntimeError(
       f"none of the checkpoints {steps} in {checkpoints.directory} can be "
       "read for this configuration; remove them or choose another workdir"
     )
-  if found is None:
-    return None
-  step, content = found
+  step, content = result
   if damaged := steps[: steps.index(step)]:
     _rename_damaged(checkpoints, damaged)
   metadata = Metadata.from_json(content["metadata"], checkpoints.directory)
   return Restored(step, content["variables"], content["training"], metadata)
 
 
-def _rename_damaged(
-  checkpoints: ocp.CheckpointManager, steps: list[int]
-) -> None:
+def _rename_damaged(checkpoints, steps) -> None:
   """Renames damaged steps; the first of several processes does it for all."""
   if jax.process_index() == 0:
     for step in steps:

@@ -32,7 +32,7 @@ def write(path: str | pathlib.Path, variables: Any, metadata: Metadata) -> None:
   Args:
     path: of the new file; it ends with .safetensors.
     variables: {"params": ..., "batch_stats": ...}.
-    metadata: convention, model and configuration of the weights.
+    metadata: of the weights.
 
   Raises:
     ValueError: another ending, a further collection, or a value that is not
@@ -45,9 +45,8 @@ def write(path: str | pathlib.Path, variables: Any, metadata: Metadata) -> None:
       f"a file of weights holds {list(_DTYPES)}, got {list(variables)}"
     )
   arrays = {}
-  for name, value in flax.traverse_util.flatten_dict(
-    variables, sep="/"
-  ).items():
+  leaves = flax.traverse_util.flatten_dict(variables, sep="/")
+  for name, value in leaves.items():
     dtype = _DTYPES[name.partition("/")[0]]
     with np.errstate(over="ignore"):
       arrays[name] = np.asarray(value).astype(dtype, order="C")
