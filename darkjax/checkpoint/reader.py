@@ -11,8 +11,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from darkjax.checkpoint import checksum, weight_file
-from darkjax.checkpoint.metadata import Metadata
+from darkjax.checkpoint import weight_file
+from darkjax.checkpoint.metadata import Metadata, check_tree
 
 _LOG = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ def _read(path: pathlib.Path) -> tuple[Any, Any]:
       path / "variables", args=ocp.args.PyTreeRestore(restore_args=as_numpy)
     )
   fields = json.loads((path / "metadata" / "metadata").read_text())
-  checksum.check(fields, "variables", variables)
+  check_tree(fields, "variables", variables)
   return variables, fields
 
 

@@ -1,10 +1,8 @@
 """Checkpoints of training runs: saving, and restoring to continue a run.
 
-One folder holds steps; each step has three items: `variables` (parameters and
-batch statistics, all that inference needs), `training` (optimiser, average,
-step; absent in imported weights) and `metadata` (json: convention, model,
-version, checksums of the other two). Nothing in them is executed when they are
-read, and arrays that differ from those that were written are not used.
+Each step has three items: `variables` (parameters and batch statistics),
+`training` (optimiser, average, step; absent in imported weights) and `metadata`
+(json, with checksums of the other two). Nothing in them is executed when read.
 """
 
 import logging
@@ -16,8 +14,7 @@ import jax
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
-from darkjax.checkpoint import checksum
-from darkjax.checkpoint.metadata import Metadata
+from darkjax.checkpoint.metadata import Metadata, check_tree, checksum
 from darkjax.checkpoint.reader import first_readable
 from darkjax.convention import Convention
 
@@ -79,9 +76,9 @@ def save(
   trees = {"variables": variables}
   if training is not None:
     trees["training"] = training
-  sums = {name: checksum.of(tree) for name, tree in trees.items()}
+  sums = {name: checksum(tree) for name, tree in trees.items()}
   items = {name: ocp.args.StandardSave(tree) for name, tree in trees.items()}
-  fields = metadata.to_json() | {checksum.FIELD: sums}
+  fields = metadata.to_json() | {"checksums": sums}
   items["metadata"] = ocp.args.JsonSave(fields)
   checkpoints.save(step, args=ocp.args.Composite(**items), force=True)
 
@@ -137,7 +134,7 @@ def restore(
   def read(step):
     content = checkpoints.restore(step, args=items)
     for name in ("variables", "training"):
-      checksum.check(content["metadata"], name, content[name])
+      check_tree(content["metadata"], name, content[name])
     return content
 
   steps = sorted(checkpoints.all_steps(), reverse=True)

@@ -19,8 +19,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from darkjax.checkpoint import checksum
-from darkjax.checkpoint.metadata import Metadata
+from darkjax.checkpoint.metadata import Metadata, checksum
 
 SUFFIX = ".safetensors"
 _DTYPES = {"params": np.float16, "batch_stats": np.float32}
@@ -93,7 +92,7 @@ def _read_tensors(path) -> tuple[Mapping[str, np.ndarray], str]:
 
 def _checksum(arrays: Mapping[str, np.ndarray], text: str) -> str:
   names = "\n".join([text, *sorted(arrays)])
-  return str(zlib.crc32(names.encode(), checksum.of(arrays)))
+  return str(zlib.crc32(names.encode(), checksum(arrays)))
 
 
 def _read_archive(path) -> tuple[Mapping[str, np.ndarray], str]:

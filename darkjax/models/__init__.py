@@ -9,18 +9,9 @@ import jax.numpy as jnp
 from darkjax.models import hourglass, hrnet, simple_baseline
 
 MODELS: dict[str, Any] = {
-  "hrnet_w32": hrnet.hrnet_w32,
-  "hrnet_w48": hrnet.hrnet_w48,
-  "hrnet_small": hrnet.hrnet_small,
-  "simple_baseline_small": simple_baseline.simple_baseline_small,
-  "simple_baseline_18": simple_baseline.simple_baseline_18,
-  "simple_baseline_50": simple_baseline.simple_baseline_50,
-  "simple_baseline_101": simple_baseline.simple_baseline_101,
-  "simple_baseline_152": simple_baseline.simple_baseline_152,
-  "hourglass_2": hourglass.hourglass_2,
-  "hourglass_4": hourglass.hourglass_4,
-  "hourglass_8": hourglass.hourglass_8,
-  "hourglass_small": hourglass.hourglass_small,
+  **hrnet.VARIANTS,
+  **simple_baseline.VARIANTS,
+  **hourglass.VARIANTS,
 }
 
 

@@ -14,21 +14,14 @@ class BatchNorm(nn.Module):
   Unlike in `flax.linen.BatchNorm`, the running variance averages the unbiased
   estimate (divided by n - 1); the batch itself is normalised by the biased one.
   Statistics are float32 (float64 for inputs of that type), in two passes.
-
-  Attributes:
-    use_running_average: normalise by the running statistics and keep them.
-    momentum: weight of the old running statistics; 0.9 is PyTorch's 0.1.
-    epsilon: added to the variance.
-    axis_name: mapped axis to share the statistics of the batch over; None
-      keeps them per device, which is the published recipe.
-    dtype: of the output.
   """
 
-  use_running_average: bool = True
-  momentum: float = 0.9
-  epsilon: float = 1e-5
+  use_running_average: bool = True  # and keep it; else that of the batch
+  momentum: float = 0.9  # of the old statistics; 0.9 is PyTorch's 0.1
+  epsilon: float = 1e-5  # added to the variance
+  # Mapped axis to share statistics over; None (as published) for no sharing.
   axis_name: str | None = None
-  dtype: Any = jnp.float32
+  dtype: Any = jnp.float32  # of the output
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:

@@ -1,16 +1,14 @@
 """Size and cost of models: `python -m darkjax.models` prints them.
 
-Two countings, side by side, because published tables use the first:
-
-- *official GFLOPs*, what the authors' model summary prints: for each
-  convolution the size of its kernel times the area of its **output**, summed
-  and divided by 1024³. They are multiply-adds, not operations, the giga is
-  binary, and a transposed convolution with stride 2 is counted four times over.
+- *official GFLOPs*, as published tables have them: for each convolution the
+  size of its kernel times the area of its **output**, divided by 1024³. They
+  are multiply-adds, the giga is binary, and a transposed convolution with
+  stride 2 is counted four times over.
 - *GMACs*: multiply-adds by 10⁹; a transposed convolution applies its kernel
   once for each cell of its **input**.
 
 Both count taps that fall on padding, and neither counts biases, batch norms,
-activations, pooling or resizing. Nothing is run: shapes are enough.
+activations, pooling or resizing.
 """
 
 from typing import NamedTuple

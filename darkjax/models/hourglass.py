@@ -73,14 +73,10 @@ class Hourglass(layers.Settings, nn.Module):
 
   Convolutions and biases start uniform on ±1/sqrt(fan_in), PyTorch's default,
   which is what the authors trained from.
-
-  Attributes, besides those of `layers.Settings`:
-    stacks: number of hourglasses, and of outputs.
-    features: channels at heatmap resolution.
   """
 
-  stacks: int = 4
-  features: int = 256
+  stacks: int = 4  # number of hourglasses, and of outputs
+  features: int = 256  # channels at heatmap resolution
 
   @nn.compact
   def __call__(
@@ -115,8 +111,10 @@ class Hourglass(layers.Settings, nn.Module):
     return block(self.features, name="layer3_0")(x)
 
 
-hourglass_2 = functools.partial(Hourglass, stacks=2)
-hourglass_4 = functools.partial(Hourglass, stacks=4)
-hourglass_8 = functools.partial(Hourglass, stacks=8)
-# For CPUs: two stacks at a quarter of the width.
-hourglass_small = functools.partial(Hourglass, stacks=2, features=64)
+VARIANTS = {
+  "hourglass_2": functools.partial(Hourglass, stacks=2),
+  "hourglass_4": functools.partial(Hourglass, stacks=4),
+  "hourglass_8": functools.partial(Hourglass, stacks=8),
+  # For CPUs: two stacks at a quarter of the width.
+  "hourglass_small": functools.partial(Hourglass, stacks=2, features=64),
+}

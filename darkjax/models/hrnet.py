@@ -67,25 +67,15 @@ def _conv_norm(conv, norm, x, features, name, *, kernel=3, strides=1):
 
 
 class HRNet(layers.Settings, nn.Module):
-  """HRNet for heatmaps: images [B, H, W, 3] -> [B, H/4, W/4, num_keypoints].
+  """HRNet for heatmaps: images [B, H, W, 3] -> [B, H/4, W/4, num_keypoints]."""
 
-  Attributes, besides those of `layers.Settings`:
-    channels: C of the highest branch; the others have 2C, 4C, 8C.
-    stem_features: channels of the two strided convolutions of the stem.
-    stage1_features: F of stage 1's bottlenecks, which return 4F channels.
-    stage1_blocks: bottlenecks in stage 1.
-    modules: exchange modules in stages 2, 3 and 4, one number each.
-    blocks: basic blocks per branch and module.
-    conv_init: initialiser of all convolutions but the last; the official
-      N(0, 0.001²) unless the variant says otherwise.
-  """
-
-  channels: int = 32
-  stem_features: int = 64
-  stage1_features: int = 64
+  channels: int = 32  # C of the highest branch; the others have 2C, 4C, 8C
+  stem_features: int = 64  # of the stem's two strided convolutions
+  stage1_features: int = 64  # F of stage 1's bottlenecks, which return 4F
   stage1_blocks: int = 4
-  modules: tuple[int, ...] = (1, 4, 3)
-  blocks: int = 4
+  modules: tuple[int, ...] = (1, 4, 3)  # exchange modules in stages 2, 3, 4
+  blocks: int = 4  # basic blocks per branch and module
+  # Of all convolutions but the last.
   conv_init: nn.initializers.Initializer = layers.NARROW_INIT
 
   @nn.compact
@@ -134,18 +124,19 @@ class HRNet(layers.Settings, nn.Module):
     return opened
 
 
-hrnet_w32 = functools.partial(HRNet, channels=32)
-hrnet_w48 = functools.partial(HRNet, channels=48)
-# For CPUs: the same structure with one module per stage, two blocks per
-# branch and half the width; 115 million multiply-adds at 128×96. There are no
-# ImageNet weights of it, so it starts from He's initialisation.
-hrnet_small = functools.partial(
-  HRNet,
-  channels=16,
-  stem_features=32,
-  stage1_features=32,
-  stage1_blocks=1,
-  modules=(1, 1, 1),
-  blocks=2,
-  conv_init=layers.FAN_OUT_INIT,
-)
+VARIANTS = {
+  "hrnet_w32": functools.partial(HRNet, channels=32),
+  "hrnet_w48": functools.partial(HRNet, channels=48),
+  # For CPUs: the same structure at half the width; 115 million multiply-adds at
+  # 128×96. Without ImageNet weights, it starts from He's initialisation.
+  "hrnet_small": functools.partial(
+    HRNet,
+    channels=16,
+    stem_features=32,
+    stage1_features=32,
+    stage1_blocks=1,
+    modules=(1, 1, 1),
+    blocks=2,
+    conv_init=layers.FAN_OUT_INIT,
+  ),
+}

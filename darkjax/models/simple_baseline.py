@@ -62,22 +62,13 @@ class Deconv(nn.Module):
 
 
 class SimpleBaseline(layers.Settings, nn.Module):
-  """SimpleBaseline: images [B, H, W, 3] -> heatmaps [B, H/4, W/4, K].
+  """SimpleBaseline: images [B, H, W, 3] -> heatmaps [B, H/4, W/4, K]."""
 
-  Attributes, besides those of `layers.Settings`:
-    block: residual block of the ResNet.
-    blocks: number of blocks in each of its four layers.
-    features: channels of its stem; layer i works at 2^i times as many.
-    deconv_features: channels of each of the three transposed convolutions,
-      which start at N(0, 0.001²), as published.
-    body_init: initialiser of the ResNet's convolutions, He's N(0, 2/(k·k·F))
-      as torchvision has it; the recipe overwrites it with ImageNet weights.
-  """
-
-  block: Any = layers.Bottleneck
-  blocks: tuple[int, int, int, int] = (3, 4, 6, 3)
-  features: int = 64
-  deconv_features: int = 256
+  block: Any = layers.Bottleneck  # residual block of the ResNet
+  blocks: tuple[int, int, int, int] = (3, 4, 6, 3)  # in each of its four layers
+  features: int = 64  # of its stem; layer i works at 2^i times as many
+  deconv_features: int = 256  # of each of the three transposed convolutions
+  # Of the ResNet, as torchvision has it; usually ImageNet weights replace it.
   body_init: nn.initializers.Initializer = layers.FAN_OUT_INIT
 
   @nn.compact
@@ -108,18 +99,19 @@ class SimpleBaseline(layers.Settings, nn.Module):
     return x
 
 
-simple_baseline_18 = functools.partial(
-  SimpleBaseline, block=layers.BasicBlock, blocks=(2, 2, 2, 2)
-)
-simple_baseline_50 = functools.partial(SimpleBaseline, blocks=(3, 4, 6, 3))
-simple_baseline_101 = functools.partial(SimpleBaseline, blocks=(3, 4, 23, 3))
-simple_baseline_152 = functools.partial(SimpleBaseline, blocks=(3, 8, 36, 3))
-# For CPUs: half the width and a quarter of the head; 138 million multiply-adds
-# at 128×96 (HRNet's and Hourglass's small ones have 115 and 112).
-simple_baseline_small = functools.partial(
-  SimpleBaseline,
-  block=layers.BasicBlock,
-  blocks=(2, 2, 2, 2),
-  features=32,
-  deconv_features=64,
-)
+_SHALLOW = {"block": layers.BasicBlock, "blocks": (2, 2, 2, 2)}
+VARIANTS = {
+  # For CPUs: half the width and a quarter of the head; 138 million
+  # multiply-adds at 128×96 (the small HRNet and Hourglass: 115 and 112).
+  "simple_baseline_small": functools.partial(
+    SimpleBaseline, **_SHALLOW, features=32, deconv_features=64
+  ),
+  "simple_baseline_18": functools.partial(SimpleBaseline, **_SHALLOW),
+  "simple_baseline_50": functools.partial(SimpleBaseline, blocks=(3, 4, 6, 3)),
+  "simple_baseline_101": functools.partial(
+    SimpleBaseline, blocks=(3, 4, 23, 3)
+  ),
+  "simple_baseline_152": functools.partial(
+    SimpleBaseline, blocks=(3, 8, 36, 3)
+  ),
+}

@@ -21,14 +21,14 @@ LEAVES = {
 }
 # Entries that belong to the network above the backbone.
 HEAD = re.compile(r"(deconv_layers|final_layer)\.")
-# Entries of the ImageNet classifiers, of HRNet and ResNet, alone. The heatmap
-# head's own entries are final_layer.weight and final_layer.bias.
+# Entries of ImageNet classifiers alone; the heatmap head's own are
+# final_layer.weight and final_layer.bias.
 CLASSIFIER = re.compile(
   r"(classifier|incre_modules|downsamp_modules|final_layer\.\d+)\.|"
   r"fc\.(weight|bias)$"  # fc.0 and on are the hourglass's own
 )
 # An ImageNet HRNet fuses its last module at every resolution, a pose network
-# at the highest alone; the entries of the others are left out.
+# at the highest alone.
 LOWER_FUSION = re.compile(r"stage4\.\d+\.fuse_layers\.[123]\.")
 _MMPOSE_PREFIX = re.compile(r"(backbone|head|keypoint_head)\.")
 

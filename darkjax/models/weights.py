@@ -39,9 +39,7 @@ def load_torch_weights(
 ) -> dict:
   """Fills a model's variables from a PyTorch state dict.
 
-  Weights of an official SimpleBaseline or Hourglass expect BGR pixels,
-  normalised by the RGB statistics in RGB order; this is logged as a warning,
-  and `channel_order` returns it for the convention.
+  A warning is logged where the weights expect BGR pixels, see `channel_order`.
 
   Args:
     source: a .pth, .pt, .tar or .bin file (read by torch, weights only), a
@@ -89,9 +87,10 @@ def channel_order(model: nn.Module | str, publisher: str = "official") -> str:
     model: a module or a name for `create_model`.
     publisher: see `torch_names.canonical`.
   """
-  module = models.create_model(model) if isinstance(model, str) else model
-  bgr = publisher == "official" and isinstance(module, _BGR)
-  return "bgr" if bgr else "rgb"
+  if isinstance(model, str):
+    model = models.create_model(model)
+  is_bgr = publisher == "official" and isinstance(model, _BGR)
+  return "bgr" if is_bgr else "rgb"
 
 
 def expected_entries(model: nn.Module) -> dict[str, tuple[tuple, tuple]]:
