@@ -99,7 +99,7 @@ class SimpleBaseline(layers.Settings, nn.Module):
     return x
 
 
-_SHALLOW = {"block": layers.BasicBlock, "blocks": (2, 2, 2, 2)}
+_SHALLOW: dict[str, Any] = {"block": layers.BasicBlock, "blocks": (2, 2, 2, 2)}
 VARIANTS = {
   # For CPUs: half the width and a quarter of the head; 138 million
   # multiply-adds at 128×96 (the small HRNet and Hourglass: 115 and 112).
