@@ -1,8 +1,7 @@
 """Pre- and post-processing settings, stored with a model's weights.
 
-Encoder, decoder, alignment and flip shift are independent switches (the
-official code of DARK changes all four at once). The decoder is chosen when
-heatmaps are read; the rest is fixed by how a model was trained.
+Encoder, decoder, alignment and flip shift are independent (the official code of
+DARK changes all four at once). The decoder is chosen when heatmaps are read.
 """
 
 import dataclasses
@@ -50,15 +49,13 @@ class Convention:
     sigma: standard deviation of the target Gaussians, heatmap px.
     quantize: "none" is the unbiased encoder, "round" the usual biased one.
     truncate: half width in sigmas of the window targets are cut to, or None.
-    blur_kernel: size of the kernel that modulates heatmaps before DARK decodes
-      them, heatmap px.
+    blur_kernel: size of DARK's modulation kernel, heatmap px.
     flip_shift: 0 or 1, px by which the flip test moves mirrored heatmaps.
     channel_order: of the pixels that meet `PIXEL_MEAN`.
     head: what the network's maps are: "gaussian", heatmaps with a peak of 1, or
-      "softmax", logits of a distribution (IPR, DSNT). Checkpoints written
-      before this field existed hold "gaussian" heads.
+      "softmax", logits of a distribution (IPR, DSNT).
     clip_boxes: labelled boxes are cut to the image first: the rule of COCO, but
-      not of MPII. Checkpoints from before this field existed clip.
+      not of MPII.
 
   Raises:
     ValueError: an unknown choice or a number out of range.
@@ -75,6 +72,7 @@ class Convention:
   blur_kernel: int
   flip_shift: int
   channel_order: ChannelOrder
+  # Defaults serve checkpoints from before the fields existed.
   head: Head = "gaussian"
   clip_boxes: bool = True
 
@@ -87,9 +85,9 @@ class Convention:
           f"{fields[name]}"
         )
     for name in ("padding", "sigma", "truncate"):
-      is_none = name == "truncate" and self.truncate is None
-      if not (is_none or 0 < fields[name] < np.inf):
-        raise ValueError(f"{name} is a number above 0, got {fields[name]}")
+      value = fields[name]
+      if (name, value) != ("truncate", None) and not 0 < value < np.inf:
+        raise ValueError(f"{name} is a number above 0, got {value}")
     for name, choices in _CHOICES.items():
       if fields[name] not in choices:
         raise ValueError(
@@ -167,22 +165,17 @@ def from_json(fields: Mapping[str, Any]) -> Convention:
 def from_config(
   fields: Mapping[str, Any], *, skeleton: skeletons.Skeleton
 ) -> Convention:
-  """Makes the convention that a configuration asks for.
+  """Makes a convention with heatmaps at a quarter of the crop's resolution.
 
   Args:
-    fields: its `convention` part; a `truncate` of 0 means the whole Gaussian.
+    fields: `convention` of a configuration; a `truncate` of 0 means the whole
+      Gaussian.
     skeleton: of the training data.
-
-  Returns:
-    The convention, with heatmaps at a quarter of the crop's resolution.
   """
-  fields = dict(fields)
-  height, width = fields.pop("crop_size")
-  truncate = fields.pop("truncate") or None
-  return Convention(
-    skeleton=skeleton,
-    crop_size=(height, width),
-    heatmap_size=(height // 4, width // 4),
-    truncate=truncate,
-    **fields,
-  )
+  height, width = fields["crop_size"]
+  changed = {
+    "crop_size": (height, width),
+    "heatmap_size": (height // 4, width // 4),
+    "truncate": fields["truncate"] or None,
+  }
+  return Convention(skeleton=skeleton, **{**fields, **changed})

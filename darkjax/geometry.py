@@ -28,17 +28,12 @@ import numpy as np
 
 
 class Alignment(NamedTuple):
-  """Which points of box, crop and heatmap correspond.
+  """Which points of box, crop and heatmap correspond."""
 
-  Attributes:
-    inset: 0 measures n pixels as n, from edge to edge; 1 measures them as
-      n - 1, from the first centre to the last. Half of that is the middle.
-    per_axis: x is scaled by the widths and y by the heights; else both by the
-      widths.
-  """
-
-  inset: int
-  per_axis: bool
+  inset: int  # n pixels measure n from edge to edge (0), n - 1 by centres (1)
+  per_axis: (
+    bool  # x is scaled by the widths, y by the heights; else both by x's
+  )
 
 
 ALIGNMENTS = {
@@ -79,8 +74,8 @@ def box_to_center_scale(
     padding: factor on the widened box.
 
   Returns:
-    center [..., 2] (x, y) in image px and scale [..., 2] (width, height) in
-    image px, at least 2 px.
+    center [..., 2] (x, y) and scale [..., 2] (width, height), at least 2, in
+    image px.
 
   Raises:
     ValueError: a box with NaN, infinity or an area of zero.
@@ -108,21 +103,15 @@ def crop_from_image(
   crop_size: tuple[int, int],
   alignment: str,
 ) -> np.ndarray:
-  """Returns the affine from image pixels to crop pixels.
+  """Returns the affine [..., 2, 3] from image pixels to crop pixels.
 
   Args:
     center: [..., 2] (x, y), image px.
-    scale: [..., 2] (width, height) of the box, image px, more than 1.
+    scale: [..., 2] (width, height) of the box, image px, above 1 or ValueError.
     rotation: [...] radians; the box turns from x towards y (clockwise on the
       screen), so the picture in the crop turns the other way.
     crop_size: (height, width), px.
     alignment: a name in `ALIGNMENTS`.
-
-  Returns:
-    [..., 2, 3] float64.
-
-  Raises:
-    ValueError: a scale of 1 px or less.
   """
   center, scale = np.asarray(center, np.float64), np.asarray(scale, np.float64)
   if not (scale > 1).all():
@@ -142,10 +131,7 @@ def crop_from_image(
 def heatmap_from_crop(
   *, crop_size: tuple[int, int], heatmap_size: tuple[int, int], alignment: str
 ) -> np.ndarray:
-  """Returns the affine [2, 3] from crop to heatmap pixels, for every box.
-
-  Sizes are (height, width); alignment is a name in `ALIGNMENTS`.
-  """
+  """Returns the affine [2, 3] from crop to heatmap pixels, for every box."""
   rule = get_alignment(alignment)
   crop_wh = np.array(crop_size[::-1], float)
   factor = _factors(crop_wh, np.array(heatmap_size[::-1], float), rule)
@@ -155,10 +141,8 @@ def heatmap_from_crop(
 
 def _factors(source_wh, target_wh, rule: Alignment) -> np.ndarray:
   """[..., 2] factors of x and y from a box of source to one of target size."""
-  if rule.per_axis:
-    return (target_wh - rule.inset) / (source_wh - rule.inset)
-  factor = (target_wh[..., :1] - rule.inset) / (source_wh[..., :1] - rule.inset)
-  return np.repeat(factor, 2, -1)
+  factor = (target_wh - rule.inset) / (source_wh - rule.inset)
+  return factor if rule.per_axis else np.repeat(factor[..., :1], 2, -1)
 
 
 def _middle(size: tuple[int, int], rule: Alignment) -> np.ndarray:
@@ -170,47 +154,26 @@ def compose(
   target_from_middle: np.ndarray, middle_from_source: np.ndarray
 ) -> np.ndarray:
   """Returns target_from_source [..., 2, 3]: the right map, then the left."""
-  linear = target_from_middle[..., :2]
-  product = linear @ middle_from_source
+  product = target_from_middle[..., :2] @ middle_from_source
   product[..., 2] += target_from_middle[..., 2]
   return product
 
 
 def invert(target_from_source: np.ndarray) -> np.ndarray:
-  """Returns source_from_target [..., 2, 3].
-
-  Raises:
-    numpy.linalg.LinAlgError: the map flattens the plane.
-  """
+  """Returns source_from_target [..., 2, 3]; LinAlgError for a singular map."""
   linear = np.linalg.inv(target_from_source[..., :2])
   offset = -linear @ target_from_source[..., 2:]
   return np.concatenate([linear, offset], -1)
 
 
 def apply_affine(target_from_source: Any, points: Any) -> Any:
-  """Maps points; NumPy or JAX arrays.
-
-  Args:
-    target_from_source: [..., 2, 3].
-    points: [..., K, 2] (x, y), source px.
-
-  Returns:
-    [..., K, 2] (x, y), target px.
-  """
+  """Maps points [..., K, 2] (x, y) by [..., 2, 3]; NumPy or JAX arrays."""
   linear = target_from_source[..., None, :, :2]
   offset = target_from_source[..., None, :, 2]
   return (linear * points[..., None, :]).sum(-1) + offset
 
 
 def apply_linear(target_from_source: Any, covariances: Any) -> Any:
-  """Maps covariance matrices; NumPy or JAX arrays.
-
-  Args:
-    target_from_source: [..., 2, 3].
-    covariances: [..., K, 2, 2], source px².
-
-  Returns:
-    [..., K, 2, 2], target px²: A Σ Aᵀ with A the linear part.
-  """
+  """Maps covariances Σ [..., K, 2, 2], px², to A Σ Aᵀ, A the linear part."""
   linear = target_from_source[..., None, :, :2]
   return linear @ covariances @ linear.swapaxes(-1, -2)

@@ -30,8 +30,7 @@ def heatmap_mse(
   Raises:
     ValueError: predicted and target differ in shape.
 
-  Reference:
-    DarkPose and HRNet, lib/core/loss.py.
+  Reference: DarkPose and HRNet, lib/core/loss.py.
   """
   if predicted.shape != target.shape:
     raise ValueError(
@@ -48,16 +47,12 @@ def hardest_keypoints(losses: jax.Array, *, count: int) -> jax.Array:
 
   Args:
     losses: [..., K], one per keypoint.
-    count: how many to keep, 1..K; the authors' configurations name 8.
+    count: how many to keep, 1..K, else ValueError; the authors use 8.
 
   Returns:
     [...] float32.
 
-  Raises:
-    ValueError: count is out of range.
-
-  Reference:
-    Chen et al., arXiv 1711.07319, section 3.3; HRNet, lib/core/loss.py.
+  Reference: arXiv:1711.07319, section 3.3; HRNet, lib/core/loss.py.
   """
   if not 1 <= count <= losses.shape[-1]:
     raise ValueError(f"count is in 1..K with K={losses.shape[-1]}, got {count}")
@@ -67,10 +62,7 @@ def hardest_keypoints(losses: jax.Array, *, count: int) -> jax.Array:
 def ipr_loss(
   logits: jax.Array, keypoints: jax.Array, weights: jax.Array
 ) -> jax.Array:
-  """Returns the L1 distance of the soft-argmax: integral pose regression.
-
-  |x − x'| + |y − y'|, times the weight. Only the mean of the map is compared
-  with the label, not its shape.
+  """Returns |x − x'| + |y − y'| of the soft-argmax: integral pose regression.
 
   Args:
     logits: [..., H, W, K]; a softmax over each map is taken here.
@@ -84,8 +76,7 @@ def ipr_loss(
   Raises:
     ValueError: the shapes of logits, keypoints and weights do not match.
 
-  Reference:
-    Sun et al., arXiv 1711.08229, section 2.2 (integral regression with L1).
+  Reference: arXiv:1711.08229, section 2.2 (integral regression with L1).
   """
   keypoints = _labelled(logits, keypoints, weights)
   offset = soft_argmax.soft_argmax(logits).keypoints - keypoints
@@ -103,9 +94,8 @@ def dsnt_loss(
   """Returns distance of the soft-argmax and divergence from a Gaussian: DSNT.
 
   The distance is Euclidean in coordinates that run from −1 to 1 between the
-  map's outer edges, x by the width and y by the height: (2x + 1)/W − 1. The
-  Jensen-Shannon divergence is between the map and a Gaussian at the keypoint,
-  normalised to sum 1 over the map.
+  map's outer edges, (2x + 1)/W − 1 and (2y + 1)/H − 1. The Jensen-Shannon
+  divergence is to a Gaussian at the keypoint, with sum 1 over the map.
 
   Args:
     logits: as for `ipr_loss`, and finite.
@@ -115,14 +105,12 @@ def dsnt_loss(
     regularization: λ, factor on the divergence; the paper uses 1.
 
   Returns:
-    [..., K] float32; the distance is below 2√2 for keypoints in the map, the
-    divergence at most ln 2.
+    [..., K] float32.
 
   Raises:
     ValueError: the shapes of logits, keypoints and weights do not match.
 
-  Reference:
-    Nibali et al., arXiv 1801.07372, section 3 (loss, Jensen-Shannon form).
+  Reference: arXiv:1801.07372, section 3 (loss, Jensen-Shannon form).
   """
   keypoints = _labelled(logits, keypoints, weights)
   height, width = logits.shape[-3:-1]
@@ -154,11 +142,7 @@ def _length(x, y):
 
 
 def _log_gaussian(keypoints, size, sigma):
-  """[..., K, 2] -> [..., H, W, K] logarithm of Gaussians with sum 1.
-
-  Profiles normalised in the logarithm are finite however far outside the map
-  the keypoint is.
-  """
+  """[..., H, W, K] log of Gaussians with sum 1; finite for far keypoints."""
   x, y = keypoints[..., None, :, 0], keypoints[..., None, :, 1]
   row, column = (
     jax.nn.log_softmax(encode.log_profile(center, length, sigma), axis=-2)

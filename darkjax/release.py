@@ -2,11 +2,10 @@
 
     python -m darkjax.release --checkpoint=runs/NAME --out=NAME.safetensors
 
-The file holds the parameters in half precision, the convention they were
-trained with and the model's name, and is read wherever a checkpoint's folder
-is: `--checkpoint=NAME.safetensors`, `Pose.from_checkpoint`,
-`--config.pretrained`. The configuration of the training, which names folders of
-the machine, is left out, so an evaluation needs --annotations and --images.
+The file holds the parameters in half precision, the convention and the model's
+name, and is read wherever a checkpoint's folder is. The configuration of the
+training, which names folders of the machine, is left out, so an evaluation
+needs --annotations and --images.
 """
 
 import logging

@@ -17,10 +17,7 @@ from darkjax.models import torch_files, torch_names, weights
 from darkjax.runtime import command, startup
 
 _LOG = logging.getLogger(__name__)
-_CONVENTION_FLAGS = (
-  *("alignment", "padding", "sigma", "quantize", "truncate", "blur_kernel"),
-  "flip_shift",
-)
+_FIELDS = "alignment padding sigma quantize truncate blur_kernel flip_shift"
 
 
 def main(flags: command.Flags, arguments: Sequence[str]) -> None:
@@ -33,18 +30,14 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> None:
     )
   source, directory = arguments
   state_dict = torch_files.read_state_dict(source)
-  publisher = torch_names.canonical(state_dict)[1]
-  convention = _convention(flags, publisher)
-  fields = {
-    "name": flags.model,
-    "num_keypoints": convention.skeleton.num_keypoints,
-  }
-  model = models.create_model(**fields)
+  convention = _convention(flags, torch_names.canonical(state_dict)[1])
+  num_keypoints = convention.skeleton.num_keypoints
+  fields = {"name": flags.model, "num_keypoints": num_keypoints}
   key = None if flags.head_seed is None else jax.random.key(flags.head_seed)
-  variables = weights.load_torch_weights(state_dict, model, key=key)
-  checkpoint.save_variables(
-    directory, variables=variables, convention=convention, model=fields
+  variables = weights.load_torch_weights(
+    state_dict, models.create_model(**fields), key=key
   )
+  checkpoint.save_variables(directory, variables, convention, fields)
   _LOG.info("%s: %s", directory, convention.describe())
 
 
@@ -55,37 +48,30 @@ def _convention(flags, publisher) -> convention_lib.Convention:
     raise ValueError(
       f"--crop_size is height x width, such as 256x192, got {flags.crop_size}"
     )
-  fields = {name: getattr(flags, name) for name in _CONVENTION_FLAGS}
+  fields = {name: getattr(flags, name) for name in _FIELDS.split()}
   fields["crop_size"] = (int(height), int(width))
   fields["channel_order"] = flags.channel_order or weights.channel_order(
     flags.model, publisher
   )
-  skeleton = skeletons.get_skeleton(flags.skeleton)
-  return convention_lib.from_config(fields, skeleton=skeleton)
+  return convention_lib.from_config(
+    fields, skeleton=skeletons.get_skeleton(flags.skeleton)
+  )
 
 
 def define_flags(define: command.Define) -> None:
   """Adds the flags of `main`; the defaults are DARK's at 256x192."""
   define.string("model", None, "A name that create_model accepts.")
-  define.integer(
-    "head_seed", None, "Accept a backbone alone; draw its head from this seed."
-  )
+  define.integer("head_seed", None, "Seed of a new head, for a backbone alone.")
   define.string("skeleton", "coco", "coco, mpii or lsp.")
   define.string("crop_size", "256x192", "Height x width of the crops, px.")
   define.string("alignment", "dark", "hrnet, dark or udp.")
   define.float("padding", 1.25, "Factor on the person's box.")
   define.float("sigma", 2.0, "Width of the target Gaussians, heatmap px.")
-  define.string(
-    "quantize", "none", "Rounding of target centres: none or round."
-  )
-  define.float(
-    "truncate", 0.0, "Half width of the targets in sigmas; 0: no limit."
-  )
+  define.string("quantize", "none", "Rounding of targets: none or round.")
+  define.float("truncate", 0.0, "Half width of targets, sigmas; 0: no limit.")
   define.integer("blur_kernel", 11, "DARK: size of the blur, heatmap px.")
   define.integer("flip_shift", 0, "Shift of mirrored heatmaps: 0 or 1 px.")
-  define.string(
-    "channel_order", None, "rgb or bgr; default: as the publisher trained."
-  )
+  define.string("channel_order", None, "rgb or bgr; default: as published.")
   define.required(["model"])
 
 

@@ -11,8 +11,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from darkjax.checkpoint import checksum, weight_file
-from darkjax.checkpoint.metadata import Metadata
+from darkjax.checkpoint import weight_file
+from darkjax.checkpoint.metadata import Metadata, check_tree
 
 _LOG = logging.getLogger(__name__)
 
@@ -20,14 +20,12 @@ _LOG = logging.getLogger(__name__)
 def load(
   path: str | pathlib.Path, *, step: int | None = None
 ) -> tuple[Any, Metadata]:
-  """Reads variables and metadata of a checkpoint, for inference.
-
-  Nothing is written to the folder, so a run may be writing there.
+  """Reads variables and metadata of a checkpoint, also while a run writes it.
 
   Args:
-    path: the folder given to training (its `checkpoints` folder is used) or to
-      `save_variables`, or the file given to `save_file`.
-    step: which step; the latest that can be read by default. A file has none.
+    path: the folder given to training or to `save_variables`, or the file given
+      to `save_file`.
+    step: which step of a folder; the latest that can be read by default.
 
   Returns:
     ({"params": ..., "batch_stats": ...} of NumPy arrays, metadata).
@@ -47,13 +45,13 @@ def load(
       f"no checkpoint of step {step} in {folder}; there are {steps[::-1]}"
     )
   candidates = steps if step is None else [step]
-  found = first_readable(candidates, lambda s: _read(folder / str(s)))
-  if found is None:
+  content = first_readable(candidates, lambda s: _read(folder / str(s)))
+  if content is None:
     raise RuntimeError(
       f"checkpoint {candidates} in {folder} cannot be read: a file is damaged "
       "or missing; copy the folder again or name another step"
     )
-  variables, fields = found[1]
+  _, (variables, fields) = content
   return variables, Metadata.from_json(fields, folder)
 
 
@@ -74,18 +72,17 @@ def first_readable(
 
 def _read(path: pathlib.Path) -> tuple[Any, Any]:
   """Variables, as NumPy arrays whatever devices wrote them, and metadata."""
-  # Handlers rather than checkpointers: those warn of a file of orbax's that a
-  # manager does not write to the folder of an item.
+  # Checkpointers would warn of a file that a manager does not write.
   with contextlib.closing(ocp.PyTreeCheckpointHandler()) as arrays:
-    shape = arrays.metadata(path / "variables").tree
     as_numpy = jax.tree.map(
-      lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shape
+      lambda _: ocp.RestoreArgs(restore_type=np.ndarray),
+      arrays.metadata(path / "variables").tree,
     )
     variables = arrays.restore(
       path / "variables", args=ocp.args.PyTreeRestore(restore_args=as_numpy)
     )
   fields = json.loads((path / "metadata" / "metadata").read_text())
-  checksum.check(fields, "variables", variables)
+  check_tree(fields, "variables", variables)
   return variables, fields
 
 

@@ -1,10 +1,8 @@
 """Checkpoints of training runs: saving, and restoring to continue a run.
 
-One folder holds steps; each step has three items: `variables` (parameters and
-batch statistics, all that inference needs), `training` (optimiser, average,
-step; absent in imported weights) and `metadata` (json: convention, model,
-version, checksums of the other two). Nothing in them is executed when they are
-read, and arrays that differ from those that were written are not used.
+Each step has three items: `variables` (parameters and batch statistics),
+`training` (optimiser, average, step; absent in imported weights) and `metadata`
+(json, with checksums of the other two). Nothing in them is executed when read.
 """
 
 import logging
@@ -16,8 +14,7 @@ import jax
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
-from darkjax.checkpoint import checksum
-from darkjax.checkpoint.metadata import Metadata
+from darkjax.checkpoint.metadata import Metadata, check_tree, checksum
 from darkjax.checkpoint.reader import first_readable
 from darkjax.convention import Convention
 
@@ -36,18 +33,14 @@ class Restored(NamedTuple):
 def manager(
   directory: str | pathlib.Path, *, keep: int = 2
 ) -> ocp.CheckpointManager:
-  """Returns a `CheckpointManager` on `directory`, created if absent.
+  """Returns a manager of the steps in `directory`, created if absent.
 
   What a killed process had half written is removed; so let only one run write
-  to a folder. Reading needs no manager, see `load`.
+  to a folder, and close the manager, so that the last save ends.
 
   Args:
     directory: folder of the steps.
-    keep: how many of the latest steps stay; with 1 no other is left where the
-      disk has damaged it.
-
-  Returns:
-    The manager; close it, or use it in a `with`, so that the last save ends.
+    keep: how many of the latest steps stay.
   """
   return ocp.CheckpointManager(
     pathlib.Path(directory).resolve(),
@@ -67,10 +60,9 @@ def save(
   training: Any | None,
   metadata: Metadata,
 ) -> None:
-  """Writes a step; returns once the arrays are copied, see `manager`.
+  """Writes a step unless it exists; returns once the arrays are copied.
 
-  Where several processes run, all of them call it, with NumPy arrays. A step
-  that is there already is left as it is.
+  Where several processes run, all of them call it, with NumPy arrays.
 
   Args:
     checkpoints: from `manager`.
@@ -84,9 +76,9 @@ def save(
   trees = {"variables": variables}
   if training is not None:
     trees["training"] = training
-  sums = {name: checksum.of(tree) for name, tree in trees.items()}
+  sums = {name: checksum(tree) for name, tree in trees.items()}
   items = {name: ocp.args.StandardSave(tree) for name, tree in trees.items()}
-  fields = metadata.to_json() | {checksum.FIELD: sums}
+  fields = metadata.to_json() | {"checksums": sums}
   items["metadata"] = ocp.args.JsonSave(fields)
   checkpoints.save(step, args=ocp.args.Composite(**items), force=True)
 
@@ -97,16 +89,13 @@ def save_variables(
   convention: Convention,
   model: dict[str, Any],
 ) -> None:
-  """Writes weights without a training run, as step 0 of `directory`.
+  """Writes weights without a training run, as step 0 of a new folder.
 
   Args:
-    directory: new or empty folder.
+    directory: ValueError if it already holds a checkpoint.
     variables: {"params": ..., "batch_stats": ...}.
     convention: the one the weights were trained with.
     model: {"name": ..., overrides} for `create_model`.
-
-  Raises:
-    ValueError: the folder already holds a checkpoint.
   """
   with manager(directory) as checkpoints:
     if checkpoints.latest_step() is not None:
@@ -145,28 +134,26 @@ def restore(
   def read(step):
     content = checkpoints.restore(step, args=items)
     for name in ("variables", "training"):
-      checksum.check(content["metadata"], name, content[name])
+      check_tree(content["metadata"], name, content[name])
     return content
 
   steps = sorted(checkpoints.all_steps(), reverse=True)
-  found = first_readable(steps, read)
-  if found is None and steps:
+  if not steps:
+    return None
+  result = first_readable(steps, read)
+  if result is None:
     raise RuntimeError(
       f"none of the checkpoints {steps} in {checkpoints.directory} can be "
       "read for this configuration; remove them or choose another workdir"
     )
-  if found is None:
-    return None
-  step, content = found
+  step, content = result
   if damaged := steps[: steps.index(step)]:
     _rename_damaged(checkpoints, damaged)
   metadata = Metadata.from_json(content["metadata"], checkpoints.directory)
   return Restored(step, content["variables"], content["training"], metadata)
 
 
-def _rename_damaged(
-  checkpoints: ocp.CheckpointManager, steps: list[int]
-) -> None:
+def _rename_damaged(checkpoints, steps) -> None:
   """Renames damaged steps; the first of several processes does it for all."""
   if jax.process_index() == 0:
     for step in steps:

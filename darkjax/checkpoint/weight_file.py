@@ -19,8 +19,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from darkjax.checkpoint import checksum
-from darkjax.checkpoint.metadata import Metadata
+from darkjax.checkpoint.metadata import Metadata, checksum
 
 SUFFIX = ".safetensors"
 _DTYPES = {"params": np.float16, "batch_stats": np.float32}
@@ -32,7 +31,7 @@ def write(path: str | pathlib.Path, variables: Any, metadata: Metadata) -> None:
   Args:
     path: of the new file; it ends with .safetensors.
     variables: {"params": ..., "batch_stats": ...}.
-    metadata: convention, model and configuration of the weights.
+    metadata: of the weights.
 
   Raises:
     ValueError: another ending, a further collection, or a value that is not
@@ -45,9 +44,8 @@ def write(path: str | pathlib.Path, variables: Any, metadata: Metadata) -> None:
       f"a file of weights holds {list(_DTYPES)}, got {list(variables)}"
     )
   arrays = {}
-  for name, value in flax.traverse_util.flatten_dict(
-    variables, sep="/"
-  ).items():
+  leaves = flax.traverse_util.flatten_dict(variables, sep="/")
+  for name, value in leaves.items():
     dtype = _DTYPES[name.partition("/")[0]]
     with np.errstate(over="ignore"):
       arrays[name] = np.asarray(value).astype(dtype, order="C")
@@ -94,7 +92,7 @@ def _read_tensors(path) -> tuple[Mapping[str, np.ndarray], str]:
 
 def _checksum(arrays: Mapping[str, np.ndarray], text: str) -> str:
   names = "\n".join([text, *sorted(arrays)])
-  return str(zlib.crc32(names.encode(), checksum.of(arrays)))
+  return str(zlib.crc32(names.encode(), checksum(arrays)))
 
 
 def _read_archive(path) -> tuple[Mapping[str, np.ndarray], str]:

@@ -6,11 +6,7 @@ from typing import Any
 
 
 def as_number(name: str, value: Any) -> float:
-  """Returns a setting that chooses the compiled program as a Python number.
-
-  Raises:
-    ValueError: the value is traced by JAX, or not a number.
-  """
+  """Returns a Python number; ValueError if it is traced by JAX, or none."""
   try:
     return float(value)
   except (TypeError, ValueError) as error:  # JAX's tracing errors are the first

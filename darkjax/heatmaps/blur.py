@@ -20,13 +20,7 @@ _TABLES = {
 
 
 def gaussian_taps(blur_kernel: int) -> np.ndarray:
-  """Returns the taps of OpenCV's Gaussian kernel of a given size.
-
-  Args:
-    blur_kernel: odd number of taps; 1 is no blur.
-
-  Returns:
-    [blur_kernel] float64, symmetric, with sum 1.
+  """Returns OpenCV's Gaussian kernel of an odd size: float64 with sum 1.
 
   Example:
     >>> gaussian_taps(3)
@@ -56,8 +50,8 @@ def blur_kernel_for_sigma(sigma: float) -> int:
   """Returns the kernel size whose Gaussian is nearest to a training sigma.
 
   The paper modulates with the training sigma (Eq. 10); OpenCV's kernel of size
-  k has sigma 0.3 ((k - 1) / 2 - 1) + 0.8. Sigma 2 gives 11 and sigma 3 gives
-  17. Up to sigma 1.25 the answer is 3, the authors' size for 32 x 24 maps.
+  k has sigma 0.3 ((k - 1) / 2 - 1) + 0.8. Up to sigma 1.25 the answer is 3, the
+  authors' size for 32 x 24 maps.
 
   Example:
     >>> [blur_kernel_for_sigma(sigma) for sigma in (1.0, 2.0, 3.0)]
@@ -69,17 +63,10 @@ def blur_kernel_for_sigma(sigma: float) -> int:
 
 
 def blur_window(window: jax.Array, blur_kernel: int) -> jax.Array:
-  """Blurs along both axes, without padding.
+  """Blurs [P, P] along both axes, without padding: [P - k + 1, P - k + 1].
 
-  Both axes in one product: the matrix is small (169 x 9 for a kernel of 11 and
-  a result of 3 x 3), and one product is quicker than two with a transpose.
-
-  Args:
-    window: [P, P] float32.
-    blur_kernel: odd number of taps k, at most P.
-
-  Returns:
-    [P - k + 1, P - k + 1] float32.
+  One product with a small matrix (169 x 9 for a kernel of 11 and a result of
+  3 x 3) is quicker than two with a transpose.
   """
   band = _band_matrix(blur_kernel, window.shape[0])
   both = jnp.asarray(np.kron(band, band))
@@ -102,8 +89,6 @@ def square_band_matrix(blur_kernel: int, length: int) -> np.ndarray:
 
 def _band_matrix(blur_kernel: int, length: int) -> np.ndarray:
   """[length - k + 1, length] float32: row i holds the taps from column i on."""
-  taps = gaussian_taps(blur_kernel)
-  matrix = np.zeros((length - blur_kernel + 1, length), np.float32)
-  for row in range(len(matrix)):
-    matrix[row, row : row + blur_kernel] = taps
-  return matrix
+  taps = np.pad(gaussian_taps(blur_kernel), (0, length - blur_kernel))
+  rows = range(length - blur_kernel + 1)
+  return np.array([np.roll(taps, row) for row in rows], np.float32)

@@ -2,9 +2,9 @@
 
 The paper's method, with four differences from the authors' code:
 
-  * Second differences have step 1, not 2: the kernel of 3 is no Gaussian, and
-    the wider stencil turns that into a bias (interior points of 32 x 24 maps,
-    sigma 1: mean error 0.0015 px against 0.0083).
+  * Second differences have step 1, not 2, whose wider stencil is biased for the
+    kernel of 3 (interior points of 32 x 24 maps, sigma 1: mean error 0.0015 px
+    against 0.0083).
   * On the outermost cells the stencil's middle moves one pixel inward. A
     quadratic has the same peak from everywhere.
   * The blur misses what lies outside the map, which pushes peaks near the
@@ -13,11 +13,10 @@ The paper's method, with four differences from the authors' code:
   * The step is taken only at a maximum (negative definite Hessian) and ends at
     1.5 pixels from the raw maximum, and at the border of the map.
 
-Mean errors on the labels of COCO val2017 (scripts/codec_oracle.py), in px: in
-the authors' 2-px border band 0.02 on 32 x 24 maps (sigma 1, k = 3) and 0.07 on
-64 x 48 ones (sigma 2, k = 11), where the official form has 0.38 and 0.40. With
-white noise of 0.1 on wide peaks (sigma 3, k = 17) 0.12 against the unbounded
-official form's 0.10; up to sigma 2, and with noise of 0.02, refine is better.
+Mean errors on the labels of COCO val2017 (scripts/codec_oracle.py): in the
+2-px border band 0.02 px on 32 x 24 maps and 0.07 on 64 x 48 ones, the official
+form 0.38 and 0.40. The official form is better, 0.10 px against 0.12, on wide
+peaks (sigma 3, k = 17) under white noise of 0.1, not up to sigma 2 or at 0.02.
 """
 
 import jax
@@ -39,15 +38,9 @@ SMALL_KERNEL = 9  # kernels up to it are OpenCV's tables, not Gaussians
 def refine_maximum(
   heatmap: jax.Array, *, blur_kernel: int
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """Decodes one map.
+  """Decodes one map [H, W] of at least 3 x 3 pixels.
 
-  Args:
-    heatmap: [H, W] floats, at least 3 pixels each way.
-    blur_kernel: odd size of OpenCV's kernel.
-
-  Returns:
-    keypoint [2] (x, y) in heatmap pixels, score, and covariance [2, 2] px^2 of
-    the blurred peak, nan where there is no peak.
+  Returns keypoint [2] (x, y), score, and covariance [2, 2] of the blurred peak.
   """
   height, width = heatmap.shape
   maximum, score = first_maximum(heatmap)
@@ -65,7 +58,9 @@ def refine_maximum(
   borders_y = _borders(center_y, height, radius)
   # The axis on which the border is further away gives the peak's width.
   is_x = jnp.minimum(x, width - 1 - x) > jnp.minimum(y, height - 1 - y)
-  at_x, at_y, variance = start_x, start_y, _kernel_variance(blur_kernel)
+  kernel = blur.blur_variance(blur_kernel)
+  at_x, at_y = start_x, start_y
+  variance: jax.Array | float = max(kernel, 1.0)
   for _ in range(ESTIMATES):
     bias_dx, bias_dxx = _border_bias(at_x, variance, borders_x, blur_kernel)
     bias_dy, bias_dyy = _border_bias(at_y, variance, borders_y, blur_kernel)
@@ -78,7 +73,12 @@ def refine_maximum(
     shift_x, shift_y = _bounded_shift(derivatives, start_x, start_y)
     at_x, at_y = start_x + shift_x, start_y + shift_y
     curvature = jnp.where(is_x, derivatives.dxx, derivatives.dyy)
-    variance = _peak_variance(curvature, blur_kernel)
+    # The peak's own variance; the blurred peak has -1 / curvature.
+    variance = jnp.clip(
+      -1.0 / jnp.minimum(curvature, -1e-6) - kernel,
+      LEAST_VARIANCE,
+      MOST_VARIANCES * max(kernel, 1.0),
+    )
 
   at_x = jnp.clip(center_x.astype(jnp.float32) + at_x, 0.0, width - 1.0)
   at_y = jnp.clip(center_y.astype(jnp.float32) + at_y, 0.0, height - 1.0)
@@ -110,23 +110,19 @@ def _borders(center, length, radius):
 def _border_bias(peak, variance, borders, blur_kernel):
   """First and second difference of the border's share in the log map.
 
-  The blur at pixel u of a Gaussian at p is a Gaussian around
-  (u s^2 + p k^2) / (s^2 + k^2), of variance s^2 k^2 / (s^2 + k^2), where s^2
-  and k^2 are the variances of peak and kernel. The part of it inside the map is
-  a factor on the blurred map, and so a term of its logarithm; along x it does
-  not depend on y, so the mixed derivative stays. For OpenCV's small kernels,
-  which are no Gaussians, the taps are summed.
+  The share of the blur that comes from inside the map is a factor on the map,
+  so a term of its logarithm; along x it does not depend on y, so the mixed
+  derivative stays. For OpenCV's small kernels, no Gaussians, taps are summed.
   """
   if blur_kernel == 1:
     return 0.0, 0.0
   share = _share_of_taps if blur_kernel <= SMALL_KERNEL else _share_of_gaussian
-  before, here, after = (
-    jnp.log(
-      jnp.maximum(
-        share(pixel, peak, variance, borders, blur_kernel), taylor.LOG_FLOOR
-      )
-    )
+  shares = (
+    share(pixel, peak, variance, borders, blur_kernel)
     for pixel in (-1.0, 0.0, 1.0)
+  )
+  before, here, after = (
+    jnp.log(jnp.maximum(value, taylor.LOG_FLOOR)) for value in shares
   )
   return 0.5 * (after - before), after - 2.0 * here + before
 
@@ -146,7 +142,7 @@ def _share_of_taps(pixel, peak, variance, borders, blur_kernel):
 
 
 def _share_of_gaussian(pixel, peak, variance, borders, blur_kernel):
-  """The same for a kernel that is a Gaussian, in closed form."""
+  """The same for a Gaussian kernel: a product of two Gaussians, integrated."""
   kernel = blur.blur_variance(blur_kernel)
   low, high = borders
   middle = (pixel * variance + peak * kernel) / (variance + kernel)
@@ -165,15 +161,3 @@ def _bounded_shift(derivatives, start_x, start_y):
   is_far = square > bound**2
   factor = bound / jnp.sqrt(jnp.where(is_far, square, bound**2))
   return x * factor, y * factor
-
-
-def _peak_variance(curvature, blur_kernel):
-  """The peak's own variance, from the curvature of the blurred log map."""
-  blurred = -1.0 / jnp.minimum(curvature, -1e-6)
-  kernel = blur.blur_variance(blur_kernel)
-  most = MOST_VARIANCES * _kernel_variance(blur_kernel)
-  return jnp.clip(blurred - kernel, LEAST_VARIANCE, most)
-
-
-def _kernel_variance(blur_kernel):
-  return max(blur.blur_variance(blur_kernel), 1.0)

@@ -1,11 +1,11 @@
 """DARK decoding as the authors' code does it, border band included.
 
 In order: the first maximum of the raw map; blur with zeros around the map;
-scale so that the blurred map has the raw map's maximum; clip at 1e-10;
-logarithm; one Taylor step from the raw maximum, with second differences of
-step 2, no bound and no test for a maximum. In a band of two pixels at the
-border, and where the Hessian is singular, the maximum is returned as
-it is; where the maximum is not positive, the origin.
+scale to the raw map's maximum; clip at 1e-10; logarithm; one Taylor step from
+the raw maximum, with second differences of step 2, no bound and no test for a
+maximum. In a band of two pixels at the border, and where the Hessian is
+singular, the maximum is returned as it is; where it is not positive, the
+origin.
 
 Only the window around the maximum is blurred. The whole map is blurred only
 if, in some map of the batch, the clip at 1e-10 meets the differences: then the
@@ -29,17 +29,10 @@ BAND = 2  # pixels at the border that are not refined
 def decode_official(
   heatmaps: jax.Array, *, blur_kernel: int
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """Decodes a batch as the authors' code does.
+  """Decodes a batch [N, H, W, K] as the authors' code does.
 
-  Deviation: a step out of the map ends at its border.
-
-  Args:
-    heatmaps: [N, H, W, K] floats.
-    blur_kernel: odd size of OpenCV's kernel.
-
-  Returns:
-    keypoints [N, K, 2] (x, y) in heatmap pixels, scores [N, K], covariances
-    [N, K, 2, 2] px^2, nan where nothing was refined.
+  Deviation: a step out of the map ends at its border. Returns the fields of
+  `decode.Decoded`; covariances are nan where nothing was refined.
   """
   heatmaps = heatmaps.astype(jnp.float32)
   height, width = heatmaps.shape[1:3]

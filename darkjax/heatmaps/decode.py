@@ -1,8 +1,7 @@
 """From heatmaps to keypoints (paper §3.1): argmax, standard shift, DARK.
 
 Coordinates are heatmap pixels (x, y), float32; an integer coordinate is the
-centre of a pixel. Heatmaps are [..., H, W, K]. `render_heatmaps` is the
-inverse.
+centre of a pixel. `render_heatmaps` is the inverse.
 """
 
 import math
@@ -73,20 +72,18 @@ def decode_heatmaps(
   Args:
     heatmaps: [..., H, W, K] float32, bfloat16 or float16; computed in float32.
     method: "argmax", "standard" or "dark".
-    blur_kernel: for "dark", the odd size k of OpenCV's Gaussian kernel; 1 for
-      no modulation. At most 2 max(H, W) + 1. If None, it follows from sigma.
-    sigma: standard deviation in px of the Gaussians the model was trained on;
-      read only if blur_kernel is None. 1 gives k = 3 (the authors' size), 2
-      gives 11, 3 gives 17: the kernel whose own sigma is nearest, as the paper
-      asks; the authors used 11 for sigma 3. With neither given, k is 11. A
-      derived size is cut to the allowed maximum.
+    blur_kernel: for "dark", the odd size k of OpenCV's Gaussian kernel, from 1
+      (no modulation) to 2 max(H, W) + 1. If None, it follows from sigma.
+    sigma: of the Gaussians the model was trained on, px; read only if
+      blur_kernel is None. 1 gives k = 3, 2 gives 11, 3 gives 17 (the authors
+      used 11), see `blur.blur_kernel_for_sigma`; None gives 11. A derived size
+      is cut to the allowed maximum.
     border: for "dark", "refine" refines every cell of maps of at least 3 x 3
       (heatmaps/dark.py), "official" is the authors' code: nothing in a band of
       2 px, and steps up to the map's border (heatmaps/dark_official.py).
     standard: "sign" shifts x and y by 0.25 px each, to the larger neighbour,
       for 2 <= x <= W - 2 and 2 <= y <= H - 2, as the baseline code does; "eq1"
-      shifts by 0.25 px towards the second maximum of the map, as the paper
-      prints it.
+      shifts by 0.25 px towards the second maximum, as the paper prints it.
 
   Returns:
     Decoded. The covariance is the negative inverse Hessian of the log of the
@@ -96,9 +93,8 @@ def decode_heatmaps(
     for an error).
 
   Raises:
-    ValueError: for a rank below 3, an empty or too small map, an unknown
-      method, border or standard, an even or too large blur_kernel, or a sigma
-      that is not positive, or either traced by JAX.
+    ValueError: a rank below 3, too small a map, an unknown choice, or a
+      blur_kernel or sigma out of range or traced by JAX.
 
   Example:
     >>> heatmaps = jnp.zeros((5, 6, 1)).at[2, 3, 0].set(1.0)
@@ -170,9 +166,9 @@ _SHIFTS = {"sign": _sign_shift, "eq1": _eq1_shift}
 
 def _resolve_kernel(blur_kernel, sigma, size):
   largest = 2 * max(size) + 1
+  if blur_kernel is None and sigma is None:
+    return min(DEFAULT_BLUR_KERNEL, largest)
   if blur_kernel is None:
-    if sigma is None:
-      return min(DEFAULT_BLUR_KERNEL, largest)
     sigma = arguments.as_positive("sigma", sigma)
     return min(blur_kernel_for_sigma(sigma), largest)
   blur_kernel = arguments.as_number("blur_kernel", blur_kernel)

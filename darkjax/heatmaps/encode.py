@@ -34,11 +34,10 @@ def render_heatmaps(
   """Draws one Gaussian with peak 1 per keypoint.
 
   The paper's unbiased target is `quantize="none"`: the Gaussian stands at the
-  real-valued keypoint, so the largest pixel is below 1 unless the keypoint
-  falls on a pixel centre. The biased baseline is `quantize="round"`,
+  real-valued keypoint. The biased baseline is `quantize="round"`,
   `truncate=3.0`. A keypoint outside the map draws the part of its Gaussian
-  that is inside. A keypoint that is NaN, infinite or 1e18 px away draws an
-  all-zero map and has zero gradient.
+  that is inside; one that is NaN, infinite or 1e18 px away draws an all-zero
+  map and has zero gradient.
 
   Deviations: the peak is 1, where Eq. 14 prints 1 / (2 pi sigma^2); the authors
   train with peak 1 as well. "round" is floor(x + 0.5), the baseline's
@@ -50,15 +49,13 @@ def render_heatmaps(
     sigma: standard deviation of the Gaussian in heatmap pixels.
     quantize: where the centre goes: "none" leaves it, "floor", "round" and
       "ceil" move it to a pixel centre, with zero gradient.
-    truncate: half width, in sigmas, of the square window outside of which the
-      map is 0; None for no window.
+    truncate: half width, in sigmas, of the square the Gaussian is cut to.
 
   Returns:
     [..., H, W, K] float32 in [0, 1], differentiable in the keypoints.
 
   Raises:
-    ValueError: for a wrong shape, size, sigma or truncate, or an unknown
-      quantize.
+    ValueError: a wrong shape, size, sigma, truncate or quantize.
 
   Example:
     >>> keypoints = jnp.array([[2.0, 1.0]])  # one keypoint: x = 2, y = 1
@@ -89,14 +86,12 @@ def keypoint_weights(
 ) -> jax.Array:
   """Returns 1 for labelled keypoints that draw in the map, else 0.
 
-  Visibility 1 (labelled, hidden) and 2 (visible) count alike. The weight is 0
-  when the keypoint's integer window of 3 sigma, the pixels from
-  trunc(x - 3 sigma) to trunc(x + 3 sigma + 1) - 1 and the same in y, has no
-  pixel in the map, and when the keypoint is not finite.
+  The weight is 0 when the keypoint is not finite or its integer window of 3
+  sigma, the pixels from trunc(x - 3 sigma) to trunc(x + 3 sigma + 1) - 1 and
+  the same in y, has no pixel in the map.
 
   Deviation: the authors test the exclusive end of the window with `< 0`, and
-  so keep the keypoints up to two pixels further left or above, whose window
-  misses the map as well.
+  so keep keypoints up to two pixels further left or above.
 
   Args:
     keypoints: [..., K, 2] (x, y) in heatmap pixels.
@@ -109,7 +104,7 @@ def keypoint_weights(
     [..., K] float32, 0 or 1.
 
   Raises:
-    ValueError: for a wrong shape, size, sigma, or an unknown quantize.
+    ValueError: a wrong shape, size, sigma or quantize.
 
   Example:
     >>> keypoints = jnp.array([[2.0, 1.0], [2.0, 1.0], [99.0, 1.0]])
@@ -155,10 +150,10 @@ def log_profile(center: jax.Array, length: int, sigma: float) -> jax.Array:
 
 def _profile(center, length, sigma, truncate):
   profile = jnp.exp(log_profile(center, length, sigma))
-  if truncate is None:
-    return profile
-  distance = jnp.abs(_pixels(center, length) - center)
-  return jnp.where(distance <= truncate * sigma, profile, 0.0)
+  if truncate is not None:
+    is_inside = jnp.abs(_pixels(center, length) - center) <= truncate * sigma
+    profile = jnp.where(is_inside, profile, 0.0)
+  return profile
 
 
 def _pixels(center, length):

@@ -9,24 +9,18 @@ BLOCKS = 12  # quickest of 2 to 24 on a CPU, for rows of 24, 48 and 72 pixels
 
 
 def first_maximum(heatmap: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """Finds the first maximum in row-major order, as np.argmax does.
+  """Finds the first maximum of [H, W] in row-major order, as np.argmax does.
 
-  Row maxima come first, then a search along the row of the maximum, so the map
-  is read once and by plain maxima; XLA's argmax is a reduction of pairs and
-  several times slower on CPUs.
+  XLA's argmax, a reduction of pairs, is several times slower on CPUs than row
+  maxima and a search along one row.
 
-  Args:
-    heatmap: [H, W] floats of any type.
-
-  Returns:
-    [2] int32 (x, y) of the maximum, constant for differentiation, and its value
-    as float32, NaN if the map holds NaN (infinite, if it holds that before).
+  Returns [2] int32 (x, y), constant for differentiation, and the value as
+  float32, NaN if the map holds NaN (infinite, if it holds that before).
   """
   values = jax.lax.stop_gradient(heatmap)
   row_maxima = _row_maxima(values)
   y = _first_index(row_maxima == row_maxima.max())
-  is_maximum = (values[y] == row_maxima.max()) | jnp.isnan(values[y])
-  x = _first_index(is_maximum)
+  x = _first_index((values[y] == row_maxima.max()) | jnp.isnan(values[y]))
   return jnp.stack([x, y]), heatmap[y, x].astype(jnp.float32)
 
 
@@ -47,9 +41,8 @@ def _row_maxima(heatmap):
   """[H] maximum of each row, infinite if the row holds NaN.
 
   XLA's max reduction on CPUs loses NaN (jax 0.10.2), a maximum of two arrays
-  keeps it. So blocks of columns, which may overlap, are first compared with
-  each other. The barrier keeps XLA from reading everything again for the
-  maximum of the row maxima.
+  keeps it; so blocks of columns, which may overlap, are compared first. The
+  barrier keeps XLA from reading the map again for the maximum of the rows.
   """
   width = heatmap.shape[1]
   block = -(-width // min(BLOCKS, width))
@@ -70,16 +63,7 @@ def _first_index(is_maximum):
 def window_around(
   heatmap: jax.Array, center: jax.Array, radius: int
 ) -> jax.Array:
-  """Cuts a square window out of a map.
-
-  Args:
-    heatmap: [H, W].
-    center: [2] int32 (x, y), the middle of the window.
-    radius: pixels the window extends to each side.
-
-  Returns:
-    [P, P] float32 with P = 2 radius + 1, rows along y, 0 outside the map.
-  """
+  """Cuts [2 radius + 1] x 2 float32 around (x, y); 0 outside the map."""
   height, width = heatmap.shape
   offsets = jnp.arange(-radius, radius + 1)
   xs, ys = center[0] + offsets, center[1] + offsets

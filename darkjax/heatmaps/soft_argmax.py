@@ -5,13 +5,11 @@ A softmax turns the network's map into probabilities; their mean is the keypoint
 see darkjax/losses.py. Coordinates are heatmap pixels (x, y), float32; an
 integer coordinate is the centre of a pixel.
 
-The maximum of such a map is no score: sum 1 spread over a Gaussian of sigma
-1 px peaks at 0.16, below the 0.2 that COCO's rescoring asks of a keypoint. The
-score here is the expected similarity, the mean of exp(-d^2 / (2 radius^2)) over
-the map, d the distance from the keypoint: OKS with a constant of `radius`
-pixels. It is 1 for a map with all mass at the keypoint, radius^2 / (radius^2 +
-s^2) for a Gaussian of s px, hence 0.8 at s = radius / 2 and below 0.2 from
-s = 2 radius on, and near 0 between two far modes and for a flat map.
+The maximum of such a map is no score: a Gaussian of sigma 1 px and sum 1 peaks
+at 0.16, below the 0.2 that COCO's rescoring asks of a keypoint. The score here
+is the expected similarity, the mean of exp(-d^2 / (2 radius^2)) over the map, d
+the distance from the keypoint: OKS with a constant of `radius` pixels. It is
+radius^2 / (radius^2 + s^2) for a Gaussian of s px, and near 0 for a flat map.
 """
 
 import math
@@ -30,16 +28,10 @@ RADIUS_SIGMAS = 2.0
 
 
 def softmax_heatmaps(logits: jax.Array) -> jax.Array:
-  """Returns probabilities over the pixels of each map.
+  """Returns probabilities over the pixels of each map, [..., H, W, K] float32.
 
-  Args:
-    logits: [..., H, W, K], any floating type; computed in float32.
-
-  Returns:
-    [..., H, W, K] float32, every map with sum 1. A map with NaN is all NaN.
-
-  Raises:
-    ValueError: for a rank below 3 or an empty map.
+  Every map has sum 1; one with NaN is all NaN. ValueError for a rank below 3 or
+  an empty map.
 
   Reference: arXiv:1711.08229, section 2.1 (normalised heatmaps).
   """
@@ -49,14 +41,9 @@ def softmax_heatmaps(logits: jax.Array) -> jax.Array:
 
 
 def soft_argmax(logits: jax.Array, *, radius: float = 2.0) -> Decoded:
-  """Reads one keypoint from each map of logits: softmax, then expectation.
+  """Reads one keypoint from each map of logits [..., H, W, K].
 
-  Args:
-    logits: [..., H, W, K], any floating type; computed in float32.
-    radius: of the score, heatmap px; as the errors, see `integrate_heatmaps`.
-
-  Returns:
-    `integrate_heatmaps` of the probabilities.
+  This is `integrate_heatmaps` of `softmax_heatmaps`.
 
   Example:
     >>> logits = jnp.log(jnp.array([[3.0, 1.0]]))[..., None]  # H=1, W=2, K=1
@@ -73,10 +60,10 @@ def integrate_heatmaps(
 ) -> Decoded:
   """Returns mean, covariance and score of the distribution in each map.
 
-  For finite input every result is finite and the keypoint inside the map,
-  [0, W - 1] x [0, H - 1]. Maps need not sum to 1, negative values count as 0,
-  and a map without mass counts as uniform. A map that holds NaN gives score
-  and covariance NaN and the middle of the map. Differentiable everywhere.
+  For finite input every result is finite and the keypoint inside the map. Maps
+  need not sum to 1, negative values count as 0, and a map without mass counts
+  as uniform. A map that holds NaN gives score and covariance NaN and the middle
+  of the map. Differentiable everywhere.
 
   Args:
     probabilities: [..., H, W, K], any floating type; computed in float32.
@@ -87,8 +74,7 @@ def integrate_heatmaps(
     score, in [0, 1], the expected similarity (see the module).
 
   Raises:
-    ValueError: for a rank below 3, an empty map or a radius that is not
-      positive.
+    ValueError: a rank below 3, an empty map or a radius that is not positive.
   """
   keypoints, covariances = _per_map(_moments, _checked(probabilities, radius))
   scores = expected_similarity(probabilities, keypoints, radius=radius)
@@ -98,18 +84,10 @@ def integrate_heatmaps(
 def expected_similarity(
   probabilities: jax.Array, keypoints: jax.Array, *, radius: float
 ) -> jax.Array:
-  """Returns scores of keypoints under the distributions in maps.
+  """Returns scores [..., K] of any decoder's keypoints in such maps.
 
-  Args:
-    probabilities: [..., H, W, K], as for `integrate_heatmaps`.
-    keypoints: [..., K, 2] (x, y), heatmap px, of any decoder.
-    radius: see `integrate_heatmaps`.
-
-  Returns:
-    [..., K] float32 in [0, 1], see the module; NaN where the map holds NaN.
-
-  Raises:
-    ValueError: as `integrate_heatmaps`, and for keypoints of another shape.
+  The score of `integrate_heatmaps` at keypoints [..., K, 2] (x, y), heatmap px.
+  ValueError as there, and for keypoints of another shape.
   """
   maps = _checked(probabilities, radius)
   expected = (*maps.shape[:-3], maps.shape[-1], 2)

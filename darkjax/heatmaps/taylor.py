@@ -25,11 +25,7 @@ class Derivatives(NamedTuple):
 
 
 def unit_derivatives(logs: jax.Array) -> Derivatives:
-  """Returns central differences with step 1 at the middle pixel.
-
-  Args:
-    logs: [3, 3] logarithm of the map around a pixel, rows along y.
-  """
+  """Returns central differences with step 1 of logs [3, 3], rows along y."""
   return Derivatives(
     dx=0.5 * (logs[1, 2] - logs[1, 0]),
     dy=0.5 * (logs[2, 1] - logs[0, 1]),
@@ -40,11 +36,7 @@ def unit_derivatives(logs: jax.Array) -> Derivatives:
 
 
 def official_derivatives(logs: jax.Array) -> Derivatives:
-  """Returns the authors' differences: dxx and dyy have step 2.
-
-  Args:
-    logs: [5, 5] logarithm of the map around a pixel, rows along y.
-  """
+  """Returns the authors' differences of logs [5, 5]: dxx, dyy have step 2."""
   return unit_derivatives(logs[1:4, 1:4])._replace(
     dxx=0.25 * (logs[2, 4] - 2.0 * logs[2, 2] + logs[2, 0]),
     dyy=0.25 * (logs[4, 2] - 2.0 * logs[2, 2] + logs[0, 2]),

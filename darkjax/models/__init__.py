@@ -9,18 +9,9 @@ import jax.numpy as jnp
 from darkjax.models import hourglass, hrnet, simple_baseline
 
 MODELS: dict[str, Any] = {
-  "hrnet_w32": hrnet.hrnet_w32,
-  "hrnet_w48": hrnet.hrnet_w48,
-  "hrnet_small": hrnet.hrnet_small,
-  "simple_baseline_small": simple_baseline.simple_baseline_small,
-  "simple_baseline_18": simple_baseline.simple_baseline_18,
-  "simple_baseline_50": simple_baseline.simple_baseline_50,
-  "simple_baseline_101": simple_baseline.simple_baseline_101,
-  "simple_baseline_152": simple_baseline.simple_baseline_152,
-  "hourglass_2": hourglass.hourglass_2,
-  "hourglass_4": hourglass.hourglass_4,
-  "hourglass_8": hourglass.hourglass_8,
-  "hourglass_small": hourglass.hourglass_small,
+  **hrnet.VARIANTS,
+  **simple_baseline.VARIANTS,
+  **hourglass.VARIANTS,
 }
 
 
@@ -29,18 +20,17 @@ def create_model(
 ) -> nn.Module:
   """Builds a pose network.
 
-  `model.apply(variables, images, train=False)` takes normalised float images
-  [B, H, W, 3] and returns heatmaps [B, H/4, W/4, K] float32, or a tuple of
-  them, one per supervised stage, the last being the prediction; it raises
-  ValueError where the network cannot divide H or W. With train=True pass
-  mutable=["batch_stats"]. `model.init(key, images)` makes the variables.
+  `model.init(key, images)` makes the variables. `model.apply(variables, images,
+  train=False)` takes normalised float images [B, H, W, 3] and returns heatmaps
+  [B, H/4, W/4, K] float32, or a tuple of them, one per supervised stage, the
+  last being the prediction; ValueError where the network cannot divide H or W.
+  With train=True pass mutable=["batch_stats"].
 
   Args:
     name: a key of `MODELS`.
     num_keypoints: K, the number of heatmaps.
-    **overrides: fields of the module, e.g. dtype="bfloat16" (compute dtype;
-      parameters and output stay float32) or bn_axis_name="devices"
-      (synchronised batch norm).
+    **overrides: fields of the module, see `layers.Settings`, e.g.
+      dtype="bfloat16".
 
   Returns:
     The Linen module, without parameters.
@@ -56,7 +46,7 @@ def create_model(
   constructor = MODELS[name]
   fields = {f.name for f in dataclasses.fields(constructor.func) if f.init}
   fields -= {"parent", "name", "num_keypoints"}
-  if unknown := sorted(set(overrides) - fields):
+  if unknown := sorted(overrides.keys() - fields):
     raise ValueError(
       f"{name} has no field {', '.join(unknown)}; "
       f"it takes {', '.join(sorted(fields))}"

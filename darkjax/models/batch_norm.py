@@ -11,25 +11,17 @@ import numpy as np
 class BatchNorm(nn.Module):
   """Batch normalisation over all axes but the last, as PyTorch computes it.
 
-  It differs from `flax.linen.BatchNorm` in one point: the running variance
-  averages the unbiased estimate (divided by n - 1), while the batch itself is
-  normalised by the biased one. Statistics are float32, or float64 for inputs of
-  that type, in two passes.
-
-  Attributes:
-    use_running_average: normalise by the running statistics and keep them.
-    momentum: weight of the old running statistics; 0.9 is PyTorch's 0.1.
-    epsilon: added to the variance.
-    axis_name: mapped axis to share the statistics of the batch over; None
-      keeps them per device, which is the published recipe.
-    dtype: of the output.
+  Unlike in `flax.linen.BatchNorm`, the running variance averages the unbiased
+  estimate (divided by n - 1); the batch itself is normalised by the biased one.
+  Statistics are float32 (float64 for inputs of that type), in two passes.
   """
 
-  use_running_average: bool = True
-  momentum: float = 0.9
-  epsilon: float = 1e-5
+  use_running_average: bool = True  # and keep it; else that of the batch
+  momentum: float = 0.9  # of the old statistics; 0.9 is PyTorch's 0.1
+  epsilon: float = 1e-5  # added to the variance
+  # Mapped axis to share statistics over; None (as published) for no sharing.
   axis_name: str | None = None
-  dtype: Any = jnp.float32
+  dtype: Any = jnp.float32  # of the output
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -37,14 +29,17 @@ class BatchNorm(nn.Module):
 
     Variables of `batch_norm_folding.fold` have "folded" instead of the rest.
     """
+    x = x.astype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32)
     if self.has_variable("folded", "offset"):
-      return self._add_folded(x)
+      if self.has_variable("folded", "factor"):
+        x = x * _along_channels(self.get_variable("folded", "factor"), x)
+      x = x + _along_channels(self.get_variable("folded", "offset"), x)
+      return x.astype(self.dtype)
     shape = (x.shape[-1],)
     scale = self.param("scale", nn.initializers.ones, shape, jnp.float32)
     bias = self.param("bias", nn.initializers.zeros, shape, jnp.float32)
     mean = self.variable("batch_stats", "mean", jnp.zeros, shape, jnp.float32)
     var = self.variable("batch_stats", "var", jnp.ones, shape, jnp.float32)
-    x = _at_least_float32(x)
     if self.use_running_average:
       return self._normalise(x, mean.value, var.value, scale, bias)
     batch_mean, batch_var, count = self._batch_statistics(x)
@@ -62,7 +57,7 @@ class BatchNorm(nn.Module):
     devices = jax.lax.axis_size(self.axis_name) if synchronise else 1
     axis_name = self.axis_name if synchronise else ()
     mean = jax.lax.pmean(x.mean(axes), axis_name)
-    squares = jnp.square(x - _last_axis(mean, x))
+    squares = jnp.square(x - _along_channels(mean, x))
     return mean, jax.lax.pmean(squares.mean(axes), axis_name), count * devices
 
   def _blend(self, old, new):
@@ -75,23 +70,10 @@ class BatchNorm(nn.Module):
     )
     factor = scale * jax.lax.rsqrt(var + self.epsilon)
     offset = bias - mean * factor
-    y = x * _last_axis(factor, x) + _last_axis(offset, x)
+    y = x * _along_channels(factor, x) + _along_channels(offset, x)
     return y.astype(self.dtype)
 
-  def _add_folded(self, x):
-    """Adds the offset that folding leaves."""
-    x = _at_least_float32(x)
-    if self.has_variable("folded", "factor"):
-      factor = self.get_variable("folded", "factor").astype(x.dtype)
-      x = x * _last_axis(factor, x)
-    offset = self.get_variable("folded", "offset").astype(x.dtype)
-    return (x + _last_axis(offset, x)).astype(self.dtype)
 
-
-def _at_least_float32(x):
-  return x.astype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32)
-
-
-def _last_axis(v, x):
-  """Reshapes v [C] so that it broadcasts against x [..., C]."""
-  return v.reshape((1,) * (x.ndim - 1) + v.shape)
+def _along_channels(v, x):
+  """Reshapes v [C] so that it broadcasts against x [..., C], in its dtype."""
+  return v.astype(x.dtype).reshape((1,) * (x.ndim - 1) + v.shape)

@@ -26,20 +26,18 @@ class _Norm(NamedTuple):
 def fold(model: Any, variables: Any, *, crop_size: tuple[int, int]) -> Any:
   """Returns variables with which the same network infers without batch norms.
 
-  Heatmaps are the same up to float32 rounding. A convolution before a norm is
-  taken to be read by that norm alone, and each to be called once, as in all
-  networks of darkjax.models.
+  Heatmaps are the same up to float32 rounding. A convolution before a norm must
+  be read by that norm alone, and each be called once, as in all networks here.
 
   Args:
     model: a Linen module of darkjax.models.
-    variables: its "params" and "batch_stats". Without "batch_stats" they are
-      returned as they are: no norms, or folded before.
-    crop_size: (height, width) of images that the model takes, px; it is traced
-      with one.
+    variables: its "params" and "batch_stats"; returned as they are without
+      "batch_stats" (no norms, or folded before).
+    crop_size: (height, width), px, of images that the model takes.
 
   Returns:
-    "params" without the norms', and "folded" with what `layers.BatchNorm` uses
-    instead, NumPy arrays. For `model.apply(..., train=False)`, at any size.
+    "params" without the norms' and "folded", what `BatchNorm` uses instead:
+    NumPy arrays for `model.apply(..., train=False)` at any size.
   """
   if not variables.get("batch_stats"):
     return variables
@@ -47,40 +45,34 @@ def fold(model: Any, variables: Any, *, crop_size: tuple[int, int]) -> Any:
   statistics = flax.traverse_util.flatten_dict(variables["batch_stats"])
   folded = {}
   for norm in _norms(model, crop_size):
-    scale, bias, mean, variance = (
-      np.asarray(values, np.float64)
-      for values in (
-        params.pop((*norm.path, "scale")),
-        params.pop((*norm.path, "bias")),
-        statistics[*norm.path, "mean"],
-        statistics[*norm.path, "var"],
-      )
+    scale, bias = (
+      np.asarray(params.pop((*norm.path, name)), np.float64)
+      for name in ("scale", "bias")
+    )
+    mean, variance = (
+      np.asarray(statistics[*norm.path, name], np.float64)
+      for name in ("mean", "var")
     )
     factor = scale / np.sqrt(variance + norm.epsilon)
     offset = bias - mean * factor
     folded[*norm.path, "offset"] = offset.astype(np.float32)
     if norm.convolution is None:
       folded[*norm.path, "factor"] = factor.astype(np.float32)
-    else:
-      _multiply(params, norm.convolution, factor)
+      continue
+    for name in ("kernel", "bias"):
+      if (path := (*norm.convolution, name)) in params:
+        old = np.asarray(params[path])
+        params[path] = (old * factor).astype(old.dtype)
   return {
     "params": flax.traverse_util.unflatten_dict(params),
     "folded": flax.traverse_util.unflatten_dict(folded),
   }
 
 
-def _multiply(params, convolution, factor) -> None:
-  """Multiplies the output of a convolution in each channel."""
-  for name in ("kernel", "bias"):
-    if (*convolution, name) in params:
-      old = np.asarray(params[*convolution, name])
-      params[*convolution, name] = (old * factor).astype(old.dtype)
-
-
 @functools.lru_cache(maxsize=32)
 def _norms(model, crop_size) -> tuple[_Norm, ...]:
   """The batch norms of a network, by tracing it."""
-  calls = tracing.trace(model, crop_size)[1]
+  _, calls = tracing.trace(model, crop_size)
   sources = {
     id(call.output): call.layer.path
     for call in calls

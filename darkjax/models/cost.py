@@ -1,23 +1,20 @@
 """Size and cost of models: `python -m darkjax.models` prints them.
 
-Two countings, side by side, because published tables use the first:
-
-- *official GFLOPs*, what the authors' model summary prints: for each
-  convolution the size of its kernel times the area of its **output**, summed
-  and divided by 1024³. They are multiply-adds, not operations, the giga is
-  binary, and a transposed convolution with stride 2 is counted four times over.
+- *official GFLOPs*, as published tables have them: for each convolution the
+  size of its kernel times the area of its **output**, divided by 1024³. They
+  are multiply-adds, the giga is binary, and a transposed convolution with
+  stride 2 is counted four times over.
 - *GMACs*: multiply-adds by 10⁹; a transposed convolution applies its kernel
   once for each cell of its **input**.
 
 Both count taps that fall on padding, and neither counts biases, batch norms,
-activations, pooling or resizing. Nothing is run: shapes are enough.
+activations, pooling or resizing.
 """
 
 from typing import NamedTuple
 
 import flax.linen as nn
 import flax.traverse_util
-import jax
 
 from darkjax import models
 from darkjax.models import simple_baseline, tracing
@@ -26,17 +23,11 @@ SIZES = ((128, 96), (256, 192), (384, 288))  # of the paper's tables
 
 
 class Cost(NamedTuple):
-  """Size and cost of a network at one input size.
+  """Size and cost of a network at one input size."""
 
-  Attributes:
-    parameters: number of trained values, without batch-norm statistics.
-    official: multiply-adds of one image by the authors' rule.
-    macs: multiply-adds of one image.
-  """
-
-  parameters: int
-  official: int
-  macs: int
+  parameters: int  # trained values, without batch-norm statistics
+  official: int  # multiply-adds of one image by the authors' rule
+  macs: int  # multiply-adds of one image
 
 
 def model_cost(model: nn.Module, size: tuple[int, int]) -> Cost:
@@ -50,8 +41,7 @@ def model_cost(model: nn.Module, size: tuple[int, int]) -> Cost:
       official += taps * y.shape[1] * y.shape[2]
       area = x if isinstance(layer, simple_baseline.Deconv) else y
       macs += taps * area.shape[1] * area.shape[2]
-  parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
-  return Cost(parameters, official, macs)
+  return Cost(sum(leaf.size for leaf in params.values()), official, macs)
 
 
 def table() -> str:

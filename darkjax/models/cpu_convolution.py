@@ -29,16 +29,8 @@ def convolve(
 ) -> jax.Array:
   """Convolves, for `flax.linen.Conv.conv_general_dilated` of a trained layer.
 
-  It is differentiable in reverse only.
-
-  Args:
-    lhs: [B, H, W, C].
-    rhs: [h, w, C, F] kernel.
-    window_strides: steps along H and W.
-    padding: zeros before and after H and W; none for a 1×1 kernel.
-
-  Returns:
-    [B, H', W', F], as `lax.conv_general_dilated` gives it.
+  [B, H, W, C] by [h, w, C, F] -> [B, H', W', F]; a 1×1 kernel has no padding.
+  Differentiable in reverse only.
   """
   strides = tuple(window_strides)
   pads = tuple((before, after) for before, after in padding)

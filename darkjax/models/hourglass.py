@@ -1,18 +1,11 @@
 """Stacked Hourglass: repeated bottom-up, top-down passes over the heatmaps.
 
-Each hourglass halves its resolution four times and comes back up, adding a
-residual branch at every level; a score convolution draws heatmaps after each
-one, all of them are supervised, and the next hourglass reads the output of the
-one before. "Hourglass-4" is four stacks with one residual block at each level,
-as DARK's tables use the name.
-
-The heatmaps may have any size from 16×16 up. Levels of odd size are pooled
-downwards (the last row or column is left out) and the way back up stretches
-to the size of the branch it joins; the official code handles the one case
-32×24 by a constant. Wherever the official code runs, the two agree.
-
-Submodules carry the names of the official checkpoints with the indices joined
-by underscores, as in models/hrnet.py.
+Heatmaps are drawn and supervised after each hourglass. "Hourglass-4" is four
+stacks with one residual block at each level, as DARK's tables use the name.
+Heatmaps have any size from 16×16 up: levels of odd size are pooled downwards
+and stretched to the branch they join (the official code handles 32×24 alone, by
+a constant; wherever it runs, the two agree). For the submodules' names see
+models/torch_names.py.
 
 Reference:
   Newell, Yang, Deng: Stacked Hourglass Networks for Human Pose Estimation,
@@ -33,17 +26,11 @@ DEPTH = 4  # halvings in an hourglass; the heatmaps need 2**DEPTH cells
 
 
 class PreActivationBlock(nn.Module):
-  """Residual block 1×1, 3×3, 1×1, each after its norm and ReLU, with biases.
+  """Residual block 1×1, 3×3, 1×1, each after its norm and ReLU, with biases."""
 
-  Attributes:
-    features: output channels; the inner ones are half as many.
-    conv: `layers.biased_conv` with the network's dtype.
-    norm: batch norm with the network's settings.
-  """
-
-  features: int
-  conv: Any
-  norm: Any
+  features: int  # output channels; the inner ones are half as many
+  conv: Any  # `layers.biased_conv` with the network's dtype
+  norm: Any  # batch norm with the network's settings
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -59,13 +46,9 @@ class PreActivationBlock(nn.Module):
 
 
 class HourglassModule(nn.Module):
-  """One hourglass: [B, H, W, C] -> [B, H, W, C].
+  """One hourglass: [B, H, W, C] -> [B, H, W, C]."""
 
-  Attributes:
-    block: makes a residual block of C features from a name.
-  """
-
-  block: Any
+  block: Any  # makes a residual block of C features from a name
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -90,23 +73,16 @@ class Hourglass(layers.Settings, nn.Module):
 
   Convolutions and biases start uniform on ±1/sqrt(fan_in), PyTorch's default,
   which is what the authors trained from.
-
-  Attributes, besides those of `layers.Settings`:
-    stacks: number of hourglasses, and of outputs.
-    features: channels at heatmap resolution.
   """
 
-  stacks: int = 4
-  features: int = 256
+  stacks: int = 4  # number of hourglasses, and of outputs
+  features: int = 256  # channels at heatmap resolution
 
   @nn.compact
   def __call__(
     self, images: jax.Array, train: bool = False
   ) -> tuple[jax.Array, ...]:
-    """Predicts heatmaps stack by stack, see `create_model`.
-
-    H and W of the images are multiples of 4 and at least 64.
-    """
+    """Predicts heatmaps, see `create_model`; H, W: multiples of 4 from 64."""
     layers.check_images(images, STRIDE, minimum=STRIDE * 2**DEPTH)
     norm = layers.norm_of(self, train)
     conv = functools.partial(layers.biased_conv, train=train, dtype=self.dtype)
@@ -135,8 +111,10 @@ class Hourglass(layers.Settings, nn.Module):
     return block(self.features, name="layer3_0")(x)
 
 
-hourglass_2 = functools.partial(Hourglass, stacks=2)
-hourglass_4 = functools.partial(Hourglass, stacks=4)
-hourglass_8 = functools.partial(Hourglass, stacks=8)
-# For CPUs: two stacks at a quarter of the width.
-hourglass_small = functools.partial(Hourglass, stacks=2, features=64)
+VARIANTS = {
+  "hourglass_2": functools.partial(Hourglass, stacks=2),
+  "hourglass_4": functools.partial(Hourglass, stacks=4),
+  "hourglass_8": functools.partial(Hourglass, stacks=8),
+  # For CPUs: two stacks at a quarter of the width.
+  "hourglass_small": functools.partial(Hourglass, stacks=2, features=64),
+}

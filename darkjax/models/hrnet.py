@@ -2,12 +2,8 @@
 
 A stem divides the resolution by 4; then four stages run 1, 2, 3 and 4
 branches in parallel, each at half the resolution and twice the channels of the
-one above, and exchange their features after every module. The heatmaps come off
-the highest branch through a 1×1 convolution.
-
-Submodules carry the names of the official checkpoints with the indices joined
-by underscores ("stage2.0.branches.1.3.conv1" is ["stage2_0"]["branches_1_3"]
-["conv1"]), so that one rule of models/torch_names.py translates them.
+one above, and exchange their features after every module. For the submodules'
+names see models/torch_names.py.
 
 Reference:
   Sun, Xiao, Liu, Wang: Deep High-Resolution Representation Learning for Human
@@ -16,6 +12,7 @@ Reference:
 """
 
 import functools
+import itertools
 from typing import Any
 
 import flax.linen as nn
@@ -27,78 +24,58 @@ STRIDE = 32  # of the fourth branch; inputs must be multiples of it
 
 
 class ExchangeModule(nn.Module):
-  """Parallel branches of basic blocks, then every branch added to every other.
+  """Parallel branches of basic blocks, then each added to every other."""
 
-  Attributes:
-    blocks: basic blocks per branch.
-    outputs: number of branches returned, from the highest resolution down.
-    conv: `layers.conv` with the network's dtype and initialiser.
-    norm: batch norm with the network's settings.
-    remat: see `layers.Settings`.
-  """
-
-  blocks: int
-  outputs: int
-  conv: Any
-  norm: Any
-  remat: bool = False
+  blocks: int  # basic blocks per branch
+  outputs: int  # branches returned, from the highest resolution down
+  conv: Any  # `layers.conv` with the network's dtype and initialiser
+  norm: Any  # batch norm with the network's settings
+  remat: bool = False  # see `layers.Settings`
 
   @nn.compact
   def __call__(self, branches: list[jax.Array]) -> list[jax.Array]:
     """Maps branches [B, H/2^i, W/2^i, 2^i·C] to the first `outputs` of them."""
-    branches = [self._branch(x, i) for i, x in enumerate(branches)]
-    return [self._fuse(branches, target) for target in range(self.outputs)]
-
-  def _branch(self, x, i):
     block = layers.remat_if(self.remat, layers.BasicBlock)
-    for n in range(self.blocks):
-      name = f"branches_{i}_{n}"
-      x = block(x.shape[-1], self.conv, self.norm, name=name)(x)
-    return x
+    branches = list(branches)
+    for i, n in itertools.product(range(len(branches)), range(self.blocks)):
+      x, name = branches[i], f"branches_{i}_{n}"
+      branches[i] = block(x.shape[-1], self.conv, self.norm, name=name)(x)
+    return [self._fuse(branches, target) for target in range(self.outputs)]
 
   def _fuse(self, branches, target):
     """Sum of all branches brought to the shape of one of them, then ReLU."""
     total = branches[target]
+    width = total.shape[-1]
+    conv_norm = functools.partial(_conv_norm, self.conv, self.norm)
     for source, x in enumerate(branches):
       name = f"fuse_layers_{target}_{source}"
       if source > target:
-        x = self._conv_norm(x, branches[target].shape[-1], 1, 1, name)
+        x = conv_norm(x, width, name, kernel=1)
         total = total + layers.upsample_nearest(x, 2 ** (source - target))
       elif source < target:
-        total = total + self._down(x, target - source, branches[target], name)
+        last = target - source - 1  # only the last convolution widens
+        for i in range(last):
+          x = conv_norm(x, x.shape[-1], f"{name}_{i}", strides=2)
+          x = nn.relu(x)
+        total = total + conv_norm(x, width, f"{name}_{last}", strides=2)
     return nn.relu(total)
 
-  def _down(self, x, halvings, like, name):
-    """Halves the resolution repeatedly; only the last convolution widens."""
-    for i in range(halvings - 1):
-      x = nn.relu(self._conv_norm(x, x.shape[-1], 3, 2, f"{name}_{i}"))
-    return self._conv_norm(x, like.shape[-1], 3, 2, f"{name}_{halvings - 1}")
 
-  def _conv_norm(self, x, features, kernel, strides, name):
-    x = self.conv(features, kernel, strides, name=f"{name}_0")(x)
-    return self.norm(name=f"{name}_1")(x)
+def _conv_norm(conv, norm, x, features, name, *, kernel=3, strides=1):
+  x = conv(features, kernel, strides, name=f"{name}_0")(x)
+  return norm(name=f"{name}_1")(x)
 
 
 class HRNet(layers.Settings, nn.Module):
-  """HRNet for heatmaps: images [B, H, W, 3] -> [B, H/4, W/4, num_keypoints].
+  """HRNet for heatmaps: images [B, H, W, 3] -> [B, H/4, W/4, num_keypoints]."""
 
-  Attributes, besides those of `layers.Settings`:
-    channels: C of the highest branch; the others have 2C, 4C, 8C.
-    stem_features: channels of the two strided convolutions of the stem.
-    stage1_features: F of stage 1's bottlenecks, which return 4F channels.
-    stage1_blocks: bottlenecks in stage 1.
-    modules: exchange modules in stages 2, 3 and 4, one number each.
-    blocks: basic blocks per branch and module.
-    conv_init: initialiser of all convolutions but the last; the official
-      N(0, 0.001²) unless the variant says otherwise.
-  """
-
-  channels: int = 32
-  stem_features: int = 64
-  stage1_features: int = 64
+  channels: int = 32  # C of the highest branch; the others have 2C, 4C, 8C
+  stem_features: int = 64  # of the stem's two strided convolutions
+  stage1_features: int = 64  # F of stage 1's bottlenecks, which return 4F
   stage1_blocks: int = 4
-  modules: tuple[int, ...] = (1, 4, 3)
-  blocks: int = 4
+  modules: tuple[int, ...] = (1, 4, 3)  # exchange modules in stages 2, 3, 4
+  blocks: int = 4  # basic blocks per branch and module
+  # Of all convolutions but the last.
   conv_init: nn.initializers.Initializer = layers.NARROW_INIT
 
   @nn.compact
@@ -126,42 +103,40 @@ class HRNet(layers.Settings, nn.Module):
       for i in range(modules):
         final = stage == len(self.modules) + 1 and i == modules - 1
         outputs = 1 if final else stage
-        name = f"stage{stage}_{i}"
-        exchange = ExchangeModule(
-          self.blocks, outputs, conv, norm, self.remat, name=name
-        )
-        branches = exchange(branches)
+        branches = ExchangeModule(
+          *(self.blocks, outputs, conv, norm, self.remat),
+          name=f"stage{stage}_{i}",
+        )(branches)
     return branches[0]
 
   def _transition(self, branches, stage, conv, norm):
     """Gives existing branches their width and opens one more below them."""
+    conv_norm = functools.partial(_conv_norm, conv, norm)
     name = f"transition{stage - 1}"
-    kept = []
-    for i, x in enumerate(branches):
+    opened = []
+    for i, x in enumerate([*branches, branches[-1]]):
       width = self.channels * 2**i
-      if x.shape[-1] != width:
-        x = conv(width, 3, name=f"{name}_{i}_0")(x)
-        x = nn.relu(norm(name=f"{name}_{i}_1")(x))
-      kept.append(x)
-    new = f"{name}_{stage - 1}_0"
-    x = conv(self.channels * 2 ** (stage - 1), 3, 2, name=f"{new}_0")(
-      branches[-1]
-    )
-    return [*kept, nn.relu(norm(name=f"{new}_1")(x))]
+      if i == len(branches):
+        x = nn.relu(conv_norm(x, width, f"{name}_{i}_0", strides=2))
+      elif x.shape[-1] != width:
+        x = nn.relu(conv_norm(x, width, f"{name}_{i}"))
+      opened.append(x)
+    return opened
 
 
-hrnet_w32 = functools.partial(HRNet, channels=32)
-hrnet_w48 = functools.partial(HRNet, channels=48)
-# For CPUs: the same structure with one module per stage, two blocks per
-# branch and half the width; 115 million multiply-adds at 128×96. There are no
-# ImageNet weights of it, so it starts from He's initialisation.
-hrnet_small = functools.partial(
-  HRNet,
-  channels=16,
-  stem_features=32,
-  stage1_features=32,
-  stage1_blocks=1,
-  modules=(1, 1, 1),
-  blocks=2,
-  conv_init=layers.FAN_OUT_INIT,
-)
+VARIANTS = {
+  "hrnet_w32": functools.partial(HRNet, channels=32),
+  "hrnet_w48": functools.partial(HRNet, channels=48),
+  # For CPUs: the same structure at half the width; 115 million multiply-adds at
+  # 128×96. Without ImageNet weights, it starts from He's initialisation.
+  "hrnet_small": functools.partial(
+    HRNet,
+    channels=16,
+    stem_features=32,
+    stage1_features=32,
+    stage1_blocks=1,
+    modules=(1, 1, 1),
+    blocks=2,
+    conv_init=layers.FAN_OUT_INIT,
+  ),
+}

@@ -32,13 +32,12 @@ class Settings:
 
   Attributes:
     num_keypoints: K, channels of each output.
-    dtype: compute dtype, float32 or bfloat16. Parameters, batch-norm
-      statistics and the outputs are float32.
+    dtype: compute dtype, float32 or bfloat16; parameters, batch-norm statistics
+      and outputs are float32.
     bn_axis_name: mapped axis to synchronise batch norm over; None for each
       device on its own, as the authors trained.
-    remat: train with less memory in about one more forward pass: of each
-      residual block only the input is kept, the rest is computed again when the
-      gradient needs it.
+    remat: keep only the input of each residual block for the gradient and
+      compute the rest again: less memory, about one more forward pass.
   """
 
   num_keypoints: int = 17
@@ -72,18 +71,12 @@ def conv(
 ) -> nn.Conv:
   """Returns a square convolution padded by kernel // 2 on each side.
 
-  Args:
-    features: number of output channels.
-    kernel: side of the kernel, odd.
-    strides: step in both directions.
-    train: will be differentiated, see models/cpu_convolution.py.
-    **kwargs: further fields of `nn.Conv`; there is no bias by default.
+  It has no bias by default; for `train` see models/cpu_convolution.py.
   """
-  pad = kernel // 2
-  kwargs = {"use_bias": False, "padding": ((pad, pad), (pad, pad)), **kwargs}
+  kwargs = {"use_bias": False, "padding": kernel // 2, **kwargs}
   if train:
     kwargs["conv_general_dilated"] = cpu_convolution.convolve
-  return nn.Conv(features, (kernel, kernel), (strides, strides), **kwargs)
+  return nn.Conv(features, (kernel, kernel), strides, **kwargs)
 
 
 def biased_conv(
@@ -119,10 +112,7 @@ def draw_heatmaps(x: jax.Array, settings: Settings, train: bool) -> jax.Array:
 def max_pool(
   x: jax.Array, window: int, strides: int, pad: int = 0
 ) -> jax.Array:
-  """Takes the maximum over windows of x [B, H, W, C], padded with -inf.
-
-  The height of the result is (H + 2·pad - window) // strides + 1.
-  """
+  """Takes the maximum over windows of x [B, H, W, C], padded with -inf."""
   square = ((pad, pad), (pad, pad))
   return nn.max_pool(x, (window, window), (strides, strides), square)
 
@@ -148,13 +138,7 @@ def resize_nearest(x: jax.Array, size: tuple[int, int]) -> jax.Array:
 
 
 def check_images(images: jax.Array, multiple: int, minimum: int = 1) -> None:
-  """Raises ValueError unless images are [B, H, W, 3] with H, W divisible.
-
-  Args:
-    images: normalised float images.
-    multiple: divisor of height and width.
-    minimum: least height and width.
-  """
+  """Raises ValueError unless images are [B, H, W, 3] with H, W divisible."""
   if images.ndim != 4 or images.shape[-1] != 3:
     raise ValueError(
       f"images must be [B, H, W, 3], got shape {images.shape}; "
@@ -172,19 +156,12 @@ def check_images(images: jax.Array, multiple: int, minimum: int = 1) -> None:
 
 
 class BasicBlock(nn.Module):
-  """Residual block of two 3×3 convolutions: [B, H, W, C] -> [B, H/s, W/s, F].
+  """Two 3×3 convolutions, residual: [B, H, W, C] -> [B, H/s, W/s, F]."""
 
-  Attributes:
-    features: channels F of the 3×3 convolutions.
-    conv: `conv` with the network's dtype and initialiser.
-    norm: batch norm with the network's settings.
-    strides: s, step of the first 3×3 convolution.
-  """
-
-  features: int
-  conv: Any
-  norm: Any
-  strides: int = 1
+  features: int  # F, channels of the 3×3 convolutions
+  conv: Any  # `conv` with the network's dtype and initialiser
+  norm: Any  # batch norm with the network's settings
+  strides: int = 1  # s, of the first 3×3 convolution
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:

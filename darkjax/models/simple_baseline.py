@@ -1,11 +1,8 @@
 """SimpleBaseline: a ResNet and three transposed convolutions.
 
 The ResNet without its pooling and classifier divides the resolution by 32,
-each transposed convolution doubles it, and a 1×1 convolution draws the
-heatmaps at a quarter of the input.
-
-Submodules carry the names of the official checkpoints with the indices joined
-by underscores, as in models/hrnet.py.
+each transposed convolution doubles it. For the submodules' names see
+models/torch_names.py.
 
 Reference:
   Xiao, Wu, Wei: Simple Baselines for Human Pose Estimation and Tracking,
@@ -25,21 +22,13 @@ STRIDE = 32  # of the ResNet; inputs must be multiples of it
 
 
 def deconv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Doubles the resolution by a transposed 4×4 convolution.
+  """Convolves x [B, H, W, C], transposed, by [4, 4, C, F] -> [B, 2H, 2W, F].
 
-  Output cell 2m reads input cells m - 1 and m, cell 2m + 1 reads m and m + 1,
-  with two of the four taps each: four ordinary 2×2 convolutions, one for each
-  parity of row and column, whose results interleave. On two CPU cores, input
+  As PyTorch with kernel 4, stride 2, padding 1: tap [i, j] carries input (m, n)
+  to output (2m - 1 + i, 2n - 1 + j). Each parity of row and column is an
+  ordinary 2×2 convolution, and the four interleave. On two CPU cores, input
   [4, 16, 12, 256], that took 9.5 ms forward and 33 ms with gradients, where
   XLA's dilated convolution took 12 and 419 ms.
-
-  Args:
-    x: [B, H, W, C].
-    kernel: [4, 4, C, F]; tap [i, j] carries input (m, n) to output
-      (2m - 1 + i, 2n - 1 + j), PyTorch's kernel 4, stride 2, padding 1.
-
-  Returns:
-    [B, 2H, 2W, F].
   """
   batch, height, width, _ = x.shape
   taps = kernel[::-1, ::-1]
@@ -59,15 +48,10 @@ def deconv(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 class Deconv(nn.Module):
-  """`deconv` with its parameter: [B, H, W, C] -> [B, 2H, 2W, features].
-
-  Attributes:
-    features: output channels.
-    dtype: compute dtype; the kernel [4, 4, C, features] is float32.
-  """
+  """`deconv` with its parameter: [B, H, W, C] -> [B, 2H, 2W, features]."""
 
   features: int
-  dtype: Any = jnp.float32
+  dtype: Any = jnp.float32  # of the computation; the kernel is float32
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -78,22 +62,13 @@ class Deconv(nn.Module):
 
 
 class SimpleBaseline(layers.Settings, nn.Module):
-  """SimpleBaseline: images [B, H, W, 3] -> heatmaps [B, H/4, W/4, K].
+  """SimpleBaseline: images [B, H, W, 3] -> heatmaps [B, H/4, W/4, K]."""
 
-  Attributes, besides those of `layers.Settings`:
-    block: residual block of the ResNet.
-    blocks: number of blocks in each of its four layers.
-    features: channels of its stem; layer i works at 2^i times as many.
-    deconv_features: channels of each of the three transposed convolutions,
-      which start at N(0, 0.001²), as published.
-    body_init: initialiser of the ResNet's convolutions, He's N(0, 2/(k·k·F))
-      as torchvision has it; the recipe overwrites it with ImageNet weights.
-  """
-
-  block: Any = layers.Bottleneck
-  blocks: tuple[int, int, int, int] = (3, 4, 6, 3)
-  features: int = 64
-  deconv_features: int = 256
+  block: Any = layers.Bottleneck  # residual block of the ResNet
+  blocks: tuple[int, int, int, int] = (3, 4, 6, 3)  # in each of its four layers
+  features: int = 64  # of its stem; layer i works at 2^i times as many
+  deconv_features: int = 256  # of each of the three transposed convolutions
+  # Of the ResNet, as torchvision has it; usually ImageNet weights replace it.
   body_init: nn.initializers.Initializer = layers.FAN_OUT_INIT
 
   @nn.compact
@@ -124,19 +99,19 @@ class SimpleBaseline(layers.Settings, nn.Module):
     return x
 
 
-simple_baseline_18 = functools.partial(
-  SimpleBaseline, block=layers.BasicBlock, blocks=(2, 2, 2, 2)
-)
-simple_baseline_50 = functools.partial(SimpleBaseline, blocks=(3, 4, 6, 3))
-simple_baseline_101 = functools.partial(SimpleBaseline, blocks=(3, 4, 23, 3))
-simple_baseline_152 = functools.partial(SimpleBaseline, blocks=(3, 8, 36, 3))
-# For CPUs: half the width and a quarter of the head; 138 million
-# multiply-adds at 128×96, where HRNet's and Hourglass's small ones have 115 and
-# 112.
-simple_baseline_small = functools.partial(
-  SimpleBaseline,
-  block=layers.BasicBlock,
-  blocks=(2, 2, 2, 2),
-  features=32,
-  deconv_features=64,
-)
+_SHALLOW: dict[str, Any] = {"block": layers.BasicBlock, "blocks": (2, 2, 2, 2)}
+VARIANTS = {
+  # For CPUs: half the width and a quarter of the head; 138 million
+  # multiply-adds at 128×96 (the small HRNet and Hourglass: 115 and 112).
+  "simple_baseline_small": functools.partial(
+    SimpleBaseline, **_SHALLOW, features=32, deconv_features=64
+  ),
+  "simple_baseline_18": functools.partial(SimpleBaseline, **_SHALLOW),
+  "simple_baseline_50": functools.partial(SimpleBaseline, blocks=(3, 4, 6, 3)),
+  "simple_baseline_101": functools.partial(
+    SimpleBaseline, blocks=(3, 4, 23, 3)
+  ),
+  "simple_baseline_152": functools.partial(
+    SimpleBaseline, blocks=(3, 8, 36, 3)
+  ),
+}

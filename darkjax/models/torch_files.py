@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
-_TORCH_ENDINGS = (".pth", ".pt", ".tar", ".bin")
-_ENDINGS = (".npz", ".safetensors", *_TORCH_ENDINGS)
-_SAFE_TORCH = (2, 6)
+_ENDINGS = (".npz", ".safetensors", ".pth", ".pt", ".tar", ".bin")
 
 
 def read_state_dict(path: str | pathlib.Path) -> Mapping:
@@ -34,7 +32,7 @@ def read_state_dict(path: str | pathlib.Path) -> Mapping:
     )
   if not path.is_file():
     raise FileNotFoundError(f"no file of weights at {path}")
-  torch = _import_torch(path) if path.suffix in _TORCH_ENDINGS else None
+  torch = None if path.suffix in _ENDINGS[:2] else _import_torch(path)
   try:
     if torch:
       return torch.load(path, map_location="cpu", weights_only=True)
@@ -60,7 +58,7 @@ def _import_torch(path: pathlib.Path) -> Any:
       "the state dict as .safetensors or .npz"
     ) from error
   major, minor = torch.__version__.split(".")[:2]
-  if (int(major), int(minor)) < _SAFE_TORCH:
+  if (int(major), int(minor)) < (2, 6):
     raise ValueError(
       "PyTorch before 2.6 executes code in a file even where it is asked to "
       "read weights only (CVE-2025-32434), got "

@@ -1,10 +1,9 @@
 """Names and axes of parameters in PyTorch.
 
 Linen submodules here carry the names of the official checkpoints with the
-indices joined by underscores, so one rule translates both ways: an underscore
-before a number is a dot ("stage2_0" is "stage2.0"), and the last component
-follows the kind of layer. Other publishers' names are translated to the
-official ones by `canonical`, which also detects the publisher.
+indices joined by underscores: "stage2.0.branches.1.3.conv1" is
+["stage2_0"]["branches_1_3"]["conv1"]. The last component follows the kind of
+layer. `canonical` translates other publishers' names to the official ones.
 """
 
 import re
@@ -22,26 +21,23 @@ LEAVES = {
 }
 # Entries that belong to the network above the backbone.
 HEAD = re.compile(r"(deconv_layers|final_layer)\.")
-# Entries of the ImageNet classifiers, of HRNet and ResNet, alone. The heatmap
-# head's own entries are final_layer.weight and final_layer.bias.
+# Entries of ImageNet classifiers alone; the heatmap head's own are
+# final_layer.weight and final_layer.bias.
 CLASSIFIER = re.compile(
   r"(classifier|incre_modules|downsamp_modules|final_layer\.\d+)\.|"
   r"fc\.(weight|bias)$"  # fc.0 and on are the hourglass's own
 )
 # An ImageNet HRNet fuses its last module at every resolution, a pose network
-# at the highest alone; the entries of the others are left out.
+# at the highest alone.
 LOWER_FUSION = re.compile(r"stage4\.\d+\.fuse_layers\.[123]\.")
-_PUBLISHERS_PREFIX = re.compile(r"(backbone|head|keypoint_head)\.")
+_MMPOSE_PREFIX = re.compile(r"(backbone|head|keypoint_head)\.")
 
 
 def torch_name(path: tuple[str, ...]) -> str:
-  """Returns PyTorch's name of a leaf, the official checkpoint's key.
+  """Returns PyTorch's name of a leaf below "params" or "batch_stats".
 
   >>> torch_name(("layer1_0", "downsample_1", "mean"))
   'layer1.0.downsample.1.running_mean'
-
-  Args:
-    path: keys from below "params" or "batch_stats" to the leaf.
   """
   *modules, leaf = path
   dotted = re.sub(r"_(\d+)", r".\1", ".".join(modules))
@@ -54,10 +50,9 @@ def is_transposed(name: str) -> bool:
 
 
 def from_torch(name: str, array: np.ndarray) -> np.ndarray:
-  """Permutes kernels [out, in, h, w], transposed ones [in, out, h, w], to ours.
+  """Permutes PyTorch's axes of a kernel to ours, [h, w, in, out].
 
-  Ours are [h, w, in, out]; other entries are unchanged. `torch_shape` is the
-  inverse for shapes.
+  `torch_shape` is the inverse for shapes.
   """
   if array.ndim != 4:
     return array
@@ -74,17 +69,11 @@ def torch_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def canonical(state_dict: Mapping) -> tuple[dict, str]:
-  """Translates a published state dict to the official names.
+  """Translates a published state dict, or a checkpoint around it.
 
-  Args:
-    state_dict: names to arrays or tensors, perhaps with the "module." prefix
-      of data-parallel training, or a checkpoint around it.
-
-  Returns:
-    (entries, publisher): the entries under official names without the
-    counters "num_batches_tracked", and "official", "mmpose" (their names
-    begin with "backbone." and "head." or "keypoint_head.") or "imagenet" (a
-    classifier, as timm, torchvision and HRNet's authors name it).
+  Returns the entries under official names, without "num_batches_tracked", and
+  the publisher: "official", "mmpose" or "imagenet" (a classifier, as timm,
+  torchvision and HRNet's authors name it).
   """
   for key in ("state_dict", "model"):
     if isinstance(state_dict.get(key), Mapping):
@@ -95,12 +84,11 @@ def canonical(state_dict: Mapping) -> tuple[dict, str]:
     for name, value in state_dict.items()
     if not name.endswith("num_batches_tracked")
   }
-  if any(_PUBLISHERS_PREFIX.match(name) for name in entries):
-    entries = {_PUBLISHERS_PREFIX.sub("", n, 1): v for n, v in entries.items()}
+  if any(_MMPOSE_PREFIX.match(name) for name in entries):
+    entries = {_MMPOSE_PREFIX.sub("", n, 1): v for n, v in entries.items()}
     return entries, "mmpose"
-  if any(CLASSIFIER.match(name) for name in entries):
-    return entries, "imagenet"
-  return entries, "official"
+  is_classifier = any(CLASSIFIER.match(name) for name in entries)
+  return entries, "imagenet" if is_classifier else "official"
 
 
 def surplus(name: str) -> bool:

@@ -23,14 +23,9 @@ class Call(NamedTuple):
 def trace(
   model: nn.Module, size: tuple[int, int] = (64, 64)
 ) -> tuple[Any, list[Call]]:
-  """Traces `model.init` with one image; nothing is computed.
+  """Traces `model.init` with one image of (height, width) px.
 
-  Args:
-    model: from `create_model`.
-    size: (height, width) of the image, px.
-
-  Returns:
-    The variables as shapes and dtypes, and the calls in order.
+  Returns the variables as shapes and dtypes, and the calls in order.
   """
   calls = []
 

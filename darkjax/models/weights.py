@@ -3,8 +3,6 @@
 Accepted are the authors' HRNet, DARK, SimpleBaseline and Hourglass checkpoints,
 mmpose's HRNet and SimpleBaseline (its Hourglass is another network), and the
 ImageNet backbones of timm, torchvision and HRNet's authors.
-
-The command `python -m darkjax.models.weights` is checkpoint/import_torch.py.
 """
 
 import logging
@@ -41,18 +39,15 @@ def load_torch_weights(
 ) -> dict:
   """Fills a model's variables from a PyTorch state dict.
 
-  Weights of an official SimpleBaseline or Hourglass expect BGR pixels,
-  normalised by the RGB statistics in RGB order; this is logged as a warning,
-  and `channel_order` returns it for the convention.
+  A warning is logged where the weights expect BGR pixels, see `channel_order`.
 
   Args:
     source: a .pth, .pt, .tar or .bin file (read by torch, weights only), a
       .safetensors or .npz file, or the state dict itself: names to arrays or
-      tensors, with or without a "state_dict" around it, the "module." prefix
-      of data-parallel training or mmpose's prefixes.
+      tensors, perhaps within "state_dict" or with a publisher's prefixes.
     model: from `create_model`, with the keypoints the weights were made for.
-    key: allows a backbone without the heatmap head, which then starts at its
-      initialisation drawn from this key; the log lists those entries.
+    key: allows a backbone alone, whose heatmap head is drawn from this key; the
+      log lists its entries.
 
   Returns:
     {"params": ..., "batch_stats": ...}, float32.
@@ -60,7 +55,7 @@ def load_torch_weights(
   Raises:
     FileNotFoundError: there is no such file.
     ValueError: the file cannot be read, or entries are missing, unexpected or
-      of another shape; all of them are counted and the first ones listed.
+      of another shape.
   """
   if not isinstance(source, Mapping):
     source = torch_files.read_state_dict(source)
@@ -90,30 +85,26 @@ def channel_order(model: nn.Module | str, publisher: str = "official") -> str:
 
   Args:
     model: a module or a name for `create_model`.
-    publisher: see `torch_names.canonical`; only the official ResNet and
-      Hourglass read BGR.
+    publisher: see `torch_names.canonical`.
   """
-  module = models.create_model(model) if isinstance(model, str) else model
-  bgr = publisher == "official" and isinstance(module, _BGR)
-  return "bgr" if bgr else "rgb"
+  if isinstance(model, str):
+    model = models.create_model(model)
+  is_bgr = publisher == "official" and isinstance(model, _BGR)
+  return "bgr" if is_bgr else "rgb"
 
 
 def expected_entries(model: nn.Module) -> dict[str, tuple[tuple, tuple]]:
   """Returns a model's entries in PyTorch: name -> (our path, their shape)."""
-  variables, _ = tracing.trace(model)
-  entries = {}
-  for path, leaf in flax.traverse_util.flatten_dict(variables).items():
-    name = torch_names.torch_name(path[1:])
-    entries[name] = (path, torch_names.torch_shape(name, leaf.shape))
-  return dict(sorted(entries.items()))
+  leaves = flax.traverse_util.flatten_dict(tracing.trace(model)[0])
+  names = {torch_names.torch_name(path[1:]): path for path in leaves}
+  return {
+    name: (path, torch_names.torch_shape(name, leaves[path].shape))
+    for name, path in sorted(names.items())
+  }
 
 
 def _check_fit(entries, expected, *, without, model: str) -> None:
-  """Raises ValueError unless the entries are the expected ones.
-
-  Entries that pose networks do not have are logged; those of `without` may be
-  missing.
-  """
+  """Raises ValueError unless entries fit; those of `without` may be missing."""
   extra = [name for name in entries if name not in expected]
   ignored = [name for name in extra if torch_names.surplus(name)]
   if ignored:
