@@ -25,42 +25,24 @@ BoxesById = Mapping[int, tuple[np.ndarray, np.ndarray]]
 
 
 class Picture(NamedTuple):
-  """A photograph, or a frame of a video.
+  """A photograph, or a frame of a video."""
 
-  Attributes:
-    name: of the file, without its folder.
-    image_id: its number in results, see `image_ids`; in a video the index of
-      the frame.
-    seconds: from the start of the video; nan for photographs.
-    pixels: [H, W, 3] uint8 RGB.
-  """
-
-  name: str
-  image_id: int
-  seconds: float
-  pixels: np.ndarray
+  name: str  # of the file, without its folder
+  image_id: int  # in results, see `image_ids`; of a frame its index
+  seconds: float  # from the start of the video; nan for photographs
+  pixels: np.ndarray  # [H, W, 3] uint8 RGB
 
 
 class Pictures(NamedTuple):
-  """Pictures of a run, read when they are asked for.
-
-  Attributes:
-    stream: yields them.
-    num_pictures: None for a camera without an end.
-    rate: frames per second of a video; None for photographs.
-    name: of the video without suffix; "" for photographs.
-    live: frames come from a camera.
-    boxes: of the people; None without a file of them.
-    unreadable: names of photographs that could not be read, so far.
-  """
+  """Pictures of a run, read when they are asked for."""
 
   stream: Iterator[Picture]
-  num_pictures: int | None
-  rate: float | None = None
-  name: str = ""
-  live: bool = False
-  boxes: BoxesById | None = None
-  unreadable: Sequence[str] = ()
+  num_pictures: int | None  # None for a camera without an end
+  rate: float | None = None  # frames/s of a video; None for photographs
+  name: str = ""  # of the video without suffix; "" for photographs
+  live: bool = False  # frames come from a camera
+  boxes: BoxesById | None = None  # None without a file of them
+  unreadable: Sequence[str] = ()  # names of photographs, so far
 
 
 def open_inputs(
@@ -77,8 +59,8 @@ def open_inputs(
     inputs: photographs and folders, or one video, or one webcam's number.
     boxes: of some of the pictures; a video's frames by their index.
     out: folder of the overlays; not the inputs' own.
-    upright: turn photographs by their EXIF tag. None does so without boxes
-      only, as labels count the pixels as stored (COCO's tools do).
+    upright: turn photographs by their EXIF tag; by default unless there are
+      boxes, as COCO's tools count the pixels as stored.
     max_pictures: stop after so many.
 
   Raises:
@@ -92,7 +74,7 @@ def open_inputs(
     paths = find_photographs(inputs)[:max_pictures]
     for path in paths:
       _check_folder(out, path)
-    return contextlib.nullcontext(open_photographs(paths, boxes, upright))
+    return contextlib.nullcontext(_open_photographs(paths, boxes, upright))
   if len(inputs) > 1:
     raise ValueError(
       f"a run takes photographs or one video, got {list(inputs)}; give each "
@@ -142,10 +124,8 @@ def _list_files(path: pathlib.Path) -> list[pathlib.Path]:
     raise FileNotFoundError(f"no photograph, folder or video {path}")
   photographs = sorted(
     p
-    for p in path.iterdir()
-    if p.suffix.lower() in PHOTO_SUFFIXES
-    and p.is_file()
-    and not p.name.startswith(".")
+    for p in path.glob("[!.]*")
+    if p.suffix.lower() in PHOTO_SUFFIXES and p.is_file()
   )
   if not photographs:
     raise FileNotFoundError(
@@ -154,15 +134,8 @@ def _list_files(path: pathlib.Path) -> list[pathlib.Path]:
   return photographs
 
 
-def open_photographs(
-  paths: Sequence[pathlib.Path], boxes: BoxFile | None, upright: bool
-) -> Pictures:
-  """Opens photographs; those that cannot be read are logged and left out.
-
-  Raises:
-    ValueError: none of the boxes belongs to a photograph, or two photographs
-      are one image.
-  """
+def _open_photographs(paths, boxes: BoxFile | None, upright: bool) -> Pictures:
+  """Opens photographs; those that cannot be read are logged and left out."""
   keys = [boxes.key(path) if boxes else None for path in paths]
   ids = image_ids(paths, [k if isinstance(k, int) else None for k in keys])
   by_id = None

@@ -26,17 +26,11 @@ _NO_PEAK = 100.0
 
 
 class State(NamedTuple):
-  """State of the filter for one person.
+  """State of the filter for one person."""
 
-  Attributes:
-    keypoints: [K, 2] smoothed, image px.
-    velocity: [K, 2] smoothed, image px per second.
-    time: seconds.
-  """
-
-  keypoints: np.ndarray
-  velocity: np.ndarray
-  time: float
+  keypoints: np.ndarray  # [K, 2] smoothed, image px
+  velocity: np.ndarray  # [K, 2] smoothed, image px per second
+  time: float  # seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,7 +201,7 @@ def match(
     min_overlap: pairs need a larger intersection over union.
 
   Returns:
-    Index into `before` by index into `now`, for those with a match.
+    Index into `before` by index into `now`.
   """
   overlaps = _intersection_over_union(before, now)
   pairs: dict[int, int] = {}

@@ -22,19 +22,12 @@ def is_camera(name: str) -> bool:
 
 
 class Video(NamedTuple):
-  """An open video or webcam.
+  """An open video or webcam."""
 
-  Attributes:
-    name: file name without its folder, or "webcam0".
-    num_frames: 0 if the file does not give it.
-    rate: frames per second.
-    frames: [H, W, 3] uint8 RGB; ValueError if none can be decoded.
-  """
-
-  name: str
-  num_frames: int
-  rate: float
-  frames: Iterator[np.ndarray]
+  name: str  # of the file without its folder, or "webcam0"
+  num_frames: int  # 0 if the file does not give it
+  rate: float  # frames/s
+  frames: Iterator[np.ndarray]  # [H, W, 3] uint8 RGB; ValueError if none
 
 
 @contextlib.contextmanager
