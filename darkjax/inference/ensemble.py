@@ -1,16 +1,14 @@
 """Ensembles and multi-scale test: heatmaps averaged over the image (§4.4).
 
-Pixel (x, y) of one network's heatmap and pixel (x, y) of another's show the
-same point of the image only if input size, alignment and box agree. So every
-member's heatmaps are first resampled to the pixels of one of them, the
-reference, by member_from_reference, which follows from the crops' matrices; the
-mean is decoded there like the heatmaps of one network. All of it is jitted.
+Pixels (x, y) of two networks' heatmaps show the same point of the image only if
+input size, alignment and box agree. So every member's heatmaps are resampled to
+the pixels of one of them, the reference, and their mean is decoded there.
 
 The reference is the member with the most heatmap pixels: a coarse map drawn
 finer keeps its peak, a fine map drawn coarser loses it. Resampling is by
-Lanczos' kernel of 3 px, not bilinear, because DARK reads derivatives and a
-bilinear map has its maxima at the pixels of the member. Clean Gaussians drawn
-at 32 x 24 with σ 1, resampled, then decoded by DARK: mean error in px
+Lanczos' kernel of 3 px, because DARK reads derivatives and a bilinear map has
+its maxima at the member's pixels. Clean Gaussians drawn at 32 x 24 with σ 1,
+resampled, then decoded by DARK: mean error in px
 
   to                    blur kernel   bilinear   cubic    Lanczos
   64 x 48               11            0.0068     0.0038   0.0003

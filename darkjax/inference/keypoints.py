@@ -16,16 +16,13 @@ from darkjax.heatmaps import decode, options, soft_argmax
 class Keypoints(NamedTuple):
   """Keypoints of B crops.
 
-  Attributes:
-    keypoints_image: [B, K, 2] (x, y), image px.
-    scores: [B, K], not probabilities: the maximum of each heatmap, or for a
-      softmax head the expected similarity, see heatmaps/soft_argmax.py.
-    covariances: [B, K, 2, 2], image px²; nan where the decoder gives none.
+  Scores are no probabilities but each heatmap's maximum or, for a softmax head,
+  the expected similarity, see heatmaps/soft_argmax.py.
   """
 
-  keypoints_image: jax.Array | np.ndarray
-  scores: jax.Array | np.ndarray
-  covariances: jax.Array | np.ndarray
+  keypoints_image: jax.Array | np.ndarray  # [B, K, 2] (x, y), image px
+  scores: jax.Array | np.ndarray  # [B, K]
+  covariances: jax.Array | np.ndarray  # [B, K, 2, 2] image px²; nan for none
 
 
 def normalize(images: jax.Array, *, channel_order: str = "rgb") -> jax.Array:

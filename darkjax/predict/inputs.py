@@ -53,15 +53,11 @@ def open_inputs(
   upright: bool | None = None,
   max_pictures: int | None = None,
 ) -> contextlib.AbstractContextManager[Pictures]:
-  """Opens the photographs or the video of the command's arguments.
+  """Opens photographs and folders, or one video, or one webcam's number.
 
-  Args:
-    inputs: photographs and folders, or one video, or one webcam's number.
-    boxes: of some of the pictures; a video's frames by their index.
-    out: folder of the overlays; not the inputs' own.
-    upright: turn photographs by their EXIF tag; by default unless there are
-      boxes, as COCO's tools count the pixels as stored.
-    max_pictures: stop after so many.
+  A video's frames have their index as image id. Photographs are turned
+  `upright` by default unless there are boxes, as COCO's tools count the pixels
+  as stored.
 
   Raises:
     FileNotFoundError: an input does not exist.
@@ -98,14 +94,7 @@ def _check_folder(out: pathlib.Path, path: pathlib.Path) -> None:
 
 
 def find_photographs(inputs: Sequence[str]) -> list[pathlib.Path]:
-  """Returns the files given, and the photographs of folders, sorted.
-
-  Files whose names begin with a dot are not taken from folders.
-
-  Raises:
-    FileNotFoundError: a path that does not exist, or a folder without any.
-    ValueError: two files of one name, which results could not tell apart.
-  """
+  """Returns the files given, and folders' photographs, sorted, but no .NAME."""
   paths = [path for name in inputs for path in _list_files(pathlib.Path(name))]
   counts = collections.Counter(path.name for path in paths)
   twice = sorted(name for name, count in counts.items() if count > 1)
@@ -171,9 +160,6 @@ def image_ids(
   Photographs without one in `ids`, from a json file, get the number that is
   their name, as in 000000000139.jpg, if all of their names are different
   numbers; else the first free ones from 0 on.
-
-  Raises:
-    ValueError: the json has one id for two photographs.
   """
   counts = collections.Counter(n for n in ids if n is not None)
   pairs = list(zip(paths, ids, strict=True))
@@ -197,11 +183,7 @@ def image_ids(
 def open_frames(
   name: str, boxes: BoxFile | None = None, max_frames: int | None = None
 ) -> Iterator[Pictures]:
-  """Opens a video or webcam; times follow from a constant frame rate.
-
-  Raises:
-    ValueError: none of the boxes belongs to a frame, or see `video.open_video`.
-  """
+  """Opens a video or webcam; times follow from a constant frame rate."""
   with video.open_video(name, max_frames) as opened:
     limits = [n for n in (max_frames, opened.num_frames) if n]
     limit = min(limits, default=None)

@@ -35,11 +35,8 @@ def predict_people(
 ) -> Iterator[PicturePeople]:
   """Predicts the people of each picture, best first, without duplicates.
 
-  Args:
-    pose: predicts in batches of its size, across pictures.
-    pictures: read as they are needed, about two batches ahead.
-    boxes: of people; None for one person per picture, all of it.
-    nms: how to remove duplicates, one of `coco.NMS`.
+  Pictures are read about two batches ahead. Without boxes, each of them is one
+  person's box. `nms` is one of `coco.NMS`.
   """
   waiting: collections.deque[tuple[Picture, np.ndarray]] = collections.deque()
 

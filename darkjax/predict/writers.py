@@ -147,8 +147,7 @@ def write_all(
     out: folder of all files.
     skeleton: the people's.
     category_id: of the people in results.json.
-    video: name without suffix and frames/s of the overlay video; by default
-      each picture has an overlay.
+    video: name and frames/s of the overlay video; None for pictures.
     draw: makes an overlay; None writes none.
     total: number of people.
   """

@@ -113,7 +113,7 @@ def draw_people(
   images: str | os.PathLike[str],
   count: int = 18,
 ) -> Image.Image:
-  """Draws people, evenly picked from N, on a contact sheet of six a row.
+  """Draws up to `count` people, evenly picked from N, six a row.
 
   Args:
     keypoints: [N, K, 2] predicted, image px.
