@@ -148,7 +148,8 @@ def _load_predictors(
   if len(predictors) > 1:
     conventions = [predictor.convention for predictor in predictors]
     size = conventions[ensemble.reference_index(conventions)].heatmap_size
-    _LOG.info("%d members, averaged at %s", len(predictors), size)
+    count = len(predictors)
+    _LOG.info("%d members, averaged over the heatmaps of %s", count, size)
   return predictors
 
 
