@@ -37,7 +37,7 @@ def draw_skeleton(
   picture = image.convert("RGB")
   count = np.shape(keypoints)[-2]
   keypoints = np.asarray(keypoints, np.float64).reshape(-1, count, 2)
-  drawn = np.isfinite(keypoints).all(-1)
+  drawn = np.asarray(np.isfinite(keypoints).all(-1))
   if shown is not None:
     drawn &= np.asarray(shown, bool).reshape(-1, count)
   colors = functools.partial(_side_color, skeleton, color)
