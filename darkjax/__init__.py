@@ -3,8 +3,7 @@
 Coordinates are (x, y) with integers at the centres of pixels; arrays are NHWC.
 geometry.py has the rest of the convention.
 
-The names below are imported when first used, so that the metrics work without
-JAX, and nothing here needs TensorFlow.
+The names below are imported when first used: the metrics work without JAX.
 """
 
 import importlib
@@ -19,14 +18,11 @@ if TYPE_CHECKING:  # for editors and type checkers; the same as below
   from darkjax.models.weights import load_torch_weights
 
 _MODULES = {
-  # Heatmaps: from keypoints and back.
   "render_heatmaps": "darkjax.heatmaps.encode",
   "decode_heatmaps": "darkjax.heatmaps.decode",
   "Decoded": "darkjax.heatmaps.decode",
-  # Models and published weights.
   "create_model": "darkjax.models",
   "load_torch_weights": "darkjax.models.weights",
-  # People in photographs.
   "Pose": "darkjax.inference.pose",
   "People": "darkjax.inference.people",
   "Person": "darkjax.inference.people",

@@ -19,7 +19,7 @@ import numpy as np
 from darkjax import geometry, inference
 from darkjax.convention import Convention
 from darkjax.evaluate import predict as predict_lib
-from darkjax.evaluate.scores import Predictions, score
+from darkjax.evaluate.scores import DatasetPredictions, score
 from darkjax.inference.predictor import Predictor
 from darkjax.runtime import devices
 
@@ -93,7 +93,9 @@ def evaluate_trained(
   return score(people, annotations, convention.skeleton, **options)
 
 
-def predict(predictor: Predictor, batches: Batches) -> dict[int, Predictions]:
+def predict(
+  predictor: Predictor, batches: Batches
+) -> dict[int, DatasetPredictions]:
   """Predicts everyone by every decoder, at every flip shift.
 
   Args:

@@ -45,8 +45,8 @@ def evaluate(flags: command.Flags) -> None:
   """Predicts all people of a data set, then scores, writes and draws them."""
   from darkjax.data.coco import detections, reader, unreadable  # TensorFlow
 
-  check_outputs(flags.results, flags.picture)
-  predictors = load_predictors(
+  _check_outputs(flags.results, flags.picture)
+  predictors = _load_predictors(
     flags.checkpoint,
     changes={
       "alignment": flags.alignment,
@@ -69,8 +69,12 @@ def evaluate(flags: command.Flags) -> None:
     root=flags.root,
   )
   labelled = reader.has_labels(annotations)
-  if not labelled:
-    check_unlabelled(annotations, flags.boxes, flags.results)
+  if not labelled and (flags.boxes == "gt" or not flags.results):
+    raise ValueError(
+      f"{annotations} has no labels, so neither boxes nor a score; give the "
+      "boxes of a detector (--boxes=detections.json) and --results=FILE, got "
+      f"--boxes={flags.boxes} and --results={flags.results}"
+    )
   dataset = detections.load(
     annotations,
     images,
@@ -85,7 +89,7 @@ def evaluate(flags: command.Flags) -> None:
   )
   _LOG.info("%s: %d %s", annotations, dataset.num_people, dataset.box_source)
 
-  batches = read_batches(dataset, predictors, flags.batch_size)
+  batches = _read_batches(dataset, predictors, flags.batch_size)
   predictions = predict_dataset(predictors, batches, methods=methods)
   if jax.process_index() > 0:
     return  # every process has all people; one scores, writes and draws
@@ -119,8 +123,8 @@ def evaluate(flags: command.Flags) -> None:
     picture.save(flags.picture)
 
 
-def check_outputs(results_path: str | None, picture_path: str | None) -> None:
-  """Refuses outputs that could not be written after the evaluation."""
+def _check_outputs(results_path: str | None, picture_path: str | None) -> None:
+  """Fails before the evaluation where outputs could not be written after it."""
   for path in filter(None, (results_path, picture_path)):
     files.check_writable(path)
   suffix = pathlib.Path(picture_path).suffix if picture_path else ".png"
@@ -131,30 +135,14 @@ def check_outputs(results_path: str | None, picture_path: str | None) -> None:
     )
 
 
-def check_unlabelled(
-  annotations: pathlib.Path, boxes: str, results_path: str | None
-) -> None:
-  """Refuses an evaluation without labels that could not return anything."""
-  if boxes == "gt" or not results_path:
-    raise ValueError(
-      f"{annotations} has no labels, so neither boxes nor a score; give the "
-      "boxes of a detector (--boxes=detections.json) and --results=FILE to "
-      f"write the keypoints, got --boxes={boxes} and --results={results_path}"
-    )
-
-
-def load_predictors(
-  checkpoints: Sequence[str],
-  *,
-  changes: Mapping[str, Any],
-  scales: Sequence[float],
-  **options: Any,
+def _load_predictors(
+  checkpoints, *, changes, scales, **options
 ) -> list[Predictor]:
   """Reads networks, at every scale of the boxes; `changes` as below."""
   predictors = []
   for path in checkpoints:
     predictor = Predictor.from_checkpoint(path, **options)
-    convention = change_convention(predictor.convention, changes)
+    convention = _change_convention(predictor.convention, changes)
     predictor = dataclasses.replace(predictor, convention=convention)
     predictors += ensemble.at_scales(predictor, scales)
   if len(predictors) > 1:
@@ -165,7 +153,7 @@ def load_predictors(
   return predictors
 
 
-def change_convention(
+def _change_convention(
   convention: Convention, changes: Mapping[str, Any]
 ) -> Convention:
   """Replaces the fields that are not None, with a warning."""
@@ -179,7 +167,7 @@ def change_convention(
   return changed
 
 
-def read_batches(
+def _read_batches(
   dataset: Any, predictors: Sequence[Predictor], batch_size: int
 ) -> Iterator[tuple[Batch, ...]]:
   """Reads every predictor's crops of the same people, with a progress bar."""

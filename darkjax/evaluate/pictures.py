@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from PIL import Image
 
-from darkjax.evaluate.scores import Predictions
+from darkjax.evaluate.scores import DatasetPredictions
 from darkjax.skeletons import Skeleton
 from darkjax.viz import contact_sheet
 
@@ -14,7 +14,7 @@ _DRAWN = 18  # boxes without labels on a picture
 
 
 def draw_predictions(
-  predictions: Predictions,
+  predictions: DatasetPredictions,
   skeleton: Skeleton,
   annotations: str | os.PathLike[str],
   images: str | os.PathLike[str],

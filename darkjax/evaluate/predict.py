@@ -1,15 +1,11 @@
 """Prediction of a data set on all local devices.
 
-The network runs once over every person; all decoders read the same heatmaps.
-
 On CPUs a person's keypoints are the same bits in batches of any size and on any
 number of devices. XLA chooses the order of a sum by the shape of an operation,
-which changes the last digit of float32 (6e-5 px at 500 px) in two cases: in the
-decoders' matrix products, at every size, hence decoding runs person by person
-there, which costs a tenth of a millisecond; and in convolutions over fewer than
-three crops, hence a device gets at least `_FEWEST` people. Where convolutions
-change at other sizes too (on accelerators; only two cores were tried), the last
-digit may differ.
+which changes the last digit of float32 (6e-5 px at 500 px) in the decoders'
+matrix products, hence decoding runs person by person there; and in convolutions
+over fewer than three crops, hence a device gets at least `_FEWEST` people. On
+accelerators the last digit may differ.
 """
 
 import dataclasses
@@ -23,7 +19,7 @@ import numpy as np
 
 from darkjax import geometry
 from darkjax.convention import METHODS, Convention, Method
-from darkjax.evaluate.scores import Predictions
+from darkjax.evaluate.scores import DatasetPredictions
 from darkjax.inference import ensemble
 from darkjax.inference.keypoints import Keypoints
 from darkjax.inference.predictor import Predictor
@@ -54,16 +50,13 @@ def predict_dataset(
   *,
   methods: Sequence[Method] | None = None,
   mapping: devices.Mapping | None = None,
-) -> Predictions:
+) -> DatasetPredictions:
   """Predicts the keypoints of every person once, by each method.
 
   Args:
-    predictors: one network, or an ensemble, whose heatmaps are averaged over
-      the image. Their own `method` is not used.
-    batches: of this process: for each batch of people, every predictor's crops
-      of them, as in data/batch.py; `zip(batches)` for one predictor. Rows with
-      mask 0 are left out. Batch sizes and their number may differ between
-      processes, but each has a batch.
+    predictors: one network, or an ensemble, whose heatmaps are averaged.
+    batches: of this process, one or more: every predictor's crops of the same
+      people, as in data/batch.py; rows with mask 0 are left out.
     methods: decoders; all of `default_methods` by default.
     mapping: see `devices.map_rows`; that of the first one's run by default.
 
@@ -74,9 +67,9 @@ def predict_dataset(
   reference = ensemble.reference_index([p.convention for p in predictors])
   convention = predictors[reference].convention
   methods = tuple(methods or default_methods(convention))
-  structures = [dataclasses.replace(p, variables={}) for p in predictors]
-  step = compile_step(
-    tuple(structures), methods, mapping or mapping_of(predictors[0])
+  structures = tuple(dataclasses.replace(p, variables={}) for p in predictors)
+  step = _compile_step(
+    structures, methods, mapping or mapping_of(predictors[0])
   )
   variables = _replicate([predictor.variables for predictor in predictors])
   timer, parts = Timer(), []
@@ -91,15 +84,14 @@ def predict_dataset(
 
 
 @functools.lru_cache(maxsize=8)
-def compile_step(
+def _compile_step(
   predictors: tuple[Predictor, ...],
   methods: tuple[Method, ...],
-  mapping: devices.Mapping = "pmap",
+  mapping: devices.Mapping,
 ) -> Callable[[Any, Any], dict[str, Keypoints]]:
   """Returns (variables, (images, image_from_heatmap)) -> keypoints by method.
 
-  Each of the three has an entry per predictor. Cached, so that the evaluations
-  of one run share a compiled program.
+  Each of the three has an entry per predictor.
   """
   reference = ensemble.reference_index([p.convention for p in predictors])
   decoders = {
@@ -115,12 +107,8 @@ def compile_step(
 
   def step(variables, crops):
     images, matrices = crops
-    heatmaps = [
-      predictor.heatmaps(weights, pixels)
-      for predictor, weights, pixels in zip(
-        predictors, variables, images, strict=True
-      )
-    ]
+    members = zip(predictors, variables, images, strict=True)
+    heatmaps = [member.heatmaps(*arrays) for member, *arrays in members]
     averaged = ensemble.average_heatmaps(
       heatmaps,
       matrices,
@@ -153,13 +141,13 @@ def _replicate(trees: Sequence[Any]) -> list[Any]:
 
 def to_predictions(
   batch: Batch, keypoints: dict[str, Keypoints]
-) -> Predictions:
+) -> DatasetPredictions:
   """Returns the people of a batch (see data/batch.py), padding removed."""
   real = batch["mask"] > 0
   truth = geometry.apply_affine(
     batch["image_from_heatmap"].astype(np.float64), batch["keypoints_heatmap"]
   )
-  return Predictions(
+  return DatasetPredictions(
     image_ids=batch["image_id"][real],
     annotation_ids=batch["annotation_id"][real],
     box_scores=batch["score"][real],
@@ -174,14 +162,14 @@ def to_predictions(
   )
 
 
-def gather(parts: Sequence[Predictions], methods: Sequence[str]) -> Predictions:
-  """Joins the people of all batches and processes by image and annotation id.
-
-  A process has one part or more. Trees of arrays would sort the methods.
-  """
+def gather(
+  parts: Sequence[DatasetPredictions], methods: Sequence[str]
+) -> DatasetPredictions:
+  """Joins people of all batches and processes by image and annotation id."""
   people = jax.tree.map(lambda *columns: np.concatenate(columns), *parts)
   people = distributed.gather_rows(people)
   order = np.lexsort((people.annotation_ids, people.image_ids))
   people = jax.tree.map(lambda column: column[order], people)
+  # As given: trees of arrays sort the methods.
   ordered = {method: people.keypoints[method] for method in methods}
   return people._replace(keypoints=ordered)

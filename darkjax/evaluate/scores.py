@@ -20,38 +20,25 @@ from darkjax.skeletons import Skeleton
 
 _LOG = logging.getLogger(__name__)
 
-# PCK counts a keypoint within this share of the torso's length as correct: the
-# usual threshold of LSP, and a strict one.
+# Shares of the torso's length: the usual threshold of LSP, and a strict one.
 PCK_THRESHOLDS = (0.2, 0.05)
 
 
-class Predictions(NamedTuple):
-  """N people of a data set: their predicted keypoints and their labels.
+class DatasetPredictions(NamedTuple):
+  """N people of a data set: their predicted keypoints and their labels."""
 
-  Attributes:
-    image_ids: [N] int64.
-    annotation_ids: [N] int64; of detected boxes, their positions in the file.
-    box_scores: [N].
-    box_areas: [N] of the padded box, image px².
-    truth: [N, K, 2] labelled keypoints, image px.
-    visible: [N, K], 1 where labelled; 0 everywhere for detected boxes, which
-      have no labels.
-    keypoint_scores: [N, K], see `Keypoints.scores`.
-    keypoints: by method, [N, K, 2] in image px.
-  """
-
-  image_ids: np.ndarray
-  annotation_ids: np.ndarray
-  box_scores: np.ndarray
-  box_areas: np.ndarray
-  truth: np.ndarray
-  visible: np.ndarray
-  keypoint_scores: np.ndarray
-  keypoints: dict[str, np.ndarray]
+  image_ids: np.ndarray  # [N] int64
+  annotation_ids: np.ndarray  # [N] int64; of detected boxes, their positions
+  box_scores: np.ndarray  # [N]
+  box_areas: np.ndarray  # [N] of the padded box, image px²
+  truth: np.ndarray  # [N, K, 2] labelled keypoints, image px
+  visible: np.ndarray  # [N, K], 1 where labelled; 0 for detected boxes
+  keypoint_scores: np.ndarray  # [N, K], see `Keypoints.scores`
+  keypoints: dict[str, np.ndarray]  # by method, [N, K, 2] image px
 
 
 def score(
-  predictions: Predictions,
+  predictions: DatasetPredictions,
   annotations: str | os.PathLike[str],
   skeleton: Skeleton,
   *,
@@ -65,18 +52,16 @@ def score(
     predictions: from `predict_dataset`.
     annotations: the COCO-format json with their labels.
     skeleton: its keypoints.
-    category_ids: of the people in it, scored as one; None for all categories
+    category_ids: of the people in it, scored as one; by default all categories
       with keypoints.
     box_source: "gt_boxes" or "detections"; written into the names.
     nms: see `coco.to_results`.
 
   Returns:
-    COCO's ten numbers in percent. With the labels' boxes, whose people have
-    labels, also the mean error in image px; PCK (percent of labelled keypoints
-    within a share of the torso) or, where the skeleton has no shoulders and
-    hips, boxPCK (a share of the labelled box's larger side); where the json has
-    head boxes (MPII's, see data/mpii/convert.py) PCKh, mean and by body part,
-    as in `pck.pckh_table`.
+    COCO's ten numbers in percent. With the labels' boxes also the mean error in
+    image px; PCK (percent of labelled keypoints within a share of the torso),
+    or for skeletons without shoulders and hips boxPCK (a share of the box's
+    larger side); where the json has head boxes (MPII's) `pck.pckh_table`.
 
   Raises:
     ValueError: the json has head boxes of some of the people only.
@@ -84,7 +69,6 @@ def score(
   metrics: dict[str, float] = {}
   timer, content = Timer(), read_json(annotations)
   labelled = box_source == GT_BOXES
-  lengths, head_sizes = {}, None
   if labelled:
     lengths = _reference_lengths(predictions, content, skeleton)
     head_sizes = _head_sizes(predictions, annotations, content)
@@ -110,13 +94,13 @@ def score(
         errors = _distances(predictions, method, lengths, head_sizes)
       numbers |= {f"{name}/{box_source}": x for name, x in errors.items()}
     metrics |= {f"{method}/{name}": value for name, value in numbers.items()}
-  count = len(predictions.image_ids)
-  _LOG.info("scored %d people: %s", count, timer.describe())
+  people = len(predictions.image_ids)
+  _LOG.info("scored %d people: %s", people, timer.describe())
   return metrics
 
 
 def to_results(
-  predictions: Predictions,
+  predictions: DatasetPredictions,
   method: str,
   skeleton: Skeleton,
   *,

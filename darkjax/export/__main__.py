@@ -1,16 +1,14 @@
 """Export: `python -m darkjax.export --checkpoint=DIR --format=onnx --out=DIR`.
 
-Everything leaves JAX in one file: uint8 crops in, keypoints in crop pixels and
-scores out; normalization, the flip test and the decoder are inside, and the
-number of crops is open. The file darkjax.json beside it describes input and
-output.
+One file takes any number of uint8 crops and returns keypoints in crop pixels
+and scores; normalization, the flip test and the decoder are inside.
+darkjax.json beside it describes input and output.
 
   stablehlo  model.stablehlo, for `jax.export.deserialize` without darkjax, on
              CPU, CUDA and TPU
   onnx       model.onnx, for ONNX Runtime; `pip install "darkjax[onnx]"`
-  savedmodel a folder for `tf.saved_model.load`; XLA runs inside TensorFlow, so
-             that converters of TensorFlow's own operations (TFLite) cannot
-             read it
+  savedmodel a folder for `tf.saved_model.load`; not for converters of
+             TensorFlow's own operations (TFLite), as XLA runs inside
 
 Results are those of the Python call; on float32 weights a runtime's rounding
 changes them by less than 1e-3 crop pixels.

@@ -19,7 +19,7 @@ EXAMPLE_BOX = (30.0, 40.0, 120.0, 300.0)
 def describe(predictor: Predictor) -> dict[str, Any]:
   """Returns input, output and convention of an exported file, for json."""
   height, width = predictor.convention.crop_size
-  skeleton = predictor.convention.skeleton
+  names = predictor.convention.skeleton.keypoint_names
   columns = 6 if predictor.covariances else 3
   return {
     "darkjax": importlib.metadata.version("darkjax"),
@@ -32,12 +32,12 @@ def describe(predictor: Predictor) -> dict[str, Any]:
     },
     "output": {
       "name": "keypoints",
-      "shape": ["batch", skeleton.num_keypoints, columns],
+      "shape": ["batch", len(names), columns],
       "type": "float32",
       "meaning": "x, y in crop pixels, integers at centres of pixels; score"
       + "; covariance xx, xy, yy in squared crop pixels" * (columns == 6),
     },
-    "keypoint_names": list(skeleton.keypoint_names),
+    "keypoint_names": list(names),
     "method": predictor.method,
     "border": predictor.border,
     "flip_test": predictor.flip_test,
@@ -49,9 +49,7 @@ def describe(predictor: Predictor) -> dict[str, Any]:
 def crop_recipe(convention: Convention) -> dict[str, Any]:
   """Returns the arithmetic of `Convention.crop_from_box`, for json.
 
-  "steps" are assignments in order, valid Python, from the box (x, y, w, h) in
-  image px to factor and offset: crop_x = factor_x * image_x + offset_x,
-  likewise y. "example" holds a box and the results of the steps.
+  "steps" are assignments in Python; "example" has a box and their results.
   """
   matrix = convention.crop_from_box(np.array(EXAMPLE_BOX))[2]
   (factor_x, _, offset_x), (_, factor_y, offset_y) = matrix.tolist()

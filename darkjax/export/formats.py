@@ -31,8 +31,7 @@ def to_stablehlo(
 ) -> bytes:
   """Serializes a predictor for `jax.export.deserialize`.
 
-  JAX reads the returned content of a file for at least six months after the
-  version that wrote it; keep the checkpoint for longer.
+  JAX promises to read it for six months; keep the checkpoint for longer.
   """
   exported = jax_export.export(jax.jit(predictor.__call__), platforms=platforms)
   return bytes(exported(predictor.input_spec).serialize())
@@ -90,7 +89,7 @@ def write(
     **options: of `to_stablehlo` (platforms) or `to_onnx` (opset).
 
   Returns:
-    The file, or for "savedmodel" the folder, in `out`.
+    The file, or for "savedmodel" the folder.
 
   Raises:
     ValueError: an unknown format, or a folder that is not empty.

@@ -1,6 +1,5 @@
 """Inference: crops or photographs in, keypoints in image pixels out."""
 
-from darkjax.convention import METHODS
 from darkjax.inference.keypoints import (
   Keypoints,
   check_method,
@@ -12,7 +11,6 @@ from darkjax.inference.keypoints import (
 )
 
 __all__ = [
-  "METHODS",
   "Keypoints",
   "check_method",
   "last_stage",

@@ -1,7 +1,6 @@
 """Backends that run a predictor on batches of crops: JAX or ONNX Runtime.
 
-A backend takes any number of crops with their matrices and returns keypoints in
-the image, of at least as many rows; both return the same to 1e-3 px.
+Both return the same keypoints to 1e-3 px.
 """
 
 import jax
@@ -14,17 +13,14 @@ from darkjax.runtime import xla_options
 
 
 class JaxBackend:
-  """XLA, on any device; compiles programs for batches of 1, 2, 4, ... rows.
-
-  Input buffers are not donated: no output has the size of an input, so XLA
-  could not reuse them.
-  """
+  """XLA, on any device; compiles programs for batches of 1, 2, 4, ... rows."""
 
   def __init__(self, predictor: Predictor):
     """Sends the weights to the device; nothing is compiled yet."""
     self._variables = jax.device_put(predictor.variables)
+    # No donated inputs: no output has the size of one.
     self._locate = xla_options.tuned(jax.jit(predictor.locate))
-    self._sizes = _ProgramSizes()
+    self._pad = _Padding()
 
   def __call__(
     self, images: np.ndarray, image_from_heatmap: np.ndarray, *, rest: bool
@@ -34,47 +30,45 @@ class JaxBackend:
     Args:
       images: [B, H, W, 3] uint8 RGB crops.
       image_from_heatmap: [B, 2, 3], px.
-      rest: these are the last people of many, which take a compiled program if
-        one fits, even where a smaller one would be faster.
+      rest: the last people of many, for whom a larger compiled program will do.
 
     Returns:
       Keypoints of B or more rows; those after the first B are padding.
     """
-    rows = self._sizes.choose(len(images), rest)
     return self._locate(
-      self._variables,
-      _pad_rows(images, rows),
-      _pad_rows(image_from_heatmap.astype(np.float32), rows),
+      self._variables, *self._pad(images, image_from_heatmap, rest)
     )
 
 
-class _ProgramSizes:
-  """Numbers of rows that programs were compiled for."""
+class _Padding:
+  """Pads batches to numbers of rows that programs are compiled for."""
 
   def __init__(self):
     self._compiled: set[int] = set()
 
-  def choose(self, count: int, rest: bool) -> int:
-    """Returns a power of two, or with `rest` the least compiled that fits."""
+  def __call__(
+    self, arrays: np.ndarray, matrices: np.ndarray, rest: bool
+  ) -> list[np.ndarray]:
+    """Pads to a power of two, or with `rest` to the least compiled that fits.
+
+    Returns:
+      The arrays, and the matrices in float32.
+    """
+    count = len(arrays)
     fitting = [rows for rows in self._compiled if rest and rows >= count]
     rows = min(fitting, default=1 << (count - 1).bit_length())
     self._compiled.add(rows)
-    return rows
-
-
-def _pad_rows(array: np.ndarray, rows: int) -> np.ndarray:
-  if len(array) == rows:
-    return array
-  padding = [(0, rows - len(array))] + [(0, 0)] * (array.ndim - 1)
-  return np.pad(array, padding)
+    both = [arrays, matrices.astype(np.float32)]
+    if rows == count:
+      return both
+    return [
+      np.pad(array, [(0, rows - count)] + [(0, 0)] * (array.ndim - 1))
+      for array in both
+    ]
 
 
 class OnnxBackend:
-  """ONNX Runtime on the CPU for the network, XLA for the decoder.
-
-  The decoder's many small operations took a tenth of the time of one crop in
-  ONNX Runtime; XLA fuses them.
-  """
+  """ONNX Runtime on the CPU for the network, XLA (faster) for the decoder."""
 
   def __init__(self, predictor: Predictor):
     """Converts the network, which takes seconds to a minute.
@@ -104,18 +98,15 @@ class OnnxBackend:
       providers=["CPUExecutionProvider"],
     )
     self._decode = jax.jit(predictor.decode)
-    self._sizes = _ProgramSizes()
+    self._pad = _Padding()
 
   def __call__(
     self, images: np.ndarray, image_from_heatmap: np.ndarray, *, rest: bool
   ) -> Keypoints:
     """See `JaxBackend`; waits for the network."""
     (heatmaps,) = self._session.run(["heatmaps"], {"images": images})
-    rows = self._sizes.choose(len(images), rest)
-    arrays = heatmaps, image_from_heatmap.astype(np.float32)
-    return self._decode(
-      *jax.device_put([_pad_rows(array, rows) for array in arrays], self._cpu)
-    )
+    arrays = self._pad(heatmaps, image_from_heatmap, rest)
+    return self._decode(*jax.device_put(arrays, self._cpu))
 
 
 BACKENDS: dict[str, type[JaxBackend] | type[OnnxBackend]] = {

@@ -1,16 +1,14 @@
 """Ensembles and multi-scale test: heatmaps averaged over the image (§4.4).
 
-Pixel (x, y) of one network's heatmap and pixel (x, y) of another's show the
-same point of the image only if input size, alignment and box agree. So every
-member's heatmaps are first resampled to the pixels of one of them, the
-reference, by member_from_reference, which follows from the crops' matrices; the
-mean is decoded there like the heatmaps of one network. All of it is jitted.
+Pixels (x, y) of two networks' heatmaps show the same point of the image only if
+input size, alignment and box agree. So every member's heatmaps are resampled to
+the pixels of one of them, the reference, and their mean is decoded there.
 
 The reference is the member with the most heatmap pixels: a coarse map drawn
 finer keeps its peak, a fine map drawn coarser loses it. Resampling is by
-Lanczos' kernel of 3 px, not bilinear, because DARK reads derivatives and a
-bilinear map has its maxima at the pixels of the member. Clean Gaussians drawn
-at 32 x 24 with σ 1, resampled, then decoded by DARK: mean error in px
+Lanczos' kernel of 3 px, because DARK reads derivatives and a bilinear map has
+its maxima at the member's pixels. Clean Gaussians drawn at 32 x 24 with σ 1,
+resampled, then decoded by DARK: mean error in px
 
   to                    blur kernel   bilinear   cubic    Lanczos
   64 x 48               11            0.0068     0.0038   0.0003
@@ -41,11 +39,7 @@ def at_scales(predictor: Predictor, scales: Sequence[float]) -> list[Predictor]:
 
   Args:
     predictor: a network.
-    scales: factors on its padding; at 1.1 the crop shows more of the
-      surroundings and the person smaller.
-
-  Returns:
-    A predictor for each scale, with the same variables.
+    scales: factors on its padding; at 1.1 the person is smaller in the crop.
 
   Raises:
     ValueError: a scale that is not positive.
@@ -54,26 +48,16 @@ def at_scales(predictor: Predictor, scales: Sequence[float]) -> list[Predictor]:
     raise ValueError(
       f"scales are positive factors on the box such as 0.9, got {scales}"
     )
-  convention = predictor.convention
-  return [
-    dataclasses.replace(
-      predictor,
-      convention=dataclasses.replace(
-        convention, padding=convention.padding * float(scale)
-      ),
-    )
+  used = predictor.convention
+  conventions = [
+    dataclasses.replace(used, padding=used.padding * float(scale))
     for scale in sorted(scales, key=lambda scale: abs(np.log(scale)))
   ]
+  return [dataclasses.replace(predictor, convention=c) for c in conventions]
 
 
 def reference_index(conventions: Sequence[Convention]) -> int:
-  """Returns which member's heatmap pixels the average has.
-
-  Args:
-    conventions: of all members.
-
-  Returns:
-    The member with the most heatmap pixels; of several, the first.
+  """Returns the (first) member with the most heatmap pixels.
 
   Raises:
     ValueError: members of different keypoints or heads.
@@ -95,6 +79,7 @@ def reference_index(conventions: Sequence[Convention]) -> int:
   return int(np.argmax(pixels))
 
 
+@functools.partial(jax.jit, static_argnames=("reference", "keep_sum"))
 def average_heatmaps(
   heatmaps: Sequence[jax.Array],
   image_from_heatmap: Sequence[jax.Array],
@@ -105,30 +90,27 @@ def average_heatmaps(
   """Averages heatmaps of the same people over the image, not by index.
 
   A pixel's mean is over the members whose map covers it, which ends half a
-  pixel beyond the outermost centres. The reference's map is not resampled.
+  pixel beyond the outermost centres.
 
   Args:
     heatmaps: of each member [B, H, W, K]; row i is the same person in all.
-    image_from_heatmap: of each member [B, 2, 3], px. Crops of one person may
-      differ in size and position, but not in rotation.
+    image_from_heatmap: of each member [B, 2, 3], px.
     reference: index of the member whose pixels the result has.
-    keep_sum: maps are probabilities: a member's keep their sum where all of
-      the map is inside the reference's.
+    keep_sum: maps are probabilities, whose sum resampling has to keep.
 
   Returns:
     [B, H, W, K] float32 with the reference's H and W; NaN for a person whose
     crops differ in rotation, since each axis is resampled alone.
 
   Raises:
-    ValueError: no members, not as many matrices as maps, or other numbers of
-      people or keypoints in one than in another.
+    ValueError: shapes that do not fit together, or no members.
   """
   if len(heatmaps) != len(image_from_heatmap) or not heatmaps:
     raise ValueError(
       "each member has heatmaps and matrices, got "
       f"{len(heatmaps)} and {len(image_from_heatmap)} of them"
     )
-  people, *_, keypoints = heatmaps[reference].shape
+  people, *size, keypoints = heatmaps[reference].shape
   for maps, matrix in zip(heatmaps, image_from_heatmap, strict=True):
     shapes = maps.shape[0], maps.shape[-1], matrix.shape
     if shapes != (people, keypoints, (people, 2, 3)):
@@ -137,16 +119,8 @@ def average_heatmaps(
         f"[{people}, H, W, {keypoints}] and matrices [{people}, 2, 3], got "
         f"{maps.shape} and {matrix.shape}"
       )
-  return _average(
-    tuple(heatmaps), tuple(image_from_heatmap), reference, keep_sum
-  )
-
-
-@functools.partial(jax.jit, static_argnums=(2, 3))
-def _average(heatmaps, image_from_heatmap, reference, keep_sum):
   total = heatmaps[reference].astype(jnp.float32)
-  size = total.shape[1:3]
-  count = jnp.ones((len(total), *size, 1), jnp.float32)
+  count = jnp.ones((people, *size, 1), jnp.float32)
   for i, (maps, matrix) in enumerate(
     zip(heatmaps, image_from_heatmap, strict=True)
   ):
@@ -154,7 +128,7 @@ def _average(heatmaps, image_from_heatmap, reference, keep_sum):
       continue
     member_from_reference = _relative(matrix, image_from_heatmap[reference])
     maps, covered = jax.vmap(_resample, in_axes=(0, 0, None))(
-      maps.astype(jnp.float32), member_from_reference, size
+      maps.astype(jnp.float32), member_from_reference, tuple(size)
     )
     if keep_sum:
       # px² of the member's map in a pixel of the reference's.
@@ -183,11 +157,7 @@ def _relative(image_from_member, image_from_reference) -> jax.Array:
 def _resample(
   heatmap, member_from_reference, size
 ) -> tuple[jax.Array, jax.Array]:
-  """Resamples one person's maps [H, W, K] at the reference's pixels.
-
-  Returns:
-    [H', W', K], 0 outside of the member's map, and [H', W', 1], 1 inside of it.
-  """
+  """Returns maps [H', W', K], 0 outside of the member's, and 1 inside of it."""
   # Of y and x, as the axes come.
   factor = jnp.diagonal(member_from_reference[:, :2])[::-1]
   offset = member_from_reference[::-1, 2]

@@ -1,8 +1,4 @@
-"""Pure functions from crops to keypoints in the image.
-
-Normalization, the flip test, decoding and the map back to image pixels run
-inside one jitted call; the host sends uint8 crops and receives keypoints.
-"""
+"""Pure functions, to be jitted, from uint8 crops to keypoints in the image."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -20,17 +16,13 @@ from darkjax.heatmaps import decode, options, soft_argmax
 class Keypoints(NamedTuple):
   """Keypoints of B crops.
 
-  Attributes:
-    keypoints_image: [B, K, 2] (x, y), image px.
-    scores: [B, K], near 1 where the network is sure, but not a probability. The
-      maximum of each heatmap; for a softmax head the expected similarity of
-      the keypoint, in [0, 1], see heatmaps/soft_argmax.py.
-    covariances: [B, K, 2, 2], image px²; nan where the decoder gives none.
+  Scores are no probabilities but each heatmap's maximum or, for a softmax head,
+  the expected similarity, see heatmaps/soft_argmax.py.
   """
 
-  keypoints_image: jax.Array | np.ndarray
-  scores: jax.Array | np.ndarray
-  covariances: jax.Array | np.ndarray
+  keypoints_image: jax.Array | np.ndarray  # [B, K, 2] (x, y), image px
+  scores: jax.Array | np.ndarray  # [B, K]
+  covariances: jax.Array | np.ndarray  # [B, K, 2, 2] image px²; nan for none
 
 
 def normalize(images: jax.Array, *, channel_order: str = "rgb") -> jax.Array:
@@ -38,8 +30,8 @@ def normalize(images: jax.Array, *, channel_order: str = "rgb") -> jax.Array:
 
   Args:
     images: [..., 3] uint8 RGB.
-    channel_order: "rgb", or "bgr" for weights of the official ResNet and
-      Hourglass runs, which applied the RGB statistics to BGR pixels.
+    channel_order: "rgb", or "bgr" for weights that were trained on BGR pixels
+      with the RGB statistics (the official ResNet and Hourglass).
 
   Returns:
     [..., 3] float32, (pixel/255 − mean)/std.
@@ -68,11 +60,7 @@ def unflip_heatmaps(
     flip_indices: K indices, see `Skeleton.flip_indices`.
     shift: 0 or 1, heatmap px.
 
-  Returns:
-    [..., H, W, K].
-
-  Reference:
-    HRNet, lib/core/function.py (SHIFT_HEATMAP).
+  Reference: HRNet, lib/core/function.py (SHIFT_HEATMAP).
   """
   heatmaps = heatmaps[..., ::-1, :][..., np.asarray(flip_indices)]
   if shift == 0:
@@ -90,9 +78,7 @@ def predict_heatmaps(
 ) -> jax.Array:
   """Runs a network on crops and, with `flip_test`, on their mirror images.
 
-  A softmax head's logits become probabilities before they are averaged, so
-  that the keypoint of "integral" is the average of both keypoints. A flip shift
-  moves a column of mass out of the map, which decoding compensates.
+  A softmax head's logits become probabilities before they are averaged.
 
   Args:
     model: a Linen module of darkjax.models.
@@ -160,13 +146,10 @@ def locate(
     image_from_heatmap: [B, 2, 3], px, made with the crops.
     convention: the one the weights were trained with.
     method: one of `METHODS`: "integral", the mean of a softmax head's
-      probabilities, or a decoder of `decode_heatmaps`, which reads those too.
-      None is `Convention.default_method`.
+      probabilities, or a decoder of `decode_heatmaps`, which reads those too;
+      by default `Convention.default_method`.
     border: see `decode_heatmaps`.
     standard: see `decode_heatmaps`.
-
-  Returns:
-    Keypoints in image pixels.
 
   Raises:
     ValueError: see `check_method`.

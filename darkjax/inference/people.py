@@ -1,7 +1,7 @@
 """Results of `Pose`: people with keypoints, scores and covariances."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,11 @@ class Person:
   """One person: K keypoints in one box.
 
   Attributes:
-    keypoints_image: [K, 2] float32 (x, y), image px; an integer coordinate is
-      the centre of a pixel.
+    keypoints_image: [K, 2] float32 (x, y), image px; integers at centres.
     scores: [K] float32, see `Keypoints.scores`.
-    covariances: [K, 2, 2] float32, image px²: the width of each peak, which is
-      at least that of the training Gaussian and the blur; nan where there is no
-      peak and where the decoder gives none.
-    bbox: [4] float64 (x, y, w, h), image px; the person's box.
+    covariances: [K, 2, 2] float32, image px²: the width of each peak, at least
+      that of the training Gaussian and the blur; nan where there is none.
+    bbox: [4] float64 (x, y, w, h), image px.
     skeleton: names and limbs of the keypoints.
     image: the photograph, as a path, an image or an array.
   """
@@ -86,12 +84,15 @@ class People(list[Person]):
     photo = PIL.Image.fromarray(photo_lib.read(self.image))
     if not self:
       return photo
-    return draw.draw_people(
+    return draw.draw_skeleton(
       photo,
-      np.stack([person.keypoints_image for person in self]),
+      stack(self, "keypoints_image"),
       self[0].skeleton,
-      shown=np.stack([person.scores >= min_score for person in self]),
-      covariances=np.stack([person.covariances for person in self])
-      if uncertainty
-      else None,
+      shown=stack(self, "scores") >= min_score,
+      covariances=stack(self, "covariances") if uncertainty else None,
     )
+
+
+def stack(people: Sequence[Person], field: str) -> np.ndarray:
+  """Returns a field of N people, one or more, as one array [N, ...]."""
+  return np.stack([getattr(person, field) for person in people])

@@ -5,11 +5,9 @@
     people[0].keypoints_image, people[0].scores, people[0].names
     people.plot().save("people.png")
 
-The host cuts the crops out of the photographs, so that only crops travel to
-the device; the rest is one jitted function, see predictor.py and backends.py.
-People of all photographs share batches of 1, 2, 4, ... crops up to
-`batch_size`, so that once these few sizes are compiled no number of people
-compiles another.
+The host cuts the crops out of the photographs; the rest is one jitted function.
+People of all photographs share batches of 1, 2, 4, ... crops, so that only
+these few sizes are compiled.
 """
 
 import itertools
@@ -52,8 +50,7 @@ class Pose:
     Args:
       predictor: the network with its weights and decoder.
       batch_size: most crops at once, a power of two.
-      backend: "jax", or "onnxruntime" on the CPU, with the same keypoints to
-        1e-3 px. It converts the network first and needs
+      backend: "jax", or "onnxruntime" on the CPU, which needs
         `pip install "darkjax[onnx]"`.
 
     Raises:
@@ -88,11 +85,7 @@ class Pose:
       step: a step of the folder; the latest by default.
       batch_size: see `Pose`.
       backend: see `Pose`.
-      **options: method, flip_test, border, see `Predictor`. The method is by
-        default the one that suits the network's head.
-
-    Returns:
-      A `Pose`.
+      **options: method, flip_test, border, see `Predictor`.
 
     Raises:
       FileNotFoundError: no checkpoint there.
@@ -105,15 +98,11 @@ class Pose:
   def pretrained(cls, **options: Any) -> "Pose":
     """Loads the small HRNet that comes with darkjax: 14 keypoints (LSP).
 
-    It was trained on 3,000 photographs of people at sport and is no match for
-    networks of COCO; assets/README.md has its accuracy and its licence (the
-    weights are for research).
+    It was trained on 3,000 photographs of people at sport, for research only;
+    assets/README.md has its accuracy and its licence.
 
     Args:
       **options: see `from_checkpoint`.
-
-    Returns:
-      A `Pose`.
     """
     return cls.from_checkpoint(PRETRAINED, **options)
 
@@ -123,23 +112,21 @@ class Pose:
     """Computes people's keypoints.
 
     Args:
-      images: a photograph, or a list of them. A photograph is a path, a PIL
-        image or a uint8 array [H, W, 3] RGB; grey and RGBA work too, see
-        `photo.read`. Files and PIL images are turned upright by their
-        EXIF tag, and boxes and keypoints refer to the upright picture; pass
-        `np.asarray(PIL.Image.open(path))` to work on the pixels as stored.
-      boxes: where the people are. For one photograph [N, 4] (x, y, w, h), image
-        px; for a list, one such array (or None) per photograph. None is the
-        whole photograph as one person's box. N may be 0.
+      images: a photograph, or a list of them: paths, PIL images or uint8 arrays
+        [H, W, 3] RGB; grey and RGBA work too. Files and PIL images are turned
+        upright by their EXIF tag, and boxes and keypoints refer to the upright
+        picture; arrays are used as they are.
+      boxes: [N, 4] (x, y, w, h), image px, each overlapping the photograph;
+        for a list, one such array (or None) per photograph. None is the whole
+        photograph as one person's box. N may be 0.
 
     Returns:
       For one photograph `People`, a list of N `Person`; for a list of
       photographs, a list of `People`.
 
     Raises:
-      FileNotFoundError: a path that is no file; the message names it.
-      ValueError: an image or a box that cannot be used; the message says which
-        and why. A box may cross the photograph's border, but must overlap it.
+      FileNotFoundError: a path that is no file.
+      ValueError: an image or a box that cannot be used.
     """
     single = isinstance(images, str | os.PathLike | PIL.Image.Image)
     if single or hasattr(images, "__array__"):
@@ -161,18 +148,14 @@ class Pose:
   def stream(
     self, photographs: Iterable[tuple[ImageLike, Any]]
   ) -> Iterator[People]:
-    """Computes people's keypoints for any number of photographs or frames.
+    """Yields the `People` of any number of photographs or frames, in order.
 
     It reads ahead by about two batches and keeps no photograph whose people it
-    has yielded. A photograph without boxes takes up a row of a batch, so that
-    reading ahead is bounded where there are no people.
+    has yielded.
 
     Args:
       photographs: pairs of an image and its boxes [N, 4] or None, see
         `__call__`.
-
-    Yields:
-      The `People` of each photograph, in order.
     """
     skeleton = self.convention.skeleton
     for rows, keypoints in self._batches(self._rows(photographs)):
@@ -186,13 +169,10 @@ class Pose:
           yield people
 
   def peak_width(self, bbox: np.ndarray) -> float:
-    """Returns the standard deviation of a clean peak, √(tr Σ / 2).
+    """Returns a clean peak's standard deviation under DARK, √(tr Σ / 2).
 
     Args:
-      bbox: [4] (x, y, w, h), image px.
-
-    Returns:
-      In image px, for the person in that box and the dark decoder.
+      bbox: [4] (x, y, w, h) of the person, image px, as is the result.
     """
     convention = self.convention
     variance = convention.sigma**2 + blur.blur_variance(convention.blur_kernel)
@@ -245,7 +225,10 @@ class Pose:
 
 
 class _Row(NamedTuple):
-  """One row of a batch: a person's crop, or a photograph without people."""
+  """One row of a batch: a person's crop, or a photograph without people.
+
+  The latter bounds reading ahead where there are no people.
+  """
 
   people: People  # of the photograph, extended by each row's person
   bbox: np.ndarray | None

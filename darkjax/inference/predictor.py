@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import export as jax_export
 
 from darkjax import checkpoint, geometry, models
@@ -21,17 +22,14 @@ from darkjax.models import batch_norm_folding
 class Predictor:
   """A network, its weights and how its heatmaps become keypoints.
 
-  Every method is a pure function to compile: normalization, the flip test, the
-  decoder and the map to crop or image pixels are inside. Predictors that differ
-  in weights alone are equal and have the same hash.
+  Methods are pure functions to compile. Predictors that differ in weights alone
+  are equal and have the same hash.
 
   Attributes:
     model: a Linen module of darkjax.models.
-    variables: its "params" and "batch_stats"; kept with batch norms folded,
-      see models/batch_norm_folding.py.
+    variables: its "params" and "batch_stats"; kept with batch norms folded.
     convention: the one the weights were trained with.
-    method: decoder, one of `convention.METHODS`; None becomes the convention's
-      `default_method`.
+    method: one of `convention.METHODS`; by default what suits the head.
     border: DARK: how to treat the map's border, see `decode_heatmaps`.
     flip_test: average with the mirrored crop, which doubles the time.
     covariances: add three columns for each keypoint, see `apply`.
@@ -104,14 +102,12 @@ class Predictor:
       images: [B, H, W, 3] uint8 RGB crops.
 
     Returns:
-      [B, K, 3] float32 (x, y, score), crop px; an integer is a pixel's centre.
-      With `covariances` [B, K, 6], further the covariance matrix's entries xx,
-      xy, yy in crop px², nan where the decoder gives none.
+      [B, K, 3] float32 (x, y, score), crop px. With `covariances` [B, K, 6],
+      further xx, xy, yy in crop px², nan where the decoder gives none.
     """
     crop_from_heatmap = geometry.invert(self.convention.heatmap_from_crop())
     matrices = jnp.broadcast_to(
-      jnp.asarray(crop_from_heatmap, jnp.float32)[None],
-      (images.shape[0], 2, 3),
+      crop_from_heatmap.astype(np.float32)[None], (images.shape[0], 2, 3)
     )
     keypoints = self.locate(variables, images, matrices)
     columns = [keypoints.keypoints_image, keypoints.scores[..., None]]
@@ -123,24 +119,14 @@ class Predictor:
   def locate(
     self, variables: Any, images: jax.Array, image_from_heatmap: jax.Array
   ) -> Keypoints:
-    """Computes keypoints in the images that the crops were cut from.
+    """Computes keypoints in the images that the crops of `apply` are cut from.
 
-    Args:
-      variables: see `apply`.
-      images: see `apply`.
-      image_from_heatmap: [B, 2, 3], px, made with the crops.
+    The matrices [B, 2, 3] are those of the crops, px.
     """
     return self.decode(self.heatmaps(variables, images), image_from_heatmap)
 
   def heatmaps(self, variables: Any, images: jax.Array) -> jax.Array:
-    """Runs the network and the flip test, see `inference.predict_heatmaps`.
-
-    Args:
-      variables: see `apply`.
-      images: see `apply`.
-
-    Returns:
-      [B, H', W', K] float32.
+    """Computes heatmaps [B, H', W', K], see `inference.predict_heatmaps`.
 
     Raises:
       ValueError: the network's heatmaps are not those of the convention.

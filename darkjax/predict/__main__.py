@@ -1,11 +1,10 @@
 """Prediction: `python -m darkjax.predict --checkpoint=DIR photo.jpg`.
 
-Without --checkpoint it uses the small network that comes with darkjax, see
-`Pose.pretrained`. Inputs are photographs, folders of them, one video, or the
-number of a webcam. `--out` receives the pictures with the people drawn
-(photographs under their own names, a video as an .mp4), results.json in COCO's
-format and results.csv. A photograph that cannot be read is logged and left out;
-the exit status is then 1, and 130 after Ctrl-C or SIGTERM.
+Inputs are photographs, folders of them, one video, or the number of a webcam.
+`--out` receives the pictures with the people drawn (photographs under their own
+names, a video as an .mp4), results.json in COCO's format and results.csv. A
+photograph that cannot be read is logged and left out; the exit status is then
+1, and 130 after Ctrl-C or SIGTERM.
 """
 
 import functools
@@ -80,8 +79,7 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
   seconds = time.monotonic() - start
   _LOG.info("%s: %s; %.1f s with compiling", out, counts.describe(), seconds)
   if pictures.unreadable:
-    count = len(pictures.unreadable)
-    _LOG.error("%d photographs could not be read", count)
+    _LOG.error("%d photographs could not be read", len(pictures.unreadable))
     return 1
   if counts.interrupted and not pictures.live:
     of = f" of {pictures.num_pictures}" if pictures.num_pictures else ""

@@ -25,42 +25,24 @@ BoxesById = Mapping[int, tuple[np.ndarray, np.ndarray]]
 
 
 class Picture(NamedTuple):
-  """A photograph, or a frame of a video.
+  """A photograph, or a frame of a video."""
 
-  Attributes:
-    name: of the file, without its folder.
-    image_id: its number in results, see `image_ids`; in a video the index of
-      the frame.
-    seconds: from the start of the video; nan for photographs.
-    pixels: [H, W, 3] uint8 RGB.
-  """
-
-  name: str
-  image_id: int
-  seconds: float
-  pixels: np.ndarray
+  name: str  # of the file, without its folder
+  image_id: int  # in results, see `image_ids`; of a frame its index
+  seconds: float  # from the start of the video; nan for photographs
+  pixels: np.ndarray  # [H, W, 3] uint8 RGB
 
 
 class Pictures(NamedTuple):
-  """Pictures of a run, read when they are asked for.
-
-  Attributes:
-    stream: yields them.
-    num_pictures: None for a camera without an end.
-    rate: frames per second of a video; None for photographs.
-    name: of the video without suffix; "" for photographs.
-    live: frames come from a camera.
-    boxes: of the people; None without a file of them.
-    unreadable: names of photographs that could not be read, so far.
-  """
+  """Pictures of a run, read when they are asked for."""
 
   stream: Iterator[Picture]
-  num_pictures: int | None
-  rate: float | None = None
-  name: str = ""
-  live: bool = False
-  boxes: BoxesById | None = None
-  unreadable: Sequence[str] = ()
+  num_pictures: int | None  # None for a camera without an end
+  rate: float | None = None  # frames/s of a video; None for photographs
+  name: str = ""  # of the video without suffix; "" for photographs
+  live: bool = False  # frames come from a camera
+  boxes: BoxesById | None = None  # None without a file of them
+  unreadable: Sequence[str] = ()  # names of photographs, so far
 
 
 def open_inputs(
@@ -71,15 +53,11 @@ def open_inputs(
   upright: bool | None = None,
   max_pictures: int | None = None,
 ) -> contextlib.AbstractContextManager[Pictures]:
-  """Opens the photographs or the video of the command's arguments.
+  """Opens photographs and folders, or one video, or one webcam's number.
 
-  Args:
-    inputs: photographs and folders, or one video, or one webcam's number.
-    boxes: of some of the pictures; a video's frames by their index.
-    out: folder of the overlays; not the inputs' own.
-    upright: turn photographs by their EXIF tag. None does so without boxes
-      only, as labels count the pixels as stored (COCO's tools do).
-    max_pictures: stop after so many.
+  A video's frames have their index as image id. Photographs are turned
+  `upright` by default unless there are boxes, as COCO's tools count the pixels
+  as stored.
 
   Raises:
     FileNotFoundError: an input does not exist.
@@ -92,7 +70,7 @@ def open_inputs(
     paths = find_photographs(inputs)[:max_pictures]
     for path in paths:
       _check_folder(out, path)
-    return contextlib.nullcontext(open_photographs(paths, boxes, upright))
+    return contextlib.nullcontext(_open_photographs(paths, boxes, upright))
   if len(inputs) > 1:
     raise ValueError(
       f"a run takes photographs or one video, got {list(inputs)}; give each "
@@ -116,14 +94,7 @@ def _check_folder(out: pathlib.Path, path: pathlib.Path) -> None:
 
 
 def find_photographs(inputs: Sequence[str]) -> list[pathlib.Path]:
-  """Returns the files given, and the photographs of folders, sorted.
-
-  Files whose names begin with a dot are not taken from folders.
-
-  Raises:
-    FileNotFoundError: a path that does not exist, or a folder without any.
-    ValueError: two files of one name, which results could not tell apart.
-  """
+  """Returns the files given, and folders' photographs, sorted, but no .NAME."""
   paths = [path for name in inputs for path in _list_files(pathlib.Path(name))]
   counts = collections.Counter(path.name for path in paths)
   twice = sorted(name for name, count in counts.items() if count > 1)
@@ -142,10 +113,8 @@ def _list_files(path: pathlib.Path) -> list[pathlib.Path]:
     raise FileNotFoundError(f"no photograph, folder or video {path}")
   photographs = sorted(
     p
-    for p in path.iterdir()
-    if p.suffix.lower() in PHOTO_SUFFIXES
-    and p.is_file()
-    and not p.name.startswith(".")
+    for p in path.glob("[!.]*")
+    if p.suffix.lower() in PHOTO_SUFFIXES and p.is_file()
   )
   if not photographs:
     raise FileNotFoundError(
@@ -154,15 +123,8 @@ def _list_files(path: pathlib.Path) -> list[pathlib.Path]:
   return photographs
 
 
-def open_photographs(
-  paths: Sequence[pathlib.Path], boxes: BoxFile | None, upright: bool
-) -> Pictures:
-  """Opens photographs; those that cannot be read are logged and left out.
-
-  Raises:
-    ValueError: none of the boxes belongs to a photograph, or two photographs
-      are one image.
-  """
+def _open_photographs(paths, boxes: BoxFile | None, upright: bool) -> Pictures:
+  """Opens photographs; those that cannot be read are logged and left out."""
   keys = [boxes.key(path) if boxes else None for path in paths]
   ids = image_ids(paths, [k if isinstance(k, int) else None for k in keys])
   by_id = None
@@ -198,9 +160,6 @@ def image_ids(
   Photographs without one in `ids`, from a json file, get the number that is
   their name, as in 000000000139.jpg, if all of their names are different
   numbers; else the first free ones from 0 on.
-
-  Raises:
-    ValueError: the json has one id for two photographs.
   """
   counts = collections.Counter(n for n in ids if n is not None)
   pairs = list(zip(paths, ids, strict=True))
@@ -224,11 +183,7 @@ def image_ids(
 def open_frames(
   name: str, boxes: BoxFile | None = None, max_frames: int | None = None
 ) -> Iterator[Pictures]:
-  """Opens a video or webcam; times follow from a constant frame rate.
-
-  Raises:
-    ValueError: none of the boxes belongs to a frame, or see `video.open_video`.
-  """
+  """Opens a video or webcam; times follow from a constant frame rate."""
   with video.open_video(name, max_frames) as opened:
     limits = [n for n in (max_frames, opened.num_frames) if n]
     limit = min(limits, default=None)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from darkjax.inference import boxes as boxes_lib
-from darkjax.inference.people import Person
+from darkjax.inference.people import Person, stack
 from darkjax.inference.pose import Pose
 from darkjax.metrics import coco, oks_nms
 from darkjax.predict import smoothing
@@ -16,36 +16,14 @@ from darkjax.predict.inputs import BoxesById, Picture
 
 
 class PicturePeople(NamedTuple):
-  """The N people of one picture, duplicates removed.
-
-  Attributes:
-    picture: that shows them.
-    people: N of them.
-    box_scores: [N] of the detector, 1 where it gave none.
-    box_areas: [N] of the padded boxes, px².
-    numbers: [N] the index in the picture or, in a smoothed video, the number of
-      the track.
-    num_boxes: number of boxes, those of duplicates included.
-  """
+  """The N people of one picture, duplicates removed."""
 
   picture: Picture
   people: Sequence[Person]
-  box_scores: np.ndarray
-  box_areas: np.ndarray
-  numbers: np.ndarray
-  num_boxes: int
-
-  def keypoints(self) -> np.ndarray:
-    """Returns [N, K, 2], image px."""
-    return np.stack([person.keypoints_image for person in self.people])
-
-  def keypoint_scores(self) -> np.ndarray:
-    """Returns [N, K]."""
-    return np.stack([person.scores for person in self.people])
-
-  def covariances(self) -> np.ndarray:
-    """Returns [N, K, 2, 2], image px²."""
-    return np.stack([person.covariances for person in self.people])
+  box_scores: np.ndarray  # [N] of the detector, 1 where it gave none
+  box_areas: np.ndarray  # [N] of the padded boxes, px²
+  numbers: np.ndarray  # [N] index in the picture, or smoothed, of the track
+  num_boxes: int  # those of duplicates included
 
 
 def predict_people(
@@ -57,11 +35,8 @@ def predict_people(
 ) -> Iterator[PicturePeople]:
   """Predicts the people of each picture, best first, without duplicates.
 
-  Args:
-    pose: predicts in batches of its size, across pictures.
-    pictures: read as they are needed, about two batches ahead.
-    boxes: of people; None for one person per picture, all of it.
-    nms: how to remove duplicates, one of `coco.NMS`.
+  Pictures are read about two batches ahead. Without boxes, each of them is one
+  person's box. `nms` is one of `coco.NMS`.
   """
   waiting: collections.deque[tuple[Picture, np.ndarray]] = collections.deque()
 
@@ -79,9 +54,7 @@ def predict_people(
     picture, box_scores = waiting.popleft()
     scales = [pose.convention.crop_from_box(p.bbox)[1] for p in people]
     areas = np.array([scale.prod() for scale in scales])
-    index = np.arange(0)
-    if people:
-      index = _without_duplicates(pose, people, box_scores, areas, nms)
+    index = _without_duplicates(pose, people, box_scores, areas, nms)
     yield PicturePeople(
       picture,
       [people[i] for i in index],
@@ -94,11 +67,12 @@ def predict_people(
 
 def _without_duplicates(pose, people, box_scores, areas, nms) -> np.ndarray:
   """Returns the indices of the people to keep, best first."""
-  keypoint_scores = np.stack([person.scores for person in people])
-  scores = coco.rescore(box_scores, keypoint_scores)
+  if not people:
+    return np.arange(0)
+  scores = coco.rescore(box_scores, stack(people, "scores"))
   if nms == "none":
     return np.argsort(-scores, kind="stable")
-  keypoints = np.stack([person.keypoints_image for person in people])
+  keypoints = stack(people, "keypoints_image")
   sigmas = pose.convention.skeleton.sigmas
   return np.asarray(oks_nms.METHODS[nms](keypoints, scores, areas, sigmas), int)
 
@@ -110,11 +84,6 @@ def smooth_people(
 ) -> Iterator[PicturePeople]:
   """Smooths the keypoints of a video's people and numbers them by their tracks.
 
-  Args:
-    pose: gives the width of a clean peak.
-    stream: from `predict_people`, of one video.
-    settings: of the filter.
-
   Raises:
     ValueError: photographs, which have no time.
   """
@@ -125,16 +94,15 @@ def smooth_people(
     if not frame.people:
       yield frame
       continue
-    boxes = np.stack([person.bbox for person in frame.people])
-    covariances = frame.covariances()
-    # Decoders without covariances get the plain filter.
-    has_covariances = np.isfinite(covariances).any()
+    boxes = stack(frame.people, "bbox")
+    covariances = stack(frame.people, "covariances")
     keypoints, numbers = tracks.update(
       boxes,
-      frame.keypoints(),
+      stack(frame.people, "keypoints_image"),
       frame.picture.seconds,
       peak_widths=np.array([pose.peak_width(bbox) for bbox in boxes]),
-      covariances=covariances if has_covariances else None,
+      # Decoders without covariances get the plain filter.
+      covariances=covariances if np.isfinite(covariances).any() else None,
     )
     people = [
       dataclasses.replace(person, keypoints_image=points.astype(np.float32))

@@ -1,10 +1,10 @@
 """One-Euro filter for keypoints in videos, weighted by their covariances.
 
 The One-Euro filter is an exponential average whose cutoff frequency rises with
-speed: little jitter at rest, little lag in motion. It weights all measurements
-equally. An exponential average of gain α is also the steady state of a Kalman
-filter whose prediction has the variance R₀ α/(1−α), where R₀ is the variance of
-its measurements; a measurement of covariance R then has the gain
+speed: little jitter at rest, little lag in motion. An exponential average of
+gain α is also the steady state of a Kalman filter whose prediction has the
+variance R₀ α/(1−α), where R₀ is the variance of its measurements; a measurement
+of covariance R then has the gain
 
   K = α (α I + (1−α) R/R₀)⁻¹,
 
@@ -26,17 +26,11 @@ _NO_PEAK = 100.0
 
 
 class State(NamedTuple):
-  """State of the filter for one person.
+  """State of the filter for one person."""
 
-  Attributes:
-    keypoints: [K, 2] smoothed, image px.
-    velocity: [K, 2] smoothed, image px per second.
-    time: seconds.
-  """
-
-  keypoints: np.ndarray
-  velocity: np.ndarray
-  time: float
+  keypoints: np.ndarray  # [K, 2] smoothed, image px
+  velocity: np.ndarray  # [K, 2] smoothed, image px per second
+  time: float  # seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,22 +67,16 @@ class OneEuro:
     peak_width: float,
     covariances: np.ndarray | None = None,
   ) -> State:
-    """Filters the next frame.
+    """Returns the state after the next frame.
 
     Args:
       state: after the frame before.
       keypoints: [K, 2] as predicted, image px.
-      time: of the frame, seconds; later than the state's.
-      peak_width: px, standard deviation of a clean peak (√R₀), and the unit of
-        length, so that settings suit people of any size; `Pose.peak_width`.
-      covariances: [K, 2, 2], image px²; None for the plain One-Euro filter. A
-        keypoint whose covariance is nan has little weight.
-
-    Returns:
-      The next state.
-
-    Raises:
-      ValueError: time does not advance.
+      time: of the frame, seconds; later than the state's, or a ValueError.
+      peak_width: √R₀, px, see `Pose.peak_width`; the unit of length, so that
+        settings suit people of any size.
+      covariances: [K, 2, 2], image px², nan for little weight; None for the
+        plain One-Euro filter.
     """
     interval = time - state.time
     if not interval > 0:
@@ -156,17 +144,10 @@ class Tracks:
     peak_widths: np.ndarray,
     covariances: np.ndarray | None = None,
   ) -> tuple[np.ndarray, np.ndarray]:
-    """Filters the next frame.
+    """Returns smoothed keypoints [N, K, 2] and tracks' numbers [N], from 0.
 
-    Args:
-      bboxes: [N, 4] (x, y, w, h), image px.
-      keypoints: [N, K, 2] as predicted, image px.
-      time: of the frame, seconds.
-      peak_widths: [N], see `OneEuro.update`.
-      covariances: [N, K, 2, 2], see `OneEuro.update`.
-
-    Returns:
-      The smoothed keypoints [N, K, 2] and the tracks' numbers [N], from 0.
+    Boxes are [N, 4] (x, y, w, h), image px; the others are as in
+    `OneEuro.update` with a leading axis N.
     """
     alive = [t for t in self._tracks if time - t.state.time <= self.MAX_GAP]
     matches = match(
@@ -191,23 +172,18 @@ class Tracks:
       current.append(_Track(track.number, bbox, state))
     lost = [t for i, t in enumerate(alive) if i not in matches.values()]
     self._tracks = current + lost
-    smoothed = [track.state.keypoints for track in current]
+    smoothed = np.array([track.state.keypoints for track in current])
     numbers = np.array([track.number for track in current], int)
-    return np.array(smoothed).reshape(np.shape(keypoints)), numbers
+    return smoothed.reshape(np.shape(keypoints)), numbers
 
 
 def match(
   before: np.ndarray, now: np.ndarray, *, min_overlap: float
 ) -> dict[int, int]:
-  """Matches boxes of two frames, those that overlap most first.
+  """Returns the index in `before` of each box in `now` that has a match.
 
-  Args:
-    before: [M, 4] (x, y, w, h), px.
-    now: [N, 4].
-    min_overlap: pairs need a larger intersection over union.
-
-  Returns:
-    Index into `before` by index into `now`, for those with a match.
+  Boxes are [M, 4] and [N, 4] (x, y, w, h), px. Those that overlap most are
+  matched first, if their intersection over union exceeds `min_overlap`.
   """
   overlaps = _intersection_over_union(before, now)
   pairs: dict[int, int] = {}
@@ -222,9 +198,8 @@ def match(
 
 def _intersection_over_union(before, now) -> np.ndarray:
   """Returns [M, N]."""
-  low = np.maximum(before[:, None, :2], now[None, :, :2])
-  ends = [boxes[:, :2] + boxes[:, 2:] for boxes in (before, now)]
-  high = np.minimum(ends[0][:, None], ends[1][None])
-  shared = np.maximum(high - low, 0).prod(-1)
-  areas = [boxes[:, 2:].prod(-1) for boxes in (before, now)]
-  return shared / (areas[0][:, None] + areas[1][None] - shared)
+  before, now = before[:, None], now[None]
+  low = np.maximum(before[..., :2], now[..., :2])
+  ends = [boxes[..., :2] + boxes[..., 2:] for boxes in (before, now)]
+  shared = np.maximum(np.minimum(*ends) - low, 0).prod(-1)
+  return shared / (before[..., 2:].prod(-1) + now[..., 2:].prod(-1) - shared)

@@ -22,30 +22,17 @@ def is_camera(name: str) -> bool:
 
 
 class Video(NamedTuple):
-  """An open video or webcam.
+  """An open video or webcam."""
 
-  Attributes:
-    name: file name without its folder, or "webcam0".
-    num_frames: 0 if the file does not give it.
-    rate: frames per second.
-    frames: [H, W, 3] uint8 RGB; ValueError if none can be decoded.
-  """
-
-  name: str
-  num_frames: int
-  rate: float
-  frames: Iterator[np.ndarray]
+  name: str  # of the file without its folder, or "webcam0"
+  num_frames: int  # 0 if the file does not give it
+  rate: float  # frames/s
+  frames: Iterator[np.ndarray]  # [H, W, 3] uint8 RGB; ValueError if none
 
 
 @contextlib.contextmanager
 def open_video(name: str, max_frames: int | None = None) -> Iterator[Video]:
-  """Opens a video file or, for a number, that webcam.
-
-  Raises:
-    FileNotFoundError: no such file or webcam.
-    ImportError: OpenCV is not installed.
-    ValueError: not a video, or frames larger than `photo.MAX_PIXELS`.
-  """
+  """Opens a video file or, for a number, that webcam."""
   cv2, camera = _import_opencv(), is_camera(name)
   if not camera and not pathlib.Path(name).is_file():
     raise FileNotFoundError(f"no video {name}")
@@ -88,10 +75,9 @@ def _read_frames(capture, name, count, max_frames) -> Iterator[np.ndarray]:
 def open_writer(
   path: pathlib.Path, rate: float
 ) -> Iterator[Callable[[np.ndarray], None]]:
-  """Writes an MP4 (MPEG-4 part 2) of so many frames per second.
+  """Yields a function that appends a uint8 RGB frame to an MP4 (MPEG-4 part 2).
 
-  Yields:
-    A function that takes [H, W, 3] uint8 RGB frames of one size.
+  Frames [H, W, 3] have one size; the rate is their number per second.
   """
   cv2 = _import_opencv()
   writers: list[Any] = []

@@ -11,7 +11,7 @@ import numpy as np
 import PIL.Image
 from tqdm import tqdm
 
-from darkjax.inference.people import People
+from darkjax.inference.people import People, stack
 from darkjax.metrics import coco
 from darkjax.predict import video as video_lib
 from darkjax.predict.people import PicturePeople
@@ -26,16 +26,13 @@ CSV_COLUMNS = (
 def to_coco(
   one: PicturePeople, skeleton: Skeleton, category_id: int = 1
 ) -> list[dict[str, Any]]:
-  """Returns the results of one picture, best first.
-
-  In the format of COCO's server, with `file_name` added.
-  """
+  """Returns one picture's results for COCO's server, with `file_name` added."""
   if not one.people:
     return []
   predictions = coco.Predictions(
     image_ids=np.full(len(one.people), one.picture.image_id),
-    keypoints=one.keypoints(),
-    keypoint_scores=one.keypoint_scores(),
+    keypoints=stack(one.people, "keypoints_image"),
+    keypoint_scores=stack(one.people, "scores"),
     box_scores=one.box_scores,
     box_areas=one.box_areas,
   )
@@ -56,10 +53,7 @@ def _open_part(path: pathlib.Path, **options) -> Iterator[IO[str]]:
 
 @contextlib.contextmanager
 def _json_writer(path: pathlib.Path) -> Iterator[Callable[..., None]]:
-  """Yields a function that appends records to a json list.
-
-  The list is never all in memory. After an error it is closed too.
-  """
+  """Yields a function that appends records to a json list on the disk."""
   with _open_part(path) as file:
     separator = "[\n"
 
@@ -109,28 +103,20 @@ def draw_overlay(
   return people.plot(min_score=min_score, uncertainty=uncertainty)
 
 
-def overlay_path(out: pathlib.Path, name: str) -> pathlib.Path:
+def _overlay_path(out: pathlib.Path, name: str) -> pathlib.Path:
   """Returns the file of an overlay: NAME, or NAME.png unless JPEG or PNG."""
   keep = pathlib.Path(name).suffix.lower() in (".jpg", ".jpeg", ".png")
   return out / (name if keep else f"{name}.png")
 
 
 class Counts(NamedTuple):
-  """Numbers of what a run wrote.
-
-  Attributes:
-    pictures: in all.
-    without_box: pictures among them without a box.
-    boxes: in all pictures.
-    people: in all pictures, without duplicates.
-    interrupted: Ctrl-C ended the run.
-  """
+  """Numbers of what a run wrote."""
 
   pictures: int = 0
-  without_box: int = 0
+  without_box: int = 0  # pictures
   boxes: int = 0
-  people: int = 0
-  interrupted: bool = False
+  people: int = 0  # without duplicates
+  interrupted: bool = False  # by Ctrl-C
 
   def describe(self) -> str:
     """Returns one line for the log."""
@@ -161,10 +147,9 @@ def write_all(
     out: folder of all files.
     skeleton: the people's.
     category_id: of the people in results.json.
-    video: name without suffix and frames/s of the overlay video; None writes a
-      picture per frame.
+    video: name and frames/s of the overlay video; None for pictures.
     draw: makes an overlay; None writes none.
-    total: number of people, if known.
+    total: number of people.
   """
   counts = Counts()
   out.mkdir(parents=True, exist_ok=True)
@@ -199,7 +184,7 @@ def _overlay_writer(out, video, draw) -> Iterator[Callable]:
     yield lambda one: None
   elif video is None:
     yield lambda one: draw(one).save(
-      overlay_path(out, one.picture.name), quality=92
+      _overlay_path(out, one.picture.name), quality=92
     )
   else:
     name, rate = video

@@ -49,18 +49,14 @@ def draw_person(
 
   Args:
     photo: RGB.
-    keypoints: [K, 2] predicted, px of the photograph.
+    keypoints: [K, 2] predicted, px of the photograph, as all below.
     skeleton: its limbs and names.
-    truth: [K, 2] labelled, px of the photograph; drawn as small white dots.
-    visible: [K], above 0 where labelled; other keypoints are not drawn, unless
-      none is labelled.
-    baseline: [K, 2] predicted by another method, px of the photograph; drawn
-      below in cyan, and the keypoints then in red.
-    covariances: [K, 2, 2], px² of the photograph, see `draw.draw_skeleton`.
+    truth: [K, 2] labelled; drawn as small white dots.
+    visible: [K], above 0 where labelled; only these are drawn, if any are.
+    baseline: [K, 2] predicted by another method; drawn below in cyan, and the
+      keypoints then in red.
+    covariances: [K, 2, 2], px², see `draw.draw_skeleton`.
     size: (height, width) of the result, px.
-
-  Returns:
-    RGB of that size.
   """
   labelled = np.asarray(visible) > 0
   shown, around = labelled, truth[labelled]
@@ -117,7 +113,7 @@ def draw_people(
   images: str | os.PathLike[str],
   count: int = 18,
 ) -> Image.Image:
-  """Draws people, evenly picked from N, on a contact sheet of six a row.
+  """Draws up to `count` people, evenly picked from N, six a row.
 
   Args:
     keypoints: [N, K, 2] predicted, image px.

@@ -21,75 +21,38 @@ def draw_skeleton(
   covariances: np.ndarray | None = None,
   color: tuple[int, int, int] | None = None,
 ) -> Image.Image:
-  """Draws one person's limbs and keypoints on a copy of an image.
+  """Draws limbs and keypoints of one or more people on a copy of an image.
 
-  Limbs of the person's left are orange, of the right blue, others green.
+  Limbs of a person's left are orange, of the right blue, others green.
 
   Args:
     image: RGB.
-    keypoints: [K, 2] (x, y), px of the image; integers are pixel centres.
+    keypoints: [..., K, 2] (x, y), px of the image; integers are pixel centres.
     skeleton: its limbs and names.
-    shown: [K] booleans; a limb needs both its ends. All by default.
-    covariances: [K, 2, 2], px² of the image, drawn as ellipses of one standard
+    shown: [..., K] booleans; a limb needs both its ends. All by default.
+    covariances: [..., K, 2, 2], px², drawn as ellipses of one standard
       deviation under the limbs; none where nan.
     color: RGB of everything, in place of the sides' colours.
-
-  Returns:
-    RGB, same size.
-  """
-  return draw_people(
-    image,
-    np.asarray(keypoints)[None],
-    skeleton,
-    shown=None if shown is None else np.asarray(shown)[None],
-    covariances=None if covariances is None else np.asarray(covariances)[None],
-    color=color,
-  )
-
-
-def draw_people(
-  image: Image.Image,
-  keypoints: np.ndarray,
-  skeleton: Skeleton,
-  *,
-  shown: np.ndarray | None = None,
-  covariances: np.ndarray | None = None,
-  color: tuple[int, int, int] | None = None,
-) -> Image.Image:
-  """Draws N people on a copy of an image, see `draw_skeleton`.
-
-  Lines are as wide as suits the size of each person.
-
-  Args:
-    image: RGB.
-    keypoints: [N, K, 2].
-    skeleton: its limbs and names.
-    shown: [N, K] booleans.
-    covariances: [N, K, 2, 2].
-    color: RGB of everything.
-
-  Returns:
-    RGB, same size.
   """
   picture = image.convert("RGB")
-  keypoints = np.asarray(keypoints, np.float64)
-  drawn = np.isfinite(keypoints).all(-1)
-  drawn &= True if shown is None else np.asarray(shown, bool)
+  count = np.shape(keypoints)[-2]
+  keypoints = np.asarray(keypoints, np.float64).reshape(-1, count, 2)
+  drawn = np.asarray(np.isfinite(keypoints).all(-1))
+  if shown is not None:
+    drawn &= np.asarray(shown, bool).reshape(-1, count)
   colors = functools.partial(_side_color, skeleton, color)
   for n in np.flatnonzero(drawn.any(-1)):
     outlines = {}
     if covariances is not None:
-      outlines = _ellipses(keypoints[n], covariances[n], drawn[n])
+      widths = np.reshape(covariances, (-1, count, 2, 2))[n]
+      outlines = _ellipses(keypoints[n], widths, drawn[n])
     limbs = [(a, b) for a, b in skeleton.limbs if drawn[n, a] and drawn[n, b]]
     _draw_person(picture, keypoints[n], drawn[n], limbs, outlines, colors)
   return picture
 
 
 def _draw_person(picture, keypoints, shown, limbs, outlines, colors) -> None:
-  """Draws into the picture, on a layer as large as the person.
-
-  The layer is drawn enlarged and reduced, for smooth edges.
-  """
+  """Draws on a layer as large as the person, enlarged for smooth edges."""
   extent = np.ptp(keypoints[shown], axis=0).max()
   width = np.clip(extent / 90, 1.0, max(max(picture.size) / 120, 1.0))
   points = np.concatenate([keypoints[shown], *outlines.values()])
@@ -127,15 +90,12 @@ def _layer_box(points, margin, picture_size):
 
 
 def _zoom(size) -> int:
-  """Enlargement of the layer: 4, less where that would take over 64 MB."""
+  """Returns the layer's enlargement: 4, less where that takes over 64 MB."""
   return int(np.clip(math.sqrt(16e6 / (size[0] * size[1])), 1, 4))
 
 
 def _ellipses(keypoints, covariances, shown) -> dict[int, np.ndarray]:
-  """Returns outlines [32, 2] one standard deviation around keypoints.
-
-  None where the covariance is nan or not positive definite.
-  """
+  """Returns outlines [32, 2] of positive definite covariances by keypoint."""
   angles = np.linspace(0, 2 * np.pi, 32, endpoint=False)
   circle = np.stack([np.cos(angles), np.sin(angles)], -1)
   outlines = {}
@@ -147,7 +107,7 @@ def _ellipses(keypoints, covariances, shown) -> dict[int, np.ndarray]:
 
 
 def _side_color(skeleton: Skeleton, color, a: int, b: int):
-  """RGB of a limb between keypoints a and b: `color`, or that of its side."""
+  """Returns a limb's RGB: `color`, or that of its side."""
   if color is not None:
     return color
   names = [skeleton.keypoint_names[i] for i in (a, b)]

@@ -19,7 +19,7 @@ from darkjax import convention, skeletons
 from darkjax.data import from_config
 from darkjax.data.synthetic import dataset
 from darkjax.evaluate import predict
-from darkjax.evaluate.scores import Predictions
+from darkjax.evaluate.scores import DatasetPredictions
 from darkjax.inference.predictor import Predictor
 from darkjax.train import evaluation
 
@@ -289,7 +289,7 @@ def batch_of(crops: np.ndarray, first: int = 0) -> dict[str, np.ndarray]:
   }
 
 
-def predicted(network, batches, methods=None, **options) -> Predictions:
+def predicted(network, batches, methods=None, **options) -> DatasetPredictions:
   config = quickstart.get_config().convention
   config.crop_size = (64, 64)
   used = convention.from_config(config, skeleton=skeletons.COCO)

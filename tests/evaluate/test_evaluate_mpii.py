@@ -48,13 +48,13 @@ def write(path, headboxes):
   return path
 
 
-def people() -> scores.Predictions:
+def people() -> scores.DatasetPredictions:
   """Off by 3.2, 2 and 20 px, the last one's wrists by 40 px."""
   offset = np.zeros((3, MPII.num_keypoints, 2))
   offset[:, :, 0] = np.array([3.2, 2.0, 20.0])[:, None]
   offset[2, WRISTS, 0] = 40.0
   offset[1, HIDDEN, 1] = 500.0  # is not scored
-  return scores.Predictions(
+  return scores.DatasetPredictions(
     image_ids=np.ones(3, np.int64),
     annotation_ids=np.array(IDS),
     box_scores=np.ones(3),

@@ -142,7 +142,8 @@ def test_finds_scores_and_orders_people(pose):
   # Best first: box score × mean keypoint score.
   np.testing.assert_array_equal(found.box_scores, [0.8, 0.4])
   np.testing.assert_array_equal(found.numbers, [0, 1])
-  np.testing.assert_allclose(found.keypoints(), [RIGHT, LEFT], atol=0.05)
+  keypoints = [person.keypoints_image for person in found.people]
+  np.testing.assert_allclose(keypoints, [RIGHT, LEFT], atol=0.05)
   # The padded box: 90 px high, 67.5 wide for the aspect 3/4, times 1.25².
   np.testing.assert_allclose(found.box_areas[0], 90 * 67.5 * 1.25**2)
 
@@ -316,13 +317,14 @@ def test_smoothing_steadies_a_person_at_rest(pose, rng):
   raw = list(predict_people(pose, iter(clip), boxes))
   smooth = list(smooth_people(pose, iter(raw), smoothing.OneEuro()))
   spread = [
-    np.std([found.keypoints()[0] for found in frames], axis=0).mean()
+    np.std([found.people[0].keypoints_image for found in frames], axis=0).mean()
     for frames in (raw, smooth)
   ]
   assert spread[1] < 0.6 * spread[0]
   assert all(found.numbers.tolist() == [0] for found in smooth)
   # Only the coordinates change.
-  np.testing.assert_array_equal(smooth[5].covariances(), raw[5].covariances())
+  covariances = [found[5].people[0].covariances for found in (smooth, raw)]
+  np.testing.assert_array_equal(*covariances)
 
 
 def test_photographs_are_not_smoothed(pose):

@@ -7,7 +7,7 @@ import pytest
 from configs import quickstart
 from darkjax.data import from_config
 from darkjax.data.pack.build import pack_config
-from darkjax.evaluate.scores import Predictions
+from darkjax.evaluate.scores import DatasetPredictions
 from darkjax.train import evaluation
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
@@ -38,10 +38,10 @@ def folder(tmp_path_factory):
   return folder
 
 
-def labels(batch, convention) -> Predictions:
+def labels(batch, convention) -> DatasetPredictions:
   """The labels of a batch as what was found."""
   count = convention.skeleton.num_keypoints
-  return Predictions(
+  return DatasetPredictions(
     image_ids=batch["image_id"],
     annotation_ids=batch["annotation_id"],
     box_scores=np.ones(2),

@@ -118,12 +118,12 @@ def test_people_are_drawn_one_by_one():
       [[80.0, 10.0], [90.0, 30.0], [85.0, 50.0]],
     ]
   )
-  both = draw.draw_people(image, people, colours.SKELETON)
+  both = draw.draw_skeleton(image, people, colours.SKELETON)
   first = draw.draw_skeleton(image, people[0], colours.SKELETON)
   one_by_one = draw.draw_skeleton(first, people[1], colours.SKELETON)
   np.testing.assert_array_equal(np.asarray(both), np.asarray(one_by_one))
   none = np.zeros((2, 3), bool)
-  drawn = draw.draw_people(image, people, colours.SKELETON, shown=none)
+  drawn = draw.draw_skeleton(image, people, colours.SKELETON, shown=none)
   assert not _changed(drawn, image).any()
 
 

@@ -22,13 +22,12 @@ def to_onnx(
 ) -> Any:
   """Converts a predictor to ONNX.
 
-  ONNX Runtime has no bfloat16 convolution on CPUs, so that a network that
-  computes in bfloat16 is exported in float32, which its parameters are in.
+  Networks that compute in bfloat16 are exported in float32: ONNX Runtime has no
+  bfloat16 convolution on CPUs.
 
   Args:
     predictor: a network with its weights and decoder.
-    output: "keypoints" for all of it, see `Predictor.apply`, or "heatmaps" for
-      all before the decoder.
+    output: "keypoints", see `Predictor.apply`, or "heatmaps", without decoder.
     opset: version of ONNX's operators.
 
   Returns:
@@ -46,10 +45,10 @@ def to_onnx(
   if getattr(predictor.model, "dtype", None) == jnp.bfloat16:
     model = predictor.model.clone(dtype=jnp.dtype("float32"))
     predictor = dataclasses.replace(predictor, model=model)
-  methods = {"keypoints": predictor.apply, "heatmaps": predictor.heatmaps}
-  function = functools.partial(methods[output], predictor.variables)
+  method = predictor.apply if output == "keypoints" else predictor.heatmaps
+  function = functools.partial(method, predictor.variables)
   images = predictor.input_spec  # once: each has a symbol of its own
-  with _errors_only("jax2onnx"), _errors_only("onnx_ir"):
+  with _errors_only("jax2onnx", "onnx_ir"):
     model = jax2onnx.to_onnx(
       simplify(function, images),
       inputs=[images],
@@ -63,12 +62,13 @@ def to_onnx(
 
 
 @contextlib.contextmanager
-def _errors_only(name: str) -> Iterator[None]:
-  """Silences a logger that logs every step."""
-  logger = logging.getLogger(name)
-  before = logger.level
-  logger.setLevel(logging.ERROR)
+def _errors_only(*names: str) -> Iterator[None]:
+  """Silences loggers that log every step."""
+  levels = {log: log.level for log in map(logging.getLogger, names)}
   try:
+    for log in levels:
+      log.setLevel(logging.ERROR)
     yield
   finally:
-    logger.setLevel(before)
+    for log, level in levels.items():
+      log.setLevel(level)

@@ -24,14 +24,8 @@ def gather(
 ) -> jax.Array:
   """Gathers from the flattened operand what `lax.gather` would.
 
-  Args:
-    operand: any shape.
-    indices: [..., N] int32, positions along the N axes of `start_index_map`;
-      clipped so that slices fit.
-    params: of the traced gather, see `jax.lax.gather`.
-
-  Returns:
-    The slices.
+  Indices [..., N] along the N axes of `start_index_map` are clipped so that
+  slices fit.
   """
   flat = _flat_indices(operand.shape, indices, params)
   one_axis = lax.GatherDimensionNumbers((), (0,), (0,))
@@ -45,7 +39,7 @@ def gather(
 
 
 def _flat_indices(sides, indices, params) -> jax.Array:
-  """int32 index into the flattened operand, for each element of the result."""
+  """Returns each result's int32 index into the flattened operand."""
   numbers, sizes = params["dimension_numbers"], params["slice_sizes"]
   batching = numbers.operand_batching_dims
   removed = {*numbers.collapsed_slice_dims, *batching}
@@ -54,13 +48,13 @@ def _flat_indices(sides, indices, params) -> jax.Array:
   outer = [axis for axis in range(rank) if axis not in numbers.offset_dims]
 
   def shape_of(axes, given):
-    """These sides on these axes of the result, 1 on the others."""
+    """Returns the given sides on these axes of the result, 1 on the others."""
     shape = np.ones(rank, object)
     shape[axes] = given
     return tuple(shape)
 
   def count(axis, side):
-    """0, 1, 2, ... along an axis of the result."""
+    """Returns 0, 1, 2, ... along an axis of the result."""
     return lax.broadcasted_iota(jnp.int32, shape_of([axis], (side,)), axis)
 
   flat = jnp.zeros((1,) * rank, jnp.int32)

@@ -1,9 +1,7 @@
 """Upsampling in an ONNX graph by Resize, the operator made for it.
 
-jax2onnx writes the repetition of pixels as Reshape, Expand and Reshape with
-sizes that are computed when the graph runs. ONNX Runtime leaves its blocked
-layout for each of them and cannot fuse the sum that follows into a convolution:
-HRNet-W32 took a tenth longer.
+jax2onnx writes the repetition of pixels as Reshape, Expand and Reshape. ONNX
+Runtime leaves its blocked layout for each: HRNet-W32 took a tenth longer.
 """
 
 import collections
@@ -13,21 +11,16 @@ import numpy as np
 
 
 class _Upsampling(NamedTuple):
-  """A repetition of pixels."""
-
-  source: str  # what is repeated
-  result: Any  # the node that returns the result
+  source: str
+  result: Any  # the node that returns it
   factors: tuple[int, int]
 
 
 def use_resize(model: Any) -> int:
   """Replaces repetitions of [B, H, W, C] by Resize, in place.
 
-  Args:
-    model: an `onnx.ModelProto` from jax2onnx, of opset 13 or newer.
-
   Returns:
-    The number of replacements.
+    The number of replacements in the `onnx.ModelProto`, of opset 13 or newer.
   """
   from onnx import helper, numpy_helper
 
@@ -133,7 +126,7 @@ def _remove_unused(graph) -> None:
       del graph.node[index]
     else:
       needed.update(_inputs(node))
-  for named in (graph.initializer, graph.value_info):
-    for index in reversed(range(len(named))):
-      if named[index].name not in needed:
-        del named[index]
+  for values in (graph.initializer, graph.value_info):
+    for index in reversed(range(len(values))):
+      if values[index].name not in needed:
+        del values[index]

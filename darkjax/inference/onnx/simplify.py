@@ -1,9 +1,8 @@
 """Equal functions of fewer and simpler operations, for converters.
 
-Converters of JAX to other formats translate a traced function operation by
-operation. They fail at some (gathers with batch axes) and keep others that XLA
-would compute once or not at all. `simplify` traces a function and returns one
-with the same results in which
+Converters translate a traced function operation by operation. They fail at some
+and keep others that XLA would compute once or not at all. `simplify` returns a
+function with the same results in which
 
   * calls are inlined, what depends on constants alone is computed at once, and
     what is computed twice is computed once;
@@ -60,15 +59,11 @@ _IDENTITIES = {"optimization_barrier", "stop_gradient", "copy"}
 def simplify(
   function: Callable[[jax.Array], jax.Array], argument: jax.ShapeDtypeStruct
 ) -> Callable[[jax.Array], jax.Array]:
-  """Traces a function of one array and simplifies its operations.
+  """Returns an equal function of fewer operations, to be traced by a converter.
 
   Args:
     function: takes and returns one array.
     argument: shape and type of the array; axes may be symbolic.
-
-  Returns:
-    A function to be traced with an array of that shape, symbolic axes included,
-    with the same result up to rounding.
   """
   traced = jax.make_jaxpr(function)(argument)
 
@@ -81,15 +76,10 @@ def simplify(
 
 @dataclasses.dataclass
 class _Value:
-  """An array that may still have to be broadcast to its shape.
+  """An array that may still have to be broadcast to its shape."""
 
-  Attributes:
-    array: has the rank of `shape`, and 1 or the same along each axis.
-    shape: None for that of the array.
-  """
-
-  array: Any
-  shape: tuple[Any, ...] | None = None
+  array: Any  # has the rank of `shape`, and 1 or the same along each axis
+  shape: tuple[Any, ...] | None = None  # default: that of the array
 
   def __post_init__(self):
     if self.shape is None:
@@ -97,10 +87,10 @@ class _Value:
 
   def full(self):
     """Returns the array in its shape."""
-    array = self.array
-    if tuple(array.shape) == tuple(self.shape):
-      return array
-    return lax.broadcast_in_dim(array, self.shape, tuple(range(array.ndim)))
+    if tuple(self.array.shape) == tuple(self.shape):
+      return self.array
+    axes = tuple(range(self.array.ndim))
+    return lax.broadcast_in_dim(self.array, self.shape, axes)
 
   @property
   def is_constant(self) -> bool:
@@ -132,7 +122,6 @@ def _evaluate(jaxpr, constants, arguments, done) -> list[_Value]:
 
 
 def _apply(equation, operands: list[_Value], done) -> list[_Value]:
-  """Evaluates one operation of a traced function."""
   name, params = equation.primitive.name, equation.params
   if name in _CALLS:
     called = params[_CALLS[name]]

@@ -251,7 +251,7 @@ def test_real_boxes_and_a_perfect_network_find_everybody(test_data, tmp_path):
   found_there = through_the_crop(
     used, source.people.bbox, batch, labels[..., :2]
   )
-  found = scores.Predictions(
+  found = scores.DatasetPredictions(
     image_ids=batch["image_id"],
     annotation_ids=batch["annotation_id"],
     box_scores=batch["score"],

@@ -127,7 +127,7 @@ def test_people_on_skipped_images_are_missed_in_ap(tmp_path):
   )
   found = source.people
   truth, visible = found.keypoints[..., :2], found.keypoints[..., 2]
-  people = scores.Predictions(
+  people = scores.DatasetPredictions(
     image_ids=found.image_id,
     annotation_ids=found.annotation_id,
     box_scores=np.ones(7),

@@ -71,7 +71,7 @@ def metrics(files, tmp_path_factory):
   (root / "coco.json").write_text(json.dumps(content))
   annotations = content["annotations"]
   truth = np.reshape([p["keypoints"] for p in annotations], (-1, 16, 3))
-  found = scores.Predictions(
+  found = scores.DatasetPredictions(
     image_ids=np.array([p["image_id"] for p in annotations]),
     annotation_ids=np.array([p["id"] for p in annotations]),
     box_scores=np.ones(len(annotations)),
