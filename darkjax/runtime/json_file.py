@@ -1,6 +1,7 @@
 """Reading of json files."""
 
 import json
+import json.scanner
 import os
 import pathlib
 from typing import Any
@@ -14,21 +15,78 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
   Raises:
     OSError: the file cannot be read; FileNotFoundError where there is none.
-    ValueError: not json; names the file, the line and the column.
+    ValueError: not json, or an object that has a key twice; names the file, the
+      line and the column.
   """
   data = pathlib.Path(path).read_bytes()
+  if not data.strip():
+    raise ValueError(
+      f"{path}: not valid json (the file is empty); write or download it again"
+    )
   try:
-    return json.loads(data)
+    return json.loads(data, object_pairs_hook=_unique)
   except UnicodeDecodeError as error:
     before = data[: error.start].decode(error.encoding, "replace")
-    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-    problem = f"byte 0x{data[error.start]:02x} is not {error.encoding}"
-    fix = "save it as UTF-8; Windows code pages are not read"
+    line, column = _position(before, len(before))
+    byte = data[error.start : error.start + 1]
+    problem = f"byte 0x{byte.hex()} is not {error.encoding}"
+    fix = "it may be cut short: write or download it again"
+    if error.encoding == "utf-8":
+      fix = (
+        "it looks like a Windows code page, as Windows-1252, where that byte "
+        f"is {byte.decode('cp1252', 'replace')!r}; save it as UTF-8"
+      )
   except json.JSONDecodeError as error:
     line, column, problem = error.lineno, error.colno, error.msg
     fix = "it may be cut short: write or download it again"
+    # From Python 3.13 on the message says it and the position is the comma's.
+    if error.doc[error.pos : error.pos + 1] in ("]", "}", ","):
+      fix = "a comma before a closing bracket is not json: take it out"
+  except _RepeatedKeyError as error:
+    text = data.decode(json.detect_encoding(data)).removeprefix("\ufeff")
+    line, column = _position(text, _object_with_repeated_key(text))
+    problem = f"the object there has the key {error.args[0]!r} twice"
+    fix = "drop one of the two"
   except (RecursionError, ValueError) as error:  # too deep, too many digits
     raise ValueError(f"{path}: not valid json ({error})") from error
   raise ValueError(
     f"{path}: not valid json in line {line}, column {column} ({problem}); {fix}"
   )
+
+
+class _RepeatedKeyError(Exception):
+  """The key that an object has twice."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+  unique = dict(pairs)
+  if len(unique) < len(pairs):
+    keys = [key for key, _ in pairs]
+    raise _RepeatedKeyError(max(keys, key=keys.count))
+  return unique
+
+
+def _position(text: str, index: int) -> tuple[int, int]:
+  """Returns the line and column, from 1, of an index."""
+  return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
+
+
+def _object_with_repeated_key(text: str) -> int:
+  """Returns where the first such object starts, by Python's slow scanner."""
+  decoder = json.JSONDecoder(object_pairs_hook=_unique)
+  parse, found = decoder.parse_object, [0]
+
+  def parse_object(text_and_end, *arguments):
+    try:
+      return parse(text_and_end, *arguments)
+    except _RepeatedKeyError:
+      found.append(text_and_end[1] - 1)
+      raise
+
+  decoder.parse_object = parse_object
+  decoder.scan_once = json.scanner.py_make_scanner(decoder)
+  try:
+    decoder.decode(text)
+  except _RepeatedKeyError:
+    pass
+  return found[1] if len(found) > 1 else 0

@@ -38,15 +38,26 @@ def test_every_encoding_of_unicode_is_read(tmp_path, mark, encoding):
 @pytest.mark.parametrize(
   ("data", "message"),
   [
-    (b"", "line 1, column 1 "),
+    (b"", "the file is empty"),
+    (b" \n", "the file is empty"),
+    (b'{"a": [1, 2,\n]}', r"line 2, column 1 \(.*take it out"),
+    (b'{"a": 1,\n }', r"line 2, column 2 \(.*take it out"),
+    (
+      b'{"a": {"x": 1},\n "b": [{"x": 1},\n  {"id": 1, "id": 2}]}',
+      r"line 3, column 3 \(.*key 'id' twice",
+    ),
+    (
+      codecs.BOM_UTF16_LE + '{"é": 1, "é": 1}'.encode("utf-16-le"),
+      r"line 1, column 1 \(.*key 'é' twice",
+    ),
     (b'[1,\n 2,\n "x": 3]', r"line 3, column 5 \(.*delimiter"),
     (b"[1,\n 2", r"line 2, column 3 \(.*cut short"),
     (b"[1] [2]", r"line 1, column 5 \(Extra data"),
     (
       '{"a": 1,\n "na": "Zoë"}'.encode("cp1252"),
-      r"line 2, column 11 \(byte 0xeb is not utf-8\); .*Windows code pages",
+      r"line 2, column 11 \(byte 0xeb is not utf-8\); .*1252, where that byte is 'ë'",
     ),
-    (codecs.BOM_UTF16_LE + TEXT.encode("utf-16-le")[:-1], "is not utf-16"),
+    (codecs.BOM_UTF16_LE + TEXT.encode("utf-16-le")[:-1], "not utf-16.*cut short"),
     (b"[" * 100_000, "recursion"),
     (b"1" * 5_000, "digits"),
   ],
