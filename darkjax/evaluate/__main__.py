@@ -26,7 +26,7 @@ from darkjax.evaluate.predict import Batch, default_methods, predict_dataset
 from darkjax.heatmaps.options import BORDERS
 from darkjax.inference import check_method, ensemble
 from darkjax.inference.predictor import Predictor
-from darkjax.metrics import coco
+from darkjax.metrics import coco, coco_annotations
 from darkjax.runtime import command, distributed, files, startup
 
 _LOG = logging.getLogger(__name__)
@@ -83,6 +83,7 @@ def evaluate(flags: command.Flags) -> None:
       config, named=flags.category, annotations=flags.annotations
     ),
     skeleton=convention.skeleton,
+    box_category=flags.box_category,
     score_threshold=flags.box_threshold,
     cache_dir=flags.cache,
     skip_policy=unreadable.SkipPolicy(flags.on_error, flags.max_skipped),
@@ -115,7 +116,11 @@ def evaluate(flags: command.Flags) -> None:
       category_id=dataset.category_ids[0],
       nms=flags.nms,
     )
-    coco.write_results(flags.results, results)
+    ids = coco_annotations.image_ids_in_file(annotations)
+    coco.write_results(
+      flags.results,
+      [{**result, "image_id": ids[result["image_id"]]} for result in results],
+    )
   if flags.picture:
     picture = pictures.draw_predictions(
       predictions, convention.skeleton, annotations, images
@@ -213,6 +218,9 @@ def define_flags(define: command.Define) -> None:
   define.string("images", None, "Folder of the images of --annotations.")
   define.string("category", "", "Category to evaluate; default: the run's.")
   define.string("boxes", "gt", "'gt' (the labels'), or a json of detections.")
+  define.integer(
+    "box_category", None, "Id of people in --boxes; default: the labels'."
+  )
   define.float("box_threshold", 0.0, "Lowest score of a detection.")
   define.enum("nms", "hard", coco.NMS, "How to remove duplicates, by OKS.")
   define.string("root", None, "Folder the run's data was moved to.")

@@ -13,8 +13,7 @@ import numpy as np
 
 from darkjax.data.mpii import convert
 from darkjax.data.people_table import GT_BOXES
-from darkjax.metrics import coco, pck
-from darkjax.runtime.json_file import read_json
+from darkjax.metrics import coco, coco_annotations, pck
 from darkjax.runtime.timer import Timer
 from darkjax.skeletons import Skeleton
 
@@ -67,7 +66,7 @@ def score(
     ValueError: the json has head boxes of some of the people only.
   """
   metrics: dict[str, float] = {}
-  timer, content = Timer(), read_json(annotations)
+  timer, content = Timer(), coco_annotations.read_sections(annotations)
   labelled = box_source == GT_BOXES
   if labelled:
     lengths = _reference_lengths(predictions, content, skeleton)
@@ -83,7 +82,7 @@ def score(
       )
     with timer("COCO's AP"):
       numbers = coco.average_precision(
-        annotations,
+        content,
         results,
         sigmas=skeleton.sigmas,
         category_ids=category_ids,
@@ -104,7 +103,7 @@ def to_results(
   method: str,
   skeleton: Skeleton,
   *,
-  category_id: int = 1,
+  category_id: int | str = 1,
   nms: str = "hard",
 ) -> list[dict[str, Any]]:
   """Returns a method's results in COCO's upload format, without duplicates."""
@@ -118,7 +117,7 @@ def to_results(
   return coco.to_results(people, category_id, sigmas=skeleton.sigmas, nms=nms)
 
 
-def _first_category_id(content) -> int:
+def _first_category_id(content) -> int | str:
   """Returns the first category with keypoints; COCO's person is 1."""
   categories = content["categories"]
   with_keypoints = [c for c in categories if c.get("keypoints")]

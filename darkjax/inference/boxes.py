@@ -66,7 +66,7 @@ class BoxFile(NamedTuple):
   people: dict[Any, tuple[np.ndarray, np.ndarray]]
   # (whole file name, key in `people`) by file name without folders.
   names: dict[str, set[tuple[str, Any]]]
-  category: int = 1
+  category: int | str = 1
 
   def of(self, key: str | int | None) -> tuple[np.ndarray, np.ndarray]:
     """Returns boxes [N, 4] and scores [N] of an image; N is 0 for others."""
@@ -108,15 +108,15 @@ def read(
   path: str | pathlib.Path,
   *,
   min_score: float = 0.0,
-  category: int | None = None,
+  category: int | str | None = None,
 ) -> BoxFile:
   """Reads boxes from a COCO file of detections or of annotations.
 
   Detections are a list of {"image_id" or "file_name", "bbox": [x, y, w, h]},
   perhaps with "score" and "category_id". A video's frames have the image_id
   0, 1, and so on. Crowds, boxes without a positive size, of lower scores and of
-  other categories are left out. `category` is by default 1, COCO's person;
-  without any, the first that the file lists with keypoints, or the only one.
+  other categories are left out. `category` is by default the first that the
+  file lists with keypoints, the one named person, 1, or the only one.
 
   Raises:
     FileNotFoundError: no such file.
@@ -139,7 +139,7 @@ def read(
     )
   boxes = parse_boxes(records, path)
   if category is None:
-    category = _choose_category(boxes, categories)
+    category = _choose_category(boxes, categories, path)
   chosen = [
     box
     for box in boxes
@@ -148,7 +148,8 @@ def read(
     and not box.iscrowd
   ]
   if boxes and not chosen:
-    listed = sorted({b.category_id for b in boxes if b.category_id is not None})
+    ids = {b.category_id for b in boxes if b.category_id is not None}
+    listed = sorted(ids, key=str)
     raise ValueError(
       f"{path}: none of its {len(boxes)} boxes is of category {category} "
       f"with a score of {min_score:g} or more; their categories are {listed}"
@@ -173,12 +174,18 @@ def _key(box: Box) -> str | int | None:
   return box.file_name if box.image_id is None else box.image_id
 
 
-def _choose_category(boxes: Sequence[Box], categories) -> int:
+def _choose_category(boxes: Sequence[Box], categories, path) -> int | str:
+  """The category with keypoints, the one named person, 1, or the only one."""
   ids = {1 if box.category_id is None else box.category_id for box in boxes}
-  listed = [c["id"] for c in categories if c.get("keypoints")]
-  if 1 in ids or not listed:
-    return ids.pop() if len(ids) == 1 else 1
-  return listed[0]
+  chosen = [c for c in categories if c.get("keypoints")]
+  chosen = chosen or [c for c in categories if c.get("name") == "person"]
+  if chosen:
+    _LOG.info(
+      "%s: boxes of category %s (%s) are people",
+      path, chosen[0]["id"], chosen[0].get("name"),
+    )  # fmt: skip
+    return chosen[0]["id"]
+  return ids.pop() if len(ids) == 1 else 1
 
 
 def _group(boxes: Sequence[Box], path: pathlib.Path):

@@ -82,7 +82,7 @@ def rescore(
 
 def to_results(
   predictions: Predictions,
-  category_id: int,
+  category_id: int | str,
   *,
   sigmas: Sequence[float],
   nms: str = "hard",
@@ -132,7 +132,7 @@ def to_results(
     results += [
       {
         "image_id": int(predictions.image_ids[i]),
-        "category_id": int(category_id),
+        "category_id": category_id,
         "keypoints": scored_keypoints[i].ravel().tolist(),
         "score": float(scores[i]),
       }

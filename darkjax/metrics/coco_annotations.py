@@ -5,33 +5,30 @@ Errors are ValueErrors with the file, the ids and the fix.
 Reference: https://cocodataset.org/#format-data.
 """
 
+import itertools
 import os
 import pathlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
-import numpy as np
-
+from darkjax.metrics.coco_fields import (
+  LARGEST_ID,
+  id_in_file,
+  is_id,
+  read_annotation,
+  read_id,
+  read_image,
+)
+from darkjax.metrics.coco_problems import find_problems, finite_numbers
 from darkjax.runtime.json_file import read_json
 
 SECTIONS = ("images", "annotations", "categories")
-LARGEST_ID = 2**63 - 1  # ids are held as int64
-LARGEST_NUMBER = float(np.finfo(np.float32).max)  # and coordinates as float32
 
 # Of a file; None for annotations that were not read from one.
 FilePath = str | os.PathLike[str] | None
 
 _SHOWN = 5
-
-
-class Problem(NamedTuple):
-  """A rule that one annotation breaks; the text says the fix."""
-
-  rule: Literal[
-    "id", "image", "box", "area", "keypoints", "visibility", "score"
-  ]
-  text: str
 
 
 def read_sections(
@@ -40,10 +37,11 @@ def read_sections(
   *,
   path: FilePath = None,
 ) -> Mapping[str, Any]:
-  """Returns the content of a json; sections and categories are valid.
+  """Returns the content of a json, its fields read as in coco_fields.py.
 
   `sections` are required lists of dictionaries; `path` names a content in
-  messages.
+  messages. Ids of images and annotations that are text, or too large for 64
+  bits, become free numbers; `id_in_file` keeps the file's own.
 
   Raises:
     FileNotFoundError: no such file.
@@ -80,8 +78,63 @@ def read_sections(
         f"got {type(value).__name__}; a COCO keypoint file has 'images', "
         "'annotations' and 'categories'"
       )
-  raise_problems([*_category_problems(content, sections)], path)
-  return content
+  read = {
+    **content,
+    **{
+      section: [_READERS[section](item) for item in content[section]]
+      for section in sections
+    },
+  }
+  raise_problems([*_category_problems(read, sections)], path)
+  _number_ids(*(read[s] if s in sections else [] for s in SECTIONS[:2]))
+  return read
+
+
+def image_ids_in_file(path: str | os.PathLike[str]) -> dict[int, int | str]:
+  """Returns the file's own id of each image, by the one in `read_sections`."""
+  images = read_sections(path, ("images",))["images"]
+  return {image["id"]: id_in_file(image) for image in images}
+
+
+def _read_category(category: Mapping[str, Any]) -> dict[str, Any]:
+  return {**category, "id": read_id(category.get("id"))}
+
+
+_READERS = {
+  "images": read_image,
+  "annotations": read_annotation,
+  "categories": _read_category,
+}
+
+
+def _number_ids(images: list[dict], annotations: list[dict]) -> None:
+  """Numbers images and annotations whose ids are not integers of 64 bits."""
+  numbers = _number(images)
+  _number(annotations)
+  for annotation in annotations if numbers else ():
+    image_id = annotation.get("image_id")
+    annotation["image_id_in_file"] = image_id
+    annotation["image_id"] = numbers.get(image_id) if is_id(image_id) else None
+
+
+def _number(items: list[dict[str, Any]]) -> dict[Any, int]:
+  """Returns new ids by the old; none where these can stay or are wrong."""
+  ids: list[Any] = [item.get("id") for item in items]
+  kept = set(filter(_is_integer, ids))
+  if len(kept) == len(ids) or not all(map(is_id, ids)):
+    return {}
+  free = itertools.filterfalse(kept.__contains__, itertools.count())
+  numbers: dict[Any, int] = {}
+  for old, item in zip(ids, items, strict=True):
+    if old not in numbers:
+      numbers[old] = old if old in kept else next(free)
+    if old not in kept:
+      item["id"], item["id_in_file"] = numbers[old], old
+  return numbers
+
+
+def _is_integer(value: Any) -> bool:
+  return type(value) is int and abs(value) <= LARGEST_ID
 
 
 def _category_problems(content, sections) -> Iterator[str]:
@@ -89,7 +142,7 @@ def _category_problems(content, sections) -> Iterator[str]:
     keypoints, category_id = category.get("keypoints"), category.get("id")
     if keypoints and not (isinstance(keypoints, list) and is_id(category_id)):
       yield (
-        f"category {category.get('name')!r} needs an 'id' (an integer) and a "
+        f"category {category.get('name')!r} needs an 'id' and a "
         f"list of names as its 'keypoints', got {category_id!r} and "
         f"{keypoints!r}"
       )
@@ -97,8 +150,8 @@ def _category_problems(content, sections) -> Iterator[str]:
     category_id = item.get("category_id")
     if category_id is not None and not is_id(category_id):
       yield (
-        f"annotation {item.get('id')!r}: 'category_id' must be an integer, got "
-        f"{category_id!r}"
+        f"annotation {item.get('id')!r}: 'category_id' must be an integer or a "
+        f"text, got {category_id!r}"
       )
 
 
@@ -106,15 +159,21 @@ def index_images(
   images: Sequence[Mapping[str, Any]], path: FilePath, *, named: bool = True
 ) -> dict[int, Mapping[str, Any]]:
   """Returns the images by id; a ValueError without one id and name each."""
-  problems = [
-    f"image {image.get('id')!r} needs an integer 'id' and a 'file_name'"
-    for image in images
-    if not isinstance(image.get("id"), int)
-    or (named and not image.get("file_name"))
-  ]
-  raise_problems(problems, path)
+  raise_problems([*_image_problems(images, named)], path)
   raise_problems(_repeated("image", images), path)
   return {image["id"]: image for image in images}
+
+
+def _image_problems(images, named: bool) -> Iterator[str]:
+  for image in images:
+    name = f"image {id_in_file(image)!r}"
+    if not is_id(image.get("id")) or (named and not image.get("file_name")):
+      yield f"{name} needs an 'id' (an integer or a text) and a 'file_name'"
+    for field in ("width", "height"):
+      value = image.get(field)
+      number = finite_numbers(0 if value is None else value, ())
+      if number is None or not float(number).is_integer():
+        yield f"{name}: {field!r} must be a whole number of px, got {value!r}"
 
 
 def check_annotations(
@@ -134,7 +193,7 @@ def check_annotations(
   for item in annotations:
     for problem in find_problems(item, num_keypoints, images):
       if ids or problem.rule != "id":
-        problems.append(f"annotation {item.get('id')!r}: {problem.text}")
+        problems.append(f"annotation {id_in_file(item)!r}: {problem.text}")
         break
   raise_problems(problems, path)
   if ids:
@@ -142,9 +201,11 @@ def check_annotations(
 
 
 def _repeated(kind: str, items: Sequence[Mapping[str, Any]]) -> list[str]:
-  counts = Counter(item["id"] for item in items)
+  counts = Counter(id_in_file(item) for item in items)
   return [
-    f"{kind} id {i} is used more than once" for i in counts if counts[i] > 1
+    f"{kind} id {i!r} is used {counts[i]} times"
+    for i in counts
+    if counts[i] > 1
   ]
 
 
@@ -164,83 +225,3 @@ def raise_problems(problems: Sequence[str], path: FilePath) -> None:
 def check_hint(path: FilePath) -> str:
   """Returns the sentence that ends messages about a bad file."""
   return f"`python -m darkjax.data.check {path}` lists everything and the fixes"
-
-
-def find_problems(
-  annotation: Mapping[str, Any], num_keypoints: int, images: Mapping[int, Any]
-) -> Iterator[Problem]:
-  """Yields every rule that an annotation breaks, see `check_annotations`."""
-  value, image_id = annotation.get("id"), annotation.get("image_id")
-  bbox, area = annotation.get("bbox"), annotation.get("area")
-  if not isinstance(value, int) or abs(value) > LARGEST_ID:
-    yield Problem("id", f"needs an integer 'id' of 64 bits, got {value!r}")
-  if not isinstance(image_id, int | float) or image_id not in images:
-    rule = "is not among 'images'; add the image or drop the annotation"
-    yield Problem("image", f"image_id {image_id!r} {rule}")
-  elif abs(image_id) > LARGEST_ID:
-    rule = "exceeds 64 bits; number the images anew"
-    yield Problem("image", f"image_id {image_id} {rule}")
-  if finite_numbers(bbox, (4,)) is None:
-    yield Problem(
-      "box", f"'bbox' must be four finite numbers (x, y, w, h), got {bbox!r}"
-    )
-  number = finite_numbers(area, ())
-  if number is None or number < 0:
-    yield Problem(
-      "area",
-      f"'area' (of the body, px²) must be a finite number, got {area!r}; OKS "
-      "needs it. Where no mask is known, 0.53 * w * h of the box is what "
-      "bodies cover on average in COCO",
-    )
-  yield from _keypoint_problems(annotation, num_keypoints)
-  if finite_numbers(annotation.get("score", 1.0), ()) is None:
-    rule = "(of the box) must be a finite number, got"
-    fix = "drop the field, and it is 1"
-    yield Problem("score", f"'score' {rule} {annotation['score']!r}; {fix}")
-
-
-def _keypoint_problems(annotation, num_keypoints: int) -> Iterator[Problem]:
-  keypoints = annotation.get("keypoints")
-  if keypoints is None and annotation.get("iscrowd"):
-    return
-  numbers = _to_numbers(keypoints)
-  if numbers is None or numbers.shape != (3 * num_keypoints,):
-    got = "nothing" if keypoints is None else f"{np.size(keypoints)} numbers"
-    yield Problem(
-      "keypoints",
-      f"'keypoints' must hold x, y, visibility of the category's K="
-      f"{num_keypoints} keypoints ({3 * num_keypoints} numbers), got {got}",
-    )
-  elif not (np.abs(numbers) <= LARGEST_NUMBER).all():
-    yield Problem(
-      "keypoints",
-      "'keypoints' holds NaN or infinity; give a point that is not labelled "
-      "as 0, 0, 0",
-    )
-  elif not np.isin(numbers[2::3], (0, 1, 2)).all():
-    flags = sorted({*numbers[2::3].tolist()})
-    yield Problem("visibility", f"visibility must be 0, 1 or 2, got {flags}")
-
-
-def is_id(value: Any) -> bool:
-  """Returns whether a value can be an id; some files write it as text."""
-  return isinstance(value, int | float | str)
-
-
-def finite_numbers(
-  value: Any, shape: tuple[int, ...], *, largest: float = LARGEST_NUMBER
-) -> np.ndarray | None:
-  """Returns a float64 array of a shape, None for any other value of json."""
-  numbers = _to_numbers(value)
-  if numbers is None or numbers.shape != shape:
-    return None
-  return numbers if (np.abs(numbers) <= largest).all() else None  # not NaN
-
-
-def _to_numbers(value: Any) -> np.ndarray | None:
-  """Returns a float64 array, None for a value of json with text or gaps."""
-  try:
-    numbers = np.asarray(value)
-    return None if numbers.dtype.kind in "US" else numbers.astype(np.float64)
-  except (OverflowError, TypeError, ValueError):
-    return None

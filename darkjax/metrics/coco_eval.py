@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from darkjax.metrics import coco_annotations
+from darkjax.metrics import coco_annotations, coco_fields
+from darkjax.metrics.coco_problems import finite_numbers
 
 if TYPE_CHECKING:
   from pycocotools.coco import COCO
@@ -42,7 +43,7 @@ def average_precision(
 
   Args:
     annotations: a COCO keypoint file, or its content.
-    results: as from `to_results`; may be empty.
+    results: as from `to_results`, with the file's image ids; may be empty.
     sigmas: K OKS constants.
     image_ids: images to score; all by default.
     category_ids: categories to score, with the same keypoints; by default all
@@ -59,17 +60,26 @@ def average_precision(
   """
   from pycocotools.cocoeval import COCOeval  # of the extra `train`
 
-  numbers = coco_annotations.finite_numbers(sigmas, (len(sigmas),))
+  numbers = finite_numbers(sigmas, (len(sigmas),))
   if numbers is None or (numbers <= 0).any():
     raise ValueError(f"sigmas are K positive numbers, got {sigmas}")
   with contextlib.redirect_stdout(io.StringIO()):
     truth = _load_truth(annotations, len(sigmas), category_ids)
+    numbers_of = {
+      coco_fields.id_in_file(image): number
+      for number, image in truth.imgs.items()
+    }
+    results = [
+      {**r, "image_id": numbers_of.get(r.get("image_id"), r.get("image_id"))}
+      for r in results
+    ]
     predicted = _load_results(truth, results, len(sigmas))
   evaluation = COCOeval(truth, predicted, "keypoints")
   evaluation.params.kpt_oks_sigmas = numbers
   if image_ids is not None:
+    image_ids = [numbers_of.get(i, i) for i in image_ids]
     _check_exist("image_ids", set(image_ids), truth.imgs)
-    evaluation.params.imgIds = list(image_ids)
+    evaluation.params.imgIds = image_ids
   with contextlib.redirect_stdout(io.StringIO()):
     evaluation.evaluate()
     evaluation.accumulate()
@@ -100,7 +110,7 @@ def _load_truth(annotations, num_keypoints: int, category_ids) -> "COCO":
 
 def _scored_categories(categories, category_ids) -> list[Mapping[str, Any]]:
   """Those with the ids, else those with keypoints: COCO's file has others."""
-  usable = [c for c in categories if coco_annotations.is_id(c.get("id"))]
+  usable = [c for c in categories if coco_fields.is_id(c.get("id"))]
   if category_ids is not None:
     _check_exist("categories", set(category_ids), {c["id"] for c in usable})
     return [c for c in usable if c["id"] in category_ids]
@@ -112,11 +122,12 @@ def _person(person, number: int, category_id, num_keypoints: int) -> dict:
 
   pycocotools needs ids that are unique and not 0.
   """
-  keypoints = person.get("keypoints") or [0] * 3 * num_keypoints
-  labelled = sum(flag > 0 for flag in keypoints[2::3])
+  keypoints = person["keypoints"] or [0] * 3 * num_keypoints
   given = {name: value for name, value in person.items() if value is not None}
+  if finite_numbers(given.get("num_keypoints"), ()) is None:
+    given["num_keypoints"] = sum(flag > 0 for flag in keypoints[2::3])
   fixed = {"id": number, "category_id": category_id, "keypoints": keypoints}
-  return {"iscrowd": 0, "num_keypoints": labelled, **given, **fixed}
+  return {**given, **fixed}
 
 
 def _load_results(truth: "COCO", results, num_keypoints: int) -> "COCO":
@@ -158,7 +169,7 @@ def _check_result(result, num_keypoints: int) -> None:
     raise ValueError(f"a result has no {missing}, got {str(result)[:80]}")
   for field, shape in (("keypoints", (3 * num_keypoints,)), ("score", ())):
     value = result[field]
-    if coco_annotations.finite_numbers(value, shape) is None:
+    if finite_numbers(value, shape) is None:
       raise ValueError(
         f"{field!r} of a result in image {result['image_id']} must be "
         f"{math.prod(shape)} finite numbers (K={num_keypoints} sigmas), got "
@@ -167,10 +178,10 @@ def _check_result(result, num_keypoints: int) -> None:
 
 
 def _check_exist(what: str, ids: set[Any], existing) -> None:
-  unknown = sorted(ids - set(existing))
+  unknown = sorted(ids - set(existing), key=str)
   if unknown:
     raise ValueError(
       f"{what} {unknown[:5]} ({len(unknown)} in all) are not in the annotation "
-      f"file, which has {sorted(existing)[:5]}...; use the file of the split "
-      "that was predicted"
+      f"file, which has {sorted(existing, key=str)[:5]}...; use the file of "
+      "the split that was predicted"
     )

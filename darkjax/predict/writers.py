@@ -24,7 +24,7 @@ CSV_COLUMNS = (
 
 
 def to_coco(
-  one: PicturePeople, skeleton: Skeleton, category_id: int = 1
+  one: PicturePeople, skeleton: Skeleton, category_id: int | str = 1
 ) -> list[dict[str, Any]]:
   """Returns one picture's results for COCO's server, with `file_name` added."""
   if not one.people:
@@ -132,7 +132,7 @@ def write_all(
   out: pathlib.Path,
   skeleton: Skeleton,
   *,
-  category_id: int = 1,
+  category_id: int | str = 1,
   video: tuple[str, float] | None = None,
   draw: Callable[[PicturePeople], PIL.Image.Image] | None = None,
   total: int | None = None,

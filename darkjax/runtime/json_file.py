@@ -73,7 +73,7 @@ def _position(text: str, index: int) -> tuple[int, int]:
 
 def _object_with_repeated_key(text: str) -> int:
   """Returns where the first such object starts, by Python's slow scanner."""
-  decoder = json.JSONDecoder(object_pairs_hook=_unique)
+  decoder: Any = json.JSONDecoder(object_pairs_hook=_unique)
   parse, found = decoder.parse_object, [0]
 
   def parse_object(text_and_end, *arguments):
@@ -84,7 +84,8 @@ def _object_with_repeated_key(text: str) -> int:
       raise
 
   decoder.parse_object = parse_object
-  decoder.scan_once = json.scanner.py_make_scanner(decoder)
+  scanner: Any = json.scanner
+  decoder.scan_once = scanner.py_make_scanner(decoder)
   try:
     decoder.decode(text)
   except _RepeatedKeyError:

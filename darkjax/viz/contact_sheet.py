@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from darkjax.data.images import photo as photo_lib
-from darkjax.runtime.json_file import read_json
+from darkjax.metrics import coco_annotations
 from darkjax.skeletons import Skeleton
 from darkjax.viz import draw
 
@@ -125,7 +125,8 @@ def draw_people(
     images: their folder.
     count: most people to draw.
   """
-  names = {i["id"]: i["file_name"] for i in read_json(annotations)["images"]}
+  listed = coco_annotations.read_sections(annotations, ("images",))["images"]
+  names = {image["id"]: image["file_name"] for image in listed}
   picked = np.linspace(0, len(keypoints) - 1, min(count, len(keypoints)))
   pictures = [
     draw_person(

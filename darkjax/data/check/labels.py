@@ -7,7 +7,7 @@ import numpy as np
 
 from darkjax.data.coco import reader
 from darkjax.data.people_table import People
-from darkjax.metrics import coco_annotations
+from darkjax.metrics import coco_fields, coco_problems
 
 Size = tuple[int, int]  # (height, width), px
 
@@ -30,7 +30,7 @@ class Labels:
   # Of the annotations without problems; `record` is each one's position.
   people: People
   # For the others, the id (or position) and what is wrong.
-  broken: Sequence[tuple[int | str, coco_annotations.Problem]]
+  broken: Sequence[tuple[int | str, coco_problems.Problem]]
   sizes: Mapping[int, Size]  # by image id, of the images that have one
 
   def trainable(self) -> People:
@@ -53,9 +53,10 @@ def read_labels(
   broken, usable = [], {}
   for position, annotation in enumerate(content.annotations):
     problems = list(
-      coco_annotations.find_problems(annotation, num_keypoints, content.images)
+      coco_problems.find_problems(annotation, num_keypoints, content.images)
     )
-    name = annotation.get("id", f"number {position}")
+    name = coco_fields.id_in_file(annotation)
+    name = f"number {position}" if name is None else name
     broken += [(name, problem) for problem in problems]
     if not problems:
       usable[position] = annotation

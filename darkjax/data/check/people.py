@@ -10,6 +10,7 @@ from darkjax.data.check.labels import TOLERANCE, Labels, Size
 from darkjax.data.check.rules import WARNING
 from darkjax.data.people_table import People, clean_boxes
 from darkjax.metrics.coco import people_by_image
+from darkjax.metrics.coco_fields import FILLED
 from darkjax.metrics.oks import oks
 
 _FEW_LABELS = 20  # fewer of a keypoint teach nothing reliable
@@ -23,6 +24,7 @@ def findings(
 ) -> Iterator[Finding]:
   """Yields all of them; crop_size is (height, width) px, padding a factor."""
   yield from _refused(labels)
+  yield from _missing(labels)
   yield from _keypoints(labels)
   people = labels.people.rows(~labels.people.iscrowd & labels.people.labelled)
   if len(people):
@@ -48,6 +50,16 @@ def _refused(labels: Labels) -> Iterator[Finding]:
   ids, counts = np.unique(labels.people.annotation_id, return_counts=True)
   if (counts > 1).any():
     yield finding("id-repeated", ids[counts > 1].tolist())
+
+
+def _missing(labels: Labels) -> Iterator[Finding]:
+  people, annotations = labels.people, labels.content.annotations
+  if labels.content.unlisted:
+    yield finding("category-unlisted", text=labels.content.unlisted)
+  for field in FILLED:
+    missing = [field in annotations[i].get("filled", ()) for i in people.record]
+    missing = np.array(missing, bool) & people.labelled
+    yield from about_people(f"{field}-missing", people, missing)
 
 
 def _keypoints(labels: Labels) -> Iterator[Finding]:
@@ -102,7 +114,9 @@ def _boxes(people: People) -> Iterator[Finding]:
   box = people.bbox[:, 2:].astype(np.float64).prod(-1)
   above = (people.area > 1.05 * box) & (box > 0)
   same = (np.abs(people.area - box) <= 0.01 * box) & (box > 0)
+  whole = np.abs(people.area / size.astype(np.float64).prod(-1) - 1) < 0.01
   yield from about_people("area-zero", people, people.area <= 0)
+  yield from about_people("area-of-image", people, whole & ~same)
   yield from about_people("area-above-box", people, above)
   if same.mean() > 0.5:
     yield finding("area-of-box", part=(same.sum(), len(people)))

@@ -14,6 +14,7 @@ from darkjax.data.check.findings import Finding, finding
 from darkjax.data.check.labels import Labels, read_labels
 from darkjax.data.check.rules import NOTE
 from darkjax.data.coco import reader
+from darkjax.metrics import coco_fields
 from darkjax.metrics.coco_annotations import check_hint
 from darkjax.runtime.json_file import read_json
 
@@ -118,11 +119,19 @@ def check(
 
 
 def write_completed(report: Report, path: str | pathlib.Path) -> None:
-  """Writes the json of a report with the completed category, all else as is."""
+  """Writes the json of a report with completed category, boxes and areas.
+
+  Else it is as it was. Missing boxes and areas are those of `coco_fields`.
+  """
   content = read_json(report.path)
   completed = report.summary["category"]
   for category in content["categories"]:
     if category.get("keypoints") == completed["keypoints"]:
       for field in ("flip_pairs", "skeleton", "sigmas"):
         category[field] = completed[field]
+  for annotation in content["annotations"]:
+    read = coco_fields.read_annotation(annotation)
+    for field in read.get("filled", ()):
+      if annotation.get("keypoints") and read[field] is not None:
+        annotation[field] = np.round(read[field], 2).tolist()
   pathlib.Path(path).write_text(json.dumps(content))

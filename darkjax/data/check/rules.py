@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from darkjax.metrics.coco_fields import FILLED
+
 Severity = Literal["error", "warning", "note"]
 ERROR: Severity = "error"  # training refuses the data
 WARNING: Severity = "warning"  # it runs, but learns or scores something wrong
@@ -23,6 +25,7 @@ _REFUSED = {
   "area": f"{_AREA}; AP(M) counts 32² to 96² px² and is -1 without any",
   "keypoints": "write x, y, visibility for each name of the category",
   "visibility": "write 0 for not labelled, 1 for hidden, 2 for visible",
+  "crowd": "write 1 for a group of people, 0 for one person",
   "score": "drop the field, or write a number",
 }
 
@@ -54,6 +57,24 @@ _ERRORS = {
   ),
 }
 _WARNINGS = {
+  "category-unlisted": (
+    "{text}: they are left out",
+    "write the ids of 'categories', of the same type, into the annotations",
+  ),
+  "bbox-missing": (
+    f"boxes of {{share}} people are missing and taken as {FILLED['bbox']}",
+    f"{_BOX}; --write=FILE does it",
+  ),
+  "area-missing": (
+    f"areas of {{share}} people are missing and taken as {FILLED['area']}: OKS "
+    "and AP depend on them",
+    f"{_AREA}; --write=FILE does the latter",
+  ),
+  "area-of-image": (
+    "areas of {share} people are those of their images: OKS and AP are far too "
+    "high",
+    _AREA,
+  ),
   "file-name-repeated": (
     "{count} file names have several image ids: people found in one are false "
     "positives if labelled in another",

@@ -5,11 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from darkjax.metrics.coco_annotations import (
-  LARGEST_ID,
-  finite_numbers,
-  is_id,
-)
+from darkjax.metrics.coco_fields import is_id, read_annotation
+from darkjax.metrics.coco_problems import finite_numbers
 
 EXAMPLE = (
   '[{"image_id": 139, "category_id": 1, "bbox": [x, y, w, h], "score": 0.9}]'
@@ -21,7 +18,7 @@ _LARGEST = 1e9
 class Box(NamedTuple):
   """One box of a file; None for what the file does not have."""
 
-  image_id: int | None
+  image_id: int | str | None
   file_name: str | None  # with "/" between folders
   bbox: np.ndarray  # [4] float64 (x, y, w, h), image px
   score: float  # of the detector; 1 where the file has none
@@ -57,22 +54,21 @@ def _parse(record: Any, name: str, required: tuple[str, ...]) -> Box:
       f"{name} has no {missing}, got {str(record)[:120]}; boxes are a list "
       f"{EXAMPLE}"
     )
-  category_id = fields.get("category_id")
+  fields = read_annotation(fields)
+  image_id, category_id = fields.get("image_id"), fields.get("category_id")
   bbox = finite_numbers(fields["bbox"], (4,), largest=_LARGEST)
   score = finite_numbers(fields.get("score", 1.0), ())
-  if image_id is not None and not (
-    isinstance(image_id, int) and abs(image_id) <= LARGEST_ID
-  ):
-    wrong, rule = "image_id", "an integer"
+  if image_id is not None and not is_id(image_id):
+    wrong, rule = "image_id", "an integer or a text"
   elif category_id is not None and not is_id(category_id):
-    wrong, rule = "category_id", "an integer"
+    wrong, rule = "category_id", "an integer or a text"
   elif bbox is None:
     wrong, rule = "bbox", "four numbers (x, y, w, h) of up to 1e9 px"
   elif score is None:
     wrong, rule = "score", "a finite number"
   else:
     file_name = None if file_name is None else with_slashes(str(file_name))
-    iscrowd = bool(fields.get("iscrowd"))
+    iscrowd = bool(fields["iscrowd"])
     return Box(image_id, file_name, bbox, float(score), category_id, iscrowd)
   raise ValueError(
     f"{name}: {wrong!r} must be {rule}, got {fields[wrong]!r}; correct the file"

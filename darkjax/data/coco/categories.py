@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from darkjax import skeletons
+from darkjax.metrics.coco_fields import describe_id
 from darkjax.skeletons import Skeleton
 
+_SHOWN = 100  # annotations that a message looks at
 _BUILT_IN = (skeletons.COCO, skeletons.LSP, skeletons.MPII)
 
 _INSTANCES_FILE = (
@@ -53,6 +55,23 @@ def choose(
       "--config.data.category, in Python category="
     )
   return {category["id"]: category for category in chosen}
+
+
+def describe_unlisted(
+  content: Mapping[str, Any], chosen: Mapping[Any, Any]
+) -> str:
+  """Returns how many annotations have an unlisted category; "" for none."""
+  listed = {category.get("id") for category in content["categories"]}
+  ids = [item.get("category_id") for item in content["annotations"]]
+  unlisted = [i for i in ids if i not in listed]
+  if not unlisted:
+    return ""
+  theirs = " or ".join(map(describe_id, dict.fromkeys(unlisted[:_SHOWN])))
+  own = " or ".join(map(describe_id, chosen))
+  return (
+    f"{len(unlisted)} annotations have category_id {theirs}; the category's is "
+    f"{own}"
+  )
 
 
 def choose_for_boxes(

@@ -6,18 +6,21 @@ clipped to the image, unlike the labels' (HRNet and DARK, lib/dataset/coco.py).
 """
 
 import dataclasses
+import functools
 import logging
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from darkjax.data import prepared
 from darkjax.data.coco import box_file, prepare, reader, unreadable
+from darkjax.data.images.names import FileNames
 from darkjax.data.people_table import Images, People
 from darkjax.data.prepared import PreparedDataset
+from darkjax.metrics.coco_fields import describe_id, id_in_file
 from darkjax.runtime.json_file import read_json
 from darkjax.skeletons import Skeleton
 
@@ -52,6 +55,7 @@ def load(
   *,
   category: str | None = None,
   skeleton: Skeleton | None = None,
+  box_category: int | str | None = None,
   score_threshold: float = 0.0,
   cache_dir: str | os.PathLike[str] | None = None,
   skip_policy: unreadable.SkipPolicy = unreadable.RAISE,
@@ -60,7 +64,8 @@ def load(
 
   `boxes` is "gt" for the labels', or a file of detections. Then every image
   counts, also those without labelled people, and with a skeleton the json may
-  have no labels. Scores below the threshold are left out. For other arguments
+  have no labels. Scores below the threshold are left out; `box_category` is the
+  id of people in the detections, by default the labels'. For other arguments
   and errors see `prepare.load`, `read` and `with_boxes`.
   """
   which: dict[str, Any] = {"category": category, "skeleton": skeleton}
@@ -68,12 +73,13 @@ def load(
   if str(boxes) == "gt":
     return prepare.load(annotations, images, **options)
   labelled = skeleton is None or reader.has_labels(annotations)
-  read_outline: Any = (
-    reader.read_content if labelled else reader.read_unlabelled
+  read_content: Any = (
+    reader.read_content if labelled else reader.read_unlabelled_content
   )
   # Before records are prepared, which takes longer.
-  category_ids = read_outline(annotations, **which).category_ids
-  detected = read(boxes, categories=category_ids)
+  content = read_content(annotations, **which)
+  ids = content.category_ids if box_category is None else [box_category]
+  detected = read(boxes, content.images, categories=ids)
   dataset = prepare.load(
     annotations, images, labelled=labelled, keep_empty_images=True, **options
   )
@@ -81,16 +87,22 @@ def load(
 
 
 def read(
-  path: str | os.PathLike[str], *, categories: Sequence[int] = (1,)
+  path: str | os.PathLike[str],
+  images: Mapping[int, Mapping[str, Any]],
+  *,
+  categories: Sequence[int | str] = (1,),
 ) -> np.recarray:
-  """Reads a file of detections and takes the boxes of some categories.
+  """Reads a file of detections and takes people's boxes in the images.
 
   They are records of position in the file (from 0), image_id, bbox (x, y, w, h)
-  in image px, and score. Boxes without an area are left out.
+  in image px, and score. Boxes without an area, and of images that are not
+  among `images` (those of the labels, by id), are left out. For the matching of
+  images see `ImageIndex`.
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: not a list of detections, or one with a wrong field.
+    ValueError: not a list of detections, one with a wrong field, or none of
+      these categories or in these images.
   """
   path = pathlib.Path(path)
   if not path.is_file():
@@ -101,21 +113,88 @@ def read(
       f"{path}: detections are a list {box_file.EXAMPLE}, got a "
       f'{type(content).__name__}; the boxes of annotations are boxes="gt"'
     )
-  required = ("image_id", "category_id", "score")
+  required = ("category_id", "score")
   everything = box_file.parse_boxes(content, path, required=required)
   people = [
-    (position, box.image_id, box.bbox, box.score)
+    (position, box)
     for position, box in enumerate(everything)
     if box.category_id in categories
   ]
-  boxes = np.array(people, _BOXES)
+  if everything and not people:
+    theirs = list(dict.fromkeys(box.category_id for box in everything))
+    raise ValueError(
+      f"{path}: its {len(everything)} boxes are of categories {theirs[:5]}, "
+      f"the labels' is {' or '.join(map(describe_id, categories))}; if one of "
+      "theirs is people, give it as --box_category"
+    )
+  index = ImageIndex(images)
+  found = [index.find(box) for _, box in people]
+  boxes = np.array(
+    [
+      (position, image_id, box.bbox, box.score)
+      for (position, box), image_id in zip(people, found, strict=True)
+      if image_id is not None
+    ],
+    _BOXES,
+  )
+  if people and not len(boxes):
+    box = people[0][1]
+    own = [f"file_name {box.file_name}"] if box.file_name else []
+    if box.image_id is not None:
+      own.append(f"image_id {describe_id(box.image_id)}")
+    raise ValueError(
+      f"{path}: none of its {len(people)} boxes of people is in one of the "
+      f"labels' {len(images)} images; the first box has {' and '.join(own)}, "
+      f"the first image {index.describe_first()}: they are of another split, "
+      "or numbered otherwise"
+    )
   has_area = np.all(boxes["bbox"][:, 2:] > 0, axis=-1)
   _LOG.info(
-    "%s: %d detections, %d of category %s; %d of them without an area left out",
-    path, len(everything), len(boxes), " or ".join(map(str, categories)),
-    (~has_area).sum(),
+    "%s: %d detections, %d of category %s; of these left out: %d in images "
+    "that the labels do not have, %d without an area",
+    path, len(everything), len(people), " or ".join(map(str, categories)),
+    len(people) - len(boxes), (~has_area).sum(),
   )  # fmt: skip
+  if index.contradictions:
+    _LOG.warning(
+      "%s: file_name and image_id of %d boxes mean different images of the "
+      "labels; file_name counts", path, index.contradictions,
+    )  # fmt: skip
   return boxes[has_area].view(np.recarray)
+
+
+class ImageIndex:
+  """The images of a json, to find those of boxes."""
+
+  def __init__(self, images: Mapping[int, Mapping[str, Any]]):
+    self._images = images
+    self._by_id = {id_in_file(image): n for n, image in images.items()}
+    self._by_name = {str(i.get("file_name")): n for n, i in images.items()}
+    self._find_name = functools.cache(FileNames(self._by_name).find)
+    self.contradictions = 0  # between a box's file_name and image_id, so far
+
+  def find(self, box: box_file.Box) -> int | None:
+    """Returns the id of a box's image: by file_name, id, or the id as a name.
+
+    Another id of the same type is no name: the box is of another image, None.
+    """
+    by_id = self._by_id.get(box.image_id)
+    by_name = self._named(box.file_name)
+    if by_name is None and by_id is None and isinstance(box.image_id, str):
+      return self._named(box.image_id)
+    if None not in (by_id, by_name) and by_id != by_name:
+      self.contradictions += 1
+    return by_id if by_name is None else by_name
+
+  def _named(self, file_name: str | None) -> int | None:
+    name = None if file_name is None else self._find_name(file_name)
+    return None if name is None else self._by_name[name]
+
+  def describe_first(self) -> str:
+    """Returns id and file name of the first image, for messages."""
+    image = next(iter(self._images.values()), {})
+    own_id = describe_id(id_in_file(image))
+    return f"file_name {image.get('file_name')} and id {own_id}"
 
 
 def with_boxes(
@@ -127,13 +206,12 @@ def with_boxes(
 ) -> PreparedDataset:
   """Returns a data set with detected boxes in place of its people.
 
-  Boxes of other images, as of a larger split, and of low scores are left out.
+  Boxes of images that cannot be read, and of low scores, are left out.
 
   The data set is made with keep_empty_images, see `prepare.load`; `path` is for
   messages. A ValueError if no box is left.
   """
   images = prepared.read_images(dataset.builder)
-  has_image = np.isin(boxes.image_id, images.image_id)
   skipped = images.image_id[~images.readable]
   is_unreadable = np.isin(boxes.image_id, skipped)
   if is_unreadable.any():
@@ -142,20 +220,18 @@ def with_boxes(
       "labelled there counts as missed",
       path, is_unreadable.sum(),
     )  # fmt: skip
-  kept = has_image & ~is_unreadable & (boxes.score >= score_threshold)
+  kept = ~is_unreadable & (boxes.score >= score_threshold)
   if not kept.any():
     raise ValueError(
-      f"{path}: of {len(boxes)} boxes of people {has_image.sum()} are in "
-      f"images of {dataset.annotations}, none of these has a score of at least "
-      f"{score_threshold}; use the detections of the same split, or a lower "
-      "threshold"
+      f"{path}: of {len(boxes)} boxes of people in the images of "
+      f"{dataset.annotations}, none has a score of at least {score_threshold} "
+      "and an image that can be read; lower the threshold"
     )
   boxes = boxes[kept]
   _LOG.info(
-    "%d boxes of score %g or more in %d of %d images; left out: %d in images "
-    "that %s does not have",
+    "%d boxes of score %g or more in %d of %d images",
     len(boxes), score_threshold, len(np.unique(boxes.image_id)),
-    dataset.num_images, (~has_image).sum(), dataset.annotations,
+    dataset.num_images,
   )  # fmt: skip
   people = _people(boxes, images, dataset.skeleton.num_keypoints)
   return dataclasses.replace(dataset, people=people, box_source=DETECTIONS)

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import logging
 import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,9 @@ import numpy as np
 
 from darkjax import skeletons
 from darkjax.data.coco import categories
-from darkjax.metrics import coco_annotations
+from darkjax.metrics import coco_annotations, coco_fields
+
+_LOG = logging.getLogger(__name__)
 
 _WITHOUT_LABELS = ("images", "categories")  # sections
 
@@ -52,6 +55,15 @@ def read_annotations(
   coco_annotations.check_annotations(
     content.annotations, num_keypoints, images, content.path
   )
+  if content.unlisted:
+    _LOG.warning("%s: %s; they are left out", path, content.unlisted)
+  for field, rule in coco_fields.FILLED.items():
+    count = sum(field in a.get("filled", ()) for a in content.annotations)
+    if count:
+      _LOG.warning(
+        "%s: %d annotations have no %r, it is taken as %s",
+        path, count, field, rule,
+      )  # fmt: skip
   people: dict[int, list] = {image_id: [] for image_id in images}
   for annotation in content.annotations:
     person = to_person(annotation, num_keypoints)
@@ -88,6 +100,7 @@ class Content:
   skeleton: skeletons.Skeleton
   images: Mapping[int, Mapping[str, Any]] = dataclasses.field(repr=False)
   annotations: Sequence[Mapping[str, Any]] = dataclasses.field(repr=False)
+  unlisted: str = ""  # annotations of categories that the file does not list
 
 
 def read_content(
@@ -130,16 +143,29 @@ def read_unlabelled(
 
   For arguments and errors see `categories.choose_for_boxes`.
   """
+  content = read_unlabelled_content(path, skeleton=skeleton, category=category)
+  images = tuple(_image(image, []) for image in content.images.values())
+  ids = tuple(content.category_ids)
+  return Annotations(content.path, skeleton, ids, images)
+
+
+def read_unlabelled_content(
+  path: str | os.PathLike[str],
+  *,
+  skeleton: skeletons.Skeleton,
+  category: str | None = None,
+) -> Content:
+  """Returns what `read_unlabelled` reads, in the form of `read_content`."""
   path = pathlib.Path(path)
   content = coco_annotations.read_sections(path, _WITHOUT_LABELS)
   with _naming(path):
     ids = categories.choose_for_boxes(
       content["categories"], skeleton, name=category
     )
-  images = coco_annotations.index_images(content["images"], path).values()
+  images = coco_annotations.index_images(content["images"], path)
   if not images:
     raise ValueError(f"{path} lists no images")
-  return Annotations(path, skeleton, ids, tuple(_image(i, []) for i in images))
+  return Content(path, {}, ids, skeleton, images, [])
 
 
 def has_labels(path: str | os.PathLike[str]) -> bool:
@@ -156,14 +182,14 @@ def has_different_keypoints(path: str | os.PathLike[str]) -> bool:
 
 def to_person(annotation: Mapping[str, Any], num_keypoints: int) -> dict:
   """Returns the person of a record (see records.py) of a valid annotation."""
-  keypoints = annotation.get("keypoints") or [0.0] * (3 * num_keypoints)
+  keypoints = annotation["keypoints"] or [0.0] * (3 * num_keypoints)
   keypoints = np.asarray(keypoints, np.float32).reshape(num_keypoints, 3)
   return {
     "annotation_id": annotation["id"],
     "bbox": np.asarray(annotation["bbox"], np.float32),
     "area": np.float32(annotation["area"]),
     "keypoints": keypoints,
-    "iscrowd": bool(annotation.get("iscrowd", 0)),
+    "iscrowd": bool(annotation["iscrowd"]),
     "num_keypoints": int((keypoints[:, 2] > 0).sum()),
     "score": np.float32(annotation.get("score", 1.0)),
   }
@@ -181,6 +207,6 @@ def _image(image: Mapping[str, Any], people: list) -> dict[str, Any]:
 def image_size(image: Mapping[str, Any]) -> tuple[int, int] | None:
   """Returns (height, width), px, of an image, None where the json has none."""
   height, width = image.get("height"), image.get("width")
-  if isinstance(height, int) and isinstance(width, int):
-    return height, width
-  return None
+  if height is None or width is None:
+    return None
+  return int(height), int(width)

@@ -18,7 +18,7 @@ import numpy as np
 
 from darkjax import skeletons
 from darkjax.data.mpii import labels
-from darkjax.runtime.json_file import read_json
+from darkjax.metrics.coco_annotations import read_sections
 
 ONE_BASED = 1.0
 PERSON_PX = 200.0
@@ -101,7 +101,7 @@ def read_headboxes(
     FileNotFoundError: no such file.
     ValueError: a person without a head box.
   """
-  content = read_json(_existing(annotations))
+  content = read_sections(_existing(annotations), ("annotations",))
   boxes = {p["id"]: p.get("headbox") for p in content["annotations"]}
   missing = [int(i) for i in annotation_ids if boxes.get(i) is None]
   if missing:

@@ -151,11 +151,14 @@ EVERYBODY = tuple(range(101, 181))
 
 # flaw: (edit, rule, severity, ids or None where the finding names nobody)
 FLAWS = {
-  "no id": (change(id=None), "id-refused", ERROR, (None,)),
+  "no id": (change(id=None), "id-refused", ERROR, ("number 0",)),
   "id twice": (change(id=102), "id-repeated", ERROR, (102,)),
   "unknown image": (change(image_id=77), "image-refused", ERROR, FIRST),
-  "no box": (change(bbox=None), "box-refused", ERROR, FIRST),
-  "no area": (change(area=None), "area-refused", ERROR, FIRST),
+  "no box": (change(bbox=None), "bbox-missing", WARNING, FIRST),
+  "no area": (change(area=None), "area-missing", WARNING, FIRST),
+  "odd box": (change(bbox=[1, 2, 3]), "box-refused", ERROR, FIRST),
+  "odd area": (change(area=-1), "area-refused", ERROR, FIRST),
+  "odd crowd": (change(iscrowd=2), "crowd-refused", ERROR, FIRST),
   "K": (change(keypoints=[1, 1, 2]), "keypoints-refused", ERROR, FIRST),
   "NaN": (
     keypoint(1, [float("nan"), 1, 2]),
@@ -429,7 +432,7 @@ def test_the_command_prints_text_or_json(tmp_path):
   assert done.returncode == 0
   assert "to train on: 80" in done.stdout
   assert done.stderr.strip() == "set()"  # neither JAX nor TensorFlow
-  change(area=None)(labels)
+  change(area=-1)(labels)
   check_folder.write(tmp_path, labels)
   done = run(path, "--json")
   assert done.returncode == 1
