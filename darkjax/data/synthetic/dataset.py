@@ -5,7 +5,7 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,14 @@ from darkjax.data.synthetic import scene
 
 _PEOPLE_SHARES = (0.5, 0.32, 0.18)  # of the images with 1, 2, 3 people
 _JPEG_QUALITY = 92
+_CATEGORY = {
+  "id": 1,
+  "name": "person",
+  "supercategory": "person",
+  "keypoints": skeletons.COCO.keypoint_names,
+  # COCO counts from 1.
+  "skeleton": [(a + 1, b + 1) for a, b in skeletons.COCO.limbs],
+}
 
 
 def write_dataset(
@@ -48,25 +56,30 @@ def write_dataset(
   _check_arguments(root, num_people, seed, split)
   for folder in ("images", "annotations"):
     (root / folder).mkdir(parents=True, exist_ok=True)
-  images: list[Mapping[str, Any]] = []
-  annotations: list[Mapping[str, Any]] = []
-  with tqdm.tqdm(
-    total=num_people, desc=split, unit="person", disable=None
-  ) as bar:
+  images: list[dict[str, Any]] = []
+  annotations: list[dict[str, Any]] = []
+  bar = tqdm.tqdm(total=num_people, desc=split, unit="person", disable=None)
+  with bar:
     for index in _image_indices(seed, split, num_people):
       pixels, people = render_image(seed, split, index)
-      name = f"{split}_{index + 1:06d}.jpg"
+      name, (height, width, _) = f"{split}_{index + 1:06d}.jpg", pixels.shape
       file = root / "images" / name
       Image.fromarray(pixels).save(file, quality=_JPEG_QUALITY, subsampling=0)
-      height, width = pixels.shape[:2]
       image = {"id": index + 1, "file_name": name}
       images.append(image | {"width": width, "height": height})
       for person in people:
         number = len(annotations) + 1
         annotations.append(_annotation(person, number, index + 1))
       bar.update(len(people))
+  content = {
+    "info": {"description": f"darkjax synthetic people, {split}, seed {seed}"},
+    "licenses": [],
+    "images": images,
+    "annotations": annotations,
+    "categories": [_CATEGORY],
+  }
   path = root / "annotations" / f"person_keypoints_{split}.json"
-  path.write_text(json.dumps(_coco_file(images, annotations, seed, split)))
+  path.write_text(json.dumps(content))
   return path
 
 
@@ -120,26 +133,6 @@ def _annotation(
   }
 
 
-def _coco_file(
-  images: Sequence, annotations: Sequence, seed: int, split: str
-) -> dict[str, Any]:
-  category = {
-    "id": 1,
-    "name": "person",
-    "supercategory": "person",
-    "keypoints": list(skeletons.COCO.keypoint_names),
-    # COCO counts from 1.
-    "skeleton": [[a + 1, b + 1] for a, b in skeletons.COCO.limbs],
-  }
-  return {
-    "info": {"description": f"darkjax synthetic people, {split}, seed {seed}"},
-    "licenses": [],
-    "images": images,
-    "annotations": annotations,
-    "categories": [category],
-  }
-
-
 def _check_arguments(root, num_people: int, seed: int, split: str) -> None:
   for name, value, least in (("num_people", num_people, 1), ("seed", seed, 0)):
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
@@ -151,8 +144,5 @@ def _check_arguments(root, num_people: int, seed: int, split: str) -> None:
       "split is a part of file names: use letters, digits, '_' and '-', "
       f"got {split!r}"
     )
-  if root.exists() and not root.is_dir():
-    raise ValueError(
-      f"the data set is written into a folder, but {root} is a file: "
-      "name another one"
-    )
+  if root.is_file():
+    raise ValueError(f"{root} is a file: name a folder for the data set")
