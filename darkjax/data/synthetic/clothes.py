@@ -108,8 +108,8 @@ def _marks(f: Figure) -> None:
 
 def _luggage(f: Figure) -> None:
   if f.look.back == "hood":
-    radii = (0.07, 0.045, 0.032)
-    f.egg("neck", "chest", (0, -0.03, -0.05), radii, f.look.shirt * 0.85)
+    center = f.at("neck", "chest", (0, -0.03, -0.05))
+    f.egg(center, "chest", (0.07, 0.045, 0.032), f.look.shirt * 0.85)
   elif f.look.back == "bag":
     low, high = (f.at("waist", "chest", (0, y, -0.09)) for y in (0.03, 0.16))
     widths, color = ((0.085, 0.08), (0.05, 0.045)), f.look.accent
@@ -136,7 +136,7 @@ def _arm(f: Figure, side: str) -> None:
   _limb(f, side, ("elbow", "wrist"), lower, look.sleeve - 1, f.shirt)
   color = look.shirt if look.sleeve else look.skin
   radii = np.full(3, 0.034 * f.body.build.girth)
-  f.egg(f"{side}_shoulder", "chest", (0, 0, 0), radii, color)
+  f.egg(f.body.points[f"{side}_shoulder"], "chest", radii, color)
   palm = f.at(wrist, frame, (0, -0.03, 0))
   tips = f.at(wrist, frame, (0, -0.075, 0.012))
   thumb = f.at(wrist, frame, (0, -0.05, 0.032))
