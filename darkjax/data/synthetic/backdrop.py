@@ -11,7 +11,9 @@ import numpy as np
 
 from darkjax.data.synthetic import render
 from darkjax.data.synthetic.look import cloth_color
-from darkjax.data.synthetic.render import Ellipsoid, Pattern, Rod, Size, Solid
+from darkjax.data.synthetic.render import Color, Pattern, Rod, Size, Solid
+
+_XY = tuple[float, float]
 
 
 def sample_backdrop(
@@ -33,21 +35,17 @@ def sample_backdrop(
 
 
 def board(
-  start: tuple[float, float],
-  end: tuple[float, float],
-  half_width: float,
-  color: np.ndarray,
-  **options: Any,
+  start: _XY, end: _XY, half_width: float, color: Color, **more: Any
 ) -> Rod:
   """Returns a rod in the image's plane from start to end (x, y), cut flat."""
   ends = np.array([*start, 0.0]), np.array([*end, 0.0])
   flat = Rod(*ends, np.full(2, float(half_width)), color, bulge=0.0, cap=0.0)
-  return flat._replace(**options)
+  return flat._replace(**more)
 
 
-def disc(x: float, y: float, radii: np.ndarray, color: np.ndarray) -> Ellipsoid:
+def disc(x: float, y: float, radii: np.ndarray, color: Color) -> Solid:
   """Returns a ball, or a flatter thing, with radii (rx, ry, rz)."""
-  return Ellipsoid(np.array([x, y, 0.0]), np.eye(3), radii, color)
+  return render.Ellipsoid(np.array([x, y, 0.0]), np.eye(3), radii, color)
 
 
 def sample_pattern(rng: np.random.Generator, unit: float) -> Pattern | None:

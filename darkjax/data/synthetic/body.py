@@ -38,9 +38,7 @@ lunge    35  20   0  60 -10  20   0  50  72   5   0  78 -22   4   0  24  10  0 0
 fold     34   4 -72 102  30   6 -66  98   0   6   5   3   0   6   5   3   3  0 0
 phone    48  18 -25 128   4   9   0  18   0   5   5   3   5   5   5   8   4  0 0
 """
-_ANGLES = [
-  np.array(row.split()[1:], float) for row in _POSES.strip().splitlines()[1:]
-]
+_ANGLES = np.array([row.split()[1:] for row in _POSES.splitlines()[2:]], float)
 _LIMB_SPREAD = np.array([9, 5, 9, 9])  # degrees, standard deviation
 _SPINE_SPREAD = np.array([4, 7, 4])
 
@@ -130,26 +128,21 @@ def sample_pose(rng: np.random.Generator) -> Pose:
 
 def pose_body(pose: Pose, build: Build) -> Body:
   """Poses a body at unit size with the origin between the hips."""
-  yaw, pitch, roll = pose.view
+  (yaw, pitch, roll), (lean, twist, bend) = pose.view, pose.spine
   root = np.diag([1.0, -1.0, 1.0]) @ _rx(pitch) @ _rz(roll) @ _ry(yaw)
-  body = Body({}, {"root": root}, build, unit=1.0)
-  _pose_trunk(body, pose)
+  # Half of the bend is in the hips, half in the waist.
+  pelvis = root @ _rx(lean / 2)
+  chest = pelvis @ _rx(lean / 2) @ _rz(bend) @ _ry(twist)
+  waist = pelvis @ (0, build.waist, 0)
+  neck = waist + chest @ (0, build.chest, 0)
+  points = {"pelvis": np.zeros(3), "waist": waist, "neck": neck}
+  frames = {"root": root, "pelvis": pelvis, "chest": chest}
+  body = Body(points, frames, build, unit=1.0)
   _pose_head(body, pose)
   for side, arm, leg in zip(SIDES, pose.arms, pose.legs, strict=True):
     _pose_arm(body, side, arm)
     _pose_leg(body, side, leg)
   return body
-
-
-def _pose_trunk(body: Body, pose: Pose) -> None:
-  points, frames, build, _ = body
-  lean, twist, side = pose.spine
-  # Half of the bend is in the hips, half in the waist.
-  frames["pelvis"] = frames["root"] @ _rx(lean / 2)
-  frames["chest"] = frames["pelvis"] @ _rx(lean / 2) @ _rz(side) @ _ry(twist)
-  points["pelvis"] = np.zeros(3)
-  points["waist"] = frames["pelvis"] @ (0, build.waist, 0)
-  points["neck"] = points["waist"] + frames["chest"] @ (0, build.chest, 0)
 
 
 def _pose_head(body: Body, pose: Pose) -> None:

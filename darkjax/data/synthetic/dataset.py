@@ -13,7 +13,7 @@ import tqdm
 from PIL import Image
 
 from darkjax import skeletons
-from darkjax.data.synthetic import scene
+from darkjax.data.synthetic.scene import Person, render_scene
 
 _PEOPLE_SHARES = (0.5, 0.32, 0.18)  # of the images with 1, 2, 3 people
 _JPEG_QUALITY = 92
@@ -68,8 +68,7 @@ def write_dataset(
       image = {"id": index + 1, "file_name": name}
       images.append(image | {"width": width, "height": height})
       for person in people:
-        number = len(annotations) + 1
-        annotations.append(_annotation(person, number, index + 1))
+        annotations.append(_annotation(person, len(annotations) + 1, index + 1))
       bar.update(len(people))
   content = {
     "info": {"description": f"darkjax synthetic people, {split}, seed {seed}"},
@@ -85,16 +84,14 @@ def write_dataset(
 
 def render_image(
   seed: int, split: str, index: int
-) -> tuple[np.ndarray, list[scene.Person]]:
+) -> tuple[np.ndarray, list[Person]]:
   """Draws an image [H, W, 3] uint8, index from 0, and people, back to front."""
   rng, num_people = _generator(seed, split, index)
-  return scene.render_scene(rng, num_people=num_people)
+  return render_scene(rng, num_people=num_people)
 
 
-def _generator(
-  seed: int, split: str, index: int
-) -> tuple[np.random.Generator, int]:
-  """The generator of an image, and the number of its people, drawn first."""
+def _generator(seed: int, split: str, index: int):
+  """Returns the generator of an image, and the number of its people."""
   name = int.from_bytes(hashlib.sha256(split.encode()).digest()[:8], "big")
   rng = np.random.default_rng([seed, name, index])
   return rng, 1 + int(rng.choice(len(_PEOPLE_SHARES), p=_PEOPLE_SHARES))
@@ -111,9 +108,7 @@ def _image_indices(seed: int, split: str, num_people: int) -> Iterator[int]:
     index += 1
 
 
-def _annotation(
-  person: scene.Person, annotation_id: int, image_id: int
-) -> dict[str, Any]:
+def _annotation(person: Person, number: int, image_id: int) -> dict[str, Any]:
   seen = person.visibility > 0
   points = np.where(seen[:, None], np.round(person.keypoints_image, 3), 0)
   keypoints: list[float] = []
@@ -122,7 +117,7 @@ def _annotation(
   rows, columns = (np.flatnonzero(person.silhouette.any(i)) for i in (1, 0))
   x, y = int(columns[0]), int(rows[0])
   return {
-    "id": annotation_id,
+    "id": number,
     "image_id": image_id,
     "category_id": 1,
     "bbox": [x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1],

@@ -179,8 +179,8 @@ def cloud(
 ) -> np.ndarray:
   """Draws noise [H, W] with mean near 0 and standard deviation near 1.
 
-  Of the octaves, each half as coarse and as strong as the one before, the first
-  has so many cells along a side.
+  The first octave has `cells` along a side, each next twice as many and half
+  the strength.
   """
   total = np.zeros(size, np.float32)
   for octave in range(octaves):

@@ -136,9 +136,7 @@ def _cast_shadow(image: np.ndarray, body: Body) -> None:
   image *= 1 - np.float32(0.5) * np.exp(-level)
 
 
-def _sample_crowd(
-  rng: np.random.Generator, size: Size, num_people: int
-) -> list[Thing]:
+def _sample_crowd(rng, size: Size, num_people: int) -> list[Thing]:
   """Draws people from far to near, each perhaps behind something."""
   low, high = 0.6, 1.0 - 0.05 * num_people
   if rng.random() < 0.18:  # a close-up
@@ -162,11 +160,11 @@ def _place(rng, body: Body, unit: float, column: float, size: Size) -> Body:
   points = body.keypoints()[:, :2]
   low, high = points.min(0) - 0.05 * unit, points.max(0) + 0.05 * unit
   x = width * column + rng.normal(0, 0.07 * width) - (low[0] + high[0]) / 2
-  room = height - (high[1] - low[1])
+  y, room = -low[1], height - (high[1] - low[1])
   if room < 0:  # a close-up shows the head
-    y = -low[1] + rng.uniform(0, 0.1) * unit
+    y += rng.uniform(0, 0.1) * unit
   else:
-    y = -low[1] + room * rng.beta(2.5, 1.2)
+    y += room * rng.beta(2.5, 1.2)
     if rng.random() < 0.2:
       y += rng.normal(0, 0.15) * unit
   return body.moved(unit, np.array([x, y, 0.0]))
