@@ -49,8 +49,9 @@ FACE = {
   "left_ear": (0.0485, -0.008, -0.004), "right_ear": (-0.0485, -0.008, -0.004),
 }  # fmt: skip
 
-# Where the camera stands around the person: mean, deviation, share.
-_VIEWS = ((0, 28, 0.45), (180, 28, 0.25), (90, 35, 0.15), (270, 35, 0.15))
+# Where the camera stands around the person, in degrees: mean and deviation.
+_VIEWS = ((0, 28), (180, 28), (90, 35), (270, 35))
+_VIEW_SHARES = (0.45, 0.25, 0.15, 0.15)
 
 
 class Build(NamedTuple):
@@ -101,26 +102,24 @@ def sample_build(rng: np.random.Generator) -> Build:
   """Draws proportions; one in six is a child's, with a larger head."""
   factors = np.clip(rng.normal(1, 0.05, len(Build._fields)), 0.88, 1.12)
   build = Build(*(np.array(Build()) * factors))
-  build = build._replace(girth=float(np.clip(rng.normal(1.02, 0.13), 0.8, 1.4)))
+  girth = float(np.clip(rng.normal(1.02, 0.13), 0.8, 1.4))
   if rng.random() < 1 / 6:
-    child = Build(*(np.array(build) * 0.9))
-    return child._replace(head=1.3, girth=build.girth)
-  return build
+    return Build(*(np.array(build) * 0.9))._replace(head=1.3, girth=girth)
+  return build._replace(girth=girth)
 
 
 def sample_pose(rng: np.random.Generator) -> Pose:
   """Draws a pose from the table, with noise on every angle."""
   angles = _ANGLES[rng.choice(len(_ANGLES))]
-  limbs = rng.normal(angles[:16].reshape(2, 2, 4), _LIMB_SPREAD)
+  limbs = angles[:16].reshape(2, 2, 4)  # arms and legs of either side
+  limbs = rng.normal(limbs, _LIMB_SPREAD)
   spine = rng.normal(angles[16:], _SPINE_SPREAD)
   head = rng.normal(0, (9, 20, 6))
   if rng.random() < 0.5:  # the mirrored pose
     limbs, spine = limbs[:, ::-1], spine * (1, -1, -1)
   # Elbows and knees bend one way only.
   limbs[..., 3] = np.maximum(limbs[..., 3], 0)
-  means, deviations, shares = zip(*_VIEWS, strict=True)
-  side = rng.choice(len(_VIEWS), p=shares)
-  yaw = rng.normal(means[side], deviations[side])
+  yaw = rng.normal(*_VIEWS[rng.choice(len(_VIEWS), p=_VIEW_SHARES)])
   roll = rng.normal(0, 20 if rng.random() < 0.12 else 4)
   view = np.array([yaw, rng.normal(6, 6), roll])
   return Pose(*(np.radians(a) for a in (view, spine, head, *limbs)))
@@ -128,11 +127,11 @@ def sample_pose(rng: np.random.Generator) -> Pose:
 
 def pose_body(pose: Pose, build: Build) -> Body:
   """Poses a body at unit size with the origin between the hips."""
-  (yaw, pitch, roll), (lean, twist, bend) = pose.view, pose.spine
+  (yaw, pitch, roll), (lean, twist, tilt) = pose.view, pose.spine
   root = np.diag([1.0, -1.0, 1.0]) @ _rx(pitch) @ _rz(roll) @ _ry(yaw)
   # Half of the bend is in the hips, half in the waist.
   pelvis = root @ _rx(lean / 2)
-  chest = pelvis @ _rx(lean / 2) @ _rz(bend) @ _ry(twist)
+  chest = pelvis @ _rx(lean / 2) @ _rz(tilt) @ _ry(twist)
   waist = pelvis @ (0, build.waist, 0)
   neck = waist + chest @ (0, build.chest, 0)
   points = {"pelvis": np.zeros(3), "waist": waist, "neck": neck}

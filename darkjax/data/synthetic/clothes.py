@@ -98,10 +98,9 @@ def _chest_surface(f: Figure, height: float, degrees: float) -> np.ndarray:
 
 def _marks(f: Figure) -> None:
   marks = _FRONTS.get(f.look.front, ()) + _BACKS.get(f.look.back, ())
-  throat = ((0.97, 0), (0.74, 0), (0.022, 0.003), 0.93)
-  colors = [f.look.skin] + [f.look.accent] * len(marks)
-  for color, mark in zip(colors, (throat, *marks), strict=True):
-    start, end, widths, factor = mark
+  throat = (f.look.skin, (0.97, 0), (0.74, 0), (0.022, 0.003), 0.93)
+  colored = [throat, *((f.look.accent, *mark) for mark in marks)]
+  for color, start, end, widths, factor in colored:
     ends = _chest_surface(f, *start), _chest_surface(f, *end)
     f.rod(*ends, widths, color * factor, bulge=0.15, on_top=True)
 
