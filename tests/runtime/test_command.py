@@ -8,6 +8,7 @@ from concurrent import futures
 import commands
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 import pytest
 from paths import ROOT
@@ -142,7 +143,7 @@ def raised(function) -> Exception:
 
 def test_mistakes_are_what_darkjax_raises_anywhere(tmp_path):
   def ours():
-    distributed.split(0, "train.batch_size")
+    distributed.split_training(ml_collections.ConfigDict({"batch_size": 0}))
 
   def in_a_thread():
     with futures.ThreadPoolExecutor() as pool:
