@@ -286,8 +286,7 @@ def test_every_command_has_help(name):
   assert text.splitlines()[0].endswith((".", ":"))
   names = [line.split(":")[0] for line in flags.splitlines() if "  --" in line]
   module = command.importlib.import_module(darkjax_main.COMMANDS[name])
-  values = command.absl_flags.FlagValues()
-  module.define_flags(command._definer(values))
+  values, _ = command._define(module.define_flags)
   assert len(names) == len(list(values))
   assert max(map(len, finished.stdout.splitlines())) <= 80
 
