@@ -92,7 +92,7 @@ def fit(
   distributed.check_same(steps | resume.shared_fields(config))
   run = run_lib.create(config, workdir, data)
   with (
-    files.named_if_full(workdir),
+    files.explain_full_disk(workdir),
     checkpoint.manager(
       pathlib.Path(workdir) / "checkpoints", keep=config.train.keep_checkpoints
     ) as checkpoints,

@@ -159,7 +159,7 @@ def test_mistakes_are_what_darkjax_raises_anywhere(tmp_path):
     jax.jit(lambda x: ours())(1.0)
 
   def with_a_cause():
-    with files.named_if_full(tmp_path):
+    with files.explain_full_disk(tmp_path):
       raise OSError(28, "No space left on device")
 
   for function in (ours, in_a_thread, reraised, traced, with_a_cause):
