@@ -98,10 +98,8 @@ def targets_sheet(
     RGB, eight crops a row; the redder, the higher the target times the weight
     of its keypoint.
   """
-  first = {
-    name: array[:count]
-    for name, array in batch_lib.to_device_fields(batch).items()
-  }
+  fields = batch_lib.to_device_fields(batch)
+  first = jax.tree.map(lambda array: array[:count], fields)
   target, weights = step_lib.draw_targets(first, convention)
   strongest = np.asarray(target * weights[:, None, None, :]).max(-1)
   heatmap_from_crop = convention.heatmap_from_crop()
