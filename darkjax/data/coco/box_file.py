@@ -5,11 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from darkjax.metrics.coco_annotations import (
-  LARGEST_ID,
-  finite_numbers,
-  is_id,
-)
+from darkjax.metrics.coco_annotations import LARGEST_ID, finite_numbers, is_id
 
 EXAMPLE = (
   '[{"image_id": 139, "category_id": 1, "bbox": [x, y, w, h], "score": 0.9}]'
