@@ -48,9 +48,17 @@ class People:
     return inside & (w > 0) & (h > 0) & (self.area > 0)
 
   @property
+  def in_image(self) -> np.ndarray:
+    """[N] bool: at least one labelled keypoint lies in the image."""
+    height, width = self.image_size.T[..., None]
+    x, y, flag = np.moveaxis(self.keypoints, -1, 0)
+    inside = (x > -1) & (y > -1) & (x < width) & (y < height)
+    return np.any((flag > 0) & inside, axis=-1)
+
+  @property
   def trainable(self) -> np.ndarray:
-    """[N] bool: readable, no crowd, a label, and a box with an area."""
-    return self.readable & ~self.iscrowd & self.labelled & self.boxed
+    """[N] bool: readable, no crowd, a label in the image, a box with area."""
+    return self.readable & ~self.iscrowd & self.in_image & self.boxed
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

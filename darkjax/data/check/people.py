@@ -115,6 +115,7 @@ def _boxes(people: People) -> Iterator[Finding]:
   above = (people.area > 1.05 * box) & (box > 0)
   same = (np.abs(people.area - box) <= 0.01 * box) & (box > 0)
   whole = np.abs(people.area / size.astype(np.float64).prod(-1) - 1) < 0.01
+  yield from about_people("nobody-in-image", people, ~people.in_image)
   yield from about_people("area-zero", people, people.area <= 0)
   yield from about_people("area-of-image", people, whole & ~same)
   yield from about_people("area-above-box", people, above)

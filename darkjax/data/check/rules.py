@@ -104,6 +104,10 @@ _WARNINGS = {
     f"boxes of {{share}} labelled people lie beside their image: {_LEFT_OUT}",
     "correct the boxes; (x, y) is the upper left corner in px of the image",
   ),
+  "nobody-in-image": (
+    f"all keypoints of {{share}} people lie outside the image: {_LEFT_OUT}",
+    "correct them, or the image's size",
+  ),
   "area-zero": (f"areas of {{share}} people are 0: {_LEFT_OUT}", _AREA),
   "side-without-partner": (
     "{count} keypoints are named after a side but have no partner ({names}): "

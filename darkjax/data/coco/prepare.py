@@ -136,9 +136,11 @@ def _report(people: People, path: pathlib.Path) -> None:
   people = people.rows(people.readable)
   crowds = people.iscrowd
   unlabelled = ~crowds & ~people.labelled
-  boxless = ~crowds & people.labelled & ~people.boxed
+  outside = ~crowds & people.labelled & ~people.in_image
+  boxless = ~crowds & people.in_image & ~people.boxed
   left_out = (
     f"{crowds.sum()} crowds, {unlabelled.sum()} without labelled keypoints, "
+    f"{outside.sum()} with all of them outside the image, "
     f"{boxless.sum()} whose box or area inside the image is zero (annotation "
     f"ids {people.annotation_id[boxless][:5].tolist()})"
   )

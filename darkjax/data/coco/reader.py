@@ -121,15 +121,20 @@ def read_content(
     )
     first = next(iter(chosen.values()))
     described = categories.skeleton_of(first)
+    annotations = [
+      a for a in content["annotations"] if a.get("category_id") in chosen
+    ]
+    unlisted = categories.describe_unlisted(content, chosen)
+    if unlisted and not annotations:
+      raise ValueError(f"{unlisted}; write the same id in both")
   return Content(
     path=path,
     category=first,
     category_ids=list(chosen),
     skeleton=described,
     images=coco_annotations.index_images(content["images"], path),
-    annotations=[
-      a for a in content["annotations"] if a.get("category_id") in chosen
-    ],
+    annotations=annotations,
+    unlisted=unlisted,
   )
 
 
