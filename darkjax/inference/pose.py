@@ -10,6 +10,7 @@ People of all photographs share batches of 1, 2, 4, ... crops, so that only
 these few sizes are compiled.
 """
 
+import functools
 import itertools
 import os
 import pathlib
@@ -38,6 +39,9 @@ PRETRAINED = ASSETS / "lsp_hrnet_small.npz"
 class Pose:
   """Keypoints of people in photographs.
 
+  It can be shared by threads, copied, and pickled: sent to other processes,
+  started by spawning, it compiles there.
+
   Attributes:
     convention: the one the weights were trained with.
   """
@@ -65,8 +69,14 @@ class Pose:
     if backend not in BACKENDS:
       raise ValueError(f"backend is one of {list(BACKENDS)}, got {backend!r}")
     self.convention = predictor.convention
+    self._restore = functools.partial(
+      type(self), predictor, batch_size=batch_size, backend=backend
+    )
     self._batch_size = batch_size
     self._backend = BACKENDS[backend](predictor)
+
+  def __reduce__(self):
+    return self._restore, ()
 
   @classmethod
   def from_checkpoint(

@@ -1,5 +1,8 @@
 """`Pose` with a network whose answers are known: it finds coloured blobs."""
 
+import copy
+import multiprocessing
+import pickle
 import sys
 
 import colours
@@ -7,6 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from darkjax import models
 from darkjax.inference.people import People
 from darkjax.inference.pose import Pose
 from darkjax.inference.predictor import Predictor
@@ -305,3 +309,28 @@ def test_model_must_fit_the_convention(photo):
   pose = _make(model=model)
   with pytest.raises(ValueError, match=r"\(16, 12, 3\).*gives \(8, 6, 3\)"):
     pose(photo, BOXES)
+
+
+def test_a_pose_can_be_copied_and_pickled(pose, photo):
+  expected = pose(photo)[0]
+  for other in (copy.deepcopy(pose), pickle.loads(pickle.dumps(pose))):
+    person = other(photo)[0]
+    np.testing.assert_array_equal(
+      person.keypoints_image, expected.keypoints_image
+    )
+
+
+def test_networks_can_be_pickled():
+  for name in ("hrnet_w32", "simple_baseline_50", "hourglass_4"):
+    model = models.create_model(name)
+    assert pickle.loads(pickle.dumps(model)) == model
+
+
+def test_spawned_workers_find_what_the_parent_finds(pose, photo):
+  context = multiprocessing.get_context("spawn")
+  with context.Pool(1) as pool:
+    person = pool.apply(pose, (photo,))[0]
+  expected = pose(photo)[0]
+  np.testing.assert_array_equal(
+    person.keypoints_image, expected.keypoints_image
+  )

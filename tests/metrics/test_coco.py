@@ -352,7 +352,12 @@ def test_inputs_stay_as_they_were_and_nothing_is_printed(capsys):
 
 @pytest.mark.parametrize(
   ("field", "value"),
-  [("area", "five"), ("area", np.nan), ("bbox", []), ("keypoints", [None, 1, 2] * 5)],
+  [
+    ("area", "five"),
+    ("area", np.nan),
+    ("bbox", []),
+    ("keypoints", [None, 1, 2] * 5),
+  ],
 )
 def test_an_annotation_without_numbers_is_named(field, value):
   people = _two_people()

@@ -57,7 +57,10 @@ def test_every_encoding_of_unicode_is_read(tmp_path, mark, encoding):
       '{"a": 1,\n "na": "Zoë"}'.encode("cp1252"),
       r"line 2, column 11 \(byte 0xeb is not utf-8\); .*1252, where that byte is 'ë'",
     ),
-    (codecs.BOM_UTF16_LE + TEXT.encode("utf-16-le")[:-1], "not utf-16.*cut short"),
+    (
+      codecs.BOM_UTF16_LE + TEXT.encode("utf-16-le")[:-1],
+      "not utf-16.*cut short",
+    ),
     (b"[" * 100_000, "recursion"),
     (b"1" * 5_000, "digits"),
   ],

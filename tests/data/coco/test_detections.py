@@ -106,7 +106,9 @@ def test_boxes_of_other_images_are_counted_and_left_out(folder, caplog):
 
 
 def test_boxes_of_another_split_are_refused(folder):
-  with pytest.raises(ValueError, match=r"none of its 2 boxes .*77 \(number\).*1 \(number\)"):
+  with pytest.raises(
+    ValueError, match=r"none of its 2 boxes .*77 \(number\).*1 \(number\)"
+  ):
     load(folder, [detection(77), detection(78)])
   with pytest.raises(ValueError, match=r"a score of at least 0\.95"):
     load(folder, [detection(1)], score_threshold=0.95)

@@ -224,7 +224,10 @@ BAD_JSON = {
   ),
   "words": (put(*PERSON, "keypoints", ["x"] * 9), "annotation 102.*keypoints"),
   "NaN": (put(*PERSON, "keypoints", 3, float("nan")), "annotation 102.*NaN"),
-  "visibility": (put(*PERSON, "keypoints", 2, 3), "annotation 102.*2 .visible., got"),
+  "visibility": (
+    put(*PERSON, "keypoints", 2, 3),
+    "annotation 102.*2 .visible., got",
+  ),
   "NaN box": (put(*PERSON, "bbox", 0, float("nan")), "annotation 102.*'bbox'"),
   "short box": (put(*PERSON, "bbox", [1, 2, 3]), "annotation 102.*'bbox'"),
   "odd area": (put(*PERSON, "area", [5]), r"annotation 102.*'area'.*0\.53"),
