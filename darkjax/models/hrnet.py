@@ -76,7 +76,7 @@ class HRNet(layers.Settings, nn.Module):
   modules: tuple[int, ...] = (1, 4, 3)  # exchange modules in stages 2, 3, 4
   blocks: int = 4  # basic blocks per branch and module
   # Of all convolutions but the last.
-  conv_init: nn.initializers.Initializer = layers.NARROW_INIT
+  conv_init: nn.initializers.Initializer = layers.narrow_init
 
   @nn.compact
   def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
@@ -137,6 +137,6 @@ VARIANTS = {
     stage1_blocks=1,
     modules=(1, 1, 1),
     blocks=2,
-    conv_init=layers.FAN_OUT_INIT,
+    conv_init=layers.fan_out_init,
   ),
 }

@@ -18,23 +18,20 @@ import numpy as np
 from darkjax.models import cpu_convolution
 from darkjax.models.batch_norm import BatchNorm
 
-
-def _variance_init(scale, mode, distribution, *args, **kwargs) -> jax.Array:
-  init = nn.initializers.variance_scaling(scale, mode, distribution)
-  return init(*args, **kwargs)
-
-
-def _normal_init(stddev, *args, **kwargs) -> jax.Array:
-  return nn.initializers.normal(stddev)(*args, **kwargs)
-
-
-# Fields of networks are partial functions, which can be pickled.
-# HRNet's convolutions and the SimpleBaseline head: N(0, 0.001²).
-NARROW_INIT = functools.partial(_normal_init, 0.001)
-# Gaussian of variance 2 / (k·k·c_out): the usual one for residual networks.
-FAN_OUT_INIT = functools.partial(_variance_init, 2.0, "fan_out", "normal")
 # PyTorch's default for convolutions, uniform on ±1/sqrt(fan_in).
 TORCH_INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
+
+# Functions by name, so that networks, whose fields they are, can be pickled.
+def narrow_init(*args, **kwargs) -> jax.Array:
+  """Initializes by N(0, 0.001²), as HRNet and the SimpleBaseline head."""
+  return nn.initializers.normal(stddev=0.001)(*args, **kwargs)
+
+
+def fan_out_init(*args, **kwargs) -> jax.Array:
+  """Initializes by a Gaussian of variance 2 / (k·k·c_out), as ResNets."""
+  init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+  return init(*args, **kwargs)
 
 
 @dataclasses.dataclass
@@ -113,7 +110,7 @@ def draw_heatmaps(x: jax.Array, settings: Settings, train: bool) -> jax.Array:
     1,
     train=train,
     use_bias=True,
-    kernel_init=NARROW_INIT,
+    kernel_init=narrow_init,
     dtype=settings.dtype,
     name="final_layer",
   )

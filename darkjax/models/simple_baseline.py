@@ -57,7 +57,7 @@ class Deconv(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     """Doubles the resolution of x [B, H, W, C]."""
     shape = (4, 4, x.shape[-1], self.features)
-    kernel = self.param("kernel", layers.NARROW_INIT, shape, jnp.float32)
+    kernel = self.param("kernel", layers.narrow_init, shape, jnp.float32)
     return deconv(x.astype(self.dtype), kernel.astype(self.dtype))
 
 
@@ -69,7 +69,7 @@ class SimpleBaseline(layers.Settings, nn.Module):
   features: int = 64  # of its stem; layer i works at 2^i times as many
   deconv_features: int = 256  # of each of the three transposed convolutions
   # Of the ResNet, as torchvision has it; usually ImageNet weights replace it.
-  body_init: nn.initializers.Initializer = layers.FAN_OUT_INIT
+  body_init: nn.initializers.Initializer = layers.fan_out_init
 
   @nn.compact
   def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:

@@ -12,7 +12,7 @@ from darkjax.models import create_model, hrnet, layers
 
 
 def test_gradients_and_statistics_are_the_same(rng):
-  conv = functools.partial(layers.conv, kernel_init=layers.FAN_OUT_INIT)
+  conv = functools.partial(layers.conv, kernel_init=layers.fan_out_init)
   norm = functools.partial(layers.BatchNorm, use_running_average=False)
   branches = [
     rng.normal(size=(2, 8, 12, 4)).astype(np.float32),

@@ -55,7 +55,7 @@ def test_every_encoding_of_unicode_is_read(tmp_path, mark, encoding):
     (b"[1] [2]", r"line 1, column 5 \(Extra data"),
     (
       '{"a": 1,\n "na": "Zoë"}'.encode("cp1252"),
-      r"line 2, column 11 \(byte 0xeb is not utf-8\); .*1252, where that byte is 'ë'",
+      r"line 2, column 11 \(byte 0xeb is not utf-8\); .*1252, .* is 'ë'",
     ),
     (
       codecs.BOM_UTF16_LE + TEXT.encode("utf-16-le")[:-1],
