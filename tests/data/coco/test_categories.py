@@ -212,3 +212,42 @@ def test_the_check_reports_where_pairs_and_limbs_come_from(tmp_path):
 )
 def test_real_files_give_the_built_in_skeletons(test_data, path, built_in):
   assert reader.read_content(test_data / path).skeleton is built_in
+
+
+@pytest.mark.parametrize(
+  ("ids", "message"),
+  [
+    (["1"], r"1 annotations have category_id '1' \(text\); .* 1 \(number\)"),
+    ([0, 0], r"2 annotations have category_id 0 \(number\); .* 1 \(number\)"),
+    ([None], "1 annotations have category_id None"),
+    (["a", 3], r"'a' \(text\) or 3 \(number\)"),
+  ],
+)
+def test_categories_that_are_not_listed_are_named(tmp_path, ids, message):
+  content = coco_folder.content(num_images=len(ids))
+  for annotation, category_id in zip(content["annotations"], ids, strict=True):
+    annotation["category_id"] = category_id
+  path, _ = coco_folder.write(tmp_path, content)
+  with pytest.raises(ValueError, match=message):
+    reader.read_annotations(path)
+
+
+def test_a_few_annotations_of_unlisted_categories_are_left_out(
+  tmp_path, caplog
+):
+  content = coco_folder.content(num_images=3)
+  content["annotations"][0]["category_id"] = "1"
+  path, _ = coco_folder.write(tmp_path, content)
+  labels = reader.read_annotations(path)
+  assert len(labels.images) == 2
+  assert "1 annotations have category_id '1' (text)" in caplog.text
+
+
+@pytest.mark.parametrize("category_id", [0, "1", "person", 1.0])
+def test_ids_of_categories_are_of_any_kind(tmp_path, category_id):
+  content = coco_folder.content(num_images=2)
+  content["categories"][0]["id"] = category_id
+  for annotation in content["annotations"]:
+    annotation["category_id"] = category_id
+  path, _ = coco_folder.write(tmp_path, content)
+  assert reader.read_annotations(path).category_ids == (category_id,)

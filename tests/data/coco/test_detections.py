@@ -400,3 +400,55 @@ def test_a_file_without_images_is_refused(folder):
   boxes = write(folder, [detection()])
   with pytest.raises(ValueError, match=r"image_info.json lists no images"):
     detections.load(path, folder / "images", boxes, skeleton=DOLL)
+
+
+IMAGES = {
+  11: {"id": 11, "file_name": "photos/IMG_1.jpg"},
+  12: {"id": 12, "file_name": "photos/IMG_2.jpg"},
+  13: {"id": 13, "id_in_file": "c", "file_name": "photos/IMG_3.jpg"},
+}
+
+
+@pytest.mark.parametrize(
+  ("fields", "image_id"),
+  [
+    ({"image_id": 12}, 12),
+    ({"image_id": 12.0}, 12),
+    ({"image_id": "c"}, 13),
+    ({"image_id": "IMG_2"}, 12),
+    ({"image_id": "IMG_2.jpg"}, 12),
+    ({"image_id": None, "file_name": "IMG_2.jpg"}, 12),
+    ({"image_id": "IMG_2", "file_name": "IMG_2.jpg"}, 12),
+    ({"image_id": 2, "file_name": r"D:\photos\img_2.JPG"}, 12),
+    ({"image_id": 12, "file_name": "elsewhere.jpg"}, 12),
+    ({"image_id": 11, "file_name": "IMG_2.jpg"}, 12),  # a detector's own count
+    ({"image_id": 2}, None),
+    ({"image_id": "12"}, None),
+    ({"image_id": "IMG"}, None),
+    ({"image_id": 13}, None),  # the file calls it "c"
+  ],
+  ids=str,
+)
+def test_boxes_find_their_image_by_id_or_name(tmp_path, fields, image_id):
+  path = write(tmp_path, [detection(11), detection(**fields)])
+  found = detections.read(path, IMAGES).image_id.tolist()
+  assert found == [11] + ([] if image_id is None else [image_id])
+
+
+def test_ids_that_contradict_names_are_counted(tmp_path, caplog):
+  found = [detection(11, file_name=f"IMG_{n}.jpg") for n in (1, 2)]
+  detections.read(write(tmp_path, found), IMAGES)
+  assert "image_id of 1 boxes mean different images" in caplog.text
+
+
+def test_boxes_of_another_category_name_both_sides(tmp_path):
+  path = write(tmp_path, [detection(11, category_id=0)] * 3)
+  with pytest.raises(ValueError, match=r"3 boxes are of categories \[0\], the"):
+    detections.read(path, IMAGES)
+  assert len(detections.read(path, IMAGES, categories=[0])) == 3
+
+
+def test_boxes_of_another_category_can_be_named(folder):
+  found = [detection(category_id=0), detection(category_id=5)]
+  source = load(folder, found, box_category=5)
+  assert source.people.annotation_id.tolist() == [1]
