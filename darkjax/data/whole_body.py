@@ -21,6 +21,7 @@ from typing import Any
 
 from darkjax import skeletons
 from darkjax.data.coco import reader
+from darkjax.metrics.coco_fields import ADDED
 from darkjax.runtime import command
 
 _FINGERS = ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky")
@@ -141,7 +142,7 @@ def to_coco(annotations: str | os.PathLike[str]) -> dict[str, Any]:
   """
   content = reader.read_content(pathlib.Path(annotations))
   return {
-    "images": list(content.images.values()),
+    "images": [_without(ADDED, image) for image in content.images.values()],
     "annotations": [_merged(a, annotations) for a in content.annotations],
     "categories": [category(content.category["id"])],
   }
@@ -159,10 +160,13 @@ def _merged(annotation: Mapping[str, Any], path) -> dict[str, Any]:
         f"x, y, visibility in {field!r}, got {len(numbers)} numbers"
       )
     keypoints += numbers
-  ends = ("_kpts", "_valid")
-  kept = {k: v for k, v in annotation.items() if not k.endswith(ends)}
+  kept = _without((*ADDED, "_kpts", "_valid"), annotation)
   labelled = sum(flag > 0 for flag in keypoints[2::3])
   return kept | {"keypoints": keypoints, "num_keypoints": labelled}
+
+
+def _without(ends: tuple[str, ...], fields: Mapping[str, Any]) -> dict:
+  return {k: v for k, v in fields.items() if not k.endswith(ends)}
 
 
 def main(flags: command.Flags, arguments) -> None:

@@ -21,6 +21,9 @@ FILLED = {
   "area": f"{AREA_SHARE} * w * h of the box",
 }
 
+# What reading adds to an image or annotation.
+ADDED = ("id_in_file", "image_id_in_file", "filled")
+
 _NUMBERS = {int, float}
 
 
