@@ -23,11 +23,12 @@ ORDER = (
   {"checkpoint"},
   {"viz"},
   {"inference"},
-  {"export", "evaluate", "predict", "release"},
+  {"convert", "export", "evaluate", "predict", "release"},
   {"train"},
 )
 # Rooms that work without these packages.
 FORBIDDEN = {
+  "convert": {"jax", "flax", "tensorflow"},
   "data": {"jax", "flax"},
   "metrics": {"jax", "flax", "tensorflow"},
   "heatmaps": {"tensorflow"},
