@@ -269,6 +269,6 @@ def test_coco(tmp_path):
   assert category["skeleton"] == [[1, 2]]
   assert train["images"][0]["id"] == 40
   assert [a["id"] for a in train["annotations"]] == [70, 71]
-  x, y, w, h = train["annotations"][0]["bbox"]
+  w, h = train["annotations"][0]["bbox"][2:]
   assert train["annotations"][0]["area"] == pytest.approx(0.53 * w * h)
   assert "left out: 2 annotations without keypoints" in done.stdout

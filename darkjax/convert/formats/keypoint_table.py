@@ -105,9 +105,8 @@ def from_frame(
     raise ValueError(
       f"{path}: expected columns of 3 or 4 levels, got {columns}"
     )
-  named = [Column(*("", *column)[-3:]) for column in columns]
-  if len(columns[0]) == 4:
-    named = [Column(*column[1:]) for column in columns]
+  # The first level is the scorer.
+  named = [Column(*("", *column[1:])[-3:]) for column in columns]
   images = [name.replace("\\", "/") for name in images]
   return _checked(Table(path, named, images, values))
 

@@ -184,18 +184,17 @@ def _embedded(
 
 
 def _find_video(video: Any, found: ImageFiles) -> bool:
-  """Points a video to its file; returns whether it can be read."""
-  if video.backend is None:
-    path = found.find(_file_name(video))
-    near = [
-      f / pathlib.PurePosixPath(_file_name(video)).name for f in found.folders
-    ]
-    path = path or next((p for p in near if p.is_file()), None)
+  """Points a video to its file; returns whether there is one."""
+  if "://" in _file_name(video):
+    return False
+  if not video.exists():
+    name = pathlib.PurePosixPath(_file_name(video)).name
+    paths = [folder / name for folder in found.folders]
+    path = next((path for path in paths if path.is_file()), None)
     if path is None:
       return False
     video.replace_filename(str(path))
-    video.open()
-  return video.backend is not None
+  return True
 
 
 def _as_png(video: Any, index: int) -> Callable[[], bytes]:
