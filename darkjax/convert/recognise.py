@@ -19,6 +19,7 @@ from darkjax.convert.formats import (
   yolo_config,
 )
 from darkjax.convert.labels import Labels
+from darkjax.runtime import errors
 from darkjax.runtime.json_file import read_json
 
 Format = Literal[
@@ -51,6 +52,10 @@ _KNOWN = (
   "lightning-pose (CollectedData*.csv), Label Studio (json), YOLO-pose "
   "(data.yaml), COCO (json), CVAT (annotations.xml), labelme (json)"
 )
+_FAILURES = (
+  *(ArithmeticError, AttributeError, LookupError, OSError, TypeError),
+  ValueError,
+)
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
 
@@ -80,16 +85,20 @@ def read(
   """
   if not source.exists():
     raise FileNotFoundError(f"no file or folder {source}; known: {_KNOWN}")
-  if kind is None:
-    kind, path = recognise(source)
-  else:
-    path = _inside(source, kind)
+  path = source
   try:
+    if kind is None:
+      kind, path = recognise(source)
+    else:
+      path = _inside(source, kind)
     return kind, _READERS[kind](path, images, keypoints)
-  except (AttributeError, IndexError, KeyError, TypeError) as error:
+  except _FAILURES as error:
+    if errors.is_user_error(error):
+      raise
     # A file of another program, or one edited by hand, fails in any way.
     raise ValueError(
-      f"{path}: not as {kind} writes it ({type(error).__name__}: {error})"
+      f"{path}: not as {kind or 'any known tool'} writes it "
+      f"({type(error).__name__}: {error})"
     ) from error
 
 

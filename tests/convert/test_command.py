@@ -2,6 +2,7 @@
 
 import collections
 import json
+import sys
 
 import commands
 import label_projects as projects
@@ -68,6 +69,8 @@ def test_sources_that_are_not_known(tmp_path):
   assert "unpack it first" in refused(tmp_path / "a.zip", out)
   (tmp_path / "yolo" / "labels").mkdir(parents=True)
   assert "needs its data.yaml" in refused(tmp_path / "yolo", out)
+  (tmp_path / "cut.h5").write_bytes(b"\x89HDF\r\n\x1a\n...")
+  assert "not as any known tool writes it" in refused(tmp_path / "cut.h5", out)
   (tmp_path / "list.json").write_text("[1, 2]")
   assert "not recognised" in refused(tmp_path / "list.json", out)
   assert "give one project" in refused(out)
@@ -186,6 +189,22 @@ def test_bad_files_are_answered_in_one_line(tmp_path, name):
   assert done.stderr.count("\n") == 1
   assert message in done.stderr
   assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+  ("kind", "package"), [("yolo", "yaml"), ("sleap", "sleap_io")]
+)
+def test_a_package_that_is_missing_is_named(
+  tmp_path, monkeypatch, kind, package
+):
+  monkeypatch.setitem(sys.modules, package, None)
+  source = tmp_path / "a.nwb"
+  if kind == "yolo":
+    source = projects.yolo(tmp_path)
+  else:
+    source.write_text("")
+  text = refused(source, f"--out={tmp_path / 'train.json'}")
+  assert text.endswith(f"needs {package}: pip install 'darkjax[convert]'\n")
 
 
 def test_another_format_by_name(tmp_path):

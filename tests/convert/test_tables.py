@@ -95,6 +95,10 @@ DAMAGED = {
     lambda lines: [*lines[:3], lines[3].rpartition(",")[0]],
     "row 4 has 5 cells of coordinates, the head 6",
   ),
+  "head": (
+    lambda lines: [lines[0], lines[1] + ",ear", *lines[2:]],
+    "rows of different lengths at the top",
+  ),
   "3D": (
     lambda lines: [*lines[:2], lines[2].replace("y", "z"), *lines[3:]],
     "expected coords x and y",

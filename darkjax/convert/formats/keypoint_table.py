@@ -71,6 +71,9 @@ def read_csv(path: pathlib.Path) -> Table:
       f"{path}: expected rows {', '.join(_HEAD)} at the top (individuals only "
       "in projects of several animals), as DeepLabCut and lightning-pose write"
     )
+  if len({len(row) for row in top}) > 1:
+    lengths = {row[0]: len(row) for row in top}
+    raise ValueError(f"{path}: rows of different lengths at the top: {lengths}")
   names = {row[0]: row for row in top}
   with path.open(newline="", encoding="utf-8-sig") as file:
     rows = [row for row in csv.reader(file) if any(row)][len(top) :]

@@ -119,9 +119,11 @@ def _results(task: Mapping[str, Any], left_out: Counter[str]) -> list[dict]:
 def _names(task: Mapping[str, Any]) -> list[str]:
   """Where the image of a task may lie, the most certain first."""
   data = task.get("data") or {}
-  texts = [v for v in data.values() if isinstance(v, str)]
-  url = next((v for v in [data.get("image"), *texts] if v), "")
-  url = urllib.parse.unquote(str(url))
+  texts = [v for v in [data.get("image"), *data.values()] if v]
+  urls = [urllib.parse.unquote(v) for v in texts if isinstance(v, str)]
+  # A task may hold other texts too.
+  likely = [url for url in urls if pathlib.PurePath(url).suffix]
+  url = next(iter([*likely, *urls]), "")
   original = (task.get("meta") or {}).get("original_file")
   upload = task.get("file_upload")
   # /data/local-files/?d=folder/name.png and s3://bucket/folder/name.png
