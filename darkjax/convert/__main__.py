@@ -17,7 +17,7 @@ import math
 import pathlib
 
 from darkjax.convert import boxes, recognise, report, splits, writer
-from darkjax.convert.labels import Frame, Labels
+from darkjax.convert.labels import Frame, Labels, number_labelled
 from darkjax.data.check import report as check_lib
 from darkjax.runtime import command, files
 
@@ -35,7 +35,7 @@ def main(flags: command.Flags, arguments) -> int:
   kind, labels = recognise.read(
     source, kind=flags.format, images=folders, keypoints=flags.keypoints
   )
-  if not labels.people():
+  if not any(map(number_labelled, labels.people())):
     raise ValueError(
       f"{source}: nobody has a labelled keypoint in its {len(labels.images)} "
       f"images ({kind}); left out: {_left_out(labels)}"

@@ -69,6 +69,14 @@ class Labels:
   left_out: Counter[str]
   notes: list[str] = dataclasses.field(default_factory=list)
 
+  def drop_empty(self) -> None:
+    """Drops and counts people with neither a labelled keypoint nor a box."""
+    for image in self.images:
+      kept = [p for p in image.people if number_labelled(p) or p.bbox]
+      dropped = len(image.people) - len(kept)
+      self.left_out["people without a labelled keypoint"] += dropped
+      image.people = kept
+
   def people(self) -> list[Person]:
     """Returns the people of all images."""
     return [person for image in self.images for person in image.people]

@@ -91,7 +91,7 @@ def read(
       kind, path = recognise(source)
     else:
       path = _inside(source, kind)
-    return kind, _READERS[kind](path, images, keypoints)
+    labels = _READERS[kind](path, images, keypoints)
   except _FAILURES as error:
     if errors.is_user_error(error):
       raise
@@ -100,6 +100,8 @@ def read(
       f"{path}: not as {kind or 'any known tool'} writes it "
       f"({type(error).__name__}: {error})"
     ) from error
+  labels.drop_empty()
+  return kind, labels
 
 
 def recognise(source: pathlib.Path) -> tuple[Format, pathlib.Path]:
@@ -127,11 +129,6 @@ def _inside(source: pathlib.Path, kind: Format) -> pathlib.Path:
     return source
   if kind == "yolo":
     return next(iter(_yolo_files(source)), source / "data.yaml")
-  if kind == "deeplabcut":
-    if (source / deeplabcut.CONFIG).is_file():
-      return source / deeplabcut.CONFIG
-    tables = sorted(source.glob("CollectedData*"))  # csv before h5
-    return next(iter(tables), source / deeplabcut.CONFIG)
   if kind == "cvat":
     return next(iter(sorted(source.glob("*.xml"))), source / "annotations.xml")
   if kind == "label-studio":
@@ -149,7 +146,7 @@ def _of_folder(folder: pathlib.Path) -> Format | None:
   tables = lightning_pose.list_files(folder)
   if tables:
     return _of_table(tables[0])
-  if any(folder.glob("CollectedData*.h5")):
+  if deeplabcut.list_files(folder):
     return "deeplabcut"
   if any(folder.glob("*.slp")):
     return "sleap"
@@ -179,7 +176,7 @@ def _of_file(path: pathlib.Path) -> Format | None:
     return "deeplabcut" if deeplabcut.is_config(content) else None
   if _starts_with(path, _HDF5):
     return _of_hdf5(path)
-  if suffix in sleap.SUFFIXES:
+  if suffix == ".slp":
     return "sleap"
   if keypoint_table.head(path):
     return _of_table(path)

@@ -29,6 +29,11 @@ def text(
       f"  category {category.name}: {held} people, {len(category.keypoints)} "
       f"keypoints, {len(category.limbs)} limbs, flip pairs: {named}"
     )
+  if len({category.keypoints for category in labels.categories()}) > 1:
+    lines.append(
+      "  categories differ in their keypoints: name one in training, "
+      "--config.data.category"
+    )
   if boxes_made:
     lines.append(
       f"  boxes of {boxes_made} people made: the extent of the keypoints and "

@@ -47,4 +47,6 @@ def split_paths(
     if "train" in out.stem:
       stem = out.stem.replace("train", name)
     paths[split] = out if split == "train" else out.with_stem(stem)
+  if len({*paths.values()}) < len(paths):
+    raise ValueError(f"splits {splits} cannot all have files named as {out}")
   return paths

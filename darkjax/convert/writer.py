@@ -95,6 +95,9 @@ def to_coco(
   listed = [
     _category(category, numbers[id(category)]) for category in categories
   ]
+  if len({entry["id"] for entry in listed}) < len(listed):
+    # Of files that number them differently.
+    listed = [{**c, "id": i} for i, c in enumerate(listed, start=1)]
   ids = {id(c): d["id"] for c, d in zip(categories, listed, strict=True)}
   content: dict[str, Any] = {
     "images": [],

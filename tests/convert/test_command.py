@@ -198,7 +198,7 @@ def test_a_package_that_is_missing_is_named(
   tmp_path, monkeypatch, kind, package
 ):
   monkeypatch.setitem(sys.modules, package, None)
-  source = tmp_path / "a.nwb"
+  source = tmp_path / "a.slp"
   if kind == "yolo":
     source = projects.yolo(tmp_path)
   else:

@@ -76,6 +76,30 @@ def test_deeplabcut_of_several_animals(tmp_path):
   assert names == [("animal", list(projects.NAMES)), ("single", ["nest"])]
 
 
+@pytest.mark.parametrize(
+  "part",
+  [
+    "config.yaml",
+    "labeled-data",
+    "labeled-data/one",
+    "labeled-data/one/CollectedData_Ann.csv",
+  ],
+)
+def test_deeplabcut_by_parts_of_its_project(tmp_path, part):
+  source = projects.deeplabcut(tmp_path)
+  other = source / "labeled-data" / "one" / "CollectedData_Zoe.csv"
+  other.write_text("scorer,Zoe\n")  # of nobody that the config names
+  if part in ("labeled-data", "labeled-data/one"):
+    other.unlink()
+  jsons, done = convert(source / part, tmp_path / "train.json")
+  assert "deeplabcut, 2 images, 2 people" in done.stdout
+  path = "labeled-data/one/img001.png"
+  assert jsons["train.json"]["images"][0]["file_name"] == path
+  # Limbs are in the config, which is found from a file upwards.
+  limbs = jsons["train.json"]["categories"][0]["skeleton"]
+  assert limbs == [[1, 2]]
+
+
 def test_lightning_pose(tmp_path):
   source = projects.lightning_pose(tmp_path / "data")
   assert recognise.recognise(source.parent)[0] == "lightning-pose"
@@ -272,3 +296,41 @@ def test_coco(tmp_path):
   w, h = train["annotations"][0]["bbox"][2:]
   assert train["annotations"][0]["area"] == pytest.approx(0.53 * w * h)
   assert "left out: 2 annotations without keypoints" in done.stdout
+
+
+def test_coco_jsons_that_number_categories_alike(tmp_path):
+  source = projects.coco(tmp_path)
+  path = source / "annotations" / "keypoints_val2020.json"
+  path.write_text(path.read_text().replace("left_paw", "tail"))
+  jsons, done = convert(source, tmp_path / "train.json")
+  for content in (jsons["train.json"], jsons["val.json"]):
+    first, second = content["categories"]
+    assert (first["id"], second["id"]) == (1, 2)
+    assert (first["keypoints"][1], second["keypoints"][1]) == (
+      "left_paw",
+      "tail",
+    )
+  assert jsons["val.json"]["annotations"][0]["category_id"] == 2
+  assert "categories differ in their keypoints" in done.stdout
+
+
+def test_sizes_that_disagree_are_found_by_the_check(tmp_path):
+  source = projects.labelme(tmp_path)
+  path = source / "a.json"
+  path.write_text(
+    path.read_text().replace('"imageWidth": 120', '"imageWidth": 240')
+  )
+  _, done = convert(source, tmp_path / "train.json")
+  assert "ERROR image-size" in done.stdout
+  assert done.returncode == 1
+
+
+def test_people_without_keypoints_or_box_are_counted(tmp_path):
+  source = projects.cvat(tmp_path)
+  text = source.read_text()
+  start, end = text.index('name="b.png"'), text.index("</image></annotations>")
+  hidden = text[start:end].replace('outside="0"', 'outside="1"')
+  source.write_text(text[:start] + hidden + text[end:])
+  jsons, done = convert(source, tmp_path / "train.json")
+  assert jsons["val.json"]["annotations"] == []
+  assert "left out: 1 people without a labelled keypoint" in done.stdout

@@ -166,7 +166,9 @@ def _person(
       f"'keypoints', got {str(flat)[:80]}"
     )
   rows = [keypoint_row(*row) for row in numbers.reshape(-1, 3).tolist()]
-  fields = {k: annotation[k] for k in _OF_PERSON if k in annotation}
+  fields = {
+    k: annotation[k] for k in _OF_PERSON if annotation.get(k) is not None
+  }
   area = finite_numbers(annotation.get("area"), ())
   if area is not None and area > 0:
     fields["area"] = annotation["area"]

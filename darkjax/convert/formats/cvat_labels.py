@@ -5,6 +5,7 @@ labels that name it as their parent, and a drawing (svg, as text) has their
 order, by `data-element-id`, and the edges between these ids.
 """
 
+import html
 import re
 from xml.etree import ElementTree
 
@@ -46,7 +47,7 @@ def _template(names: list[str], svg: str) -> Template:
     fields = dict(_ATTRIBUTE.findall(text))
     if tag == "circle" and "data-label-name" in fields:
       key = fields.get("data-node-id") or fields.get("data-element-id", "")
-      elements[key] = fields["data-label-name"]
+      elements[key] = html.unescape(fields["data-label-name"])
     elif fields.get("data-type") == "edge":
       edges.append(
         (fields.get("data-node-from", ""), fields.get("data-node-to", ""))

@@ -1,10 +1,9 @@
 """DeepLabCut's projects, and single CollectedData*.csv and .h5 files.
 
-Of a project, which a config.yaml marks, the labels of every video below
-labeled-data/ are read: CollectedData_<scorer>.csv or, where there is none, the
-.h5. The config's `skeleton` gives the limbs; DeepLabCut knows no flip pairs,
-and its splits (shuffles of a training set) are not read. See keypoint_table.py
-for the files.
+Of a project the labels of every video below labeled-data/ are read:
+CollectedData_<scorer>.csv or, where there is none, the .h5. The config.yaml's
+`skeleton` gives the limbs; DeepLabCut knows no flip pairs, and its splits
+(shuffles of a training set) are not read. See keypoint_table.py for the files.
 
 Reference: deeplabcut.github.io/DeepLabCut, "standard" and "maDLC" guides;
 labels of both kinds in tests/data/dlc of github.com/talmolab/sleap-io.
@@ -43,10 +42,10 @@ def read(
   images: Sequence[pathlib.Path] = (),
   keypoints: Sequence[str] = (),
 ) -> Labels:
-  """Reads a project (its config.yaml), or one file of labels.
+  """Reads a project, a folder of it, or one file of labels.
 
   Args:
-    source: the config.yaml, a csv or an h5.
+    source: the folder, its config.yaml, a csv or an h5.
     images: further folders to look for images in.
     keypoints: not used: the files have an order.
 
@@ -54,10 +53,17 @@ def read(
     ValueError: damaged, or none of its images is there.
   """
   del keypoints
-  config = source if source.suffix in (".yaml", ".yml") else find_config(source)
-  paths = [source]
-  if config == source:
-    paths = _label_files(source)
+  config: pathlib.Path | None
+  if source.suffix in (".yaml", ".yml"):
+    config, paths = source, list_files(source.parent)
+  else:
+    paths = list_files(source) if source.is_dir() else [source]
+    config = find_config(paths[0]) if paths else None
+  if not paths:
+    raise ValueError(
+      f"{source}: no labeled-data/*/CollectedData*.csv or .h5; label frames "
+      "first"
+    )
   tables = [read_table(path) for path in paths]
   limbs: list[tuple[str, str]] = []
   if config is not None:
@@ -90,25 +96,26 @@ def read_table(path: pathlib.Path) -> keypoint_table.Table:
   return keypoint_table.read_csv(path)
 
 
-def _label_files(config: pathlib.Path) -> list[pathlib.Path]:
-  content = extras.read_yaml(config)
-  scorer = content.get("scorer") if isinstance(content, Mapping) else None
+def list_files(folder: pathlib.Path) -> list[pathlib.Path]:
+  """Returns the labels of a project, of its labeled-data, or of one video.
+
+  One file for each video: a csv before an h5 and, where there are several
+  scorers, that of the config.
+  """
+  scorer = ""
+  if (folder / CONFIG).is_file():
+    content = extras.read_yaml(folder / CONFIG)
+    scorer = content.get("scorer", "") if is_config(content) else ""
+  videos = sorted([*folder.glob("labeled-data/*/"), *folder.glob("*/"), folder])
   paths = []
-  for folder in sorted((config.parent / "labeled-data").glob("*/")):
-    for name in (
-      f"CollectedData_{scorer}.csv",
-      f"CollectedData_{scorer}.h5",
-      "CollectedData*.csv",
-      "CollectedData*.h5",
-    ):
-      if listed := sorted(folder.glob(name)):
-        paths.append(listed[0])
-        break
-  if not paths:
-    raise ValueError(
-      f"{config}: no labeled-data/*/CollectedData*.csv or .h5 beside it; label "
-      "frames first"
-    )
+  for video in videos:
+    listed = [
+      path
+      for suffix in ("csv", "h5")
+      for path in sorted(video.glob(f"CollectedData*.{suffix}"))
+    ]
+    listed.sort(key=lambda path: path.stem != f"CollectedData_{scorer}")
+    paths += listed[:1]
   return paths
 
 

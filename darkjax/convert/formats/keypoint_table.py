@@ -135,6 +135,11 @@ def _checked(table: Table) -> Table:
     )
   if kinds != {"x", "y"}:
     raise ValueError(f"{table.path}: expected coords x and y, got {kinds}")
+  if len({*table.columns}) < len(table.columns):
+    raise ValueError(
+      f"{table.path}: several columns for one coordinate; give the labels of "
+      "one scorer"
+    )
   if not all("." in pathlib.PurePosixPath(n).name for n in table.images):
     raise ValueError(
       f"{table.path}: expected the name of an image in each row, got "

@@ -180,7 +180,9 @@ def _shapes(
     scale = [width / 100, height / 100] * (len(fields) // 2)
     px = [float(n * s) for n, s in zip(numbers, scale, strict=True)]
     group = groups.get(key)
-    if kind == "keypointlabels":
+    if not label:
+      left_out["regions without a label"] += 1
+    elif kind == "keypointlabels":
       control = str(region.get("from_name", ""))
       points.append(
         shapes.Point(label, px[0], px[1], key in hidden, group, control)

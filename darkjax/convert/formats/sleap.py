@@ -1,4 +1,4 @@
-"""SLEAP's .slp files and packages, and the other files that sleap-io reads.
+"""SLEAP's .slp files and packages, by sleap-io.
 
 Images inside a package are written beside the json, with the bytes that they
 have where these are an image of the right colours, else as PNG; so are frames
@@ -36,8 +36,6 @@ from darkjax.convert.labels import (
 )
 
 NAME = "animal"
-# Of files that only sleap-io reads.
-SUFFIXES = (".slp", ".nwb", ".mat")
 
 
 def read(
@@ -93,20 +91,21 @@ def _read_file(
       f"{path}: sleap-io cannot read it ({type(error).__name__}: {error})"
     ) from error
   names = _video_names(content.videos)
-  images = []
+  images: dict[tuple[int, int], Image] = {}
   for frame in frames:
     predicted = len(frame.instances) - len(frame.user_instances)
     left_out["instances that a network predicted"] += predicted
     if predicted and not frame.user_instances:
       continue
-    image = _image(frame.video, frame.frame_idx, names, found)
+    key = (id(frame.video), int(frame.frame_idx))
+    image = images.get(key) or _image(frame.video, key[1], names, found)
     if image is not None:
       for instance in frame.user_instances:
         category = _category(instance.skeleton, categories)
         rows = [keypoint_row(x, y, VISIBLE) for x, y in instance.numpy()]
         image.people.append(Person(category, np.array(rows)))
-      images.append(image)
-  return images
+      images[key] = image
+  return list(images.values())
 
 
 def _category(skeleton: Any, categories: dict[Any, Category]) -> Category:
