@@ -291,8 +291,9 @@ def label_studio(folder: pathlib.Path) -> pathlib.Path:
   first = [box("B1", "dog", 5, 15, 55, 50), box("B2", "dog", 60, 20, 40, 40)]
   for k, (name, xy) in enumerate(zip(NAMES, FIRST, strict=True)):
     first.append(point(f"p{k}", name, xy))
-    relation = {"from_id": f"p{k}", "to_id": "B1", "type": "relation"}
-    first.append(relation | {"direction": "right"})
+    ends = ("B1", f"p{k}") if k == 1 else (f"p{k}", "B1")  # in either way
+    relation = dict(zip(("from_id", "to_id"), ends, strict=True))
+    first.append(relation | {"type": "relation", "direction": "right"})
   for k, (name, xy) in enumerate(zip(NAMES[:2], SECOND, strict=False)):
     first.append({**point(f"q{k}", name, xy), "parentID": "B2"})
   first.append(

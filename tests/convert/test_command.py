@@ -297,6 +297,10 @@ def test_boxes_of_people_without_extent():
   sizes = boxes.usual_sides([one])
   assert sizes == {}
   assert boxes.around_keypoints(one.keypoints) == (34.0, 24.0, 32.0, 32.0)
+  # Cut at the width, which is beyond the height.
+  right = np.array([[80.0, 10.0, 2.0], [110.0, 20.0, 2.0]])
+  box = boxes.around_keypoints(right, padding=0.5, size=(60, 120))
+  assert box == (65.0, 0.0, 55.0, 35.0)
   # Beside the image, where nothing would be left of it, a box stays whole.
   beside = np.array([[-90.0, 40.0, 2.0]])
   box = boxes.around_keypoints(beside, size=(60, 100))

@@ -141,6 +141,35 @@ def test_labelme(tmp_path):
   assert "boxes of 2 people made" in done.stdout
 
 
+def test_people_that_cannot_be_told_apart(tmp_path):
+  source = projects.labelme(tmp_path)
+  path = source / "b.json"
+  content = projects.read_json(path)
+  content["shapes"] *= 2  # two noses without a group
+  path.write_text(projects.json.dumps(content))
+  jsons, done = convert(source, tmp_path / "train.json")
+  assert projects.keypoints(jsons["train.json"])["b.jpg"] == []
+  assert "left out: 2 points named twice in one person" in done.stdout
+
+
+def test_points_without_groups_belong_to_the_box_around_them(tmp_path):
+  source = projects.labelme(tmp_path)
+  path = source / "a.json"
+  content = projects.read_json(path)
+  shapes = [s for s in content["shapes"] if s["shape_type"] != "polygon"]
+  lower = {"shape_type": "rectangle", "points": [[60.0, 25.0], [99.0, 55.0]]}
+  shapes.append(shapes[-1] | lower | {"label": "dog"})
+  away = {"points": [[110.0, 80.0]], "label": "nose"}
+  shapes.append(shapes[0] | away)
+  content["shapes"] = [s | {"group_id": None} for s in shapes]
+  path.write_text(projects.json.dumps(content))
+  jsons, done = convert(source, tmp_path / "train.json")
+  first, second = projects.keypoints(jsons["train.json"])["a.jpg"]
+  np.testing.assert_array_equal(first, flat(FIRST))
+  np.testing.assert_array_equal(second[:, 2], [2, 1, 0])
+  assert "left out: 1 points in no box or in several" in done.stdout
+
+
 def test_order_of_keypoints(tmp_path):
   source = projects.labelme(tmp_path)
   names = ["tail", "right_paw", "left_paw", "nose"]

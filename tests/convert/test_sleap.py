@@ -79,11 +79,15 @@ def test_images_of_a_project_that_moved(tmp_path):
   assert [i["file_name"] for i in content["images"]] == ["0.png", "1.png"]
 
 
+@pytest.mark.parametrize("kind", ["png", "bmp"])
 @pytest.mark.parametrize("plugin", ["opencv", "imageio"])
-def test_images_in_a_package_are_written_with_their_colours(tmp_path, plugin):
+def test_images_in_a_package_are_written_with_their_colours(
+  tmp_path, plugin, kind
+):
+  """Of a bmp, OpenCV writes red and blue into each other's place."""
   if plugin == "opencv":
     pytest.importorskip("cv2")
-  content = labels(tmp_path)
+  content = labels(tmp_path, kind=kind)
   with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     sleap_io.save_slp(
@@ -93,6 +97,10 @@ def test_images_in_a_package_are_written_with_their_colours(tmp_path, plugin):
       verbose=False,
       plugin=plugin,
     )
+  h5py = pytest.importorskip("h5py")
+  with h5py.File(tmp_path / "train.pkg.slp") as file:
+    order = file["video0/video"].attrs["channel_order"]
+  assert order == ("BGR" if (plugin, kind) == ("opencv", "bmp") else "RGB")
   for path in (tmp_path / "frames").iterdir():
     path.unlink()
   run(tmp_path / "train.pkg.slp", tmp_path / "train.json")
