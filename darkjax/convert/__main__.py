@@ -42,6 +42,7 @@ def main(flags: command.Flags, arguments) -> int:
     )
   paths = splits.split_paths(out, labels.splits())
   frames = any(isinstance(i.source, Frame) for i in labels.images)
+  writer.check_not_source(source, paths.values())
   if not flags.overwrite:
     written = [writer.frame_folder(out)] if frames else []
     writer.check_absent([*paths.values(), *written])
@@ -49,7 +50,7 @@ def main(flags: command.Flags, arguments) -> int:
   base = folders[0] if folders else out.parent
   writer.write_frames(labels.images, writer.frame_folder(out))
   made = writer.make_boxes(labels, flags.padding)
-  writer.write(labels, paths, base)
+  writer.write(kind, labels, paths, base)
   print(report.text(kind, source, labels, made, flags.padding, paths))
   return max([0, *(_check(labels, s, p, base) for s, p in paths.items())])
 

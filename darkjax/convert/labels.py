@@ -17,6 +17,9 @@ import numpy as np
 Size = tuple[int, int]  # (height, width), px
 Bbox = tuple[float, float, float, float]  # (x, y, w, h), px
 
+# Field of the `info` of a json that a conversion wrote: the source's format.
+CONVERTED = "converted_from"
+
 UNLABELLED, HIDDEN, VISIBLE = 0.0, 1.0, 2.0
 
 
@@ -88,6 +91,12 @@ class Labels:
   def splits(self) -> list[str]:
     """Returns the names of the splits, in order of appearance."""
     return list(dict.fromkeys(image.split for image in self.images))
+
+
+def is_converted(content: Any) -> bool:
+  """Returns whether the content of a json is of a conversion."""
+  info = content.get("info") if isinstance(content, Mapping) else None
+  return isinstance(info, Mapping) and CONVERTED in info
 
 
 def keypoint_row(x: float, y: float, visibility: float) -> list[float]:

@@ -1,7 +1,7 @@
 """The format of a labelling project, by its content."""
 
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, get_args
 
 from darkjax.convert import extras
@@ -18,7 +18,7 @@ from darkjax.convert.formats import (
   yolo,
   yolo_config,
 )
-from darkjax.convert.labels import Labels
+from darkjax.convert.labels import Labels, is_converted
 from darkjax.runtime import errors
 from darkjax.runtime.json_file import read_json
 
@@ -132,7 +132,8 @@ def _inside(source: pathlib.Path, kind: Format) -> pathlib.Path:
   if kind == "cvat":
     return next(iter(sorted(source.glob("*.xml"))), source / "annotations.xml")
   if kind == "label-studio":
-    return next(iter(sorted(source.glob("*.json"))), source / "export.json")
+    listed = (path for kind, path in _jsons(source) if kind == "label-studio")
+    return next(listed, source / "export.json")
   return source
 
 
@@ -153,13 +154,24 @@ def _of_folder(folder: pathlib.Path) -> Format | None:
   for path in sorted(folder.glob("*.xml")):
     if _of_file(path) == "cvat":
       return "cvat"
+  kinds = {kind for kind, _ in _jsons(folder) if kind != "coco"}
+  if kinds:
+    return min(kinds)
+  return "coco" if coco.list_files(folder) else None
+
+
+def _jsons(folder: pathlib.Path) -> Iterator[tuple[Format, pathlib.Path]]:
+  """Yields the jsons that are known, without those of earlier conversions."""
   for path in sorted(folder.rglob("*.json")):
-    kind = _of_file(path)
-    if kind == "coco" and not coco.list_files(folder):
-      continue  # of boxes, or further down
+    try:
+      content = read_json(path)
+    except ValueError:
+      continue
+    kind = None if is_converted(content) else _of_json(content)
     if kind is not None:
-      return kind
-  return None
+      yield kind, path
+    if kind == "labelme":
+      return  # a file for each image: all others are alike
 
 
 def _yolo_files(folder: pathlib.Path) -> list[pathlib.Path]:

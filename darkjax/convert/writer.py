@@ -8,14 +8,17 @@ from typing import Any
 
 from darkjax.convert import boxes
 from darkjax.convert.labels import (
+  CONVERTED,
   Category,
   Frame,
   Image,
   Labels,
   Person,
+  is_converted,
   number_labelled,
 )
 from darkjax.runtime import files
+from darkjax.runtime.json_file import read_json
 
 _DECIMALS = 6  # of a px
 
@@ -34,6 +37,28 @@ def check_absent(paths: Iterable[pathlib.Path]) -> None:
     )
 
 
+def check_not_source(
+  source: pathlib.Path, paths: Iterable[pathlib.Path]
+) -> None:
+  """Raises ValueError if a json to write is the source, or a part of it.
+
+  What a conversion wrote into the source's folder may be replaced.
+  """
+  for path in filter(pathlib.Path.exists, paths):
+    inside = source.resolve() in (path.resolve(), *path.resolve().parents)
+    if inside and not _is_converted(path):
+      raise ValueError(
+        f"{path} belongs to what is to be converted; name another --out"
+      )
+
+
+def _is_converted(path: pathlib.Path) -> bool:
+  try:
+    return is_converted(read_json(path))
+  except ValueError:
+    return False
+
+
 def write_frames(images: Iterable[Image], folder: pathlib.Path) -> None:
   """Writes the images that are inside other files, and points to the new ones.
 
@@ -48,6 +73,7 @@ def write_frames(images: Iterable[Image], folder: pathlib.Path) -> None:
 
 
 def write(
+  kind: str,
   labels: Labels,
   paths: Mapping[str, pathlib.Path],
   base: pathlib.Path,
@@ -55,6 +81,7 @@ def write(
   """Writes the json of each split; each is complete or not there.
 
   Args:
+    kind: the format that they were read from.
     labels: whose frames are written and whose boxes are made already.
     paths: json by split, see splits.py.
     base: folder that the jsons' file names are relative to.
@@ -62,7 +89,8 @@ def write(
   categories = labels.categories()
   for split, path in paths.items():
     images = [image for image in labels.images if image.split == split]
-    content = to_coco(images, categories, base)
+    info = {"info": {CONVERTED: kind}}
+    content = info | to_coco(images, categories, base)
     with files.named_if_full(path.parent):
       files.write_whole(path, json.dumps(content).encode())
 

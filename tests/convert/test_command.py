@@ -266,6 +266,30 @@ def test_existing_files_are_kept(tmp_path):
   assert projects.read_json(tmp_path / "val.json")["images"]
 
 
+@pytest.mark.parametrize("kind", MAKERS)
+def test_a_second_conversion_does_not_read_the_first(tmp_path, kind):
+  source = MAKERS[kind](tmp_path)
+  folder = source if source.is_dir() else source.parent
+  out = f"--out={tmp_path / 'a.json'}"  # before all others
+  if kind == "labelme":
+    out = f"--out={tmp_path / 'a0.json'}"
+  first = commands.run("convert", folder, out)
+  second = commands.run("convert", folder, out, "--overwrite")
+  assert first.returncode in (0, 1)
+  assert second == first
+
+
+def test_the_source_is_never_replaced(tmp_path):
+  source = projects.coco(tmp_path) / "annotations" / "keypoints_val2020.json"
+  before = source.read_text()
+  text = refused(source, f"--out={source}", "--overwrite")
+  assert "belongs to what is to be converted" in text
+  out = source.with_name("keypoints_train2020.json")
+  text = refused(tmp_path, f"--out={out}", "--overwrite")
+  assert "belongs to what is to be converted" in text
+  assert source.read_text() == before
+
+
 def test_exit_status_is_the_checks(tmp_path):
   source = projects.lightning_pose(tmp_path)
   done = commands.run("convert", source, f"--out={tmp_path / 'train.json'}")

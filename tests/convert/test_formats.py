@@ -327,6 +327,17 @@ def test_coco(tmp_path):
   assert "left out: 2 annotations without keypoints" in done.stdout
 
 
+def test_coco_images_of_one_name_in_two_splits(tmp_path):
+  source = projects.coco(tmp_path)
+  (tmp_path / "val2020" / "b.jpg").rename(tmp_path / "val2020" / "a.jpg")
+  path = source / "annotations" / "keypoints_val2020.json"
+  path.write_text(path.read_text().replace("b.jpg", "a.jpg"))
+  for given in (source, path):
+    jsons, _ = convert(given, tmp_path / "dogs.json", "--overwrite")
+    name = "dogs.json" if given == path else "dogs_val.json"
+    check_people(jsons[name], {"val2020/a.jpg": [flat(ALONE)]})
+
+
 def test_coco_jsons_that_number_categories_alike(tmp_path):
   source = projects.coco(tmp_path)
   path = source / "annotations" / "keypoints_val2020.json"

@@ -23,6 +23,7 @@ from darkjax.convert.labels import (
   Image,
   Labels,
   Person,
+  is_converted,
   keypoint_row,
 )
 from darkjax.metrics import coco_annotations
@@ -43,7 +44,10 @@ def is_coco(content: Any) -> bool:
 
 
 def list_files(folder: pathlib.Path) -> list[pathlib.Path]:
-  """Returns the jsons with keypoints in a folder and the folders in it."""
+  """Returns the jsons with keypoints in a folder and the folders in it.
+
+  Without those that a conversion wrote.
+  """
   paths = sorted([*folder.glob("*.json"), *folder.glob("*/*.json")])
   usable = []
   for path in paths:
@@ -51,7 +55,9 @@ def list_files(folder: pathlib.Path) -> list[pathlib.Path]:
       content = read_json(path)
     except ValueError:
       continue
-    if is_coco(content) and _with_keypoints(content["categories"]):
+    if not is_coco(content) or is_converted(content):
+      continue
+    if _with_keypoints(content["categories"]):
       usable.append(path)
   return usable
 
@@ -81,8 +87,8 @@ def read(
     if names.count(split) > 1:
       split = path.stem
     content = coco_annotations.read_sections(path)
-    near = [path.parent, path.parent.parent] if source.is_dir() else []
-    found = ImageFiles([*images, *near, path.parent], left_out)
+    near = _folders(path, splits.split_of(path), source)
+    found = ImageFiles([*images, *near], left_out)
     number = len(labels.images)
     labels.images += _images(
       path, content, categories, found, split if len(paths) > 1 else ""
@@ -90,6 +96,21 @@ def read(
     left_out["annotations without keypoints"] += _without(content)
     found.check_found(path, len(labels.images) - number)
   return labels
+
+
+def _folders(
+  path: pathlib.Path, split: str, source: pathlib.Path
+) -> list[pathlib.Path]:
+  """Where the images of a json lie: beside it or, as COCO's, its folder.
+
+  Folders of the split come before others with files of the same names.
+  """
+  near = [path.parent]
+  if path.parent.name == "annotations" or source in path.parent.parents:
+    near.append(path.parent.parent)
+  patterns = (f"*{split}*", f"*/*{split}*")
+  own = [f for n in near for pattern in patterns for f in n.glob(pattern)]
+  return [*near, *sorted(folder for folder in own if folder.is_dir())]
 
 
 def _with_keypoints(listed: Sequence[Any]) -> list[Mapping[str, Any]]:

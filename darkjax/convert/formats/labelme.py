@@ -20,7 +20,7 @@ from typing import Any
 
 from darkjax.convert import shapes
 from darkjax.convert.image_files import ImageFiles
-from darkjax.convert.labels import Bbox, Labels, Size
+from darkjax.convert.labels import Bbox, Labels, Size, is_converted
 from darkjax.metrics.coco_annotations import finite_numbers
 from darkjax.runtime.json_file import read_json
 
@@ -58,6 +58,8 @@ def read(
   pairs = []
   for path in paths:
     content = read_json(path)
+    if is_converted(content):
+      continue
     if not is_labelme(content):
       left_out["json files that are not labelme's"] += 1
       continue
