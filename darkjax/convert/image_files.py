@@ -4,7 +4,7 @@ Tools write names relative to a project that has moved since, with the
 separators of another system, or with a prefix of their own. A file is looked
 for by its whole name below each folder, then anywhere below them by its last
 part, where the candidate wins whose path agrees with the name furthest from the
-end; if several do, none is taken.
+end; if several do, none is taken. Two names that lead to one file are an error.
 """
 
 import os
@@ -30,6 +30,7 @@ class ImageFiles:
     self.folders = list(dict.fromkeys(map(pathlib.Path, folders)))
     self.missing: list[str] = []  # names
     self.left_out = left_out
+    self._names: dict[pathlib.Path, str] = {}  # that led to a file
     self._by_name: dict[str, list[pathlib.Path]] | None = None
 
   def open(
@@ -38,6 +39,7 @@ class ImageFiles:
     size: Size | None = None,
     turned: bool = True,
     split: str = "",
+    parts: int = 1,
   ) -> Image | None:
     """Returns the image of the first name that a file has, None for none.
 
@@ -47,12 +49,22 @@ class ImageFiles:
       turned: whether the tool turns images by their EXIF orientation. Training
         does not, so that such images are left out.
       split: of the image.
+      parts: see `find`.
+
+    Raises:
+      ValueError: another name led to the same file.
     """
-    path = next(filter(None, map(self.find, names)), None)
+    path = next(filter(None, (self.find(n, parts) for n in names)), None)
     if path is None:
       self.missing.append(names[0])
       self.left_out["images not found"] += 1
       return None
+    earlier = self._names.setdefault(path.resolve(), names[0])
+    if earlier != names[0]:
+      raise ValueError(
+        f"{earlier} and {names[0]} both lead to {path}: give the folder that "
+        "both are below, --images"
+      )
     header = _read_header(path)
     if header is None and size is None:
       self.left_out["images that cannot be read"] += 1
@@ -64,19 +76,22 @@ class ImageFiles:
       size = header[0]
     return Image(path, size, split=split)
 
-  def find(self, name: str) -> pathlib.Path | None:
-    """Returns the file of a name, None where there is none or several are."""
+  def find(self, name: str, parts: int = 1) -> pathlib.Path | None:
+    """Returns the file of a name, None where there is none or several are.
+
+    Where the whole name is not there, so many of its last parts count.
+    """
     name = name.replace("\\", "/").strip()
     if not name:
       return None
     for folder in self.folders:
       if (folder / name).is_file():
         return folder / name
-    parts = pathlib.PurePosixPath(name).parts
-    candidates = self._index().get(parts[-1].lower(), [])
-    agreeing = [_agreeing_parts(path.parts, parts) for path in candidates]
+    own = pathlib.PurePosixPath(name).parts
+    candidates = self._index().get(own[-1].lower(), [])
+    agreeing = [_agreeing_parts(path.parts, own) for path in candidates]
     best = max(agreeing, default=0)
-    if agreeing.count(best) != 1:
+    if agreeing.count(best) != 1 or best < min(parts, len(own)):
       return None
     return candidates[agreeing.index(best)]
 

@@ -343,6 +343,9 @@ def test_files_by_the_end_of_their_path(tmp_path):
   assert found.open("3.png", "gone/2.png") is not None
   assert found.open("3.png") is None
   assert counts == {"images not found": 1}
+  assert found.find("gone/2.png", parts=2) is None
+  with pytest.raises(ValueError, match=r"3.png and 2.png both lead to"):
+    found.open("2.png")
 
 
 def test_a_frame_that_cannot_be_read_leaves_no_file(tmp_path):

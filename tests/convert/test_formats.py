@@ -76,6 +76,28 @@ def test_deeplabcut_of_several_animals(tmp_path):
   assert names == [("animal", list(projects.NAMES)), ("single", ["nest"])]
 
 
+def test_a_frame_that_another_video_has_too(tmp_path):
+  source = projects.deeplabcut(tmp_path)
+  frame = tmp_path / "labeled-data" / "one" / "img002.png"
+  projects.image(tmp_path / "labeled-data" / "two" / frame.name)
+  frame.unlink()
+  jsons, _ = convert(source, tmp_path / "train.json")
+  assert len(jsons["train.json"]["images"]) == 1
+  (tmp_path / "labeled-data" / "one").rename(tmp_path / "labeled-data" / "new")
+  jsons, _ = convert(source, tmp_path / "train.json", "--overwrite")
+  (image,) = jsons["train.json"]["images"]
+  assert image["file_name"] == "labeled-data/new/img001.png"
+
+
+def test_frames_of_one_name_in_two_videos_are_not_mixed_up(tmp_path):
+  source = projects.deeplabcut_several(tmp_path)
+  (tmp_path / "labeled-data" / "two" / "img001.png").unlink()
+  jsons, done = convert(source, tmp_path / "train.json")
+  names = [image["file_name"] for image in jsons["train.json"]["images"]]
+  assert names == ["labeled-data/one/img001.png"]
+  assert "left out: 1 images not found" in done.stdout
+
+
 @pytest.mark.parametrize(
   "part",
   [

@@ -179,14 +179,20 @@ def find_images(
   """Returns the images of a table that are there, with their people."""
   images: list[Image] = []
   seen = set()
+  # Frames of several videos have the same names.
+  folders = {pathlib.PurePosixPath(name).parent for name in table.images}
+  near = table.path.parent
+  in_project = near.resolve().parent.name == "labeled-data"
+  parts = 2 if in_project or len(folders) > 1 else 1
   for name, values in zip(table.images, table.values, strict=True):
     if name in seen:
       left_out["rows of an image that has one already"] += 1
       continue
     seen.add(name)
-    # In a folder of a video: the table's rows may still be of another project.
-    beside = pathlib.PurePosixPath(name).name
-    image = found.open(name, beside)
+    names = [name]
+    if len(folders) == 1:  # that of the video may have another name now
+      names.append(str(near.resolve() / pathlib.PurePosixPath(name).name))
+    image = found.open(*names, parts=parts)
     if image is not None:
       image.people = _people(table.columns, values, individuals)
       images.append(image)

@@ -144,7 +144,9 @@ def _image(
 ) -> Image | None:
   """The image of a frame: a file, one in a package, or one of a video."""
   if isinstance(video.filename, list):
-    return found.open(str(video.filename[index]))
+    # Frames of several videos have the same names.
+    parts = 1 if len(names) == 1 else 2
+    return found.open(str(video.filename[index]), parts=parts)
   stem = names.setdefault(id(video), f"video_{len(names)}")
   name = f"{stem}/frame_{index:06d}"
   read = _embedded(video, index)
