@@ -279,6 +279,17 @@ def test_a_second_conversion_does_not_read_the_first(tmp_path, kind):
   assert second == first
 
 
+@pytest.mark.parametrize("kind", MAKERS)
+def test_from_inside_the_project(tmp_path, monkeypatch, kind):
+  MAKERS[kind](tmp_path)
+  monkeypatch.chdir(tmp_path)
+  done = commands.run("convert", ".", "--out=train.json")
+  assert done.returncode in (0, 1), done.stderr
+  content = projects.read_json(tmp_path / "train.json")
+  assert all((tmp_path / i["file_name"]).is_file() for i in content["images"])
+  assert not any(".." in i["file_name"] for i in content["images"])
+
+
 def test_the_source_is_never_replaced(tmp_path):
   source = projects.coco(tmp_path) / "annotations" / "keypoints_val2020.json"
   before = source.read_text()
