@@ -9,6 +9,7 @@ Reference: deeplabcut.github.io/DeepLabCut, "standard" and "maDLC" guides;
 labels of both kinds in tests/data/dlc of github.com/talmolab/sleap-io.
 """
 
+import os
 import pathlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -72,21 +73,20 @@ def read(
   left_out: Counter[str] = Counter()
   labels = Labels([], left_out)
   individuals = keypoint_table.categories(tables, limbs)
-  missing: list[str] = []
+  found = ImageFiles([*images, *map(_root, paths)], left_out)
   for table in tables:
-    # The folder of the video, of the project, and of a csv on its own.
-    near = [table.path.parent]
-    if table.path.parent.parent.name == "labeled-data":
-      near.insert(0, table.path.parent.parent.parent)
-    found = ImageFiles([*images, *near], left_out)
     labels.images += keypoint_table.find_images(
       table, individuals, found, left_out
     )
-    missing += found.missing
-    found.missing = missing
-    if table is tables[-1]:
-      found.check_found(source, len(labels.images))
+  found.check_found(source, len(labels.images))
   return labels
+
+
+def _root(path: pathlib.Path) -> pathlib.Path:
+  """The folder that the paths in a file of labels are relative to."""
+  video = pathlib.Path(os.path.abspath(path)).parent
+  in_project = video.parent.name == "labeled-data"
+  return video.parent.parent if in_project else path.parent
 
 
 def read_table(path: pathlib.Path) -> keypoint_table.Table:

@@ -11,6 +11,7 @@ Labels are drawn on axes where an integer is the centre of a pixel, as here.
 """
 
 import csv
+import os
 import pathlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,8 +20,13 @@ from typing import NamedTuple
 import numpy as np
 
 from darkjax.convert.image_files import ImageFiles
-from darkjax.convert.labels import VISIBLE, Category, Image, Person
-from darkjax.convert.labels import keypoint_row as _keypoint_row
+from darkjax.convert.labels import (
+  VISIBLE,
+  Category,
+  Image,
+  Person,
+  keypoint_row,
+)
 
 NAME, SINGLE = "animal", "single"
 _HEAD = ("scorer", "individuals", "bodyparts", "coords")
@@ -181,8 +187,8 @@ def find_images(
   seen = set()
   # Frames of several videos have the same names.
   folders = {pathlib.PurePosixPath(name).parent for name in table.images}
-  near = table.path.parent
-  in_project = near.resolve().parent.name == "labeled-data"
+  near = pathlib.Path(os.path.abspath(table.path)).parent
+  in_project = near.parent.name == "labeled-data"
   parts = 2 if in_project or len(folders) > 1 else 1
   for name, values in zip(table.images, table.values, strict=True):
     if name in seen:
@@ -191,7 +197,7 @@ def find_images(
     seen.add(name)
     names = [name]
     if len(folders) == 1:  # that of the video may have another name now
-      names.append(str(near.resolve() / pathlib.PurePosixPath(name).name))
+      names.append(str(near / pathlib.PurePosixPath(name).name))
     image = found.open(*names, parts=parts)
     if image is not None:
       image.people = _people(table.columns, values, individuals)
@@ -208,7 +214,7 @@ def _people(
   people = []
   for individual, category in individuals.items():
     rows = [
-      _keypoint_row(
+      keypoint_row(
         cells.get(Column(individual, bodypart, "x"), np.nan),
         cells.get(Column(individual, bodypart, "y"), np.nan),
         VISIBLE,
