@@ -7,7 +7,9 @@ is not labelled; hidden points are not marked. Bodyparts of the individual
 "single" are those that exist once beside the individuals: a category of their
 own.
 
-Labels are drawn on axes where an integer is the centre of a pixel, as here.
+DeepLabCut's labels are clicked on axes of matplotlib or napari, on which an
+integer is the centre of a pixel, as here. lightning-pose does not say; numbers
+are taken as they are.
 """
 
 import csv
