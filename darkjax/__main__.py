@@ -7,6 +7,7 @@
   release         writes the weights of a run as one small file
   models          lists the networks with their size and cost
   models.weights  imports published PyTorch weights
+  convert         reads labels of DeepLabCut, SLEAP, CVAT, YOLO and others
   data.check      lists what is wrong with a data set
   data.pack       packs a data set for training from the devices' memory
   data.synthetic  draws a data set of people
@@ -29,6 +30,7 @@ COMMANDS = {
   "release": "darkjax.release",
   "models": "darkjax.models.__main__",
   "models.weights": "darkjax.checkpoint.import_torch",
+  "convert": "darkjax.convert.__main__",
   "data.check": "darkjax.data.check.__main__",
   "data.pack": "darkjax.data.pack.__main__",
   "data.synthetic": "darkjax.data.synthetic.__main__",

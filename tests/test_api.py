@@ -23,11 +23,12 @@ ORDER = (
   {"checkpoint"},
   {"viz"},
   {"inference"},
-  {"export", "evaluate", "predict", "release"},
+  {"convert", "export", "evaluate", "predict", "release"},
   {"train"},
 )
 # Rooms that work without these packages.
 FORBIDDEN = {
+  "convert": {"jax", "flax", "tensorflow"},
   "data": {"jax", "flax"},
   "metrics": {"jax", "flax", "tensorflow"},
   "heatmaps": {"tensorflow"},
@@ -192,7 +193,8 @@ def test_every_command_can_be_called_by_its_name():
 
 def test_data_and_metrics_load_no_jax():
   modules = (
-    "darkjax.convention, darkjax.data.check.report, darkjax.data.from_config, "
+    "darkjax.convention, darkjax.convert.recognise, "
+    "darkjax.data.check.report, darkjax.data.from_config, "
     "darkjax.data.pack.batches, darkjax.metrics.coco, darkjax.skeletons"
   )
   code = f"import sys, {modules}; print('jax' in sys.modules)"

@@ -63,6 +63,17 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     pass
 
 
+def write_whole(path: pathlib.Path, data: bytes) -> None:
+  """Writes a file by way of PATH.part, so that it is complete or as before."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  part = path.with_name(f"{path.name}.part")
+  try:
+    part.write_bytes(data)
+    part.replace(path)
+  finally:
+    part.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def explain_full_disk(folder: str | pathlib.Path) -> Iterator[None]:
   """Names the disk in the error of a write into a folder that found it full.

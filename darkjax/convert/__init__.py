@@ -1,0 +1,1 @@
+"""Projects of labelling tools as COCO-format jsons."""

@@ -1,0 +1,1 @@
+"""The formats of labelling tools, one module each with a function `read`."""

@@ -1,0 +1,217 @@
+"""COCO-format jsons: boxes, areas and file names put right, all else kept.
+
+A folder's jsons are its splits, see splits.py. Boxes are made where there is
+none or it has no size, and areas where there is none. Left out are annotations
+of categories without keypoints, and fields that are neither COCO's nor
+darkjax's. Ids stay.
+
+Coordinates stay as they are; COCO's count from 0.
+"""
+
+import pathlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from darkjax.convert import splits
+from darkjax.convert.image_files import ImageFiles
+from darkjax.convert.labels import (
+  Bbox,
+  Category,
+  Image,
+  Labels,
+  Person,
+  is_converted,
+  keypoint_row,
+)
+from darkjax.metrics import coco_annotations
+from darkjax.metrics.coco_annotations import finite_numbers
+from darkjax.runtime.json_file import read_json
+
+_OF_CATEGORY = (
+  *("id", "supercategory", "sigmas", "flip_pairs", "upper_body", "lower_body"),
+)
+_OF_PERSON = ("id", "iscrowd", "segmentation", "track_id", "score")
+
+
+def is_coco(content: Any) -> bool:
+  """Returns whether the content of a json is COCO's."""
+  return isinstance(content, Mapping) and all(
+    isinstance(content.get(key), list) for key in coco_annotations.SECTIONS
+  )
+
+
+def list_files(folder: pathlib.Path) -> list[pathlib.Path]:
+  """Returns the jsons with keypoints in a folder and the folders in it.
+
+  Without those that a conversion wrote.
+  """
+  paths = sorted([*folder.glob("*.json"), *folder.glob("*/*.json")])
+  usable = []
+  for path in paths:
+    try:
+      content = read_json(path)
+    except ValueError:
+      continue
+    if not is_coco(content) or is_converted(content):
+      continue
+    if _with_keypoints(content["categories"]):
+      usable.append(path)
+  return usable
+
+
+def read(
+  source: pathlib.Path,
+  images: Sequence[pathlib.Path] = (),
+  keypoints: Sequence[str] = (),
+) -> Labels:
+  """Reads one json, or those of a folder as splits.
+
+  Args:
+    source: the json or the folder.
+    images: further folders to look for images in.
+    keypoints: not used: categories have an order.
+
+  Raises:
+    ValueError: damaged, or none of its images is there.
+  """
+  del keypoints
+  paths = list_files(source) if source.is_dir() else [source]
+  left_out: Counter[str] = Counter()
+  labels = Labels([], left_out)
+  categories: dict[Any, Category] = {}
+  names = [splits.split_of(path) for path in paths]
+  for path, split in zip(paths, names, strict=True):
+    if names.count(split) > 1:
+      split = path.stem
+    content = coco_annotations.read_sections(path)
+    near = _folders(path, splits.split_of(path), source)
+    found = ImageFiles([*images, *near], left_out)
+    number = len(labels.images)
+    labels.images += _images(
+      path, content, categories, found, split if len(paths) > 1 else ""
+    )
+    left_out["annotations without keypoints"] += _without(content)
+    found.check_found(path, len(labels.images) - number)
+  return labels
+
+
+def _folders(
+  path: pathlib.Path, split: str, source: pathlib.Path
+) -> list[pathlib.Path]:
+  """Where the images of a json lie: beside it or, as COCO's, its folder.
+
+  Folders of the split come before others with files of the same names.
+  """
+  near = [path.parent]
+  if path.parent.name == "annotations" or source in path.parent.parents:
+    near.append(path.parent.parent)
+  patterns = (f"*{split}*", f"*/*{split}*")
+  own = [f for n in near for pattern in patterns for f in n.glob(pattern)]
+  return [*near, *sorted(folder for folder in own if folder.is_dir())]
+
+
+def _with_keypoints(listed: Sequence[Any]) -> list[Mapping[str, Any]]:
+  return [c for c in listed if isinstance(c, Mapping) and c.get("keypoints")]
+
+
+def _without(content: Mapping[str, Any]) -> int:
+  ids = {c["id"] for c in _with_keypoints(content["categories"])}
+  return sum(a.get("category_id") not in ids for a in content["annotations"])
+
+
+def _images(
+  path: pathlib.Path,
+  content: Mapping[str, Any],
+  categories: dict[Any, Category],
+  found: ImageFiles,
+  split: str,
+) -> list[Image]:
+  own = {}
+  for entry in _with_keypoints(content["categories"]):
+    key = (entry["id"], entry.get("name"), *entry["keypoints"])
+    own[entry["id"]] = categories.setdefault(key, _category(entry))
+  if not own:
+    raise ValueError(
+      f"{path}: no category has 'keypoints'; a file of boxes or masks only has "
+      "no keypoints to convert"
+    )
+  listed = coco_annotations.index_images(content["images"], path)
+  images = {}
+  for image_id, entry in listed.items():
+    height, width = entry.get("height"), entry.get("width")
+    size = None
+    if isinstance(height, int) and isinstance(width, int):
+      size = height, width
+    name = str(entry["file_name"])
+    image = found.open(name, size=size, turned=False, split=split)
+    if image is not None:
+      image.fields = {"id": image_id}
+      images[image_id] = image
+  for annotation in content["annotations"]:
+    image_id, category_id = (
+      annotation.get(key) for key in ("image_id", "category_id")
+    )
+    if image_id not in listed:
+      raise ValueError(
+        f"{path}: annotation {annotation.get('id')!r} is on image "
+        f"{image_id!r}, which is not among 'images'"
+      )
+    if image_id in images and category_id in own:
+      person = _person(annotation, own[category_id], path)
+      images[image_id].people.append(person)
+  return list(images.values())
+
+
+def _category(entry: Mapping[str, Any]) -> Category:
+  limbs = tuple(
+    (int(a) - 1, int(b) - 1) for a, b in entry.get("skeleton") or ()
+  )
+  fields = {k: entry[k] for k in _OF_CATEGORY if entry.get(k) is not None}
+  names = tuple(map(str, entry["keypoints"]))
+  return Category(str(entry.get("name", "person")), names, limbs, fields=fields)
+
+
+def _person(
+  annotation: Mapping[str, Any], category: Category, path: pathlib.Path
+) -> Person:
+  shape = (3 * len(category.keypoints),)
+  flat = annotation.get("keypoints")
+  numbers = np.zeros(shape) if flat is None else _numbers(flat, shape)
+  if numbers is None or not np.isin(numbers[2::3], (0, 1, 2)).all():
+    raise ValueError(
+      f"{path}: annotation {annotation.get('id')!r} should hold "
+      f"{len(category.keypoints)} times x, y, visibility (0, 1 or 2) in "
+      f"'keypoints', got {str(flat)[:80]}"
+    )
+  rows = [keypoint_row(*row) for row in numbers.reshape(-1, 3).tolist()]
+  fields = {
+    k: annotation[k] for k in _OF_PERSON if annotation.get(k) is not None
+  }
+  area = finite_numbers(annotation.get("area"), ())
+  if area is not None and area > 0:
+    fields["area"] = annotation["area"]
+  return Person(category, np.array(rows), _bbox(annotation), fields)
+
+
+def _numbers(flat: Any, shape: tuple[int, ...]) -> np.ndarray | None:
+  """Numbers of an annotation; NaN, which is not labelled, is allowed."""
+  try:
+    numbers = np.asarray(flat, np.float64)
+  except (TypeError, ValueError):
+    return None
+  if numbers.shape != shape:
+    return None
+  rows = numbers.reshape(-1, 3)
+  rows[~np.isfinite(rows).all(1)] = 0.0
+  return numbers
+
+
+def _bbox(annotation: Mapping[str, Any]) -> Bbox | None:
+  numbers = finite_numbers(annotation.get("bbox"), (4,))
+  if numbers is None or (numbers[2:] <= 0).any():
+    return None
+  x, y, w, h = numbers.tolist()
+  return x, y, w, h

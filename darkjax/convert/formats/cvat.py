@@ -1,0 +1,239 @@
+"""CVAT's xml 1.1, as "CVAT for images" and "CVAT for video" export it.
+
+A skeleton is a person: its class, the order of its keypoints and its edges are
+those of the labels in the file's head. A point that is `outside` is not
+labelled, one that is `occluded` is hidden. A rectangle in the same group is the
+person's box. Points drawn without a skeleton are read as in shapes.py where
+they are single, else as the numbered keypoints of a person of their label; of
+several lengths under one label the most usual counts.
+
+In projects each image has a subset, which is its split: train, val and test for
+CVAT's Train, Validation and Test. Exports for video have frames in place of
+names, which are looked for as frame_000000.png and so on.
+
+CVAT does not say what an integer coordinate is; its canvas has 0 at the left
+edge of the first pixel. Numbers are taken as they are: points may lie half a
+pixel too far to the right and down.
+
+Reference: docs.cvat.ai/docs/other/xml_format, and dump_as_cvat_annotation in
+cvat/apps/dataset_manager/formats/cvat.py of github.com/cvat-ai/cvat.
+"""
+
+import pathlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+from darkjax.convert import shapes
+from darkjax.convert.formats import cvat_labels
+from darkjax.convert.image_files import ImageFiles
+from darkjax.convert.labels import HIDDEN, VISIBLE, Labels, Size
+
+_Element = ElementTree.Element
+_SPLITS = {"validation": "val", "valid": "val", "training": "train"}
+_FRAME_NAMES = ("png", "PNG", "jpg", "jpeg")
+
+
+class _Entry(NamedTuple):
+  """The shapes of one image."""
+
+  names: Sequence[str]
+  size: Size | None
+  split: str
+  shapes: Sequence[_Element]
+
+
+def read(
+  source: pathlib.Path,
+  images: Sequence[pathlib.Path] = (),
+  keypoints: Sequence[str] = (),
+) -> Labels:
+  """Reads an annotations.xml.
+
+  Args:
+    source: the xml.
+    images: further folders to look for images in.
+    keypoints: names of the keypoints that are drawn without a skeleton, in
+      their order; () for that of shapes.py.
+
+  Raises:
+    ValueError: damaged, or none of its images is there.
+  """
+  root = parse(source)
+  left_out: Counter[str] = Counter()
+  found = ImageFiles([*images, source.parent], left_out)
+  entries = [*_images(root), *_frames(root)]
+  if {entry.split for entry in entries} != {""}:
+    entries = [e._replace(split=e.split or "default") for e in entries]
+  lengths = _usual_lengths(entries)
+  pairs = []
+  for entry in entries:
+    image = found.open(*entry.names, size=entry.size, split=entry.split)
+    if image is not None:
+      pairs.append((image, _figures(entry, lengths, left_out, source)))
+  found.check_found(source, len(pairs))
+  templates = cvat_labels.read_templates(root)
+  return shapes.to_labels(pairs, left_out, order=keypoints, templates=templates)
+
+
+def parse(path: pathlib.Path) -> _Element:
+  """Returns the root of CVAT's xml.
+
+  Raises:
+    ValueError: not xml, or another one.
+  """
+  try:
+    root = ElementTree.parse(path).getroot()
+  except (ElementTree.ParseError, ValueError) as error:
+    raise ValueError(
+      f"{path}: not valid xml ({error}); it may be cut short: export it again"
+    ) from error
+  if root.tag != "annotations" or root.findtext("version") not in ("1.1", None):
+    raise ValueError(
+      f"{path}: expected CVAT's <annotations> of version 1.1, got <{root.tag}> "
+      f"{root.findtext('version') or ''}; export as CVAT 1.1"
+    )
+  return root
+
+
+def _images(root: _Element) -> Iterator[_Entry]:
+  for image in root.iter("image"):
+    subset = image.get("subset", "").lower()
+    split = _SPLITS.get(subset, subset)
+    size = _size(image.get("height"), image.get("width"))
+    name = image.get("name", "")
+    names = [name]
+    if subset:  # the folder of a project's images
+      names = [f"images/{image.get('subset')}/{name}", name]
+    yield _Entry(names, size, split, list(image))
+
+
+def _frames(root: _Element) -> Iterator[_Entry]:
+  """Yields the images of an export for video, all frames with a label."""
+  frames: dict[int, list[_Element]] = {}
+  for track in root.iter("track"):
+    for shape in track:
+      if shape.get("outside") != "1":
+        shape.set("label", track.get("label", ""))
+        if track.get("group_id"):
+          shape.set("group_id", track.get("group_id", ""))
+        frames.setdefault(int(shape.get("frame", 0)), []).append(shape)
+  size = _size(
+    root.findtext(".//original_size/height"),
+    root.findtext(".//original_size/width"),
+  )
+  for number, listed in sorted(frames.items()):
+    names = [f"frame_{number:06d}.{suffix}" for suffix in _FRAME_NAMES]
+    yield _Entry(names, size, "", listed)
+
+
+def _size(height: str | None, width: str | None) -> Size | None:
+  return None if not height or not width else (int(height), int(width))
+
+
+def _figures(
+  entry: _Entry,
+  lengths: dict[str, int],
+  left_out: Counter[str],
+  source: pathlib.Path,
+) -> list[shapes.Figure]:
+  """The people of an image: skeletons, rows of points, and single points."""
+  points, boxes, figures = [], [], []
+  name = f"{source}: {entry.names[0]}"
+  for shape in entry.shapes:
+    label, group = shape.get("label", ""), shape.get("group_id")
+    if shape.tag == "skeleton":
+      figures.append((group, _skeleton(shape, label, name)))
+    elif shape.tag == "box" and float(shape.get("rotation", 0)):
+      left_out["boxes that are rotated"] += 1
+    elif shape.tag == "box":
+      boxes.append(shapes.Box(label, _bbox(shape, name), group))
+    elif shape.tag == "points":
+      row = _coordinates(shape, name)
+      hidden = shape.get("occluded") == "1"
+      if lengths[label] == 1 == len(row):
+        points.append(shapes.Point(label, *row[0], hidden, group))
+      elif len(row) == lengths[label]:
+        figures.append((group, _row(row, label, hidden)))
+      else:
+        left_out["rows of points of an unusual length"] += 1
+    else:
+      left_out[f"shapes of the type {shape.tag}"] += 1
+  own, free = [], list(boxes)
+  for group, figure in figures:
+    around = [b for b in boxes if group is not None and b.group == group]
+    if len(around) == 1 and around[0] in free:
+      free.remove(around[0])
+      figure = figure._replace(bbox=around[0].bbox)
+    own.append(figure)
+  return [*own, *shapes.find_figures(points, free, left_out)]
+
+
+def _usual_lengths(entries: Sequence[_Entry]) -> dict[str, int]:
+  """The number of points that the rows of each label usually have."""
+  counts: dict[str, Counter[int]] = {}
+  for entry in entries:
+    for shape in entry.shapes:
+      if shape.tag == "points":
+        number = shape.get("points", "").count(";") + 1
+        counts.setdefault(shape.get("label", ""), Counter())[number] += 1
+  return {label: c.most_common(1)[0][0] for label, c in counts.items()}
+
+
+def _skeleton(shape: _Element, label: str, name: str) -> shapes.Figure:
+  points = {}
+  for point in shape.iter("points"):
+    ((x, y),) = _coordinates(point, name, count=1)
+    visibility = HIDDEN if point.get("occluded") == "1" else VISIBLE
+    if point.get("outside") == "1":
+      visibility = 0.0
+    seen = (x, y) if visibility else (0.0, 0.0)
+    points[point.get("label", "")] = (*seen, visibility)
+  return shapes.Figure(points, label, kind="skeleton")
+
+
+def _row(
+  row: Sequence[tuple[float, float]], label: str, hidden: bool
+) -> shapes.Figure:
+  visibility = HIDDEN if hidden else VISIBLE
+  points = {str(i): (x, y, visibility) for i, (x, y) in enumerate(row, start=1)}
+  return shapes.Figure(points, label, kind="points")
+
+
+def _coordinates(
+  shape: _Element, name: str, count: int | None = None
+) -> list[tuple[float, float]]:
+  text = shape.get("points", "")
+  try:
+    pairs = [tuple(map(float, pair.split(","))) for pair in text.split(";")]
+  except ValueError:
+    pairs = []
+  if (
+    not pairs
+    or {len(p) for p in pairs} != {2}
+    or count
+    not in (
+      None,
+      len(pairs),
+    )
+  ):
+    raise ValueError(
+      f"{name}: points of {shape.get('label')!r} should be x,y;x,y;..., got "
+      f"{text[:80]!r}"
+    )
+  return [(pair[0], pair[1]) for pair in pairs]
+
+
+def _bbox(shape: _Element, name: str) -> tuple[float, float, float, float]:
+  try:
+    x1, y1, x2, y2 = (float(shape.attrib[k]) for k in _CORNERS)
+  except (KeyError, ValueError) as error:
+    raise ValueError(
+      f"{name}: a box needs the numbers {', '.join(_CORNERS)}, got "
+      f"{shape.attrib}"
+    ) from error
+  return x1, y1, x2 - x1, y2 - y1
+
+
+_CORNERS = ("xtl", "ytl", "xbr", "ybr")

@@ -1,0 +1,218 @@
+"""Label Studio's json export ("JSON", not "JSON-MIN").
+
+Keypoints and rectangles of an image, in percent of its size: px are x / 100
+times the width. What belongs together is said by a region's parent
+(`parentID`) or a relation between a keypoint and its rectangle, in either
+direction, else see shapes.py. A keypoint is hidden where a choice for its
+region says occluded, hidden or invisible.
+
+Of several annotations of a task the one marked as ground truth is used, else
+the first that was not cancelled. Predictions are not labels. Images that were
+rotated in Label Studio are left out.
+
+The percentages count from the edge of the first pixel, and Label Studio does
+not say what an integer px is. Numbers are taken as they are: points may lie
+half a pixel too far to the right and down.
+
+Reference: labelstud.io/tags/keypointlabels and labelstud.io/guide/export.
+"""
+
+import pathlib
+import re
+import urllib.parse
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from darkjax.convert import shapes
+from darkjax.convert.image_files import ImageFiles
+from darkjax.convert.labels import Labels, Size
+from darkjax.metrics.coco_annotations import finite_numbers
+from darkjax.runtime.json_file import read_json
+
+_HIDDEN = {"occluded", "hidden", "invisible"}
+_KINDS = {"keypointlabels", "rectanglelabels"}
+# Results that say something about others, not shapes.
+_OTHER = {"relation", "choices", "labels"}
+# Of uploaded files: abcd1234-name.png.
+_UPLOAD = re.compile(r"^[0-9a-f]{8}-")
+
+
+def is_label_studio(content: Any) -> bool:
+  """Returns whether the content of a json is Label Studio's."""
+  return (
+    isinstance(content, list)
+    and bool(content)
+    and all(isinstance(task, Mapping) for task in content)
+    and isinstance(content[0].get("data"), Mapping)
+    and ("annotations" in content[0] or "completions" in content[0])
+  )
+
+
+def is_minimal(content: Any) -> bool:
+  """Returns whether the content of a json is of an export as JSON-MIN."""
+  return (
+    isinstance(content, list)
+    and bool(content)
+    and isinstance(content[0], Mapping)
+    and "annotation_id" in content[0]
+    and "data" not in content[0]
+  )
+
+
+def read(
+  source: pathlib.Path,
+  images: Sequence[pathlib.Path] = (),
+  keypoints: Sequence[str] = (),
+) -> Labels:
+  """Reads an export.
+
+  Args:
+    source: the json.
+    images: further folders to look for images in.
+    keypoints: names of all keypoints in their order; () for that of shapes.py.
+
+  Raises:
+    ValueError: another json, a damaged result, or no image is there.
+  """
+  content = read_json(source)
+  if is_minimal(content):
+    raise ValueError(
+      f"{source}: an export as JSON-MIN, which drops what belongs together; "
+      "export again as JSON"
+    )
+  if not is_label_studio(content):
+    raise ValueError(
+      f"{source}: expected Label Studio's list of tasks with 'data' and "
+      "'annotations'; export as JSON"
+    )
+  left_out: Counter[str] = Counter()
+  found = ImageFiles([*images, source.parent], left_out)
+  pairs = []
+  for task in content:
+    results = _results(task, left_out)
+    rotated = [r for r in results if r.get("image_rotation")]
+    if rotated:
+      left_out["images rotated in Label Studio"] += 1
+      continue
+    image = found.open(*_names(task), size=_size(results))
+    if image is not None:
+      name = f"{source}: task {task.get('id')}"
+      points, boxes = _shapes(results, image.size or (0, 0), name, left_out)
+      pairs.append((image, shapes.find_figures(points, boxes, left_out)))
+  found.check_found(source, len(pairs))
+  return shapes.to_labels(pairs, left_out, order=keypoints)
+
+
+def _results(task: Mapping[str, Any], left_out: Counter[str]) -> list[dict]:
+  """The regions and relations of the annotation of a task that counts."""
+  listed = task.get("annotations") or task.get("completions") or []
+  usable = [a for a in listed if not a.get("was_cancelled")]
+  usable.sort(key=lambda a: not a.get("ground_truth"))  # stable
+  if not usable:
+    left_out["tasks that nobody annotated"] += 1
+    return []
+  left_out["second annotations of a task"] += len(usable) - 1
+  return [r for r in usable[0].get("result") or () if isinstance(r, dict)]
+
+
+def _names(task: Mapping[str, Any]) -> list[str]:
+  """Where the image of a task may lie, the most certain first."""
+  data = task.get("data") or {}
+  texts = [v for v in [data.get("image"), *data.values()] if v]
+  urls = [urllib.parse.unquote(v) for v in texts if isinstance(v, str)]
+  # A task may hold other texts too.
+  likely = [url for url in urls if pathlib.PurePath(url).suffix]
+  url = next(iter([*likely, *urls]), "")
+  original = (task.get("meta") or {}).get("original_file")
+  upload = task.get("file_upload")
+  # /data/local-files/?d=folder/name.png and s3://bucket/folder/name.png
+  path = url.partition("?d=")[2] or url.partition("?")[0]
+  path = re.sub(r"^\w+://[^/]+", "", path).lstrip("/")
+  names = [str(name) for name in (original, path, upload) if name]
+  bare = [name.replace("\\", "/").rpartition("/")[2] for name in names]
+  return [*names, *(_UPLOAD.sub("", n) for n in bare if _UPLOAD.match(n))] or [
+    "(no name)"
+  ]
+
+
+def _size(results: Sequence[Mapping[str, Any]]) -> Size | None:
+  for result in results:
+    height, width = result.get("original_height"), result.get("original_width")
+    if isinstance(height, int) and isinstance(width, int):
+      return height, width
+  return None
+
+
+def _shapes(
+  results: Sequence[Mapping[str, Any]],
+  size: Size,
+  name: str,
+  left_out: Counter[str],
+) -> tuple[list[shapes.Point], list[shapes.Box]]:
+  regions = {
+    str(r.get("id", number)): r
+    for number, r in enumerate(results)
+    if r.get("type") in _KINDS
+  }
+  for result in results:
+    if result.get("type") not in _KINDS | _OTHER:
+      left_out[f"regions of the type {result.get('type')}"] += 1
+  groups = _groups(results, regions)
+  hidden = {
+    r.get("id")
+    for r in results
+    if r.get("type") == "choices"
+    and _HIDDEN & {str(c).lower() for c in r["value"].get("choices", ())}
+  }
+  points, boxes = [], []
+  for key, region in regions.items():
+    value, kind = region.get("value") or {}, region["type"]
+    label = str((value.get(kind) or [""])[0])
+    fields = ("x", "y") if kind == "keypointlabels" else _BOX
+    numbers = finite_numbers([value.get(f) for f in fields], (len(fields),))
+    if numbers is None:
+      raise ValueError(
+        f"{name}: region {key} expected finite {', '.join(fields)} in percent, "
+        f"got {dict(value)}"
+      )
+    height, width = size
+    scale = [width / 100, height / 100] * (len(fields) // 2)
+    px = [float(n * s) for n, s in zip(numbers, scale, strict=True)]
+    group = groups.get(key)
+    if not label:
+      left_out["regions without a label"] += 1
+    elif kind == "keypointlabels":
+      control = str(region.get("from_name", ""))
+      points.append(
+        shapes.Point(label, px[0], px[1], key in hidden, group, control)
+      )
+    elif value.get("rotation"):
+      left_out["boxes that are rotated"] += 1
+    else:
+      boxes.append(shapes.Box(label, (px[0], px[1], px[2], px[3]), key))
+  return points, boxes
+
+
+_BOX = ("x", "y", "width", "height")
+
+
+def _groups(
+  results: Sequence[Mapping[str, Any]], regions: Mapping[str, Mapping]
+) -> dict[str, str]:
+  """The rectangle that each keypoint belongs to, by their ids."""
+  pairs: list[tuple] = [
+    (i, region.get("parentID")) for i, region in regions.items()
+  ]
+  pairs += [
+    (r.get("from_id"), r.get("to_id"))
+    for r in results
+    if r.get("type") == "relation"
+  ]
+  groups: dict[str, str] = {}
+  for a, b in pairs:
+    for keypoint, box in ((a, b), (b, a)):
+      kinds = [regions.get(i, {}).get("type") for i in (keypoint, box)]
+      if kinds == ["keypointlabels", "rectanglelabels"]:
+        groups[keypoint] = box
+  return groups
