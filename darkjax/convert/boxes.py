@@ -13,11 +13,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from darkjax.convert.labels import Bbox, Person, Size
+from darkjax.metrics.coco_fields import AREA_SHARE, BOX_MARGIN
 
-PADDING = 0.1
+PADDING = BOX_MARGIN
 SIDE = 32.0  # px; COCO calls a person below 32² px² small
-# Of the box that COCO's people cover on average.
-AREA_SHARE = 0.53
 
 
 def around_keypoints(

@@ -64,7 +64,7 @@ def write_frames(images: Iterable[Image], folder: pathlib.Path) -> None:
 
   Each is complete or not there.
   """
-  with files.named_if_full(folder):
+  with files.explain_full_disk(folder):
     for image in images:
       if isinstance(image.source, Frame):
         path = folder / image.source.name
@@ -91,7 +91,7 @@ def write(
     images = [image for image in labels.images if image.split == split]
     info = {"info": {CONVERTED: kind}}
     content = info | to_coco(images, categories, base)
-    with files.named_if_full(path.parent):
+    with files.explain_full_disk(path.parent):
       files.write_whole(path, json.dumps(content).encode())
 
 
