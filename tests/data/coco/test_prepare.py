@@ -217,14 +217,20 @@ BAD_JSON = {
     put("categories", 0, "keypoints", ["a", "a", "b"]),
     "must be unique",
   ),
-  "far limb": (put("categories", 0, "skeleton", [[1, 9]]), "limbs must lie"),
+  "far limb": (
+    put("categories", 0, "skeleton", [[1, 9]]),
+    r"'skeleton' entry 1 of 1 is \[1, 9\], where 9 is no keypoint",
+  ),
   "K mismatch": (
     put(*PERSON, "keypoints", [1, 1, 2] * 4),
     r"annotation 102.*K=3 keypoints \(9 numbers\), got 12",
   ),
   "words": (put(*PERSON, "keypoints", ["x"] * 9), "annotation 102.*keypoints"),
   "NaN": (put(*PERSON, "keypoints", 3, float("nan")), "annotation 102.*NaN"),
-  "visibility": (put(*PERSON, "keypoints", 2, 3), "annotation 102.*2 .visible., got"),
+  "visibility": (
+    put(*PERSON, "keypoints", 2, 3),
+    "annotation 102.*2 .visible., got",
+  ),
   "NaN box": (put(*PERSON, "bbox", 0, float("nan")), "annotation 102.*'bbox'"),
   "short box": (put(*PERSON, "bbox", [1, 2, 3]), "annotation 102.*'bbox'"),
   "odd area": (put(*PERSON, "area", [5]), r"annotation 102.*'area'.*0\.53"),
