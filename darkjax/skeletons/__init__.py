@@ -6,6 +6,7 @@ person's left.
 
 import dataclasses
 import functools
+import math
 import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -254,3 +255,25 @@ def guess_sigmas(names: Sequence[str]) -> tuple[float, ...]:
 def knows(name: str) -> bool:
   """Returns whether a built-in skeleton has a keypoint of that name."""
   return name.lower() in _SIGMA_BY_NAME
+
+
+def compare_sigmas(used: Skeleton, other: Skeleton) -> str:
+  """Returns in words where OKS sigmas of the same keypoints differ, or "".
+
+  Where the other's is `DEFAULT_SIGMA`, and no built-in skeleton has the name,
+  it gives none.
+
+  >>> compare_sigmas(COCO, dataclasses.replace(COCO, sigmas=(0.5,) * 17))
+  'nose 0.026, not 0.5; left_eye 0.025, not 0.5; and 15 more'
+  """
+  if used.keypoint_names != other.keypoint_names:
+    return ""
+  columns = (used.keypoint_names, used.sigmas, other.sigmas)
+  differing = [
+    f"{name} {ours:g}, not {theirs:g}"
+    for name, ours, theirs in zip(*columns, strict=True)
+    if not math.isclose(ours, theirs, rel_tol=1e-3)
+    and (knows(name) or theirs != DEFAULT_SIGMA)
+  ]
+  more = [f"and {len(differing) - 2} more"] if differing[2:] else []
+  return "; ".join([*differing[:2], *more])
