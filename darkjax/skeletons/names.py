@@ -8,7 +8,8 @@ separators. So "bright_eye" has no side: there is no "bleft_eye".
 
 The sides are those of `_LANGUAGES`. Those of four letters and more also count
 inside a word ("lefttip"); shorter ones are words of their own, and a single
-letter needs another word of letters beside it: "L5" may be a vertebra.
+letter needs another word of letters beside it: "L5" may be a vertebra. Where
+the list also has "point_k", "point_l" is the twelfth point.
 
 "leye" and "eyel" have their side run together with the word, as "lip" has not.
 They are pairs only where two words end or begin so, or where the rest is a part
@@ -16,11 +17,12 @@ of the body. `lookalikes` names what is left out by these rules.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 Side = Literal["left", "right"]
 Words = tuple[str, ...]
+Index = Mapping[Words, int]  # positions of names
 
 _LOWER_BODY_WORDS = ("hip", "knee", "ankle", "heel", "toe", "foot", "pelvis")
 # Enough to believe a single pair such as leye, reye.
@@ -46,7 +48,8 @@ _LANGUAGES = (
   (("sinistra", "destra"), ("sinistro", "destro"), ("sx", "dx")),
   (("esquerda", "direita"), ("esquerdo", "direito"), ("esq", "dir")),
   (("lt", "rt"),),
-  (*_CODES, ("rl", "rr"), ("lr", "rr")),  # the last two: rear
+  # Lower and rear, which begin with the letters of sides.
+  (*_CODES, ("ll", "lr"), ("ll", "rl"), ("rl", "rr"), ("lr", "rr")),
 )
 _SHORTEST_INSIDE = 4  # letters of a side that is read inside a word
 # Between "l" and "Eye", "L" and "Eye", "eye" and "L"; letters and digits.
@@ -104,8 +107,9 @@ def sides(names: Sequence[str]) -> tuple[Side | None, ...]:
   for left, right, _ in pairs:
     found |= {left: "left", right: "right"}
   languages = dict.fromkeys([_LANGUAGES[0], *(pair.language for pair in pairs)])
-  for i, name in enumerate(names):
-    if i not in found and (side := _side_alone(_words(name), languages)):
+  index = _index(names)
+  for words, i in index.items():
+    if i not in found and (side := _side_alone(words, languages, index)):
       found[i] = side
   return tuple(found.get(i) for i in range(len(names)))
 
@@ -163,13 +167,11 @@ class _Pair(NamedTuple):
 
 
 def _pairs(names: Sequence[str]) -> list[_Pair]:
-  index: dict[Words, int] = {}
-  for i, name in enumerate(names):
-    index.setdefault(_words(name), i)
+  index = _index(names)
   pairs: list[_Pair] = []
   paired: set[int] = set()
   for left, i in index.items():
-    twins = ((index.get(words), lang) for words, lang in _twins(left))
+    twins = ((index.get(words), lang) for words, lang in _twins(left, index))
     free = ((j, lang) for j, lang in twins if j is not None and j not in paired)
     j, language = next(free, (i, ()))
     if i not in paired and i != j:
@@ -187,43 +189,64 @@ def _words(name: str) -> Words:
   return tuple(word for word in re.split(r"[\W_]+", spaced) if word)
 
 
-def _free(names: Sequence[str], pairs: Iterable[_Pair]) -> dict[Words, int]:
-  """Positions of the names in no pair, by their words."""
+def _index(names: Sequence[str]) -> Index:
+  index: dict[Words, int] = {}
+  for i, name in enumerate(names):
+    index.setdefault(_words(name), i)
+  return index
+
+
+def _free(names: Sequence[str], pairs: Iterable[_Pair]) -> Index:
+  """The names in no pair."""
   paired = {i for pair in pairs for i in pair[:2]}
-  return {_words(n): i for i, n in enumerate(names) if i not in paired}
+  return {words: i for words, i in _index(names).items() if i not in paired}
 
 
-def _twins(left: Words) -> Iterator[tuple[Words, tuple]]:
+def _replace(words: Words, k: int, word: str) -> Words:
+  return (*words[:k], word, *words[k + 1 :])
+
+
+def _twins(left: Words, index: Index) -> Iterator[tuple[Words, tuple]]:
   """Yields what the right twin of a left name may be called, and the language.
 
   Where a name has a side twice, as "L_L3", one of them or both may be replaced.
   """
   for language in _LANGUAGES:
     for side, other in language:
-      places = [k for k in range(len(left)) if _says(left, k, side)]
+      places = [k for k in range(len(left)) if _says(left, k, side, index)]
       for chosen in (*([k] for k in places), places if places[1:] else []):
+        twin = left
+        for k in chosen:
+          twin = _replace(twin, k, twin[k].replace(side, other))
         if chosen:
-          twin = list(left)
-          for k in chosen:
-            twin[k] = twin[k].replace(side, other)
-          yield tuple(twin), language
+          yield twin, language
 
 
-def _says(words: Words, k: int, side: str) -> bool:
-  """Whether word k says a side."""
+def _says(words: Words, k: int, side: str, index: Index) -> bool:
+  """Returns whether word k says a side."""
   if len(side) >= _SHORTEST_INSIDE:
     return side in words[k]
-  others = (*words[:k], *words[k + 1 :])
-  alone = not any(word.isalpha() for word in others)
-  return side == words[k] and not (len(side) == 1 and alone)
+  if side != words[k] or len(side) > 1:
+    return side == words[k]
+  others = {*_replace(words, k, "")} - {"", "l", "r"}
+  return any(map(str.isalpha, others)) and not _counts_by_letters(
+    words, k, index
+  )
 
 
-def _side_alone(words: Words, languages: Iterable[tuple]) -> Side | None:
+def _counts_by_letters(words: Words, k: int, index: Index) -> bool:
+  """Returns whether word k is a letter as of point_k, point_l, point_m."""
+  return len(words[k]) == 1 and _replace(words, k, "k") in index
+
+
+def _side_alone(
+  words: Words, languages: Iterable[tuple], index: Index
+) -> Side | None:
   for language in languages:
-    for pair in language:
-      for side, text in zip(("left", "right"), pair, strict=True):
-        if any(_says(words, k, text) for k, w in enumerate(words) if w == text):
-          return side
+    for left, right in language:
+      for k, word in enumerate(words):
+        if word in (left, right) and _says(words, k, word, index):
+          return "left" if word == left else "right"
   return None
 
 
@@ -243,7 +266,7 @@ class _Candidate(NamedTuple):
     return self.rest in alike and (is_part or len(alike) > 1)
 
 
-def _run_together(index: dict[Words, int]) -> list[_Candidate]:
+def _run_together(index: Index) -> list[_Candidate]:
   """Returns the candidates among names, each name in one of them at most."""
   candidates: list[_Candidate] = []
   used: set[int] = set()
@@ -255,8 +278,9 @@ def _run_together(index: dict[Words, int]) -> list[_Candidate]:
       if word.endswith("l"):
         twins.append((word[:-1] + "r", word[:-1], True))
       for twin, rest, at_end in twins:
-        j = index.get((*words[:k], twin, *words[k + 1 :]))
-        if j is not None and not {i, j} & used:
+        j = index.get(_replace(words, k, twin))
+        counted = _counts_by_letters(words, k, index)
+        if j is not None and not {i, j} & used and not counted:
           candidates.append(_Candidate(i, j, rest, at_end))
           used |= {i, j}
   return candidates

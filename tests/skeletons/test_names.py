@@ -2,6 +2,7 @@
 
 import random
 import re
+import string
 
 import pytest
 
@@ -93,6 +94,7 @@ def test_sides_are_those_of_names_in_their_list(names, sides):
     (["lip", "rip", "lid", "rid"], ()),
     (["left_eye", "right_eye"], ()),
     (["leye", "reye"], ()),
+    ([f"point_{letter}" for letter in string.ascii_lowercase], ()),
   ],
 )
 def test_what_looks_like_a_pair_is_named(names, pairs):
@@ -103,3 +105,10 @@ def test_pairs_have_the_left_name_first_where_names_say_it():
   names = ["REye", "LEye", "point_1", "point_2", "left_hip", "right_knee"]
   pairs = [(0, 1), (2, 3), (4, 5)]
   assert keypoint_names.pairs_with_sides(names, pairs) == ((1, 0), (4, 5))
+
+
+@pytest.mark.parametrize("name", ["{}", "point_{}", "point {} 2", "p{}"])
+def test_letters_that_count_are_no_sides(name):
+  names = [name.format(letter) for letter in string.ascii_uppercase]
+  assert keypoint_names.guess_flip_pairs(names) == ()
+  assert keypoint_names.sides(names) == (None,) * 26

@@ -95,6 +95,8 @@ def test_category_of_coco_gives_the_built_in_skeleton():
     ["L_L3_facet", "R_L3_facet"],  # the third lumbar vertebra
     ["FL_paw", "FR_paw"],
     ["paw_rl", "paw_rr"],
+    ["lip_ll", "lip_lr"],
+    ["lip_ll", "lip_rl"],
     ["LF_paw1", "RF_paw1"],
     ["ojo_izq", "ojo_der"],
     ["ojoIzquierdo", "ojoDerecho"],
