@@ -108,8 +108,9 @@ def sides(names: Sequence[str]) -> tuple[Side | None, ...]:
     found |= {left: "left", right: "right"}
   languages = dict.fromkeys([_LANGUAGES[0], *(pair.language for pair in pairs)])
   index = _index(names)
-  for words, i in index.items():
-    if i not in found and (side := _side_alone(words, languages, index)):
+  for i, name in enumerate(names):
+    side = _side_alone(_words(name), languages, index)
+    if side and i not in found:
       found[i] = side
   return tuple(found.get(i) for i in range(len(names)))
 

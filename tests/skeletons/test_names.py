@@ -79,6 +79,7 @@ def test_pairs_of_random_names_are_mirror_twins(seed):
     (["links_1"], [None]),
     (["fuss_links", "auge_links", "auge_rechts"], ["left", "left", "right"]),
     (["der_kopf"], [None]),
+    (["left_eye", "left-eye", "right_eye"], ["left", "left", "right"]),
   ],
 )
 def test_sides_are_those_of_names_in_their_list(names, sides):
