@@ -34,8 +34,9 @@ class CategoryFields:
     self._index |= {name.strip(): i for i, name in enumerate(names)}
 
   def limbs(self) -> tuple[tuple[int, int], ...]:
-    """Returns the pairs of `skeleton`, counted from 0; () if not given."""
-    return self._pairs("skeleton", 1) or ()
+    """Returns the pairs of `skeleton`, counted from 0; () if none or ""."""
+    given = self._category.get("skeleton")
+    return (self._pairs("skeleton", 1) or ()) if given else ()
 
   def flip_pairs(self) -> tuple[tuple[int, int], ...] | None:
     """Returns the pairs of `flip_pairs`; None if not given."""

@@ -223,7 +223,7 @@ def test_limbs_are_read_by_name_and_by_number(limbs):
   assert from_fields(skeleton=limbs).limbs == ((0, 3), (1, 2))
 
 
-@pytest.mark.parametrize("value", [None, []])
+@pytest.mark.parametrize("value", [None, [], "", {}])
 def test_limbs_may_be_none(value):
   assert from_fields(skeleton=value).limbs == ()
 
