@@ -14,6 +14,7 @@ import ml_collections
 import numpy as np
 
 from darkjax import convention as convention_lib
+from darkjax import skeletons
 from darkjax.data.pack import batches as pack_batches
 from darkjax.data.pack import files as pack_files
 from darkjax.data.pack.files import Pack
@@ -61,6 +62,12 @@ def read(config: ml_collections.ConfigDict, **process: int) -> RunData:
     config.convention, skeleton=train[0].skeleton
   )
   augmentation = augment.from_config(config.augmentation)
+  difference = skeletons.compare_sigmas(train[0].skeleton, val.skeleton)
+  if difference:
+    _LOG.warning(
+      "OKS sigmas of training's labels score validation, whose labels have "
+      "others: %s", difference,
+    )  # fmt: skip
 
   def train_batches(start_step: int, batch_size: int) -> Batches:
     options = {"start_step": start_step, "batch_size": batch_size, **process}

@@ -89,6 +89,9 @@ def evaluate(flags: command.Flags) -> None:
     skip_policy=unreadable.SkipPolicy(flags.on_error, flags.max_skipped),
   )
   _LOG.info("%s: %d %s", annotations, dataset.num_people, dataset.box_source)
+  skeleton = scores.choose_sigmas(
+    convention.skeleton, dataset.skeleton, flags.sigmas
+  )
 
   batches = _read_batches(dataset, predictors, flags.batch_size)
   predictions = predict_dataset(predictors, batches, methods=methods)
@@ -100,7 +103,7 @@ def evaluate(flags: command.Flags) -> None:
     metrics = scores.score(
       predictions,
       annotations,
-      convention.skeleton,
+      skeleton,
       category_ids=dataset.category_ids,
       box_source=dataset.box_source,
       nms=flags.nms,
@@ -112,7 +115,7 @@ def evaluate(flags: command.Flags) -> None:
     results = scores.to_results(
       predictions,
       methods[-1],
-      convention.skeleton,
+      skeleton,
       category_id=dataset.category_ids[0],
       nms=flags.nms,
     )
@@ -223,6 +226,9 @@ def define_flags(define: command.Define) -> None:
   )
   define.float("box_threshold", 0.0, "Lowest score of a detection.")
   define.enum("nms", "hard", coco.NMS, "How to remove duplicates, by OKS.")
+  define.enum(
+    "sigmas", "checkpoint", scores.SIGMAS, "Whose sigmas OKS and AP have."
+  )
   define.string("root", None, "Folder the run's data was moved to.")
   define.string("cache", "", "Folder of prepared records.")
   choices = ("raise", "skip")

@@ -3,6 +3,7 @@
 Metrics are named method/metric/boxes, as in dark/AP/gt_boxes.
 """
 
+import dataclasses
 import itertools
 import logging
 import os
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from darkjax import skeletons
 from darkjax.data.mpii import convert
 from darkjax.data.people_table import GT_BOXES
 from darkjax.metrics import coco, coco_annotations, pck
@@ -21,6 +23,7 @@ _LOG = logging.getLogger(__name__)
 
 # Shares of the torso's length: the usual threshold of LSP, and a strict one.
 PCK_THRESHOLDS = (0.2, 0.05)
+SIGMAS = ("checkpoint", "labels")  # whose sigmas OKS has
 
 
 class DatasetPredictions(NamedTuple):
@@ -34,6 +37,25 @@ class DatasetPredictions(NamedTuple):
   visible: np.ndarray  # [N, K], 1 where labelled; 0 for detected boxes
   keypoint_scores: np.ndarray  # [N, K], see `Keypoints.scores`
   keypoints: dict[str, np.ndarray]  # by method, [N, K, 2] image px
+
+
+def choose_sigmas(
+  checkpoint: Skeleton, labels: Skeleton, which: str
+) -> Skeleton:
+  """Returns the checkpoint's skeleton with the sigmas of one of `SIGMAS`.
+
+  Warns where these differ.
+  """
+  if labels.keypoint_names != checkpoint.keypoint_names:
+    return checkpoint  # which reading the crops refuses
+  both = {"checkpoint": checkpoint, "labels": labels}
+  (other,) = both.keys() - {which}
+  if difference := skeletons.compare_sigmas(both[which], both[other]):
+    _LOG.warning(
+      "OKS sigmas are those of the %s (%s); --sigmas=%s uses those of the %s",
+      which, difference, other, other,
+    )  # fmt: skip
+  return dataclasses.replace(checkpoint, sigmas=both[which].sigmas)
 
 
 def score(

@@ -6,11 +6,13 @@ person's left.
 
 import dataclasses
 import functools
+import math
 import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from darkjax.skeletons import names as keypoint_names
+from darkjax.skeletons.fields import CategoryFields
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,17 +193,20 @@ def from_coco_category(category: Mapping[str, Any]) -> Skeleton:
   """Returns the skeleton that a category of a COCO json file describes.
 
   What the file does not say is read from the names: `left_x` pairs with
-  `right_x` (also `x_left`, `l_x`, `x.L`, `LX`...), names of hips and below are
+  `right_x` (also `x_left`, `l_x`, `x.L`, `LX`, `xL4`..., see
+  `skeletons.names.guess_flip_pairs`), names of hips and below are
   the lower body, and sigmas are those of the same name in COCO, MPII or LSP,
   else `DEFAULT_SIGMA`.
 
   Args:
     category: with `name`, `keypoints` (K names) and optionally `skeleton`
       (pairs that count from 1), `sigmas`, `flip_pairs`, `upper_body` and
-      `lower_body` (indices that count from 0).
+      `lower_body` (counted from 0). Keypoints may be given by name, see
+      `skeletons.fields`.
 
   Raises:
-    ValueError: no keypoint names, or the parts contradict each other.
+    ValueError: no keypoint names, a field that cannot be read, or parts that
+      contradict each other.
 
   >>> category = {"name": "hand", "skeleton": [[1, 2], [1, 3]],
   ...             "keypoints": ["palm", "left_tip", "right_tip"]}
@@ -216,22 +221,26 @@ def from_coco_category(category: Mapping[str, Any]) -> Skeleton:
     )
   keypoint_names.check(names)
 
-  def given(field: str, default):
-    value = category.get(field)
-    return _tuples(default if value is None else value)
-
-  indices, limbs = range(len(names)), category.get("skeleton") or ()
-  guessed = [i for i in indices if keypoint_names.is_lower_body(names[i])]
-  lower = given("lower_body", guessed)
+  fields = CategoryFields(category, names)
+  indices = range(len(names))
+  guessed = tuple(i for i in indices if keypoint_names.is_lower_body(names[i]))
+  lower = _given(fields.indices("lower_body"), guessed)
+  rest = tuple(i for i in indices if i not in lower)
   return Skeleton(
     name=str(category.get("name", "custom")),
     keypoint_names=names,
-    flip_pairs=given("flip_pairs", keypoint_names.guess_flip_pairs(names)),
-    limbs=tuple((int(a) - 1, int(b) - 1) for a, b in limbs),
-    upper_body=given("upper_body", [i for i in indices if i not in lower]),
+    flip_pairs=_given(
+      fields.flip_pairs(), keypoint_names.guess_flip_pairs(names)
+    ),
+    limbs=fields.limbs(),
+    upper_body=_given(fields.indices("upper_body"), rest),
     lower_body=lower,
-    sigmas=tuple(map(float, given("sigmas", guess_sigmas(names)))),
+    sigmas=_given(fields.sigmas(), guess_sigmas(names)),
   )
+
+
+def _given(value: tuple | None, default: tuple) -> tuple:
+  return default if value is None else value
 
 
 def guess_sigmas(names: Sequence[str]) -> tuple[float, ...]:
@@ -246,3 +255,25 @@ def guess_sigmas(names: Sequence[str]) -> tuple[float, ...]:
 def knows(name: str) -> bool:
   """Returns whether a built-in skeleton has a keypoint of that name."""
   return name.lower() in _SIGMA_BY_NAME
+
+
+def compare_sigmas(used: Skeleton, other: Skeleton) -> str:
+  """Returns in words where OKS sigmas of the same keypoints differ, or "".
+
+  Where the other's is `DEFAULT_SIGMA`, and no built-in skeleton has the name,
+  it gives none.
+
+  >>> compare_sigmas(COCO, dataclasses.replace(COCO, sigmas=(0.5,) * 17))
+  'nose 0.026, not 0.5; left_eye 0.025, not 0.5; and 15 more'
+  """
+  if used.keypoint_names != other.keypoint_names:
+    return ""
+  columns = (used.keypoint_names, used.sigmas, other.sigmas)
+  differing = [
+    f"{name} {ours:g}, not {theirs:g}"
+    for name, ours, theirs in zip(*columns, strict=True)
+    if not math.isclose(ours, theirs, rel_tol=1e-3)
+    and (knows(name) or theirs != DEFAULT_SIGMA)
+  ]
+  more = [f"and {len(differing) - 2} more"] if differing[2:] else []
+  return "; ".join([*differing[:2], *more])

@@ -1,9 +1,12 @@
-"""Which people a checkpoint is evaluated on."""
+"""The data of a configuration, and which people a checkpoint is scored on."""
 
+import json
 import pathlib
 
+import coco_folder
 import pytest
 
+from configs import quickstart
 from darkjax.data import from_config
 
 RUN = {"data": {"root": "there", "val": ["val.json", "photos"]}}
@@ -37,3 +40,21 @@ def test_the_category_is_the_named_one_or_that_of_the_runs_own_data():
   assert from_config.validation_category(run, named="foot") == "foot"
   assert from_config.validation_category(run, annotations="a.json") == ""
   assert from_config.validation_category({"data": {}}) == ""
+
+
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+@pytest.mark.parametrize("differ", [False, True])
+def test_sigmas_of_validation_that_differ_are_logged(tmp_path, caplog, differ):
+  content = coco_folder.content()
+  coco_folder.write(tmp_path, content)
+  if differ:
+    content["categories"][0]["sigmas"] = [0.1, 0.2, 0.3]
+  (tmp_path / "val.json").write_text(json.dumps(content))
+  config = quickstart.get_config()
+  config.data.root, config.data.cache = str(tmp_path), str(tmp_path / "cache")
+  config.data.train = (("annotations.json", "images"),)
+  config.data.val = ("val.json", "images")
+  config.train.batch_size = 2
+  from_config.read(config)
+  text = "OKS sigmas of training's labels score validation, whose labels have"
+  assert (text in caplog.text) == differ

@@ -3,6 +3,7 @@
 Most tests draw blobs and read them back, see blobs.py.
 """
 
+import dataclasses
 import json
 import logging
 import weakref
@@ -41,6 +42,25 @@ def evaluated(folder, alignment, *, flip_shift=0, flip_test=True, size=4):
   batches = pipeline.eval_batches(source, used, batch_size=size)
   predictor = Predictor(blobs.Sampler(used), {}, used, flip_test=flip_test)
   return source, predict.predict_dataset([predictor], zip(batches))
+
+
+def test_sigmas_are_the_chosen_ones_and_a_difference_is_logged(caplog):
+  ours = skeletons.COCO
+  ten = tuple(10 * sigma for sigma in ours.sigmas)
+  labels = dataclasses.replace(ours, sigmas=ten, limbs=())
+  chosen = scores.choose_sigmas(ours, labels, "checkpoint")
+  assert chosen == ours
+  assert "are those of the checkpoint (nose 0.026, not 0.26" in caplog.text
+  assert "--sigmas=labels uses those of the labels" in caplog.text
+  caplog.clear()
+  chosen = scores.choose_sigmas(ours, labels, "labels")
+  assert chosen == dataclasses.replace(ours, sigmas=ten)
+  assert "are those of the labels (nose 0.26, not 0.026" in caplog.text
+  caplog.clear()
+  for which in scores.SIGMAS:
+    assert scores.choose_sigmas(ours, ours, which) == ours
+    assert scores.choose_sigmas(ours, skeletons.LSP, which) == ours
+  assert not caplog.text
 
 
 @pytest.mark.parametrize("alignment", geometry.ALIGNMENTS)

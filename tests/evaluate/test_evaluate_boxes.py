@@ -186,6 +186,27 @@ def test_of_images_without_labels_the_results_are_written(runs, folder):
   assert path.read_text() == runs[0][2]
 
 
+def test_the_labels_sigmas_score_where_they_are_asked_for(folder, caplog):
+  """Sigmas far too large, with which any network scores well."""
+
+  def enlarge(content):
+    sigmas = [str(200 * sigma) for sigma in skeletons.COCO.sigmas]
+    content["categories"][0]["sigmas"] = sigmas
+
+  labels = changed(folder, "large_sigmas.json", enlarge)
+
+  def average_precision(*options) -> float:
+    done, _ = run_here(folder, labels, "--boxes=gt", *options)
+    assert done.returncode == 0, done.stderr
+    return float(done.stdout.splitlines()[-2].split()[1])
+
+  own = average_precision()
+  assert (
+    "OKS sigmas are those of the checkpoint (nose 0.026, not" in caplog.text
+  )
+  assert average_precision("--sigmas=labels") > own + 10
+
+
 @pytest.mark.parametrize("without", ["--boxes=gt", "--results="])
 def test_without_labels_boxes_and_results_are_asked_for(folder, without):
   unlabelled = changed(folder, "image_info.json", without_labels)

@@ -1,4 +1,4 @@
-"""Findings about left and right: in the names, in the pairs, in the people.
+"""Findings about left and right of the people.
 
 - The vectors from right to left of shoulders, hips and the like point about the
   same way. A pair that points against the others in most people has its two
@@ -7,6 +7,8 @@
 - Some triples, such as two eyes and the nose, are only labelled when seen from
   one side, and then turn the same way in everybody. A person in whom they turn
   the other way is labelled from the viewer's side (or is a mirror image).
+
+Pairs whose names say no side have no direction: only their turns are compared.
 """
 
 from collections.abc import Iterator
@@ -15,7 +17,6 @@ import numpy as np
 
 from darkjax.data.check.findings import Finding, about_people, finding
 from darkjax.data.check.labels import Labels
-from darkjax.data.coco import reader
 from darkjax.data.people_table import People
 from darkjax.skeletons import names as keypoint_names
 
@@ -29,28 +30,13 @@ _ONE_SIDED = 0.98  # of the people, in whom a triple turns the same way
 
 def findings(labels: Labels) -> Iterator[Finding]:
   """Yields all of them."""
-  yield from _names(labels.content)
-  people, pairs = labels.trainable(), labels.content.skeleton.flip_pairs
+  people, skeleton = labels.trainable(), labels.content.skeleton
+  names, pairs = skeleton.keypoint_names, skeleton.flip_pairs
+  directed = keypoint_names.pairs_with_sides(names, pairs)
+  if len(people) and directed:
+    yield from _pairs(people, directed, names)
   if len(people) and pairs:
-    yield from _pairs(people, pairs, labels.content.skeleton.keypoint_names)
     yield from _mirrored(people, pairs)
-
-
-def _names(content: reader.Content) -> Iterator[Finding]:
-  names, pairs = content.skeleton.keypoint_names, content.skeleton.flip_pairs
-  paired = {names[i] for pair in pairs for i in pair}
-  alone = [n for n in names if keypoint_names.has_side(n) and n not in paired]
-  if alone:
-    shown = ", ".join(alone[:5])
-    yield finding("side-without-partner", count=len(alone), names=shown)
-  given = content.category.get("flip_pairs") is not None
-  if not pairs and len(names) > 1 and not alone and not given:
-    yield finding("no-flip-pairs")
-  guessed = {frozenset(p) for p in keypoint_names.guess_flip_pairs(names)}
-  differing = guessed - {frozenset(p) for p in pairs}
-  if pairs and differing:
-    ends = sorted("/".join(names[i] for i in sorted(p)) for p in differing)
-    yield finding("flip-pairs-against-names", names=", ".join(ends[:5]))
 
 
 def _across(people: People, pairs) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from darkjax import skeletons
+from darkjax.data.check import category as category_lib
 from darkjax.data.check import files, left_right, people, sigmas, summary, text
 from darkjax.data.check.findings import Finding, finding
 from darkjax.data.check.labels import Labels, read_labels
@@ -104,6 +105,7 @@ def check(
   findings = [
     *files.findings(content, folder, headers),
     *people.findings(labels, crop_size, padding),
+    *category_lib.findings(content),
     *left_right.findings(labels),
   ]
   estimate = None

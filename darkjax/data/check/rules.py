@@ -15,7 +15,7 @@ _LEFT_OUT = (
 _BOX = "write (x, y, w, h), such as the keypoints' extent and a tenth more"
 _AREA = "write the mask's area in px², or 0.53 * w * h as is average in COCO"
 _SIZES = "read the other AP; or check that areas are in px² of the image"
-_PAIRS = "give 'flip_pairs' in the category (index pairs from 0)"
+_PAIRS = "give 'flip_pairs' in the category (pairs of names, or counted from 0)"
 
 # Fixes of annotations that training refuses, by the rule they break.
 _REFUSED = {
@@ -115,6 +115,12 @@ _WARNINGS = {
     f"spell the two names alike but for left and right, {_PAIRS}, or set "
     "augmentation.flip_probability to 0 and evaluate.flip_test to False",
   ),
+  "pair-not-recognised": (
+    "names look like left and right of one another, but are not paired: "
+    "{names}; mirrored images train them in each other's place",
+    f"write left and right as words of their own, or {_PAIRS}; an empty list "
+    "where no keypoint has a twin",
+  ),
   "no-flip-pairs": (
     "no names say left and right, and the category has no 'flip_pairs': "
     "mirrored images train left and right in each other's place",
@@ -122,11 +128,17 @@ _WARNINGS = {
   ),
   "flip-pairs-against-names": (
     "the category's 'flip_pairs' do not pair what the names pair: {names}",
-    "correct them (index pairs from 0), or drop the field to use the names",
+    "correct them (counted from 0), or drop the field to use the names",
   ),
   "pair-swapped": (
     "pairs point against the others in most people: {names}",
     "swap a pair's names in the category; of only two pairs, one is wrong",
+  ),
+  "sigma-far": (
+    "{share} OKS sigmas differ from the known ones by a factor above {factor}, "
+    "or exceed {largest}: {names}; larger ones make OKS and AP far too high",
+    "write σ in units of √area, not k = 2σ or in percent; drop 'sigmas' to use "
+    "the known ones, or estimate them with --repeated",
   ),
 }
 _NOTES = {

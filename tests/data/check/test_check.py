@@ -257,6 +257,12 @@ FLAWS = {
     WARNING,
     (),
   ),
+  "looks like a pair": (
+    category(keypoints=["nose", "L5", "R5", "left_hip", "right_hip"]),
+    "pair-not-recognised",
+    WARNING,
+    (),
+  ),
   "pairs": (
     category(flip_pairs=[[1, 4], [3, 2]]),
     "flip-pairs-against-names",
@@ -278,6 +284,7 @@ FLAWS = {
     NOTE,
     (),
   ),
+  "sigmas of 1": (category(sigmas=["1"] * 5), "sigma-far", WARNING, ()),
   "file twice": (
     lambda w: w["images"][1].update(file_name="1.png"),
     "file-name-repeated",
@@ -322,6 +329,27 @@ def test_an_empty_list_of_pairs_says_that_there_are_none(tmp_path):
   labels = check_folder.content()
   category(keypoints=list("abcde"), flip_pairs=[])(labels)
   assert find_rules(tmp_path, labels) == {}
+
+
+@pytest.mark.parametrize(
+  "names",
+  [("a", "b", "c", "d", "e"), ("nose", "point_56", "point_60", "p", "q")],
+)
+def test_pairs_by_number_have_no_direction(tmp_path, names):
+  labels = check_folder.content()
+  category(keypoints=list(names), flip_pairs=[[1, 2], [4, 3]])(labels)
+  assert find_rules(tmp_path, labels) == {}
+  # In one of 80, which pairs with sides would call twisted.
+  swap(3, 4)(labels["annotations"][1])
+  assert find_rules(tmp_path, labels) == {}
+
+
+def test_pairs_by_name_may_stand_in_any_order(tmp_path):
+  labels = check_folder.content()
+  category(flip_pairs=[[2, "left_shoulder"], ["left_hip", "right_hip"]])(labels)
+  assert find_rules(tmp_path, labels) == {}
+  everybody(swap(3, 4))(labels)
+  assert set(find_rules(tmp_path, labels)) == {"pair-swapped"}
 
 
 def test_errors_and_warnings_set_the_exit_status(tmp_path):
@@ -456,6 +484,11 @@ def test_the_command_prints_text_or_json(tmp_path):
       {"visibility-never-1", "person-twisted"},
     ),
     ("coco_detections/person_keypoints.json", "coco_detections/images", set()),
+    (
+      "faces68/annotations/person_keypoints_test.json",
+      "faces68/images",
+      {"visibility-never-1", "box-over-edge", "area-of-box", "sigma-default"},
+    ),
   ],
 )
 def test_real_data_is_ready(test_data, annotations, images, rules):

@@ -87,12 +87,12 @@ def test_file_names_may_be_numbers(tmp_path):
   [
     ({"keypoints": [1, 2, 3, 4, 5]}, "names must be unique texts"),
     ({"keypoints": [1, "a", "b", "c", "d"]}, "no texts: [1]"),
-    ({"flip_pairs": [[1]]}, "got ((1,),)"),
-    ({"flip_pairs": [1, 2]}, "got (1, 2)"),
-    ({"flip_pairs": [[1, 2, 3]]}, "got ((1, 2, 3),)"),
-    ({"flip_pairs": [[1.0, 2.0]]}, "flip_pairs must lie in 0..K-1 (integers)"),
-    ({"flip_pairs": "x"}, "flip pair (left, right)"),
-    ({"lower_body": ["x"]}, "lower_body must lie in 0..K-1 (integers)"),
+    ({"flip_pairs": [[1]]}, "'flip_pairs' entry 1 of 1 is [1]; expected"),
+    ({"flip_pairs": [[1, 2], [2, 3]]}, "at most one flip pair"),
+    ({"flip_pairs": "x"}, "'flip_pairs' is 'x'; expected pairs [a, b]"),
+    ({"lower_body": ["x"]}, "'lower_body' entry 1 of 1 is 'x', where 'x' is"),
+    ({"skeleton": [[0, 1]]}, "yours seem to count from 0: add 1"),
+    ({"sigmas": ["0.1"] * 4}, "'sigmas' has 4 entries; expected K=5 positive"),
   ],
 )
 def test_odd_categories_are_refused(tmp_path, values, message):

@@ -185,7 +185,7 @@ def write(folder, what):
 
 def test_limbs_that_cannot_be_are_refused(tmp_path):
   path = write(tmp_path, category(skeletons.COCO, skeleton=[[0, 1]]))
-  with pytest.raises(ValueError, match=r"people.json: .*limbs .* from 1"):
+  with pytest.raises(ValueError, match=r"people.json: .*'skeleton' .* from 1"):
     reader.read_annotations(path)
 
 

@@ -217,7 +217,10 @@ BAD_JSON = {
     put("categories", 0, "keypoints", ["a", "a", "b"]),
     "must be unique",
   ),
-  "far limb": (put("categories", 0, "skeleton", [[1, 9]]), "limbs must lie"),
+  "far limb": (
+    put("categories", 0, "skeleton", [[1, 9]]),
+    r"'skeleton' entry 1 of 1 is \[1, 9\], where 9 is no keypoint",
+  ),
   "K mismatch": (
     put(*PERSON, "keypoints", [1, 1, 2] * 4),
     r"annotation 102.*K=3 keypoints \(9 numbers\), got 12",
