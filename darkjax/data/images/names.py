@@ -1,0 +1,268 @@
+r"""Image files found by the names that tools write.
+
+A json may name `photos/im 1.jpg` as `photos\im%201.JPG`, `./im 1.jpg`, by its
+URL, by its place on another machine, or as `im 1`. `FileNames` finds the file
+where only one can be meant, and otherwise shows the nearest name.
+"""
+
+import bisect
+import collections
+import difflib
+import functools
+import logging
+import os
+import pathlib
+import unicodedata
+import urllib.parse
+from collections.abc import Callable, Iterable, Sequence
+
+_LOG = logging.getLogger(__name__)
+
+# Of files that `photo.read` reads; .heic and .heif by an extra.
+PHOTO_SUFFIXES = (
+  ".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".apng", ".bmp", ".webp", ".tif",
+  ".tiff", ".gif", ".avif", ".heic", ".heif",
+)  # fmt: skip
+
+_MOST_LISTED = 2_000_000  # files of a folder; of more only exact names count
+_COMPARED = 2_000  # names that are compared to find the nearest
+
+
+class FileNames:
+  """Names to find other spellings of them: file names of a json, or paths."""
+
+  def __init__(self, names: Iterable[str]):
+    self._exact = dict.fromkeys(names)
+
+  def find(self, name: str) -> str | None:
+    """Returns the one of the names that another spelling means, or None.
+
+    In this order: the name itself; with / for Windows' separators and without
+    ./; percent-decoded, or the path of a URL (or of Label Studio's ?d=);
+    Unicode in another normal form; the longest tail in common with one name, in
+    the end the file name without folders; regardless of case; without suffix,
+    where one of the two has none; as a number with other leading zeros. A step
+    that fits several names ends the search.
+    """
+    return self._find_spelling(name) or self._guess(name)
+
+  def nearest(self, name: str) -> str | None:
+    """Returns the most similar name, whichever that is; None without names."""
+    base = _base(_casefold(name))
+    alike = self._bases.get(base)
+    if alike:
+      return alike[0]
+    bases = self._sorted_bases
+    if len(bases) > _COMPARED:
+      place = bisect.bisect(bases, base)
+      start = max(place - _COMPARED // 2, 0)
+      bases = bases[start : start + _COMPARED]
+    best = difflib.get_close_matches(base, bases, n=1, cutoff=0.0)
+    return self._bases[best[0]][0] if best else None
+
+  def hint(self, name: str) -> str:
+    """Returns what a message says about a name that is not found."""
+    alike = self._bases.get(_base(_casefold(name)), [])
+    if len(alike) > 1:
+      return f"it may be any of {', '.join(alike[:3])}"
+    nearest = self.nearest(name)
+    return f"the nearest name is {nearest}" if nearest else "there are no files"
+
+  def _exists(self, name: str) -> bool:
+    return name in self._exact
+
+  def _list(self) -> Sequence[str]:
+    return list(self._exact)
+
+  def _find_spelling(self, name: str) -> str | None:
+    """What needs no list of the names, nor any guess."""
+    decoded = _decode(name)
+    for spelling in (
+      name,
+      _with_slashes(name),
+      decoded,
+      unicodedata.normalize("NFC", decoded),
+      unicodedata.normalize("NFD", decoded),
+    ):
+      if spelling and self._exists(spelling):
+        return spelling
+    return None
+
+  def _guess(self, name: str) -> str | None:
+    for tails in (self._tails, self._folded_tails):
+      candidates = tails.find(name)
+      if candidates:
+        return candidates[0] if len(candidates) == 1 else None
+    stem = _stem(name)
+    for stems, key in ((self._stems, stem), (self._numbers, _number(stem))):
+      candidates = [
+        candidate
+        for candidate in stems.get(key, ())
+        if not (_has_suffix(name) and _has_suffix(candidate))
+      ]
+      if key and candidates:
+        return candidates[0] if len(candidates) == 1 else None
+    return None
+
+  @functools.cached_property
+  def _listed(self) -> Sequence[str]:
+    return self._list()
+
+  @functools.cached_property
+  def _tails(self) -> "_Tails":
+    return _Tails(self._listed, _compose)
+
+  @functools.cached_property
+  def _folded_tails(self) -> "_Tails":
+    return _Tails(self._listed, _casefold)
+
+  @functools.cached_property
+  def _bases(self) -> dict[str, list[str]]:
+    return _group(self._listed, lambda name: _base(_casefold(name)))
+
+  @functools.cached_property
+  def _sorted_bases(self) -> list[str]:
+    return sorted(self._bases)
+
+  @functools.cached_property
+  def _stems(self) -> dict[str, list[str]]:
+    return _group(self._listed, _stem)
+
+  @functools.cached_property
+  def _numbers(self) -> dict[str, list[str]]:
+    return _group(self._listed, lambda name: _number(_stem(name)))
+
+
+class FolderNames(FileNames):
+  """The files of a folder and its subfolders, listed when a name is guessed."""
+
+  def __init__(
+    self, folder: str | os.PathLike[str], wanted: Iterable[str] = ()
+  ):
+    """Takes a folder, and the names that will be asked for.
+
+    A file is not guessed for a name where it is as like another of the
+    `wanted`: with a file val/1.jpg, train/1.jpg is missing.
+    """
+    super().__init__(())
+    self._folder = pathlib.Path(folder)
+    self._wanted = FileNames(wanted)
+
+  def find(self, name: str) -> str | None:
+    """Returns the path below the folder that a name means, or None."""
+    spelled = self._find_spelling(name)
+    if spelled is not None:
+      return spelled
+    guessed = self._guess(name)
+    if guessed is not None and self._wanted._exact:
+      back = self._wanted.find(guessed)
+      return guessed if back == name else None
+    return guessed
+
+  def _exists(self, name: str) -> bool:
+    try:
+      return (self._folder / name).is_file()
+    except (OSError, ValueError):  # too long, or with a zero byte
+      return False
+
+  def _list(self) -> Sequence[str]:
+    names: list[str] = []
+    for parent, folders, files in os.walk(self._folder):
+      folders[:] = sorted(f for f in folders if not f.startswith("."))
+      below = pathlib.Path(parent).relative_to(self._folder)
+      names += [(below / f).as_posix() for f in files if not f.startswith(".")]
+      if len(names) > _MOST_LISTED:
+        _LOG.warning("%s has too many files to list", self._folder)
+        return []
+    return sorted(names)
+
+
+class _Tails:
+  """Names by the last 1, 2, ... parts of their paths."""
+
+  def __init__(self, names: Sequence[str], key: Callable[[str], str]):
+    self._names = names
+    self._key = key
+    self._levels: list[dict[str, list[str]]] = []
+
+  def find(self, name: str) -> list[str]:
+    """Returns the names with which a name has the longest tail in common."""
+    parts = self._key(name).strip("/").split("/")
+    best: list[str] = []
+    for count in range(1, len(parts) + 1):
+      candidates = self._level(count).get("/".join(parts[-count:]), [])
+      if not candidates:
+        return best
+      best = candidates
+      if len(best) == 1:
+        return best
+    whole = [n for n in best if self._key(n).strip("/") == "/".join(parts)]
+    return whole or best
+
+  def _level(self, count: int) -> dict[str, list[str]]:
+    if len(self._levels) < count:  # levels are asked for one by one
+      level = _group(self._names, lambda n: _tail(self._key(n), count))
+      self._levels.append(level)
+    return self._levels[count - 1]
+
+
+def _group(
+  names: Iterable[str], key: Callable[[str], str]
+) -> dict[str, list[str]]:
+  groups = collections.defaultdict(list)
+  for name in names:
+    groups[key(name)].append(name)
+  return dict(groups)
+
+
+def _tail(name: str, count: int) -> str:
+  """The last parts of a path; "" where it has fewer."""
+  parts = name.strip("/").split("/")
+  return "/".join(parts[-count:]) if len(parts) >= count else ""
+
+
+def _with_slashes(name: str) -> str:
+  """Separators of Windows become "/"; "./" and "//" go."""
+  parts = name.replace("\\", "/").split("/")
+  kept = [part for part in parts[1:] if part not in ("", ".")]
+  first = [] if parts[0] == "." else parts[:1]
+  return "/".join(first + kept)
+
+
+def _decode(name: str) -> str:
+  """The path of a URL, percent-decoded; other names percent-decoded."""
+  if "?d=" in name:  # Label Studio: /data/local-files/?d=photos/1.jpg
+    name = name.partition("?d=")[2].partition("&")[0]
+  elif "://" in name:
+    try:
+      name = urllib.parse.urlsplit(name).path
+    except ValueError:  # no URL after all
+      pass
+  return _with_slashes(urllib.parse.unquote(name))
+
+
+def _compose(name: str) -> str:
+  return unicodedata.normalize("NFC", _decode(name))
+
+
+def _casefold(name: str) -> str:
+  return _compose(name).casefold()
+
+
+def _base(name: str) -> str:
+  return name.rpartition("/")[2]
+
+
+def _has_suffix(name: str) -> bool:
+  return os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES
+
+
+def _stem(name: str) -> str:
+  """The file name without folders and a photograph's suffix, in lower case."""
+  base = _base(_casefold(name))
+  return os.path.splitext(base)[0] if _has_suffix(base) else base
+
+
+def _number(stem: str) -> str:
+  """A number without leading zeros; "" for other names."""
+  return stem.lstrip("0") or "0" if stem.isdecimal() else ""
