@@ -12,6 +12,7 @@ import functools
 import logging
 import os
 import pathlib
+import threading
 import unicodedata
 import urllib.parse
 from collections.abc import Callable, Iterable, Sequence
@@ -25,7 +26,7 @@ PHOTO_SUFFIXES = (
 )  # fmt: skip
 
 _MOST_LISTED = 2_000_000  # files of a folder; of more only exact names count
-_COMPARED = 2_000  # names that are compared to find the nearest
+_COMPARED = 500  # names that are compared to find the nearest
 
 
 class FileNames:
@@ -145,34 +146,56 @@ class FolderNames(FileNames):
     `wanted`: with a file val/1.jpg, train/1.jpg is missing.
     """
     super().__init__(())
-    self._folder = pathlib.Path(folder)
+    self.folder = pathlib.Path(folder)
     self._wanted = FileNames(wanted)
+    self.guessed: dict[str, str] = {}  # what was found, by the name asked for
+    self._lock = threading.Lock()  # so that one thread lists the folder
 
   def find(self, name: str) -> str | None:
     """Returns the path below the folder that a name means, or None."""
     spelled = self._find_spelling(name)
     if spelled is not None:
       return spelled
-    guessed = self._guess(name)
-    if guessed is not None and self._wanted._exact:
-      back = self._wanted.find(guessed)
-      return guessed if back == name else None
+    with self._lock:
+      guessed = self._guess(name)
+      if guessed is not None and self._wanted._exact:
+        guessed = guessed if self._wanted.find(guessed) == name else None
+      if guessed is not None:
+        self.guessed[name] = guessed
     return guessed
+
+  def path(self, name: str) -> pathlib.Path:
+    """Returns the path of the file that a name means.
+
+    Raises:
+      FileNotFoundError: there is none, or several could be meant.
+    """
+    found = self.find(name)
+    if found is not None:
+      return self.folder / found
+    with self._lock:
+      hint = self.hint(name)
+    raise FileNotFoundError(
+      f"image {self.folder / name} cannot be read (no such file; {hint}); "
+      "check the folder of images and the json's file_name; `python -m "
+      "darkjax.data.check JSON --images=FOLDER` lists every file that is "
+      "missing"
+    )
 
   def _exists(self, name: str) -> bool:
     try:
-      return (self._folder / name).is_file()
+      return (self.folder / name).is_file()
     except (OSError, ValueError):  # too long, or with a zero byte
       return False
 
   def _list(self) -> Sequence[str]:
     names: list[str] = []
-    for parent, folders, files in os.walk(self._folder):
+    for parent, folders, files in os.walk(self.folder):
       folders[:] = sorted(f for f in folders if not f.startswith("."))
-      below = pathlib.Path(parent).relative_to(self._folder)
+      below = pathlib.Path(parent).relative_to(self.folder)
       names += [(below / f).as_posix() for f in files if not f.startswith(".")]
       if len(names) > _MOST_LISTED:
-        _LOG.warning("%s has too many files to list", self._folder)
+        _LOG.warning("%s has too many files to list", self.folder)
         return []
     return sorted(names)
 
