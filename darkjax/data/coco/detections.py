@@ -9,13 +9,14 @@ import dataclasses
 import logging
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from darkjax.data import prepared
 from darkjax.data.coco import box_file, prepare, reader, unreadable
+from darkjax.data.images.names import FileNames
 from darkjax.data.people_table import Images, People
 from darkjax.data.prepared import PreparedDataset
 from darkjax.runtime.json_file import read_json
@@ -74,8 +75,10 @@ def load(
     reader.read_content if labelled else reader.read_unlabelled
   )
   # Before records are prepared, which takes longer.
-  category_ids = read_outline(annotations, **which).category_ids
-  detected = read(boxes, categories=category_ids)
+  outline = read_outline(annotations, **which)
+  detected = read(
+    boxes, categories=outline.category_ids, file_names=outline.file_names
+  )
   dataset = prepare.load(
     annotations, images, labelled=labelled, keep_empty_images=True, **options
   )
@@ -83,12 +86,16 @@ def load(
 
 
 def read(
-  path: str | os.PathLike[str], *, categories: Sequence[int] = (1,)
+  path: str | os.PathLike[str],
+  *,
+  categories: Sequence[int] = (1,),
+  file_names: Mapping[int, str] | None = None,
 ) -> np.recarray:
   """Reads a file of detections and takes the boxes of some categories.
 
   They are records of position in the file (from 0), image_id, bbox (x, y, w, h)
-  in image px, and score. Boxes without an area are left out.
+  in image px, and score. Boxes without an area are left out, and those whose
+  image_id is a text that names none of the `file_names` (by image id).
 
   Raises:
     FileNotFoundError: no such file.
@@ -105,10 +112,13 @@ def read(
     )
   required = ("image_id", "category_id", "score")
   everything = box_file.parse_boxes(content, path, required=required)
+  file_names = file_names or {}
+  everything = box_file.with_image_ids(everything, file_names, path)
+  _report_unknown(everything, file_names, path)
   people = [
     (position, box.image_id, box.bbox, box.score)
     for position, box in enumerate(everything)
-    if box.category_id in categories
+    if box.category_id in categories and isinstance(box.image_id, int)
   ]
   boxes = np.array(people, _BOXES)
   has_area = np.all(boxes["bbox"][:, 2:] > 0, axis=-1)
@@ -118,6 +128,23 @@ def read(
     (~has_area).sum(),
   )  # fmt: skip
   return boxes[has_area].view(np.recarray)
+
+
+def _report_unknown(
+  boxes: Sequence[box_file.Box], file_names: Mapping[int, str], path
+) -> None:
+  """Warns of boxes whose image_id is the name of another file; or raises."""
+  unknown = [str(b.image_id) for b in boxes if not isinstance(b.image_id, int)]
+  if not unknown:
+    return
+  hint = FileNames(file_names.values()).hint(unknown[0])
+  message = (
+    f"{path}: of {len(boxes)} boxes {len(unknown)} have an image_id that names "
+    f"no image of the labels, such as {unknown[0]!r}; {hint}"
+  )
+  if len(unknown) == len(boxes):
+    raise ValueError(f"{message}; write the ids or names of the labels' images")
+  _LOG.warning("%s; they are left out", message)
 
 
 def with_boxes(

@@ -29,6 +29,11 @@ class Annotations:
   category_ids: tuple[Any, ...]  # with these keypoints
   images: tuple[Mapping[str, Any], ...] = dataclasses.field(repr=False)
 
+  @property
+  def file_names(self) -> dict[int, str]:
+    """By image id."""
+    return {image["image_id"]: image["file_name"] for image in self.images}
+
 
 def read_annotations(
   path: str | os.PathLike[str],
@@ -88,6 +93,11 @@ class Content:
   skeleton: skeletons.Skeleton
   images: Mapping[int, Mapping[str, Any]] = dataclasses.field(repr=False)
   annotations: Sequence[Mapping[str, Any]] = dataclasses.field(repr=False)
+
+  @property
+  def file_names(self) -> dict[int, str]:
+    """By image id."""
+    return {i: str(image["file_name"]) for i, image in self.images.items()}
 
 
 def read_content(

@@ -6,6 +6,7 @@ the upper 8 are kept. A camera's 12 bits in 16 without a statement look nearly
 black: there is a warning.
 """
 
+import contextlib
 import logging
 import os
 import sys
@@ -62,23 +63,23 @@ def to_bytes(values: np.ndarray, stated: int | None, name: Any) -> np.ndarray:
 
 
 def read_colours(
-  path: str | os.PathLike[str], high: np.ndarray, stated: int | None
+  name: str | os.PathLike[str], high: np.ndarray, stated: int | None
 ) -> np.ndarray:
   """Returns a deep colour file as uint8, from its upper bytes `high`.
 
   Pillow reads these alone. Where they say too little, the lower ones are read
-  by naming the other order of bytes.
+  by naming the other order of bytes, unless `name` is of no file.
   """
   if stated is None and high.max(initial=0) >= _DARK // 256:
     return high
-  with PIL.Image.open(path) as image:
-    image.tile = [_swapped(tile) for tile in image.tile]
-    try:
-      low = np.asarray(image)
-    except (KeyError, ValueError):  # no such order, as of LA
-      low = np.zeros_like(high)
-  values = high.astype(np.int64) * 256 + low[..., : high.shape[2]]
-  return to_bytes(values, stated, path)
+  low = np.zeros_like(high)
+  if os.path.isfile(name):
+    with PIL.Image.open(name) as image:
+      image.tile = [_swapped(tile) for tile in image.tile]
+      with contextlib.suppress(KeyError, ValueError):  # no such order, as of LA
+        low = np.asarray(image)[..., : high.shape[2]]
+  values = high.astype(np.int64) * 256 + low
+  return to_bytes(values, stated, name)
 
 
 def _raw_mode(image: PIL.Image.Image) -> str:

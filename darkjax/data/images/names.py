@@ -45,7 +45,13 @@ class FileNames:
     where one of the two has none; as a number with other leading zeros. A step
     that fits several names ends the search.
     """
-    return self._find_spelling(name) or self._guess(name)
+    candidates = self.find_all(name)
+    return candidates[0] if len(candidates) == 1 else None
+
+  def find_all(self, name: str) -> Sequence[str]:
+    """Returns the names that the first fitting step of `find` gives."""
+    spelled = self._find_spelling(name)
+    return self._guess(name) if spelled is None else [spelled]
 
   def nearest(self, name: str) -> str | None:
     """Returns the most similar name, whichever that is; None without names."""
@@ -89,11 +95,11 @@ class FileNames:
         return spelling
     return None
 
-  def _guess(self, name: str) -> str | None:
+  def _guess(self, name: str) -> Sequence[str]:
     for tails in (self._tails, self._folded_tails):
       candidates = tails.find(name)
       if candidates:
-        return candidates[0] if len(candidates) == 1 else None
+        return candidates
     stem = _stem(name)
     for stems, key in ((self._stems, stem), (self._numbers, _number(stem))):
       candidates = [
@@ -102,8 +108,8 @@ class FileNames:
         if not (_has_suffix(name) and _has_suffix(candidate))
       ]
       if key and candidates:
-        return candidates[0] if len(candidates) == 1 else None
-    return None
+        return candidates
+    return []
 
   @functools.cached_property
   def _listed(self) -> Sequence[str]:
@@ -157,12 +163,13 @@ class FolderNames(FileNames):
     if spelled is not None:
       return spelled
     with self._lock:
-      guessed = self._guess(name)
-      if guessed is not None and self._wanted._exact:
-        guessed = guessed if self._wanted.find(guessed) == name else None
-      if guessed is not None:
-        self.guessed[name] = guessed
-    return guessed
+      candidates = self._guess(name)
+      if len(candidates) != 1:
+        return None
+      if self._wanted._exact and self._wanted.find(candidates[0]) != name:
+        return None
+      self.guessed[name] = candidates[0]
+    return candidates[0]
 
   def path(self, name: str) -> pathlib.Path:
     """Returns the path of the file that a name means.

@@ -157,7 +157,7 @@ def pixels(
     array = np.asarray(rgb)
   if image.mode.startswith("I"):
     array = _grey_to_bytes(array, image.mode, stated, name)
-  elif is_deep and os.path.isfile(name):
+  elif is_deep:
     array = deep.read_colours(name, array, stated)
   array = _check_array(array)
   if turned == 1:

@@ -105,6 +105,19 @@ def test_boxes_of_other_images_are_counted_and_left_out(folder, caplog):
   assert "left out: 2 in images that" in caplog.text
 
 
+def test_images_are_named_as_detectors_do(folder, caplog):
+  # The stem, or the name in a field of its own, whatever the image_id is.
+  named = detection(7) | {"file_name": "C:\\photos\\4.JPG"}
+  found = [detection("1"), detection("0002"), detection("3.jpg"), named]
+  source = load(folder, found)
+  assert source.people.image_id.tolist() == [1, 2, 3, 4]
+  assert "image_id of 1 boxes is not that of their file_name" in caplog.text
+  source = load(folder, [*found, detection("IMG_3")])
+  assert source.people.image_id.tolist() == [1, 2, 3, 4]
+  assert "of 5 boxes 1 have an image_id that names no image" in caplog.text
+  assert "such as 'IMG_3'; the nearest name is " in caplog.text
+
+
 def test_boxes_of_another_split_are_refused(folder):
   with pytest.raises(ValueError, match="of 2 boxes of people 0 are in images"):
     load(folder, [detection(77), detection(78)])
@@ -150,7 +163,8 @@ def test_a_missing_file_of_detections_is_explained(folder):
     ([detection(bbox="wide")], "box 0: 'bbox' must .* 'wide'"),
     ([detection(score=float("inf"))], "'score' must be a finite number"),
     ([detection(score=[1.0])], r"box 0: 'score' must .* got \[1\.0\]"),
-    ([detection("0001")], "'image_id' must be an integer, got '0001'"),
+    ([detection(1.5)], "'image_id' must be an integer, or .*, got 1.5"),
+    ([detection("a")], "1 boxes 1 have an image_id that names no image"),
   ],
 )
 def test_malformed_detections_are_named(tmp_path, found, message):
