@@ -87,7 +87,8 @@ def findings(
   ):
     if wrong:
       yield finding(rule, wrong, first=next(iter(wrong.values())))
-  yield from _frames(names, sizes, readable, upright)
+  fitting = {i: header for i, header in readable.items() if i not in other}
+  yield from _frames(names, sizes, fitting, upright)
   missing = [i for i, e in headers.items() if isinstance(e, FileNotFoundError)]
   if folder and folder.guessed:
     name, found = next(iter(folder.guessed.items()))
@@ -123,7 +124,9 @@ def _frames(
       "image-turned",
       [names[i] for i in turned],
       kinds=", ".join(f"{n} of {kind}" for kind, n in sorted(counts.items())),
-      unknown=len(unknown),
+      unknown=f"and of {len(unknown)} no size in the json says if yours do"
+      if unknown
+      else "as the sizes in the json do",
     )
   animated = [i for i in headers if headers[i].num_frames > 1]
   if animated:

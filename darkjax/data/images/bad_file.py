@@ -3,6 +3,8 @@
 import os
 import re
 
+import PIL.Image
+
 _LFS = b"version https://git-lfs.github.com/spec/"
 # Brands of ISO base media files that hold HEIF images.
 _HEIF_BRANDS = (
@@ -35,11 +37,13 @@ def describe(path: str | os.PathLike[str]) -> str | None:
     return (
       "is a web page, such as of an error or a login; fetch the image itself"
     )
-  if is_heif(start):
+  if is_heif(start) and "HEIF" not in PIL.Image.OPEN:
     return (
       "is an HEIC file, which needs an extra: pip install "
       '"darkjax[heic]", or convert it to JPEG'
     )
+  if start[4:12] == b"ftypavif" and "AVIF" not in PIL.Image.OPEN:
+    return "is an AVIF file, which needs Pillow 11.3: pip install -U pillow"
   if start.startswith(_JPEG_START) and end != _JPEG_END:
     return (
       f"is a JPEG that ends early, after {size} bytes (truncated); fetch or "

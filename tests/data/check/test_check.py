@@ -381,7 +381,7 @@ def test_turned_photographs_are_warned_of(tmp_path):
   # By hand: of 6 and 8 the json has the size as stored, of 3 both are alike.
   assert "3 image files" in turned.text
   assert "1 of 3, 1 of 6, 1 of 8" in turned.text
-  assert "of 1 no size says" in turned.text
+  assert "of 1 no size in the json says" in turned.text
   assert not check.check(path, images, upright=False).findings
   (wrong,) = check.check(path, images, upright=True).findings
   assert (wrong.rule, wrong.ids) == ("image-size", (3, 5))

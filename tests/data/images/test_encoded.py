@@ -48,11 +48,12 @@ KINDS = {
   "deflated tiff": (write("tiff", compression="tiff_adobe_deflate"), False),
   "cmyk tiff": (write("tiff", "CMYK"), False),
   "pages of tiff": (animated("tiff"), False),
-  "avif": (write("avif"), False),
   "16-bit png": (write_deep(".png", DEEP), False),
   "16-bit grey png": (write_deep(".png", DEEP[..., 0]), False),
   "16-bit tiff": (write_deep(".tiff", DEEP), False),
 }
+if "AVIF" in PIL.Image.SAVE:  # since Pillow 11.3
+  KINDS["avif"] = (write("avif"), False)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -73,7 +74,7 @@ def test_training_and_pose_read_the_same_pixels(tmp_path, name):
     assert abs(seen.astype(int) - PIXELS).mean() < 30
 
 
-@pytest.mark.parametrize("kind", ["jpeg", "png", "tiff", "webp", "avif"])
+@pytest.mark.parametrize("kind", ["jpeg", "png", "tiff", "webp"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_both_frames_of_a_turned_image(tmp_path, kind, orientation):
   exif = PIL.Image.Exif()
