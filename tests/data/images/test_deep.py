@@ -1,5 +1,7 @@
 """Images of more than 8 bits: scaled by their range, never silently dark."""
 
+import struct
+
 import cv2
 import numpy as np
 import PIL.Image
@@ -89,3 +91,25 @@ def test_other_depths_are_refused(tmp_path):
   large = PIL.Image.fromarray(np.full((4, 5), 70_000, np.int32))
   with pytest.raises(ValueError, match="up to 70000 in 32 bits"):
     photo.read(large)
+
+
+def write_packed(path, values: np.ndarray) -> None:
+  """A TIFF of 12 bits per pixel, two of them in three bytes."""
+  first, second = values[:, ::2].astype(int), values[:, 1::2].astype(int)
+  packed = [first >> 4, (first & 15) << 4 | second >> 8, second & 255]
+  data = np.stack(packed, -1).astype(np.uint8).tobytes()
+  height, width = values.shape
+  tags = {
+    256: width, 257: height, 258: 12, 259: 1, 262: 1, 273: 122, 277: 1,
+    278: height, 279: len(data),
+  }  # fmt: skip
+  entries = [struct.pack("<HHII", tag, 4, 1, n) for tag, n in tags.items()]
+  head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(entries)
+  path.write_bytes(head + bytes(4) + data)
+
+
+def test_twelve_packed_bits_are_a_range(tmp_path, caplog):
+  write_packed(tmp_path / "a.tif", _VALUES)
+  seen = photo.read(tmp_path / "a.tif")[..., 0]
+  np.testing.assert_array_equal(seen, _VALUES >> 4)
+  assert not caplog.text
