@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from darkjax.data.images.names import PHOTO_SUFFIXES
+from darkjax.data.images.spelling import PHOTO_SUFFIXES
 
 _LOG = logging.getLogger(__name__)
 
