@@ -95,6 +95,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
   # Name of the category to read, where a json has several with different
   # keypoints; "" for all with the same.
   config.data.category = ""
+  # Turn images as their EXIF orientation says, for labels made on what viewers
+  # show; False: labels count the pixels as stored, as COCO's.
+  config.data.upright = False
   # Images that cannot be read: raise an error, or skip and count them.
   config.data.on_error = "raise"  # raise | skip
   config.data.max_skipped = 0.01  # share of a data set's images, else an error

@@ -169,6 +169,7 @@ def read_people(
     skeleton=metadata.convention.skeleton,
     score_threshold=flags.box_threshold,
     cache_dir=flags.cache,
+    upright=from_config.validation_upright(metadata.config),
   )
   if flags.limit:
     return first_people(source, flags.limit, folder)

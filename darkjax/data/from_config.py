@@ -152,6 +152,7 @@ def _options(config) -> dict[str, Any]:
     "category": config.data.category,
     "cache_dir": config.data.cache,
     "skip_policy": policy,
+    "upright": config.data.upright,
   }
 
 
@@ -177,6 +178,12 @@ def _read_pack(config, annotations: str, boxes: str = "gt") -> Pack:
   )
   pack = pack_files.read(folder)
   _check_unchanged(config, annotations, pack.labels_digest, folder)
+  if pack.upright != config.data.upright:
+    raise ValueError(
+      f"{folder} was packed with data.upright={pack.upright}, this is "
+      f"data.upright={config.data.upright}; pack it again (python -m "
+      "darkjax.data.pack with the same --config)"
+    )
   _LOG.info("%s: %d %s", folder, len(pack.people), pack.box_source)
   return pack
 
@@ -228,6 +235,19 @@ def validation_paths(
   folder = pathlib.Path(root or config["data"]["root"])
   labels, pictures = config["data"]["val"]
   return folder / labels, folder / pictures
+
+
+def validation_upright(
+  config: Mapping[str, Any], given: bool | None = None
+) -> bool:
+  """Returns whether to turn images upright: as given, else as the run did.
+
+  >>> validation_upright({"data": {"upright": True}})
+  True
+  """
+  if given is not None:
+    return given
+  return config.get("data", {}).get("upright", False)
 
 
 def validation_category(

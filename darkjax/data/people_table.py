@@ -68,6 +68,8 @@ class Images:
   image_id: np.ndarray  # [M] int64, of the annotation file
   image_size: np.ndarray  # [M, 2] int32 (height, width), px
   readable: np.ndarray  # [M] bool, false for images that were skipped
+  # [M] bool, EXIF turns it and no size says which frame the labels are of
+  frame_unknown: np.ndarray
 
 
 Table = TypeVar("Table")

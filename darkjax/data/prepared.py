@@ -43,6 +43,7 @@ class PreparedDataset:
   people: People
   labels_digest: str  # `files.digest` of the json that records were made from
   box_source: str = GT_BOXES  # or `detections.DETECTIONS`
+  upright: bool = False  # images are turned as EXIF says
 
   @property
   def num_images(self) -> int:
@@ -163,4 +164,5 @@ def _image_of(position: int, example: dict[str, Any]) -> Images:
     image_id=np.array([example["image_id"]], np.int64),
     image_size=np.array([(example["height"], example["width"])], np.int32),
     readable=np.array([example["readable"]], bool),
+    frame_unknown=np.array([example["frame_unknown"]], bool),
   )

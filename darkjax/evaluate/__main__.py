@@ -87,6 +87,7 @@ def evaluate(flags: command.Flags) -> None:
     score_threshold=flags.box_threshold,
     cache_dir=flags.cache,
     skip_policy=unreadable.SkipPolicy(flags.on_error, flags.max_skipped),
+    upright=from_config.validation_upright(config, flags.upright),
   )
   _LOG.info("%s: %d %s", annotations, dataset.num_people, dataset.box_source)
   skeleton = scores.choose_sigmas(
@@ -126,7 +127,7 @@ def evaluate(flags: command.Flags) -> None:
     )
   if flags.picture:
     picture = pictures.draw_predictions(
-      predictions, convention.skeleton, annotations, images
+      predictions, convention.skeleton, annotations, images, dataset.upright
     )
     picture.save(flags.picture)
 
@@ -230,6 +231,12 @@ def define_flags(define: command.Define) -> None:
     "sigmas", "checkpoint", scores.SIGMAS, "Whose sigmas OKS and AP have."
   )
   define.string("root", None, "Folder the run's data was moved to.")
+  define.bool(
+    "upright",
+    None,
+    "Turn images by their EXIF tag, for labels made on what viewers show; "
+    "default: as in training.",
+  )
   define.string("cache", "", "Folder of prepared records.")
   choices = ("raise", "skip")
   define.enum(

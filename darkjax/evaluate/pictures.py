@@ -18,6 +18,7 @@ def draw_predictions(
   skeleton: Skeleton,
   annotations: str | os.PathLike[str],
   images: str | os.PathLike[str],
+  upright: bool = False,
 ) -> Image.Image:
   """Draws some people with the last method's keypoints and their labels.
 
@@ -35,4 +36,5 @@ def draw_predictions(
     visible=predictions.visible,
     annotations=annotations,
     images=images,
+    upright=upright,
   )

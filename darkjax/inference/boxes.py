@@ -1,15 +1,18 @@
 """Boxes (x, y, w, h) of people in image px: validation, and files of them."""
 
 import collections
-import itertools
+import dataclasses
+import functools
 import logging
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from darkjax.data.coco.box_file import Box, parse_boxes, with_slashes
+from darkjax.data.coco.reader import image_size
+from darkjax.data.images.names import FileNames
 from darkjax.metrics import coco_annotations
 from darkjax.runtime.json_file import read_json
 
@@ -59,49 +62,56 @@ def check(boxes: Any, image_size: tuple[int, int], name: str) -> np.ndarray:
   return boxes
 
 
-class BoxFile(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class BoxFile:
   """Boxes read from a json file."""
 
   # (boxes [N, 4], image px, scores [N]) by image id or, without ids, file name.
-  people: dict[Any, tuple[np.ndarray, np.ndarray]]
-  # (whole file name, key in `people`) by file name without folders.
-  names: dict[str, set[tuple[str, Any]]]
+  people: Mapping[Any, tuple[np.ndarray, np.ndarray]]
+  names: Mapping[str, set[Any]]  # keys in `people`, by file name
   category: int | str = 1
+  # (height, width), px, by image id, where the file has them.
+  sizes: Mapping[Any, tuple[int, int]] = dataclasses.field(default_factory=dict)
 
   def of(self, key: str | int | None) -> tuple[np.ndarray, np.ndarray]:
     """Returns boxes [N, 4] and scores [N] of an image; N is 0 for others."""
     return self.people.get(key, (np.zeros((0, 4)), np.zeros(0)))
 
+  @functools.cached_property
+  def _file_names(self) -> FileNames:
+    return FileNames(self.names)
+
+  @functools.cached_property
+  def _named(self) -> set[Any]:
+    return {key for keys in self.names.values() for key in keys}
+
   def key(self, path: pathlib.Path) -> str | int | None:
     """Returns the key of a photograph in `people`; None where it has none.
 
-    It is the image of the same file name; of several, the one that shares most
-    folders. In a file without names it is the number in 000000000139.jpg.
+    It is the image of the same name, see `FileNames.find`; of ids without a
+    name it is the number in 000000000139.jpg.
 
     Raises:
       ValueError: several images could be meant.
     """
+    number = int(path.stem) if path.stem.isdecimal() else None
     if not self.names:
-      return int(path.stem) if path.stem.isdecimal() else None
-    shared = {
-      image: _shared_parts(path, image[0])
-      for image in self.names.get(path.name, ())
-    }
-    best = [i for i in shared if shared[i] == max(shared.values())]
-    if len(best) > 1:
+      return number
+    fitting = self._file_names.find_all(path.resolve().as_posix())
+    keys = {key for name in fitting for key in self.names[name]}
+    if len(keys) > 1:
       raise ValueError(
-        f"{path} may be any of {sorted(name for name, _ in best)[:3]} in the "
-        "json of boxes; give it under that folder"
+        f"{path} may be any of {sorted(fitting)[:3]} in the json of boxes; "
+        "give it under that folder"
       )
-    return best[0][1] if best else None
+    unnamed = number in self.people and number not in self._named
+    return next(iter(keys), number if unnamed else None)
 
-
-def _shared_parts(path: pathlib.Path, name: str) -> int:
-  """How many parts, from the last one on, a path and a name have in common."""
-  names = (path.resolve(), pathlib.PurePosixPath(name))
-  pairs = zip(*(each.parts[::-1] for each in names), strict=False)
-  same = itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)
-  return len([*same])
+  def hint(self, path: pathlib.Path) -> str:
+    """Returns what a message says about a photograph without boxes."""
+    if not self.names:
+      return f"the json has the image ids {list(self.people)[:3]}"
+    return f"in the json {self._file_names.hint(path.name)}"
 
 
 def read(
@@ -154,23 +164,33 @@ def read(
       f"{path}: none of its {len(boxes)} boxes is of category {category} "
       f"with a score of {min_score:g} or more; their categories are {listed}"
     )
-  return BoxFile(_group(chosen, path), _names(images, boxes), category)
+  sizes = {
+    image_id: size
+    for image_id, image in images.items()
+    if (size := image_size(image))
+  }
+  names = _names(images, boxes)
+  return BoxFile(_group(chosen, path), names, category, sizes)
 
 
-def _names(images, boxes: Sequence[Box]) -> dict[str, set[tuple[str, Any]]]:
+def _names(images, boxes: Sequence[Box]) -> dict[str, set[Any]]:
   """See `BoxFile.names`."""
   names = collections.defaultdict(set)
   for image_id, image in images.items():
-    name = with_slashes(str(image["file_name"]))
-    names[pathlib.PurePosixPath(name).name].add((name, image_id))
+    names[with_slashes(str(image["file_name"]))].add(image_id)
   for box in boxes:
-    if box.file_name:
-      name = pathlib.PurePosixPath(box.file_name).name
-      names[name].add((box.file_name, _key(box)))
+    key = _key(box)
+    if box.file_name or isinstance(key, str):
+      names[box.file_name or str(key)].add(key)
   return dict(names)
 
 
 def _key(box: Box) -> str | int | None:
+  """The image id, or what names the file: Ultralytics writes its stem."""
+  if isinstance(box.image_id, str):
+    if box.file_name:
+      return box.file_name
+    return int(box.image_id) if box.image_id.isdecimal() else box.image_id
   return box.file_name if box.image_id is None else box.image_id
 
 

@@ -1,10 +1,10 @@
 """Prediction: `python -m darkjax.predict --checkpoint=DIR photo.jpg`.
 
-Inputs are photographs, folders of them, one video, or the number of a webcam.
-`--out` receives the pictures with the people drawn (photographs under their own
-names, a video as an .mp4), results.json in COCO's format and results.csv. A
-photograph that cannot be read is logged and left out; the exit status is then
-1, and 130 after Ctrl-C or SIGTERM.
+Inputs are photographs, folders of them, one video or animated picture, or the
+number of a webcam. `--out` receives the pictures with the people drawn
+(photographs under their own names, a video as an .mp4), results.json in COCO's
+format and results.csv. A photograph that cannot be read is logged and left out;
+the exit status is then 1, and 130 after Ctrl-C or SIGTERM.
 """
 
 import functools
@@ -42,6 +42,7 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
     boxes,
     out=out,
     upright=flags.upright,
+    recursive=flags.recursive,
     max_pictures=flags.max_frames,
   ) as pictures:
     if not flags.checkpoint:
@@ -112,9 +113,10 @@ def define_flags(define: command.Define) -> None:
   define.bool(
     "upright",
     None,
-    "Turn photographs by their EXIF tag; default: unless --boxes is given, "
-    "since labels count the pixels as stored.",
+    "Turn photographs by their EXIF tag; default: with --boxes as the sizes in "
+    "the json say, else not, since labels count the pixels as stored.",
   )
+  define.bool("recursive", False, "Read the photographs of subfolders too.")
   define.enum(
     "method", None, METHODS, "Decoder; default: the one for the network's head."
   )

@@ -13,11 +13,12 @@ import numpy as np
 
 from darkjax.data.images import photo
 from darkjax.inference.boxes import BoxFile
-from darkjax.predict import video
+from darkjax.predict import animation, video
+from darkjax.predict.folders import Photograph, find_photographs
+from darkjax.predict.frame import choose_upright
 
 _LOG = logging.getLogger(__name__)
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg")
 
 # Boxes [N, 4] (x, y, w, h) in image px and their scores [N], by image id.
@@ -27,7 +28,7 @@ BoxesById = Mapping[int, tuple[np.ndarray, np.ndarray]]
 class Picture(NamedTuple):
   """A photograph, or a frame of a video."""
 
-  name: str  # of the file, without its folder
+  name: str  # of the file, below the folder that was given
   image_id: int  # in results, see `image_ids`; of a frame its index
   seconds: float  # from the start of the video; nan for photographs
   pixels: np.ndarray  # [H, W, 3] uint8 RGB
@@ -51,13 +52,15 @@ def open_inputs(
   *,
   out: pathlib.Path,
   upright: bool | None = None,
+  recursive: bool = False,
   max_pictures: int | None = None,
 ) -> contextlib.AbstractContextManager[Pictures]:
   """Opens photographs and folders, or one video, or one webcam's number.
 
-  A video's frames have their index as image id. Photographs are turned
-  `upright` by default unless there are boxes, as COCO's tools count the pixels
-  as stored.
+  A video's frames have their index as image id; one animated picture (GIF,
+  WebP, pages of a TIFF) is a video. Photographs are turned `upright` by default
+  unless there are boxes, see `frame.choose_upright`. `recursive` reads
+  subfolders.
 
   Raises:
     FileNotFoundError: an input does not exist.
@@ -65,18 +68,23 @@ def open_inputs(
   """
   if not inputs:
     raise ValueError("name photographs, a folder, a video or a webcam's number")
+  first = pathlib.Path(inputs[0])
+  if len(inputs) == 1 and animation.is_animated(first):
+    _check_folder(out, first)
+    return _open_animation(first, boxes, upright is not False, max_pictures)
   if not any(map(_is_video, inputs)):
-    upright = boxes is None if upright is None else upright
-    paths = find_photographs(inputs)[:max_pictures]
-    for path in paths:
-      _check_folder(out, path)
-    return contextlib.nullcontext(_open_photographs(paths, boxes, upright))
+    photographs = find_photographs(inputs, recursive=recursive, out=out)
+    photographs = photographs[:max_pictures]
+    for photograph in photographs:
+      _check_folder(out, photograph.path)
+    opened = _open_photographs(photographs, boxes, upright)
+    return contextlib.nullcontext(opened)
   if len(inputs) > 1:
     raise ValueError(
       f"a run takes photographs or one video, got {list(inputs)}; give each "
       "video a run and an --out of its own"
     )
-  _check_folder(out, pathlib.Path(inputs[0]))
+  _check_folder(out, first)
   return open_frames(inputs[0], boxes, max_pictures)
 
 
@@ -93,38 +101,13 @@ def _check_folder(out: pathlib.Path, path: pathlib.Path) -> None:
     )
 
 
-def find_photographs(inputs: Sequence[str]) -> list[pathlib.Path]:
-  """Returns the files given, and folders' photographs, sorted, but no .NAME."""
-  paths = [path for name in inputs for path in _list_files(pathlib.Path(name))]
-  counts = collections.Counter(path.name for path in paths)
-  twice = sorted(name for name, count in counts.items() if count > 1)
-  if twice:
-    raise ValueError(
-      "results and overlays identify photographs by their file names, got "
-      f"twice: {', '.join(twice[:3])}; predict each folder in a run of its own"
-    )
-  return paths
-
-
-def _list_files(path: pathlib.Path) -> list[pathlib.Path]:
-  if path.is_file():
-    return [path]
-  if not path.is_dir():
-    raise FileNotFoundError(f"no photograph, folder or video {path}")
-  photographs = sorted(
-    p
-    for p in path.glob("[!.]*")
-    if p.suffix.lower() in PHOTO_SUFFIXES and p.is_file()
-  )
-  if not photographs:
-    raise FileNotFoundError(
-      f"folder {path} holds no photographs ({', '.join(PHOTO_SUFFIXES)})"
-    )
-  return photographs
-
-
-def _open_photographs(paths, boxes: BoxFile | None, upright: bool) -> Pictures:
+def _open_photographs(
+  photographs: Sequence[Photograph],
+  boxes: BoxFile | None,
+  upright: bool | None,
+) -> Pictures:
   """Opens photographs; those that cannot be read are logged and left out."""
+  paths = [photograph.path for photograph in photographs]
   keys = [boxes.key(path) if boxes else None for path in paths]
   ids = image_ids(paths, [k if isinstance(k, int) else None for k in keys])
   by_id = None
@@ -133,23 +116,39 @@ def _open_photographs(paths, boxes: BoxFile | None, upright: bool) -> Pictures:
     by_id = {n: some for n, some in all_boxes.items() if len(some[0])}
     if not by_id:
       raise ValueError(
-        f"no box belongs to any of the {len(paths)} photographs: the json has "
-        f"{list(boxes.people)[:3]}, the first photograph is {paths[0].name}; "
-        "give file_name in the json, or name photographs by their image_id"
+        f"no box belongs to any of the {len(paths)} photographs: of the first, "
+        f"{paths[0].name}, {boxes.hint(paths[0])}; give file_name in the json, "
+        "or name photographs by their image_id"
       )
+  if upright is None:
+    upright = choose_upright(paths, keys, boxes) if boxes else True
   unreadable: list[str] = []
+  stream = _read_photographs(photographs, ids, upright, unreadable)
+  return Pictures(stream, len(paths), boxes=by_id, unreadable=unreadable)
 
-  def read():
-    for path, n in zip(paths, ids, strict=True):
-      try:
-        pixels = photo.read(path, upright=upright)
-      except (OSError, ValueError) as error:
-        _LOG.error("left out: %s", error)
-        unreadable.append(path.name)
-        continue
-      yield Picture(path.name, n, float("nan"), pixels)
 
-  return Pictures(read(), len(paths), boxes=by_id, unreadable=unreadable)
+def _read_photographs(
+  photographs: Sequence[Photograph],
+  ids: Sequence[int],
+  upright: bool,
+  unreadable: list[str],
+) -> Iterator[Picture]:
+  animated = False  # whether it was said
+  for (path, name), n in zip(photographs, ids, strict=True):
+    try:
+      pixels = photo.read(path, upright=upright)
+    except (OSError, ValueError) as error:
+      _LOG.error("left out: %s", error)
+      unreadable.append(name)
+      continue
+    if not animated and animation.is_animated(path):
+      animated = True
+      _LOG.warning(
+        "of pictures with several frames, such as %s, the first one is used; "
+        "given alone, one is read as a video",
+        path,
+      )
+    yield Picture(name, n, float("nan"), pixels)
 
 
 def image_ids(
@@ -187,19 +186,7 @@ def open_frames(
   with video.open_video(name, max_frames) as opened:
     limits = [n for n in (max_frames, opened.num_frames) if n]
     limit = min(limits, default=None)
-    by_id = None
-    if boxes:
-      by_id = {
-        n: some
-        for n, some in boxes.people.items()
-        if isinstance(n, int) and 0 <= n < (limit or sys.maxsize)
-      }
-      if not by_id:
-        raise ValueError(
-          f"no box belongs to any frame of {opened.name}: the json has "
-          f"{list(boxes.people)[:3]}; the image_id of a frame is its index, "
-          "from 0"
-        )
+    by_id = _boxes_of_frames(boxes, limit, opened.name)
     yield Pictures(
       (
         Picture(opened.name, n, n / opened.rate, pixels)
@@ -211,3 +198,42 @@ def open_frames(
       live=video.is_camera(name),
       boxes=by_id,
     )
+
+
+@contextlib.contextmanager
+def _open_animation(
+  path: pathlib.Path,
+  boxes: BoxFile | None,
+  upright: bool,
+  max_frames: int | None,
+) -> Iterator[Pictures]:
+  """Opens one animated picture; times follow from its frames' durations."""
+  with animation.open_animation(path, upright=upright) as opened:
+    limit = min(opened.num_frames, max_frames or opened.num_frames)
+    frames = itertools.islice(opened.frames, limit)
+    yield Pictures(
+      (Picture(path.name, n, *frame) for n, frame in enumerate(frames)),
+      limit,
+      rate=opened.rate,
+      name=path.stem,
+      boxes=_boxes_of_frames(boxes, limit, path.name),
+    )
+
+
+def _boxes_of_frames(
+  boxes: BoxFile | None, limit: int | None, name: str
+) -> BoxesById | None:
+  """The boxes of a video's frames, by their index; None without a file."""
+  if boxes is None:
+    return None
+  by_id = {
+    n: some
+    for n, some in boxes.people.items()
+    if isinstance(n, int) and 0 <= n < (limit or sys.maxsize)
+  }
+  if not by_id:
+    raise ValueError(
+      f"no box belongs to any frame of {name}: the json has "
+      f"{list(boxes.people)[:3]}; the image_id of a frame is its index, from 0"
+    )
+  return by_id

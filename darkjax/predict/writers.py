@@ -109,6 +109,11 @@ def _overlay_path(out: pathlib.Path, name: str) -> pathlib.Path:
   return out / (name if keep else f"{name}.png")
 
 
+def _save(picture: PIL.Image.Image, path: pathlib.Path) -> None:
+  path.parent.mkdir(parents=True, exist_ok=True)  # of a subfolder
+  picture.save(path, quality=92)
+
+
 class Counts(NamedTuple):
   """Numbers of what a run wrote."""
 
@@ -183,9 +188,7 @@ def _overlay_writer(out, video, draw) -> Iterator[Callable]:
   if draw is None:
     yield lambda one: None
   elif video is None:
-    yield lambda one: draw(one).save(
-      _overlay_path(out, one.picture.name), quality=92
-    )
+    yield lambda one: _save(draw(one), _overlay_path(out, one.picture.name))
   else:
     name, rate = video
     with video_lib.open_writer(out / f"{name}.mp4", rate) as write_frame:

@@ -3,13 +3,13 @@
 import logging
 import math
 import os
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from darkjax.data.images import photo as photo_lib
+from darkjax.data.images.names import FolderNames
 from darkjax.metrics import coco_annotations
 from darkjax.skeletons import Skeleton
 from darkjax.viz import draw
@@ -111,6 +111,7 @@ def draw_people(
   visible: np.ndarray,
   annotations: str | os.PathLike[str],
   images: str | os.PathLike[str],
+  upright: bool = False,
   count: int = 18,
 ) -> Image.Image:
   """Draws up to `count` people, evenly picked from N, six a row.
@@ -123,14 +124,16 @@ def draw_people(
     visible: [N, K].
     annotations: COCO-format json with the images' file names.
     images: their folder.
+    upright: the frame that the coordinates are of, see `photo.read`.
     count: most people to draw.
   """
   listed = coco_annotations.read_sections(annotations, ("images",))["images"]
   names = {image["id"]: image["file_name"] for image in listed}
+  folder = FolderNames(images, names.values())
   picked = np.linspace(0, len(keypoints) - 1, min(count, len(keypoints)))
   pictures = [
     draw_person(
-      _read_photo(pathlib.Path(images) / names[int(image_ids[n])]),
+      _read_photo(folder, names[int(image_ids[n])], upright),
       keypoints[n],
       skeleton,
       truth=truth[n],
@@ -141,10 +144,10 @@ def draw_people(
   return contact_sheet(pictures, columns=6)
 
 
-def _read_photo(path: pathlib.Path) -> Image.Image:
-  """Reads a photograph as stored; one grey pixel if it cannot be read."""
+def _read_photo(folder: FolderNames, name: str, upright: bool) -> Image.Image:
+  """Reads a photograph; one grey pixel if it cannot be read."""
   try:
-    return Image.fromarray(photo_lib.read(path, upright=False))
+    return Image.fromarray(photo_lib.read(folder.path(name), upright=upright))
   except (FileNotFoundError, ValueError) as error:
     _LOG.warning("drawn without its photograph: %s", error)
     return Image.new("RGB", (1, 1), (128, 128, 128))

@@ -34,6 +34,15 @@ def test_half_a_choice_and_none_are_refused(config, named, message):
     from_config.validation_paths("runs/x", config, **named)
 
 
+def test_the_frame_is_the_given_one_or_that_of_the_run():
+  run = {"data": {"upright": True}}
+  assert from_config.validation_upright(run)
+  assert not from_config.validation_upright(run, given=False)
+  assert from_config.validation_upright({}, given=True)
+  for old in ({}, {"data": {}}):
+    assert not from_config.validation_upright(old)
+
+
 def test_the_category_is_the_named_one_or_that_of_the_runs_own_data():
   run = {"data": {"category": "hand"}}
   assert from_config.validation_category(run) == "hand"

@@ -20,6 +20,7 @@ from PIL import Image
 from configs import quickstart
 from darkjax import checkpoint, convention, geometry, models, skeletons
 from darkjax.data.coco import prepare
+from darkjax.data.images import exif
 from darkjax.data.pipeline import batches as pipeline
 from darkjax.data.synthetic import dataset
 from darkjax.evaluate import predict, scores
@@ -34,9 +35,14 @@ def folder(tmp_path_factory):
   return blobs.write(tmp_path_factory.mktemp("blobs"))
 
 
-def evaluated(folder, alignment, *, flip_shift=0, flip_test=True, size=4):
+def evaluated(
+  folder, alignment, *, flip_shift=0, flip_test=True, size=4, upright=False
+):
   source = prepare.load(
-    folder / "people.json", folder, cache_dir=folder / "cache"
+    folder / "people.json",
+    folder,
+    cache_dir=folder / "cache",
+    upright=upright,
   )
   used = blobs.convention_of(source.skeleton, alignment, flip_shift=flip_shift)
   batches = pipeline.eval_batches(source, used, batch_size=size)
@@ -76,6 +82,25 @@ def test_the_chain_finds_what_was_drawn(folder, alignment):
     < metrics["standard/error_px/gt_boxes"]
     < metrics["argmax/error_px/gt_boxes"]
   )
+
+
+def test_labels_of_the_upright_picture_are_scored_as_such(folder, tmp_path):
+  # The same pictures as a phone stores them: turned, with a tag that says so.
+  for path in folder.glob("*.png"):
+    orientation = 2 + int(path.stem)  # 3 to 7
+    tag = Image.Exif()
+    tag[0x0112] = orientation
+    with Image.open(path) as image:
+      stored = exif.turn_back(np.asarray(image), orientation)
+    Image.fromarray(stored).save(tmp_path / path.name, exif=tag)
+  (tmp_path / "people.json").write_text((folder / "people.json").read_text())
+  _, plain = evaluated(folder, "dark")
+  _, turned = evaluated(tmp_path, "dark", upright=True)
+  np.testing.assert_array_equal(
+    turned.keypoints["dark"], plain.keypoints["dark"]
+  )
+  with pytest.raises(ValueError, match=r"EXIF turns it.*give --upright"):
+    evaluated(tmp_path, "dark")
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,34 @@ def test_of_files_of_one_name_the_folder_decides(tmp_path):
       read.key(pathlib.Path("cam3/a.jpg"))
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_detectors_may_name_files_by_their_stem(tmp_path, named):
+  # As Ultralytics: the stem, a number where it is one, lately the name too.
+  person = {"bbox": [1, 2, 3, 4]}
+  ids = {"IMG_1.jpg": "IMG_1", "007.png": 7, "a.b.jpg": "a.b"}
+  records = [
+    person | {"image_id": i} | ({"file_name": name} if named else {})
+    for name, i in ids.items()
+  ]
+  read = boxes.read(_write(tmp_path, records))
+  for name in ids:
+    key = read.key(pathlib.Path(f"photos/{name}"))
+    assert len(read.of(key)[0]) == 1
+  assert read.key(pathlib.Path("IMG_2.jpg")) is None
+  assert "the nearest name is IMG_1" in read.hint(pathlib.Path("IMG_2.jpg"))
+
+
+def test_photographs_are_found_by_the_names_of_images(tmp_path):
+  content = {
+    "images": [{"id": 5, "file_name": "val\\b.jpg", "width": 9, "height": 8}],
+    "annotations": [{"image_id": 5.0, "bbox": [1, 2, 3, 4]}],
+  }
+  read = boxes.read(_write(tmp_path, content))
+  assert read.key(pathlib.Path("b.JPG")) == 5
+  assert len(read.of(5)[0]) == 1
+  assert read.sizes == {5: (8, 9)}
+
+
 def test_without_names_photographs_are_named_by_their_id(tmp_path):
   read = boxes.read(_write(tmp_path, [{"image_id": 1, "bbox": [1, 2, 3, 4]}]))
   assert read.key(pathlib.Path("000000000001.jpg")) == 1

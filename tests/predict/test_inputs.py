@@ -1,5 +1,6 @@
 """Which pictures a command's arguments name, and their ids in results."""
 
+import logging
 import pathlib
 import sys
 
@@ -65,11 +66,15 @@ def test_a_photograph_that_cannot_be_read_is_left_out(folder, tmp_path, caplog):
   assert "b.png is not an image that can be read" in caplog.text
 
 
-def test_upright_unless_there_are_boxes(tmp_path):
+def _turned(path, size=(8, 6), orientation=6):
   exif = PIL.Image.Exif()
-  exif[0x0112] = 6
+  exif[0x0112] = orientation
+  PIL.Image.new("RGB", size).save(path, exif=exif)
+
+
+def test_upright_unless_there_are_boxes(tmp_path):
   path = tmp_path / "turned.png"
-  PIL.Image.new("RGB", (8, 6)).save(path, exif=exif)
+  _turned(path)
   out, given = tmp_path / "out", [str(path)]
   file = _file({"turned.png": ONE_BOX}, [("turned.png", "turned.png")])
   for box_file, upright, expected in (
@@ -82,6 +87,47 @@ def test_upright_unless_there_are_boxes(tmp_path):
       given, box_file, out=out, upright=upright
     ) as opened:
       assert next(opened.stream).pixels.shape == expected
+
+
+@pytest.mark.parametrize(
+  ("sizes", "shape", "message"),
+  [
+    ({1: (6, 8), 2: (6, 8)}, (6, 8, 3), "boxes are of the pictures as stored"),
+    ({1: (8, 6), 2: (8, 6)}, (8, 6, 3), "boxes are of the pictures upright"),
+    ({2: (8, 6)}, (8, 6, 3), "2 photographs with boxes are turned by EXIF; by"),
+    ({}, (6, 8, 3), "2 photographs with boxes are turned by EXIF, such as"),
+    ({1: (9, 9)}, (6, 8, 3), "no size in the json says"),
+  ],
+)
+def test_sizes_say_which_way_is_up(tmp_path, caplog, sizes, shape, message):
+  for n in (1, 2):
+    _turned(tmp_path / f"{n}.png")
+  _turned(tmp_path / "3.png", orientation=1)
+  names = [(f"{n}.png", n) for n in (1, 2, 3)]
+  file = _file(dict.fromkeys((1, 2, 3), ONE_BOX), names, sizes)
+  out = tmp_path / "out"
+  caplog.set_level(logging.INFO)
+  with inputs.open_inputs([str(tmp_path)], file, out=out) as opened:
+    assert [p.pixels.shape for p in opened.stream] == [shape, shape, (6, 8, 3)]
+  assert caplog.text.count("EXIF") == 1
+  assert message in caplog.text
+  caplog.clear()
+  for upright in (False, True):
+    with inputs.open_inputs(
+      [str(tmp_path)], file, out=out, upright=upright
+    ) as opened:
+      seen = next(opened.stream).pixels.shape
+      assert seen == ((8, 6, 3) if upright else (6, 8, 3))
+  assert "EXIF" not in caplog.text
+
+
+def test_sizes_of_both_frames_ask_for_a_flag(tmp_path):
+  for n in (1, 2):
+    _turned(tmp_path / f"{n}.png")
+  people = dict.fromkeys((1, 2), ONE_BOX)
+  file = _file(people, (), {1: (6, 8), 2: (8, 6)})
+  with pytest.raises(ValueError, match="give --upright or --noupright"):
+    inputs.open_inputs([str(tmp_path)], file, out=tmp_path / "out")
 
 
 def test_missing_inputs_are_named(tmp_path):
@@ -115,13 +161,11 @@ def test_inputs_that_do_not_go_together_are_refused(folder, tmp_path):
       inputs.open_inputs(arguments, out=where)
 
 
-def _file(people, names=()):
+def _file(people, names=(), sizes=()):
   """A `BoxFile`: boxes by key, and the keys of file names."""
-  grouped = {}
-  for name, key in names:
-    base = pathlib.PurePosixPath(name).name
-    grouped.setdefault(base, set()).add((name, key))
-  return boxes.BoxFile(people, grouped)
+  return boxes.BoxFile(
+    people, {name: {key} for name, key in names}, sizes=dict(sizes)
+  )
 
 
 def test_boxes_of_other_photographs_are_refused(folder, tmp_path):
@@ -256,11 +300,3 @@ def test_image_ids(names, ids, expected):
 def test_two_photographs_are_not_one_image():
   with pytest.raises(ValueError, match=r"1\.jpg, 01\.jpg are one image .*, 1;"):
     _ids(("1.jpg", "01.jpg", "2.jpg"), (1, 1, 2))
-
-
-def test_folders_give_visible_files_with_a_photograph_s_suffix(tmp_path):
-  for name in ("b.png", "a.JPG", "._a.jpg", "notes.txt"):
-    (tmp_path / name).touch()
-  (tmp_path / "folder.jpg").mkdir()
-  paths = inputs.find_photographs([str(tmp_path)])
-  assert [path.name for path in paths] == ["a.JPG", "b.png"]

@@ -215,6 +215,21 @@ def test_json_and_csv_hold_what_was_found(pose, tmp_path):
     np.testing.assert_allclose(float(lines[4][name]), value, rtol=1e-5)
 
 
+def test_overlays_of_subfolders_do_not_collide(pose, tmp_path):
+  photo = colours.paint(SIZE, LEFT, RIGHT)
+  names = ("cam1/a.png", "cam2/a.png", "a.png")
+  pictures = [_picture(photo, name=n, image_id=i) for i, n in enumerate(names)]
+  writers.write_all(
+    predict_people(pose, iter(pictures)),
+    tmp_path,
+    colours.SKELETON,
+    draw=lambda one: PIL.Image.fromarray(one.picture.pixels),
+  )
+  assert all((tmp_path / name).is_file() for name in names)
+  records = json.loads((tmp_path / "results.json").read_text())
+  assert {record["file_name"] for record in records} == set(names)
+
+
 def test_results_of_nobody_are_valid_json(tmp_path):
   written = writers.write_all(iter([]), tmp_path, colours.SKELETON)
   assert written == writers.Counts()

@@ -27,6 +27,7 @@ def main(flags: command.Flags, arguments) -> int:
     repeated=flags.repeated,
     crop_size=(height, width),
     padding=flags.padding,
+    upright=flags.upright,
   )
   print(json.dumps(report.to_json()) if flags.json else report.text())
   if flags.write and report.labels is not None:
@@ -40,6 +41,12 @@ def define_flags(define: command.Define) -> None:
   define.string("category", None, "Category to check, if several differ.")
   define.string(
     "repeated", None, "json that labels the same people again, for sigmas."
+  )
+  define.bool(
+    "upright",
+    None,
+    "Labels are of the picture that EXIF turns upright, as browsers show it; "
+    "default: of the pixels as stored, with a warning.",
   )
   define.string("crop", "256x192", "Size of the network's input, HxW in px.")
   define.float("padding", report_lib.PADDING, "Factor on the box.")

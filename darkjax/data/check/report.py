@@ -15,6 +15,8 @@ from darkjax.data.check.findings import Finding, finding
 from darkjax.data.check.labels import Labels, read_labels
 from darkjax.data.check.rules import NOTE
 from darkjax.data.coco import reader
+from darkjax.data.images.encoded import Header
+from darkjax.data.images.names import FolderNames
 from darkjax.metrics import coco_fields
 from darkjax.metrics.coco_annotations import check_hint
 from darkjax.runtime.json_file import read_json
@@ -72,6 +74,7 @@ def check(
   repeated: str | pathlib.Path | None = None,
   crop_size: tuple[int, int] = CROP_SIZE,
   padding: float = PADDING,
+  upright: bool | None = None,
 ) -> Report:
   """Checks a COCO-format keypoint json and its images.
 
@@ -82,6 +85,8 @@ def check(
     repeated: a second json of the same annotation ids, for the sigmas.
     crop_size: (height, width) of the network's input, px.
     padding: factor on the box.
+    upright: labels are of the picture that EXIF turns upright; None warns where
+      it turns one, and means as stored.
 
   Raises:
     FileNotFoundError: no such json or folder.
@@ -98,12 +103,19 @@ def check(
     message = str(error).removeprefix(f"{path}: ")
     message = " ".join(message.split(f"\n{check_hint(path)}")[0].split())
     return Report(path, (finding("json-refused", error=message),))
-  folder = None if images is None else pathlib.Path(images)
-  headers = files.read_headers(content.images, folder) if folder else {}
-  sizes = {i: s for i, s in headers.items() if isinstance(s, tuple)}
+  folder: FolderNames | None = None
+  headers: files.Headers = {}
+  if images is not None:
+    folder = files.open_folder(content.images, pathlib.Path(images))
+    headers = files.read_headers(content.images, folder)
+  sizes = {
+    i: header.size(upright=bool(upright))
+    for i, header in headers.items()
+    if isinstance(header, Header)
+  }
   labels = read_labels(content, sizes)
   findings = [
-    *files.findings(content, folder, headers),
+    *files.findings(content, folder, headers, upright),
     *people.findings(labels, crop_size, padding),
     *category_lib.findings(content),
     *left_right.findings(labels),

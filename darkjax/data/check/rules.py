@@ -43,7 +43,7 @@ _ERRORS = {
   ),
   "image-unreadable": (
     "{count} image files cannot be read; the first: {first}",
-    "convert them to JPEG or PNG, or fetch them again",
+    "fetch them again, or convert them to JPEG or PNG",
   ),
   "image-size": (
     "{count} image files have another size than in the json; {first}",
@@ -79,6 +79,13 @@ _WARNINGS = {
     "{count} file names have several image ids: people found in one are false "
     "positives if labelled in another",
     "merge the images into one and point the annotations at its id",
+  ),
+  "image-turned": (
+    "{count} image files are turned by EXIF (orientations: {kinds}); labels "
+    "count stored pixels here, {unknown}",
+    "--noupright for labels of COCO's tools and detectron2, which count stored "
+    "pixels; --upright (in training --config.data.upright=True) for those of "
+    "browsers (Label Studio, CVAT, VIA) and Ultralytics, which turn images",
   ),
   "coordinates-normalised": (
     "keypoints of {share} people lie in 0..1, like fractions of the image",
@@ -148,6 +155,16 @@ _NOTES = {
     "{count} images have no size: it is not checked that labels lie inside",
     "give --images=FOLDER to read the sizes from the files, as training does",
   ),
+  "file-name-guessed": (
+    "{count} image files are found by another name than the json's: "
+    "{found} for {name}",
+    "nothing need be done if they are the same; else correct 'file_name'",
+  ),
+  "image-animated": (
+    "{count} image files have several frames or pages, such as {first}: the "
+    "first is used",
+    "nothing need be done if the labels are of it; else write each as an image",
+  ),
   "keypoint-rarely-labelled": (
     "labelled in fewer than {limit} people: {names}",
     "label more of them, or do not trust what the network finds",
@@ -188,8 +205,9 @@ _NOTES = {
 }
 _BY_SHARE = {
   "image-missing": (
-    "{share} image files are not in {folder}, {used} of them with annotations",
-    "{fix}",
+    "{share} image files are not in {folder}, {used} of them with annotations; "
+    "of {first} {hint}",
+    "fetch them, or drop the images and their annotations from the json",
   ),
   "unlabelled-with-place": (
     "{share} keypoints have coordinates and visibility 0: not trained ({most})",

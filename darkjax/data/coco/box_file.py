@@ -18,7 +18,7 @@ _LARGEST = 1e9
 class Box(NamedTuple):
   """One box of a file; None for what the file does not have."""
 
-  image_id: int | str | None
+  image_id: int | str | None  # text where detectors write the file's name
   file_name: str | None  # with "/" between folders
   bbox: np.ndarray  # [4] float64 (x, y, w, h), image px
   score: float  # of the detector; 1 where the file has none

@@ -59,6 +59,7 @@ def load(
   score_threshold: float = 0.0,
   cache_dir: str | os.PathLike[str] | None = None,
   skip_policy: unreadable.SkipPolicy = unreadable.RAISE,
+  upright: bool = False,
 ) -> PreparedDataset:
   """Prepares what to evaluate on: labelled people, or detected boxes.
 
@@ -70,6 +71,7 @@ def load(
   """
   which: dict[str, Any] = {"category": category, "skeleton": skeleton}
   options = {**which, "cache_dir": cache_dir, "skip_policy": skip_policy}
+  options["upright"] = upright
   if str(boxes) == "gt":
     return prepare.load(annotations, images, **options)
   labelled = skeleton is None or reader.has_labels(annotations)

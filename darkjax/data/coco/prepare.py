@@ -31,6 +31,7 @@ def load(
   labelled: bool = True,
   keep_empty_images: bool = False,
   skip_policy: unreadable.SkipPolicy = unreadable.RAISE,
+  upright: bool = False,
 ) -> PreparedDataset:
   """Prepares a COCO-format keypoint file, or opens what was prepared before.
 
@@ -41,7 +42,7 @@ def load(
 
   Args:
     annotations: COCO-format keypoint json.
-    images: folder that its file names are relative to.
+    images: folder that its file names are relative to, see `FileNames.find`.
     cache_dir: where records, as large as the images, are kept; None or "" is
       `files.cache_directory()`.
     category: see `categories.choose`.
@@ -50,6 +51,8 @@ def load(
       skeleton and gives no people, see `reader.read_unlabelled`.
     keep_empty_images: also keep images nobody is annotated in.
     skip_policy: what to do about images that cannot be read.
+    upright: turn images as their EXIF orientation says, for labels made on what
+      viewers show; else labels count the pixels as stored, as COCO's.
 
   Raises:
     FileNotFoundError: the json or an image is missing.
@@ -71,7 +74,8 @@ def load(
         options = (skeleton.keypoint_names, keep_empty_images)
   else:
     options = ("no labels", category, skeleton.to_json())
-  name = _fingerprint(digest, images.absolute(), *options, skip_policy.on_error)
+  options += (skip_policy.on_error, *(["upright"] if upright else []))
+  name = _fingerprint(digest, images.absolute(), *options)
   folder = pathlib.Path(cache_dir or files.cache_directory()).absolute()
   path = folder / CocoKeypoints.name / name / str(CocoKeypoints.VERSION)
   with files.explain_full_disk(folder), files.locked(folder / f"{name}.lock"):
@@ -81,15 +85,22 @@ def load(
       if files.digest(annotations) != digest:
         raise ValueError(f"{annotations} changed while it was read; run again")
       config = CocoConfig(
-        name=name, annotations=labels, images=images, skip_policy=skip_policy
+        name=name,
+        annotations=labels,
+        images=images,
+        skip_policy=skip_policy,
+        upright=upright,
       )
       prepare(config, folder)
     builder, people = prepared.open_records(path)
+    table = prepared.read_images(builder)
+  if not upright:
+    _warn_of_turned(int(table.frame_unknown.sum()), annotations)
   if labelled:
     _report(people, annotations)
     skipped = len(np.unique(people.image_id[~people.readable]))
   else:
-    skipped = (~prepared.read_images(builder).readable).sum()
+    skipped = (~table.readable).sum()
   dataset = PreparedDataset(
     annotations=annotations,
     skeleton=skeletons.from_json(builder.info.metadata["skeleton"]),
@@ -97,6 +108,7 @@ def load(
     builder=builder,
     people=people.rows(people.trainable),
     labels_digest=digest,
+    upright=upright,
   )
   skip_policy.check(skipped, dataset.num_images, annotations)
   return dataset
@@ -120,6 +132,18 @@ def _read(path, labelled, keep_empty_images, **choice) -> Annotations:
       f"split is empty; {check_hint(path)}"
     )
   return labels
+
+
+def _warn_of_turned(count: int, path: pathlib.Path) -> None:
+  """Warns of images whose labels may be of the other frame."""
+  if count:
+    _LOG.warning(
+      "%s: %d images are turned by EXIF, and no size says which pixels the "
+      "labels count: taken are the stored ones, as COCO's tools do; if the "
+      "labels were made on the upright picture, as in browsers, give --upright "
+      "(in training --config.data.upright=True)",
+      path, count,
+    )  # fmt: skip
 
 
 def _report(people: People, path: pathlib.Path) -> None:

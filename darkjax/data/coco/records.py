@@ -1,11 +1,11 @@
 """TFDS records of images with keypoints, from COCO-format files.
 
-A record is one image: `image` (the bytes of the file), `readable` (false for a
-skipped image, whose `image` is empty), `image_id`, `file_name`, `height`,
-`width`, and `people`, a list of `annotation_id`, `bbox` (x, y, w, h), `area`,
-`keypoints` [K, 3] (x, y, visibility), `iscrowd`, `num_keypoints` and `score`;
-image pixels, float32. Everybody is in the records, also those who are not in
-`PreparedDataset.people`.
+A record is one image: `image` (JPEG or PNG, see images/encoded.py), `readable`
+(false for a skipped image, whose `image` is empty), `frame_unknown` (see
+unreadable.py), `image_id`, `file_name`, `height`, `width`, and `people`, a list
+of `annotation_id`, `bbox` (x, y, w, h), `area`, `keypoints` [K, 3] (x, y,
+visibility), `iscrowd`, `num_keypoints` and `score`; image pixels, float32.
+Everybody is in the records, also those who are not in `PreparedDataset.people`.
 """
 
 import contextlib
@@ -25,6 +25,7 @@ import tensorflow_datasets as tfds
 from darkjax.data import prepared
 from darkjax.data.coco import unreadable
 from darkjax.data.coco.reader import Annotations
+from darkjax.data.images.names import FolderNames
 from darkjax.runtime.prefetch import map_ahead
 
 _LOG = logging.getLogger(__name__)
@@ -40,12 +41,13 @@ class CocoConfig(tfds.core.BuilderConfig):
   annotations: Annotations = dataclasses.field(repr=False)
   images: pathlib.Path
   skip_policy: unreadable.SkipPolicy
+  upright: bool = False  # turn images as EXIF says
 
 
 class CocoKeypoints(tfds.core.GeneratorBasedBuilder):
   """Images with keypoints from any COCO-format file; use `prepare.load`."""
 
-  VERSION = tfds.core.Version("1.4.0")  # of records and skeleton
+  VERSION = tfds.core.Version("1.5.0")  # of records and skeleton
   # TFDS's own default imports importlib_resources, which it does not require.
   code_path = pathlib.Path(__file__)
 
@@ -84,6 +86,7 @@ def _features(num_keypoints: int) -> tfds.features.FeaturesDict:
     {
       "image": tfds.features.Scalar(np.object_),
       "readable": np.bool_,
+      "frame_unknown": np.bool_,
       "image_id": np.int64,
       "file_name": tfds.features.Text(),
       "height": np.int32,
@@ -95,26 +98,42 @@ def _features(num_keypoints: int) -> tfds.features.FeaturesDict:
 
 def _records(config: CocoConfig) -> Iterator[dict[str, Any]]:
   """One record per image, in order."""
-  labels, skipped = config.annotations, 0
+  labels, skipped, animations = config.annotations, 0, 0
+  names = [image["file_name"] for image in labels.images]
+  folder = FolderNames(config.images, names)
   read = functools.partial(
     unreadable.read,
-    folder=config.images,
+    folder=folder,
     annotations=labels.path,
     skip_policy=config.skip_policy,
+    upright=config.upright,
   )
   files = map_ahead(read, labels.images, ahead=_READ_AHEAD, threads=None)
-  for image, (data, size) in zip(labels.images, files, strict=True):
-    skipped += not data
+  for image, file in zip(labels.images, files, strict=True):
+    skipped += not file.data
+    animations += file.num_frames > 1
     config.skip_policy.check(skipped, len(labels.images), labels.path)
     yield {
-      "image": data,
-      "readable": bool(data),
+      "image": file.data,
+      "readable": bool(file.data),
+      "frame_unknown": file.frame_unknown,
       "image_id": image["image_id"],
       "file_name": image["file_name"],
-      "height": size[0],
-      "width": size[1],
+      "height": file.size[0],
+      "width": file.size[1],
       "people": image["people"],
     }
+  if folder.guessed:
+    name, found = next(iter(folder.guessed.items()))
+    _LOG.warning(
+      "%s: %d images are found by another name, such as %s for %s",
+      labels.path, len(folder.guessed), found, name,
+    )  # fmt: skip
+  if animations:
+    _LOG.warning(
+      "%s: of %d images with several frames or pages the first one is used",
+      labels.path, animations,
+    )  # fmt: skip
 
 
 def prepare(config: CocoConfig, folder: pathlib.Path) -> None:

@@ -1,18 +1,19 @@
 """Images that cannot be read: an error, or a skip that is counted and bounded.
 
-An image is unreadable where its file is missing, truncated, no JPEG or PNG,
-larger than `photo.MAX_PIXELS`, or of another size than in its json. A skipped
-image is logged and its record has no pixels. Nobody on it is trained on; COCO's
-metrics count whoever is labelled on it as missed.
+An image is unreadable where its file is missing, truncated, no image, larger
+than `photo.MAX_PIXELS`, or of another size than in its json. A skipped image is
+logged and its record has no pixels. Nobody on it is trained on; COCO's metrics
+count whoever is labelled on it as missed.
 """
 
 import dataclasses
 import logging
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from darkjax.data.images import encoded
+from darkjax.data.images.names import FolderNames
 from darkjax.metrics.coco_annotations import check_hint
 
 _LOG = logging.getLogger(__name__)
@@ -50,20 +51,32 @@ class SkipPolicy:
 RAISE = SkipPolicy()
 
 
+class Encoded(NamedTuple):
+  """An image for a record."""
+
+  data: bytes  # b"" if it was skipped
+  size: tuple[int, int]  # (height, width), px; the json's or (0, 0) if skipped
+  # EXIF turns it, and no size says which frame the labels are of.
+  frame_unknown: bool = False
+  num_frames: int = 1  # of an animation, or pages
+
+
 def read(
   image: Mapping[str, Any],
-  folder: pathlib.Path,
+  folder: FolderNames,
   annotations: pathlib.Path,
   skip_policy: SkipPolicy,
-) -> tuple[bytes, tuple[int, int]]:
-  """Returns the bytes of a json's image and its (height, width), px.
+  *,
+  upright: bool = False,
+) -> Encoded:
+  """Reads a json's image, as stored or turned upright as EXIF says.
 
-  Of a skipped image these are b"" and the json's size, or else (0, 0). Raises a
-  FileNotFoundError or ValueError only where `skip_policy` does.
+  Raises a FileNotFoundError or ValueError only where `skip_policy` does.
   """
   try:
-    data, size = encoded.read_image(folder / image["file_name"])
-    problem = encoded.size_problem(image["size"], size)
+    path = folder.path(image["file_name"])
+    data, header = encoded.read_image(path, upright=upright)
+    problem = encoded.size_problem(image["size"], header, upright=upright)
     if problem:
       raise ValueError(
         f"{annotations}: image {image['image_id']} ({image['file_name']}) "
@@ -75,5 +88,10 @@ def read(
     if skip_policy.on_error == "raise":
       raise
     _LOG.warning("skipped image %d: %s", image["image_id"], error)
-    return b"", image["size"] or (0, 0)
-  return data, size
+    return Encoded(b"", image["size"] or (0, 0))
+  return Encoded(
+    data,
+    header.size(upright=upright),
+    frame_unknown=encoded.frame_unknown(image["size"], header),
+    num_frames=header.num_frames,
+  )

@@ -9,23 +9,19 @@ import bisect
 import collections
 import difflib
 import functools
+import itertools
 import logging
 import os
 import pathlib
-import unicodedata
-import urllib.parse
+import threading
 from collections.abc import Callable, Iterable, Sequence
+
+from darkjax.data.images import spelling
 
 _LOG = logging.getLogger(__name__)
 
-# Of files that `photo.read` reads; .heic and .heif by an extra.
-PHOTO_SUFFIXES = (
-  ".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".apng", ".bmp", ".webp", ".tif",
-  ".tiff", ".gif", ".avif", ".heic", ".heif",
-)  # fmt: skip
-
 _MOST_LISTED = 2_000_000  # files of a folder; of more only exact names count
-_COMPARED = 2_000  # names that are compared to find the nearest
+_COMPARED = 500  # names that are compared to find the nearest
 
 
 class FileNames:
@@ -44,11 +40,17 @@ class FileNames:
     where one of the two has none; as a number with other leading zeros. A step
     that fits several names ends the search.
     """
-    return self._find_spelling(name) or self._guess(name)
+    candidates = self.find_all(name)
+    return candidates[0] if len(candidates) == 1 else None
+
+  def find_all(self, name: str) -> Sequence[str]:
+    """Returns the names that the first fitting step of `find` gives."""
+    spelled = self._find_spelling(name)
+    return self._guess(name) if spelled is None else [spelled]
 
   def nearest(self, name: str) -> str | None:
     """Returns the most similar name, whichever that is; None without names."""
-    base = _base(_casefold(name))
+    base = spelling.base(spelling.casefold(name))
     alike = self._bases.get(base)
     if alike:
       return alike[0]
@@ -57,12 +59,19 @@ class FileNames:
       place = bisect.bisect(bases, base)
       start = max(place - _COMPARED // 2, 0)
       bases = bases[start : start + _COMPARED]
-    best = difflib.get_close_matches(base, bases, n=1, cutoff=0.0)
-    return self._bases[best[0]][0] if best else None
+    if not bases:
+      return None
+
+    def likeness(other: str) -> tuple[float, int]:
+      matcher = difflib.SequenceMatcher(None, base, other, autojunk=False)
+      return matcher.ratio(), _shared_start(base, other)
+
+    alike = self._bases[max(bases, key=likeness)][:_COMPARED]
+    return max(alike, key=lambda other: _shared_start(name, other))
 
   def hint(self, name: str) -> str:
     """Returns what a message says about a name that is not found."""
-    alike = self._bases.get(_base(_casefold(name)), [])
+    alike = self._bases.get(spelling.base(spelling.casefold(name)), [])
     if len(alike) > 1:
       return f"it may be any of {', '.join(alike[:3])}"
     nearest = self.nearest(name)
@@ -76,33 +85,36 @@ class FileNames:
 
   def _find_spelling(self, name: str) -> str | None:
     """What needs no list of the names, nor any guess."""
-    decoded = _decode(name)
-    for spelling in (
-      name,
-      _with_slashes(name),
+    if name and self._exists(name):
+      return name
+    decoded = spelling.decode(name)
+    for form in (
+      spelling.with_slashes(name),
       decoded,
-      unicodedata.normalize("NFC", decoded),
-      unicodedata.normalize("NFD", decoded),
+      *spelling.normal_forms(decoded),
     ):
-      if spelling and self._exists(spelling):
-        return spelling
+      if form and self._exists(form):
+        return form
     return None
 
-  def _guess(self, name: str) -> str | None:
+  def _guess(self, name: str) -> Sequence[str]:
     for tails in (self._tails, self._folded_tails):
       candidates = tails.find(name)
       if candidates:
-        return candidates[0] if len(candidates) == 1 else None
-    stem = _stem(name)
-    for stems, key in ((self._stems, stem), (self._numbers, _number(stem))):
+        return candidates
+    stem = spelling.stem(name)
+    for stems, key in (
+      (self._stems, stem),
+      (self._numbers, spelling.number(stem)),
+    ):
       candidates = [
         candidate
         for candidate in stems.get(key, ())
-        if not (_has_suffix(name) and _has_suffix(candidate))
+        if not (spelling.has_suffix(name) and spelling.has_suffix(candidate))
       ]
       if key and candidates:
-        return candidates[0] if len(candidates) == 1 else None
-    return None
+        return candidates
+    return []
 
   @functools.cached_property
   def _listed(self) -> Sequence[str]:
@@ -110,15 +122,17 @@ class FileNames:
 
   @functools.cached_property
   def _tails(self) -> "_Tails":
-    return _Tails(self._listed, _compose)
+    return _Tails(self._listed, spelling.compose)
 
   @functools.cached_property
   def _folded_tails(self) -> "_Tails":
-    return _Tails(self._listed, _casefold)
+    return _Tails(self._listed, spelling.casefold)
 
   @functools.cached_property
   def _bases(self) -> dict[str, list[str]]:
-    return _group(self._listed, lambda name: _base(_casefold(name)))
+    return _group(
+      self._listed, lambda name: spelling.base(spelling.casefold(name))
+    )
 
   @functools.cached_property
   def _sorted_bases(self) -> list[str]:
@@ -126,11 +140,13 @@ class FileNames:
 
   @functools.cached_property
   def _stems(self) -> dict[str, list[str]]:
-    return _group(self._listed, _stem)
+    return _group(self._listed, spelling.stem)
 
   @functools.cached_property
   def _numbers(self) -> dict[str, list[str]]:
-    return _group(self._listed, lambda name: _number(_stem(name)))
+    return _group(
+      self._listed, lambda name: spelling.number(spelling.stem(name))
+    )
 
 
 class FolderNames(FileNames):
@@ -145,34 +161,57 @@ class FolderNames(FileNames):
     `wanted`: with a file val/1.jpg, train/1.jpg is missing.
     """
     super().__init__(())
-    self._folder = pathlib.Path(folder)
+    self.folder = pathlib.Path(folder)
     self._wanted = FileNames(wanted)
+    self.guessed: dict[str, str] = {}  # what was found, by the name asked for
+    self._lock = threading.Lock()  # so that one thread lists the folder
 
   def find(self, name: str) -> str | None:
     """Returns the path below the folder that a name means, or None."""
     spelled = self._find_spelling(name)
     if spelled is not None:
       return spelled
-    guessed = self._guess(name)
-    if guessed is not None and self._wanted._exact:
-      back = self._wanted.find(guessed)
-      return guessed if back == name else None
-    return guessed
+    with self._lock:
+      candidates = self._guess(name)
+      if len(candidates) != 1:
+        return None
+      if self._wanted._exact and self._wanted.find(candidates[0]) != name:
+        return None
+      self.guessed[name] = candidates[0]
+    return candidates[0]
+
+  def path(self, name: str) -> pathlib.Path:
+    """Returns the path of the file that a name means.
+
+    Raises:
+      FileNotFoundError: there is none, or several could be meant.
+    """
+    found = self.find(name)
+    if found is not None:
+      return self.folder / found
+    with self._lock:
+      hint = self.hint(name)
+    raise FileNotFoundError(
+      f"image {self.folder / name} cannot be read (no such file; {hint}); "
+      "check the folder of images and the json's file_name; `python -m "
+      "darkjax.data.check JSON --images=FOLDER` lists every file that is "
+      "missing"
+    )
 
   def _exists(self, name: str) -> bool:
     try:
-      return (self._folder / name).is_file()
+      return (self.folder / name).is_file()
     except (OSError, ValueError):  # too long, or with a zero byte
       return False
 
   def _list(self) -> Sequence[str]:
     names: list[str] = []
-    for parent, folders, files in os.walk(self._folder):
+    for parent, folders, files in os.walk(self.folder):
       folders[:] = sorted(f for f in folders if not f.startswith("."))
-      below = pathlib.Path(parent).relative_to(self._folder)
+      below = pathlib.Path(parent).relative_to(self.folder)
       names += [(below / f).as_posix() for f in files if not f.startswith(".")]
       if len(names) > _MOST_LISTED:
-        _LOG.warning("%s has too many files to list", self._folder)
+        _LOG.warning("%s has too many files to list", self.folder)
         return []
     return sorted(names)
 
@@ -221,48 +260,7 @@ def _tail(name: str, count: int) -> str:
   return "/".join(parts[-count:]) if len(parts) >= count else ""
 
 
-def _with_slashes(name: str) -> str:
-  """Separators of Windows become "/"; "./" and "//" go."""
-  parts = name.replace("\\", "/").split("/")
-  kept = [part for part in parts[1:] if part not in ("", ".")]
-  first = [] if parts[0] == "." else parts[:1]
-  return "/".join(first + kept)
-
-
-def _decode(name: str) -> str:
-  """The path of a URL, percent-decoded; other names percent-decoded."""
-  if "?d=" in name:  # Label Studio: /data/local-files/?d=photos/1.jpg
-    name = name.partition("?d=")[2].partition("&")[0]
-  elif "://" in name:
-    try:
-      name = urllib.parse.urlsplit(name).path
-    except ValueError:  # no URL after all
-      pass
-  return _with_slashes(urllib.parse.unquote(name))
-
-
-def _compose(name: str) -> str:
-  return unicodedata.normalize("NFC", _decode(name))
-
-
-def _casefold(name: str) -> str:
-  return _compose(name).casefold()
-
-
-def _base(name: str) -> str:
-  return name.rpartition("/")[2]
-
-
-def _has_suffix(name: str) -> bool:
-  return os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES
-
-
-def _stem(name: str) -> str:
-  """The file name without folders and a photograph's suffix, in lower case."""
-  base = _base(_casefold(name))
-  return os.path.splitext(base)[0] if _has_suffix(base) else base
-
-
-def _number(stem: str) -> str:
-  """A number without leading zeros; "" for other names."""
-  return stem.lstrip("0") or "0" if stem.isdecimal() else ""
+def _shared_start(one: str, other: str) -> int:
+  """How many characters two names begin with alike."""
+  pairs = zip(one, other, strict=False)
+  return len([*itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)])

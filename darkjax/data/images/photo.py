@@ -2,20 +2,22 @@
 
 An integer coordinate is the centre of a pixel. Files and PIL images are turned
 upright as their EXIF orientation says, so that coordinates are those of the
-picture a viewer shows; arrays are taken as they are. (Training does not turn:
-labels such as COCO's count the pixels as stored.)
+picture a viewer shows; arrays are taken as they are. (Training does not turn
+unless `data.upright` says so: labels such as COCO's count the pixels as
+stored.)
 """
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 
 from darkjax import geometry
+from darkjax.data.images import bad_file, deep, exif
 
 # Larger images are refused by their header: 256 MiB of RGB. Pillow warns from
 # the same number on.
@@ -53,15 +55,11 @@ def read(image: ImageLike, *, upright: bool = True) -> np.ndarray:
       of another type or shape.
   """
   if isinstance(image, str | os.PathLike):
-    if not os.path.isfile(image):
-      hint = "it is a folder" if os.path.isdir(image) else "check the path"
-      raise FileNotFoundError(f"no image file {image}; {hint}")
-    with decoding(image):
-      file = PIL.Image.open(image)
-    with file:
-      return _pixels(file, upright, image)
+    with open_file(image) as file:
+      return pixels(file, upright=upright, name=image)
   if isinstance(image, PIL.Image.Image):
-    return _pixels(image, upright, getattr(image, "filename", "") or "image")
+    name = getattr(image, "filename", "") or "image"
+    return pixels(image, upright=upright, name=name)
   if not hasattr(image, "__array__"):
     raise ValueError(
       "an image is a path, a PIL image or a uint8 array, got "
@@ -80,6 +78,32 @@ def check_size(size: tuple[int, int], name: str | os.PathLike) -> None:
     )
 
 
+def open_file(path: str | os.PathLike[str]) -> PIL.Image.Image:
+  """Opens an image file by its header; pixels are decoded when asked for.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: not an image.
+  """
+  if not os.path.isfile(path):
+    hint = "it is a folder" if os.path.isdir(path) else "check the path"
+    raise FileNotFoundError(f"no image file {path}; {hint}")
+  with decoding(path):
+    with open(path, "rb") as file:
+      heif = bad_file.is_heif(file.read(12))
+    if heif:
+      _register_heif()
+    return PIL.Image.open(path)
+
+
+def _register_heif() -> None:
+  """Adds HEIC to what Pillow opens, where the extra is installed."""
+  with contextlib.suppress(ImportError):
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+
+
 @contextlib.contextmanager
 def decoding(name: str | os.PathLike) -> Iterator[None]:
   """Turns what a decoder raises into a ValueError with the image's name.
@@ -96,30 +120,64 @@ def decoding(name: str | os.PathLike) -> Iterator[None]:
       "and its coordinates with it"
     ) from error
   except Exception as error:  # decoders raise whatever they stumble on
-    raise ValueError(
-      f"{name} is not an image that can be read ({error}); convert it to JPEG "
-      "or PNG, or replace it if it is truncated"
-    ) from error
+    raise ValueError(f"{name} {_wrong(name, error)}") from error
 
 
-def _pixels(
-  image: PIL.Image.Image, upright: bool, name: str | os.PathLike
+def _wrong(name: str | os.PathLike, error: Exception) -> str:
+  """What is wrong with an image that a decoder stumbled on, and the fix."""
+  known = bad_file.describe(name)
+  if known is None and isinstance(error, PIL.UnidentifiedImageError):
+    known = "is of no known format; convert it to JPEG or PNG"
+  if known:
+    return f"is not an image that can be read: it {known}"
+  # Of files in memory Pillow shows the object.
+  reason = re.sub(r"<.* object at 0x\w+>", "it", str(error))
+  return (
+    f"is not an image that can be read ({reason}); convert it to JPEG or PNG, "
+    "or replace it if it is truncated"
+  )
+
+
+def pixels(
+  image: PIL.Image.Image, *, upright: bool = True, name: str | os.PathLike
 ) -> np.ndarray:
+  """Decodes a PIL image as `read` does; `name` is for messages."""
   check_size(image.size[::-1], name)
-  with decoding(name):
-    image.load()
-    image = PIL.ImageOps.exif_transpose(image) if upright else image
-  if image.mode.startswith("I"):
-    grey = np.asarray(image).astype(np.int64)
-    if image.mode != "I" or grey.max() > 255:  # of 16 bits keep the upper 8
-      grey >>= 8
-    return _check_array(np.clip(grey, 0, 255).astype(np.uint8))
   if image.mode == "F":
     raise ValueError(
-      "an image has 8 or 16 bits per channel, got floating point (mode F); "
-      "scale it to 0..255 and convert it to uint8"
+      f"{name}: an image has 8 or 16 bits per channel, got floating point "
+      "(mode F); scale it to 0..255 and convert it to uint8"
     )
-  return _check_array(np.asarray(image.convert("RGB")))
+  with decoding(name):
+    kind, is_deep = image.format, deep.is_deep(image)
+    stated = deep.stated_maximum(image) if is_deep else None
+    turned = exif.orientation(image)
+    image.load()
+    rgb = image if image.mode.startswith("I") else image.convert("RGB")
+    array = np.asarray(rgb)
+  if image.mode.startswith("I"):
+    array = _grey_to_bytes(array, image.mode, stated, name)
+  elif is_deep:
+    array = deep.read_colours(name, array, stated)
+  array = _check_array(array)
+  if turned == 1:
+    return array
+  if kind == "TIFF":  # Pillow has turned it upright
+    return array if upright else exif.turn_back(array, turned)
+  return exif.turn(array, turned) if upright else array
+
+
+def _grey_to_bytes(
+  grey: np.ndarray, mode: str, stated: int | None, name: str | os.PathLike
+) -> np.ndarray:
+  if mode == "I" and grey.max(initial=0) <= 255:  # 8 bits in 32
+    return np.clip(grey, 0, 255).astype(np.uint8)
+  if mode == "I" and grey.max() >= 2**16:
+    raise ValueError(
+      f"{name}: an image has 8 or 16 bits per channel, got values up to "
+      f"{grey.max()} in 32 bits; scale it to 0..255 and convert it to uint8"
+    )
+  return deep.to_bytes(grey, stated, name)
 
 
 def _check_array(image: np.ndarray) -> np.ndarray:

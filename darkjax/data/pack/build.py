@@ -116,6 +116,7 @@ def pack(
       and old.labels_digest == dataset.labels_digest
       and old.boxes_digest == boxes_digest
       and old.width == width
+      and old.upright == dataset.upright
       and old.layout.covers(bounds, dataset.people.image_size).all()
     ):
       shrink = np.minimum(1.0, width / geometry.scale[:, 0])

@@ -49,6 +49,7 @@ class Pack:
   labels_digest: str
   boxes_digest: str  # of the file of detections, or ""
   width: float  # canvas px across the box of a person who was shrunk
+  upright: bool = False  # images were turned as EXIF says
   first_page: int = 0  # on the devices, see `assign_pages`
 
   @property
@@ -141,6 +142,7 @@ def read(folder: pathlib.Path) -> Pack:
       people=People(**_arrays(folder / "people.npz")),
       layout=Layout(**_arrays(folder / "canvases.npz")),
       pages=pages,
+      upright=bool(description.get("upright", False)),
       **{name: description[name] for name in _TEXTS},
     )
     if pages.dtype != np.uint8 or pages.shape != pack.layout.shape:
@@ -229,6 +231,7 @@ def write(
       "labels_digest": dataset.labels_digest,
       "boxes_digest": boxes_digest,
       "width": width,
+      "upright": dataset.upright,
       "digests": {name: files.digest(part / name) for name in _TABLES},
     }
     (part / "pack.json").write_text(json.dumps(description, indent=2))

@@ -335,10 +335,9 @@ def bomb() -> bytes:
     (encoded("jpeg", "RGB")[:700], "truncated"),
     (encoded("jpeg", "RGB")[:-2], "truncated"),
     (encoded("png", "RGB")[:-40], "truncated"),
-    (encoded("webp", "RGB"), "not an image .* JPEG or PNG"),
     (bomb(), "not an image|more than the limit"),
   ],
-  ids=["text", "empty", "jpeg", "jpeg end", "png", "webp", "bomb"],
+  ids=["text", "empty", "jpeg", "jpeg end", "png", "bomb"],
 )
 def test_bad_images_are_refused(tmp_path, data, message):
   annotations, images = coco_folder.write(tmp_path)

@@ -7,9 +7,11 @@ import os
 import coco_folder
 import numpy as np
 import pytest
+import tiny_config
 from coco_folder import DOLL
 from conventions import make_convention
 
+from darkjax.data import from_config
 from darkjax.data.coco import prepare
 from darkjax.data.pack import build, files
 from darkjax.data.pipeline import augment, tf_crop
@@ -146,6 +148,25 @@ def test_a_changed_pixel_and_a_changed_label_are_noticed(pack):
     changed.check_pixels()
   with pytest.raises(ValueError, match="was edited or removed"):
     changed.check_labels()
+
+
+def test_the_frame_is_packed(dolls, source, tmp_path):
+  annotations, images = dolls
+  folder = files.folder_of(tmp_path / "packs", annotations.name)
+  assert not build.pack(source, folder, CONVENTION).upright
+  upright = prepare.load(*dolls, cache_dir=tmp_path / "cache", upright=True)
+  assert build.pack(upright, folder, CONVENTION).upright
+  config = tiny_config.get_config()
+  pair = (annotations.name, str(images))
+  config.data.update(
+    root=str(annotations.parent),
+    train=(pair,),
+    val=pair,
+    source="resident",
+    pack=str(tmp_path / "packs"),
+  )
+  with pytest.raises(ValueError, match=r"packed with data\.upright=True"):
+    from_config.read(config)
 
 
 def test_folders_are_named_after_the_files():
