@@ -93,7 +93,7 @@ def _near(people, which, wrong, rng) -> np.ndarray:
 
 def decode(
   boxes: Boxes, used: convention.Convention, batch_size: int, stages: Timer
-) -> scoring.Predictions:
+) -> scoring.DatasetPredictions:
   """Draws heatmaps, decodes them and maps back, batch by batch."""
   center, scale, crop_from_image = used.crop_from_box(boxes.bbox)
   del center
@@ -111,7 +111,7 @@ def decode(
         jax.tree.map(lambda x, r=rows: np.asarray(x)[: len(r)], some)
       )
   located = jax.tree.map(lambda *parts: np.concatenate(parts), *located)
-  return scoring.Predictions(
+  return scoring.DatasetPredictions(
     image_ids=boxes.image_ids,
     annotation_ids=np.arange(len(boxes.image_ids)),
     box_scores=boxes.scores,

@@ -15,6 +15,7 @@ import time
 import bench
 import jax
 import numpy as np
+import optax
 
 from darkjax import checkpoint, models
 from darkjax.data.pipeline import augment
@@ -87,7 +88,8 @@ def measure_checkpoint(convention, config, parent: str | None) -> None:
 def random_state(model, convention, config) -> step.State:
   """Returns noise of the state's shapes, which no file system compresses."""
   optimizer = optim.create_optimizer(
-    config.optimizer, steps_per_epoch=1, batch_size=config.train.batch_size
+    optax.constant_schedule(config.optimizer.learning_rate),
+    clip_norm=config.optimizer.clip_norm,
   )
   shapes = jax.eval_shape(
     lambda key: step.create_state(

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 import bench
 import jax
 import numpy as np
+import optax
 
 from darkjax import convention as convention_lib
 from darkjax import models
@@ -150,7 +151,8 @@ def step_sides(config, convention, cut, pages, batches):
     **config.model.overrides,
   )
   optimizer = optim.create_optimizer(
-    config.optimizer, steps_per_epoch=1, batch_size=config.train.batch_size
+    optax.constant_schedule(config.optimizer.learning_rate),
+    clip_norm=config.optimizer.clip_norm,
   )
   state = create_state(
     jax.random.key(0, impl="rbg"),

@@ -196,8 +196,11 @@ def test_one_step_of_training_and_evaluation(name):
   model = models.create_model(
     config.model.name, found.skeleton.num_keypoints, **config.model.overrides
   )
-  optimizer = optim.create_optimizer(
+  schedule = optim.learning_rate_schedule(
     config.optimizer, steps_per_epoch=1, batch_size=PEOPLE
+  )
+  optimizer = optim.create_optimizer(
+    schedule, clip_norm=config.optimizer.clip_norm
   )
   before = state_of(model, optimizer)
   take = functools.partial(

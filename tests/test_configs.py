@@ -134,7 +134,7 @@ def test_the_schedule_follows_the_epochs(name):
   steps, rate = 7, config.optimizer.learning_rate
   sizes = {"steps_per_epoch": steps, "batch_size": config.train.batch_size}
   schedule = optim.learning_rate_schedule(config.optimizer, **sizes)
-  optim.create_optimizer(config.optimizer, **sizes)
+  optim.create_optimizer(schedule, clip_norm=config.optimizer.clip_norm)
   first, second = config.optimizer.milestones
   assert 0 < first < second < config.train.epochs
   epochs = np.array([0, first - 1, first, second, config.train.epochs - 1])

@@ -5,7 +5,6 @@ crops from prepared records (`config.data.source` "tf"), or the training step
 cuts them from canvases in the devices' memory ("resident", without TensorFlow).
 """
 
-import dataclasses
 import logging
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
@@ -30,17 +29,6 @@ _LOG = logging.getLogger(__name__)
 Batches = Iterator[dict[str, np.ndarray]]
 
 
-@dataclasses.dataclass(frozen=True)
-class Process:
-  """The share of each batch that a process reads: `index` of `count`."""
-
-  index: int = 0
-  count: int = 1
-
-
-ONE_PROCESS = Process()
-
-
 class RunData(NamedTuple):
   """The data of a run, for one of its processes."""
 
@@ -56,46 +44,33 @@ class RunData(NamedTuple):
   packs: tuple[Pack, ...] = ()  # in the order of their pages on the devices
 
 
-def read(
-  config: ml_collections.ConfigDict, process: Process = ONE_PROCESS
-) -> RunData:
+def read(config: ml_collections.ConfigDict, **process: int) -> RunData:
   """Prepares or opens what a configuration trains and evaluates on.
+
+  `process_index` and `process_count` say which share of each batch to read, as
+  of `pipeline.batches.train_batches`; by default all of it.
 
   Raises:
     ValueError: an unknown `config.data.source`; labels that are not valid;
       packs that are damaged or of labels that were edited since.
     FileNotFoundError: missing files or packs.
   """
-  batches: Any = pack_batches
-  train: list[Any]
-  val: Any
-  packs: tuple[Pack, ...] = ()
-  if config.data.source == "tf":
-    from darkjax.data.pipeline import batches as tf_batches  # TensorFlow
-
-    batches, train = tf_batches, prepare_training(config)
-    val = prepare_validation(config, config.evaluate.box_threshold)
-  elif config.data.source == "resident":
-    *train, val = pack_files.assign_pages(_read_packs(config))
-    packs = tuple({pack.folder: pack for pack in (*train, val)}.values())
-  else:
-    raise ValueError(
-      f"unknown data.source {config.data.source!r}; known: tf, resident"
-    )
+  batches, *train, val = _read_source(config)
+  packs = [dataset for dataset in (*train, val) if isinstance(dataset, Pack)]
   convention = convention_lib.from_config(
     config.convention, skeleton=train[0].skeleton
   )
   augmentation = augment.from_config(config.augmentation)
-  share = {"process_index": process.index, "process_count": process.count}
 
   def train_batches(start_step: int, batch_size: int) -> Batches:
-    options = {"start_step": start_step, "batch_size": batch_size, **share}
+    options = {"start_step": start_step, "batch_size": batch_size, **process}
     return batches.train_batches(
       train, convention, augmentation, seed=config.seed, **options
     )
 
   def val_batches(batch_size: int) -> Batches:
-    return batches.eval_batches(val, convention, batch_size=batch_size, **share)
+    options = {"batch_size": batch_size, **process}
+    return batches.eval_batches(val, convention, **options)
 
   return RunData(
     convention,
@@ -104,7 +79,22 @@ def read(
     val_batches,
     sampler.steps_per_epoch(train, global_batch_size=config.train.batch_size),
     [dataset.labels_digest for dataset in (*train, val)],
-    packs,
+    tuple({pack.folder: pack for pack in packs}.values()),
+  )
+
+
+def _read_source(config) -> tuple[Any, ...]:
+  """Returns the module that makes batches, and data sets as `_read_packs`."""
+  if config.data.source == "tf":
+    from darkjax.data.pipeline import batches  # TensorFlow
+
+    train = prepare_training(config)
+    val = prepare_validation(config, config.evaluate.box_threshold)
+    return batches, *train, val
+  if config.data.source == "resident":
+    return pack_batches, *pack_files.assign_pages(_read_packs(config))
+  raise ValueError(
+    f"unknown data.source {config.data.source!r}; known: tf, resident"
   )
 
 

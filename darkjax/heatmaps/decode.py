@@ -16,13 +16,7 @@ from darkjax.heatmaps.blur import blur_kernel_for_sigma
 from darkjax.heatmaps.dark import refine_maximum
 from darkjax.heatmaps.dark_official import decode_official
 from darkjax.heatmaps.maximum import first_maximum, second_maximum
-from darkjax.heatmaps.options import (
-  BORDERS,
-  METHODS,
-  Border,
-  Method,
-  Standard,
-)
+from darkjax.heatmaps.options import BORDERS, METHODS, Border, Method, Standard
 
 DEFAULT_BLUR_KERNEL = 11  # the authors' size for all maps above 32 x 24
 QUARTER = 0.25  # pixels the standard method shifts by

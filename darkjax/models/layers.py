@@ -121,8 +121,7 @@ def upsample_nearest(x: jax.Array, factor: int) -> jax.Array:
   """Repeats each cell factor × factor times: [B, H, W, C] -> [B, fH, fW, C]."""
   batch, height, width, channels = x.shape
   x = jnp.broadcast_to(
-    x[:, :, None, :, None, :],
-    (batch, height, factor, width, factor, channels),
+    x[:, :, None, :, None, :], (batch, height, factor, width, factor, channels)
   )
   return x.reshape(batch, height * factor, width * factor, channels)
 

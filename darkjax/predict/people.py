@@ -78,9 +78,7 @@ def _without_duplicates(pose, people, box_scores, areas, nms) -> np.ndarray:
 
 
 def smooth_people(
-  pose: Pose,
-  stream: Iterable[PicturePeople],
-  settings: smoothing.OneEuro,
+  pose: Pose, stream: Iterable[PicturePeople], settings: smoothing.OneEuro
 ) -> Iterator[PicturePeople]:
   """Smooths the keypoints of a video's people and numbers them by their tracks.
 

@@ -25,7 +25,7 @@ from ml_collections.config_flags import config_flags
 
 from darkjax.runtime import errors
 
-_DEFINERS = ("bool", "enum", "float", "integer", "list", "multi_string")
+_KINDS = ("bool", "enum", "float", "integer", "list", "multi_string", "string")
 
 Define = types.SimpleNamespace
 DefineFlags = Callable[[Define], None]
@@ -82,9 +82,7 @@ def parse(
     re.sub(r"(?<=^--)[^=]+", lambda name: name[0].replace("-", "_"), text)
     for text in argv
   ]
-  values = absl_flags.FlagValues()
-  define = _definer(values, argv)
-  define_flags(define)
+  values, required = _define(define_flags, argv)
   try:
     arguments = values(argv)[1:]
   except (AttributeError, KeyError) as error:
@@ -92,17 +90,20 @@ def parse(
     text: Any = error
     while isinstance(text, BaseException):
       text = text.args[0]
-    raise absl_flags.Error(
-      f"unknown field in --config.FIELD: {text}"
-    ) from error
-  missing = [f"--{n}" for n in define.required_names if values[n].value is None]
+    problem = f"unknown field in --config.FIELD: {text}"
+    raise absl_flags.Error(problem) from error
+  missing = [f"--{name}" for name in required if values[name].value is None]
   if missing:
     raise absl_flags.Error(f"missing {', '.join(missing)}; see --help")
   return values, arguments
 
 
-def _definer(values: Flags, argv: Sequence[str] = ()) -> Define:
-  """Absl's DEFINE functions by short names, bound to `values`."""
+def _define(
+  define_flags: DefineFlags, argv: Sequence[str] = ()
+) -> tuple[Flags, list[str]]:
+  """Returns a command's flags, not yet parsed, and the required ones' names."""
+  values = absl_flags.FlagValues()
+  required: list[str] = []
 
   def config(name: str, default: str | None, help_string: str) -> None:
     config_flags.DEFINE_config_file(
@@ -110,20 +111,14 @@ def _definer(values: Flags, argv: Sequence[str] = ()) -> Define:
     )
     values[name].parser = _ConfigParser(name)
 
+  functions = {kind: getattr(absl_flags, f"DEFINE_{kind}") for kind in _KINDS}
+  functions["check"] = absl_flags.register_validator
   bound = {
-    name: functools.partial(
-      getattr(absl_flags, f"DEFINE_{name}"), flag_values=values
-    )
-    for name in (*_DEFINERS, "string")
+    name: functools.partial(function, flag_values=values)
+    for name, function in functions.items()
   }
-  required_names: list[str] = []
-  return Define(
-    **bound,
-    config=config,
-    check=functools.partial(absl_flags.register_validator, flag_values=values),
-    required=required_names.extend,
-    required_names=required_names,
-  )
+  define_flags(Define(**bound, config=config, required=required.extend))
+  return values, required
 
 
 class _ConfigParser(config_flags.ConfigFileFlagParser):
@@ -175,13 +170,8 @@ def config_path(name: str) -> tuple[pathlib.Path, str]:
 
 def help_text(main: Main, define_flags: DefineFlags) -> str:
   """Returns the help of a command: its module's docstring and its flags."""
-  values = absl_flags.FlagValues()
-  define = _definer(values)
-  define_flags(define)
-  lines = [
-    _describe_flag(values[name], required=name in define.required_names)
-    for name in values
-  ]
+  values, required = _define(define_flags)
+  lines = [_describe_flag(values[n], required=n in required) for n in values]
   text = inspect.getdoc(inspect.getmodule(main)) or ""
   return "\n".join([text, "", "Flags:", *(lines or ["  none"])])
 

@@ -46,11 +46,7 @@ def map_step(
     ValueError: an unknown mapping.
   """
   # By process, as pmap numbers them.
-  mesh = _mesh(
-    device
-    for process in range(jax.process_count())
-    for device in jax.local_devices(process)
-  )
+  mesh = _mesh(sorted(jax.devices(), key=lambda device: device.process_index))
   mapped = _map(
     functools.partial(step, axis_name=AXIS),
     mapping,
@@ -60,13 +56,7 @@ def map_step(
     purpose="training",
     donate_argnums=0,
   )
-  if mapping == "pmap":
-    return lambda state, batch, shared=None: mapped(
-      state, _split(batch), shared
-    )
-  return lambda state, batch, shared=None: mapped(
-    _span(state, mesh), _distribute(batch, mesh), _span(shared, mesh)
-  )
+  return lambda state, batch, shared=None: mapped(state, batch, shared)
 
 
 def map_rows(
@@ -92,12 +82,7 @@ def map_rows(
   """
   mesh = _mesh(jax.local_devices())
   mapped = _map(
-    function,
-    mapping,
-    mesh,
-    in_axes=(None, 0),
-    out_axes=0,
-    purpose="inference",
+    function, mapping, mesh, in_axes=(None, 0), out_axes=0, purpose="inference"
   )
 
   def call(shared: Any, rows: Any) -> Any:
@@ -105,14 +90,10 @@ def map_rows(
     each = max(-(-count // mesh.size), fewest)
     padded = np.minimum(np.arange(each * mesh.size), count - 1)
     rows = jax.tree.map(lambda x: x[padded], rows)
+    results = jax.device_get(mapped(shared, rows))
     if mapping == "pmap":
-      results = mapped(shared, _split(rows))
-      results = jax.tree.map(
-        lambda x: np.asarray(x).reshape(-1, *x.shape[2:]), results
-      )
-    else:
-      results = mapped(shared, _distribute(rows, mesh))
-    return jax.tree.map(lambda x: np.asarray(x)[:count], results)
+      results = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), results)
+    return jax.tree.map(lambda x: x[:count], results)
 
   return call
 
@@ -137,7 +118,7 @@ def first_copy(tree: Any) -> Any:
 def _map(
   function, mapping, mesh: Mesh, *, in_axes, out_axes, purpose: str, **jit
 ):
-  """`function` mapped over axis 0 of some arguments, None for the others."""
+  """Maps a function of rows, whose axis is 0, and of copies, None."""
   if mapping == "pmap":
     # Arguments travel in tuples of one: where there are as many arguments as
     # leaves, jax 0.10 takes the axes of the former for those of the latter.
@@ -149,9 +130,8 @@ def _map(
       devices=mesh.devices.tolist(),
       **jit,
     )
-    mapped = xla_options.tuned(mapped, purpose)
-    return lambda *arguments: mapped(*zip(arguments, strict=True))
-  if mapping == "shard_map":
+    place = {None: lambda tree: (tree,), 0: lambda tree: (_split(tree),)}
+  elif mapping == "shard_map":
     sharded = jax.shard_map(
       function,
       mesh=mesh,
@@ -159,14 +139,23 @@ def _map(
       out_specs=_SPECS[out_axes],
       check_vma=False,  # gradients stay each device's own, as in pmap
     )
-    return xla_options.tuned(jax.jit(sharded, **jit), purpose)
-  raise ValueError(
-    f"unknown train.mapping {mapping!r}; known: {', '.join(MAPPINGS)}"
+    mapped = jax.jit(sharded, **jit)
+    place = {
+      None: lambda tree: _span(tree, mesh),
+      0: lambda tree: _distribute(tree, mesh),
+    }
+  else:
+    raise ValueError(
+      f"unknown train.mapping {mapping!r}; known: {', '.join(MAPPINGS)}"
+    )
+  tuned = xla_options.tuned(mapped, purpose)
+  return lambda *arguments: tuned(
+    *(place[axis](tree) for axis, tree in zip(in_axes, arguments, strict=True))
   )
 
 
-def _mesh(devices) -> Mesh:
-  return Mesh(np.array(list(devices)), (AXIS,))
+def _mesh(devices: Sequence[jax.Device]) -> Mesh:
+  return Mesh(np.array(devices), (AXIS,))
 
 
 def _local_copies() -> NamedSharding:

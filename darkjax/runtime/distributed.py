@@ -195,10 +195,7 @@ def gather_rows(tree: Any) -> Any:
   file = io.BytesIO()
   np.savez(file, *columns)
   parts = [np.load(io.BytesIO(part)) for part in _gather_bytes(file.getvalue())]
-  gathered = [
-    np.concatenate([part[f"arr_{i}"] for part in parts])
-    for i in range(len(columns))
-  ]
+  gathered = (np.concatenate([p[name] for p in parts]) for name in parts[0])
   return jax.tree.unflatten(structure, gathered)
 
 
@@ -234,17 +231,13 @@ class Split(NamedTuple):
     return self.devices * self.micro_batches * self.people
 
 
-def split(people: int, field: str, *, at_once: int = 0) -> Split:
-  """Splits a batch over all devices.
-
-  Args:
-    people: of the batch, in all devices together.
-    field: of the configuration that says so, for the error.
-    at_once: people that a device takes at once; 0 for all of its share.
+def split_training(settings: ml_collections.ConfigDict) -> Split:
+  """Splits the batch of the `train` part of a configuration over all devices.
 
   Raises:
     ValueError: the devices, or their processes, do not have equal parts.
   """
+  people = settings.batch_size
   devices = jax.device_count()
   counts = collections.Counter(d.process_index for d in jax.devices())
   if len({*counts.values()}) > 1:
@@ -256,25 +249,18 @@ def split(people: int, field: str, *, at_once: int = 0) -> Split:
     below = people // devices * devices
     near = [n for n in (below, below + devices) if n > 0]
     raise ValueError(
-      f"{field} must be a multiple of the {devices} devices "
+      f"train.batch_size must be a multiple of the {devices} devices "
       f"({jax.process_count()} processes with {jax.local_device_count()}), got "
       f"{people}; try {' or '.join(map(str, near))}"
     )
   each = people // devices
-  at_once = at_once or each
+  at_once = settings.device_batch_size or each
   if not 0 < at_once <= each or each % at_once:
     raise ValueError(
-      f"{field} gives each of {devices} devices {each} people, which is not "
-      f"a multiple of the {at_once} they take at once "
+      f"train.batch_size gives each of {devices} devices {each} people, which "
+      f"is not a multiple of the {at_once} they take at once "
       "(train.device_batch_size); choose a divisor, or 0 for all"
     )
   return Split(
     jax.process_count(), jax.local_device_count(), each // at_once, at_once
-  )
-
-
-def split_training(settings: ml_collections.ConfigDict) -> Split:
-  """Splits the batch of the `train` part of a configuration."""
-  return split(
-    settings.batch_size, "train.batch_size", at_once=settings.device_batch_size
   )

@@ -60,13 +60,10 @@ def is_user_error(error: BaseException) -> bool:
   kinds = OSError | ValueError | ImportError | FloatingPointError | RuntimeError
   if not isinstance(error, kinds):
     return False
-  *_, last = [None, *traceback.extract_tb(error.__traceback__)]
+  *_, last = traceback.extract_tb(error.__traceback__)
   # JAX removes its own frames, so that the file alone does not tell.
-  return (
-    last is not None
-    and PACKAGE in pathlib.Path(last.filename).parents
-    and (last.line or "").startswith("raise")
-  )
+  ours = PACKAGE in pathlib.Path(last.filename).parents
+  return ours and (last.line or "").startswith("raise")
 
 
 def one_line(error: BaseException) -> str:

@@ -64,7 +64,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 
 @contextlib.contextmanager
-def named_if_full(folder: str | pathlib.Path) -> Iterator[None]:
+def explain_full_disk(folder: str | pathlib.Path) -> Iterator[None]:
   """Names the disk in the error of a write into a folder that found it full.
 
   Raises:

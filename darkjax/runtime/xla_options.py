@@ -17,19 +17,12 @@ from typing import Any
 
 import jax
 
-_YNN = "xla_cpu_experimental_ynn_fusion_type"
+_FUSED = ("ELTWISE", "DOT", "INDIVIDUAL_CONVOLUTION")
+_TYPES = ",".join(f"LIBRARY_FUSION_TYPE_{name}" for name in _FUSED)
+_YNN = {"xla_cpu_experimental_ynn_fusion_type": _TYPES}
 _PRESET = {"xla_cpu_opt_preset": "CPU_OPT_PRESET_FAST_COMPILE"}
 # Options on CPUs by what a program is for.
-PURPOSES = {
-  "inference": _PRESET
-  | {
-    _YNN: ",".join(
-      f"LIBRARY_FUSION_TYPE_{name}"
-      for name in ("ELTWISE", "DOT", "INDIVIDUAL_CONVOLUTION")
-    )
-  },
-  "training": _PRESET,
-}
+PURPOSES = {"inference": _PRESET | _YNN, "training": _PRESET}
 
 
 @functools.cache

@@ -45,7 +45,12 @@ class Skeleton:
     _check_indices(self, "limbs", [i for limb in self.limbs for i in limb])
     _check_indices(self, "upper_body", self.upper_body)
     _check_indices(self, "lower_body", self.lower_body)
-    _check_sigmas(self)
+    count, sigmas = self.num_keypoints, self.sigmas
+    if len(sigmas) != count or not all(0 < s < float("inf") for s in sigmas):
+      raise ValueError(
+        f"skeleton {self.name!r}: needs K={count} positive sigmas, "
+        f"got {len(sigmas)}: {sigmas}"
+      )
 
   @property
   def num_keypoints(self) -> int:
@@ -98,26 +103,30 @@ def _check_indices(skeleton: Skeleton, field: str, indices) -> None:
     )
 
 
-def _check_sigmas(skeleton: Skeleton) -> None:
-  count, sigmas = skeleton.num_keypoints, skeleton.sigmas
-  if len(sigmas) != count or not all(0 < s < float("inf") for s in sigmas):
-    raise ValueError(
-      f"skeleton {skeleton.name!r}: needs K={count} positive sigmas, "
-      f"got {len(sigmas)}: {sigmas}"
-    )
+# By part, from pycocotools.cocoeval.Params.setKpParams. MPII and LSP are scored
+# by PCK and have no official sigmas: their pelvis takes the hips'.
+_SIGMAS = {
+  "nose": 0.026, "eye": 0.025, "ear": 0.035, "shoulder": 0.079, "elbow": 0.072,
+  "wrist": 0.062, "hip": 0.107, "pelvis": 0.107, "knee": 0.087, "ankle": 0.089,
+}  # fmt: skip
+
+# OKS sigma of any other keypoint: that of COCO's shoulders, a body keypoint
+# rather than a facial one. CrowdPose has it for head top and neck too.
+DEFAULT_SIGMA = 0.079
 
 
-def _names(text: str) -> tuple[str, ...]:
-  return tuple(text.split())
+def _built_in(name: str, keypoint_names: str, **fields: Any) -> Skeleton:
+  names = tuple(keypoint_names.split())
+  parts = [name.rpartition("_")[2] for name in names]
+  sigmas = tuple(_SIGMAS.get(part, DEFAULT_SIGMA) for part in parts)
+  return Skeleton(name, names, sigmas=sigmas, **fields)
 
 
-COCO = Skeleton(
-  name="coco",
-  keypoint_names=_names(
-    "nose left_eye right_eye left_ear right_ear left_shoulder "
-    "right_shoulder left_elbow right_elbow left_wrist right_wrist "
-    "left_hip right_hip left_knee right_knee left_ankle right_ankle"
-  ),
+COCO = _built_in(
+  "coco",
+  "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder "
+  "left_elbow right_elbow left_wrist right_wrist left_hip right_hip left_knee "
+  "right_knee left_ankle right_ankle",
   flip_pairs=tuple((i, i + 1) for i in range(1, 17, 2)),
   limbs=(
     (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12),
@@ -126,23 +135,13 @@ COCO = Skeleton(
   ),
   upper_body=tuple(range(11)),
   lower_body=tuple(range(11, 17)),
-  # pycocotools.cocoeval.Params.setKpParams.
-  sigmas=(
-    0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062,
-    0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089,
-  ),
 )  # fmt: skip
 
-# MPII and LSP are scored by PCK and have no official sigmas. Body keypoints
-# take COCO's; head top, neck and thorax take 0.079, the value CrowdPose gives
-# its head top and neck; the pelvis takes the hips'.
-MPII = Skeleton(
-  name="mpii",
-  keypoint_names=_names(
-    "right_ankle right_knee right_hip left_hip left_knee left_ankle "
-    "pelvis thorax upper_neck head_top right_wrist right_elbow "
-    "right_shoulder left_shoulder left_elbow left_wrist"
-  ),
+MPII = _built_in(
+  "mpii",
+  "right_ankle right_knee right_hip left_hip left_knee left_ankle pelvis "
+  "thorax upper_neck head_top right_wrist right_elbow right_shoulder "
+  "left_shoulder left_elbow left_wrist",
   flip_pairs=((5, 0), (4, 1), (3, 2), (15, 10), (14, 11), (13, 12)),
   limbs=(
     (0, 1), (1, 2), (2, 6), (6, 3), (3, 4), (4, 5), (6, 7), (7, 8), (8, 9),
@@ -150,19 +149,13 @@ MPII = Skeleton(
   ),
   upper_body=tuple(range(7, 16)),
   lower_body=tuple(range(7)),
-  sigmas=(
-    0.089, 0.087, 0.107, 0.107, 0.087, 0.089, 0.107, 0.079, 0.079, 0.079,
-    0.062, 0.072, 0.079, 0.079, 0.072, 0.062,
-  ),
 )  # fmt: skip
 
-LSP = Skeleton(
-  name="lsp",
-  keypoint_names=_names(
-    "right_ankle right_knee right_hip left_hip left_knee left_ankle "
-    "right_wrist right_elbow right_shoulder left_shoulder left_elbow "
-    "left_wrist neck head_top"
-  ),
+LSP = _built_in(
+  "lsp",
+  "right_ankle right_knee right_hip left_hip left_knee left_ankle right_wrist "
+  "right_elbow right_shoulder left_shoulder left_elbow left_wrist neck "
+  "head_top",
   flip_pairs=((5, 0), (4, 1), (3, 2), (11, 6), (10, 7), (9, 8)),
   limbs=(
     (0, 1), (1, 2), (3, 4), (4, 5), (6, 7), (7, 8), (9, 10), (10, 11),
@@ -170,17 +163,14 @@ LSP = Skeleton(
   ),
   upper_body=tuple(range(6, 14)),
   lower_body=tuple(range(6)),
-  sigmas=(
-    0.089, 0.087, 0.107, 0.107, 0.087, 0.089, 0.062, 0.072, 0.079, 0.079,
-    0.072, 0.062, 0.079, 0.079,
-  ),
 )  # fmt: skip
 
 _BY_NAME = {skeleton.name: skeleton for skeleton in (COCO, MPII, LSP)}
-
-# OKS sigma of a keypoint name that no built-in skeleton has: that of COCO's
-# shoulders, a body keypoint rather than a facial one.
-DEFAULT_SIGMA = 0.079
+_SIGMA_BY_NAME = {
+  name: sigma
+  for skeleton in _BY_NAME.values()
+  for name, sigma in zip(skeleton.keypoint_names, skeleton.sigmas, strict=True)
+}
 
 
 def get_skeleton(name: str) -> Skeleton:
@@ -230,16 +220,14 @@ def from_coco_category(category: Mapping[str, Any]) -> Skeleton:
     value = category.get(field)
     return _tuples(default if value is None else value)
 
-  indices = range(len(names))
+  indices, limbs = range(len(names)), category.get("skeleton") or ()
   guessed = [i for i in indices if keypoint_names.is_lower_body(names[i])]
   lower = given("lower_body", guessed)
   return Skeleton(
     name=str(category.get("name", "custom")),
     keypoint_names=names,
     flip_pairs=given("flip_pairs", keypoint_names.guess_flip_pairs(names)),
-    limbs=tuple(
-      (int(a) - 1, int(b) - 1) for a, b in category.get("skeleton") or ()
-    ),
+    limbs=tuple((int(a) - 1, int(b) - 1) for a, b in limbs),
     upper_body=given("upper_body", [i for i in indices if i not in lower]),
     lower_body=lower,
     sigmas=tuple(map(float, given("sigmas", guess_sigmas(names)))),
@@ -252,18 +240,9 @@ def guess_sigmas(names: Sequence[str]) -> tuple[float, ...]:
   >>> guess_sigmas(["nose", "tail"])
   (0.026, 0.079)
   """
-  sigmas = _sigmas_by_name()
-  return tuple(sigmas.get(name.lower(), DEFAULT_SIGMA) for name in names)
+  return tuple(_SIGMA_BY_NAME.get(n.lower(), DEFAULT_SIGMA) for n in names)
 
 
 def knows(name: str) -> bool:
   """Returns whether a built-in skeleton has a keypoint of that name."""
-  return name.lower() in _sigmas_by_name()
-
-
-@functools.cache
-def _sigmas_by_name() -> dict[str, float]:
-  sigmas: dict[str, float] = {}
-  for skeleton in (LSP, MPII, COCO):
-    sigmas |= zip(skeleton.keypoint_names, skeleton.sigmas, strict=True)
-  return sigmas
+  return name.lower() in _SIGMA_BY_NAME

@@ -72,8 +72,10 @@ def with_images(
   """Returns one device's batch with `image` [B, H, W, 3] cut from the pages."""
   if pages is None:
     return batch
+  cut = functools.partial(warp, pages, crop_size=crop_size)
+  images = jax.vmap(cut)(*(batch[name] for name in batch_lib.CANVAS))
   rest = {n: array for n, array in batch.items() if n not in batch_lib.CANVAS}
-  return rest | {"image": _cut(pages, batch, crop_size=crop_size)}
+  return rest | {"image": images}
 
 
 def on_host(
@@ -88,16 +90,13 @@ def on_host(
     return batch
   rest = {n: array for n, array in batch.items() if n not in batch_lib.CANVAS}
   canvases = {name: batch[name] for name in batch_lib.CANVAS}
-  return rest | {"image": _mapped_cut(crop_size, mapping)(pages, canvases)}
-
-
-def _cut(pages, canvases, *, crop_size: tuple[int, int]) -> jax.Array:
-  """One device's crops [B, H, W, 3]."""
-  cut = functools.partial(warp, pages, crop_size=crop_size)
-  return jax.vmap(cut)(*(canvases[name] for name in batch_lib.CANVAS))
+  return rest | _mapped(crop_size, mapping)(pages, canvases)
 
 
 @functools.cache
-def _mapped_cut(crop_size: tuple[int, int], mapping: devices.Mapping):
-  cut = functools.partial(_cut, crop_size=crop_size)
-  return devices.map_rows(cut, mapping=mapping)
+def _mapped(crop_size: tuple[int, int], mapping: devices.Mapping):
+  """Returns `with_images`, mapped over the devices of this process."""
+  return devices.map_rows(
+    lambda pages, batch: with_images(batch, pages, crop_size=crop_size),
+    mapping=mapping,
+  )

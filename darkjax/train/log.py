@@ -108,8 +108,8 @@ class Report:
     """Returns the logged metrics of the evaluation at a step, or {}."""
     for line in whole_lines(self._path):
       # Only lines of training have an epoch.
-      if line["step"] == step and "epoch" not in line:
-        return {name: v for name, v in line.items() if name != "step"}
+      if line.pop("step") == step and "epoch" not in line:
+        return line
     return {}
 
 

@@ -40,12 +40,10 @@ def train(
 ) -> dict[str, float]:
   """Trains on the data that a configuration names; else like `fit`."""
   checks.check_settings(config.train)
-  process = from_config.Process(jax.process_index(), jax.process_count())
-  data = from_config.read(config, process)
+  index, count = jax.process_index(), jax.process_count()
+  data = from_config.read(config, process_index=index, process_count=count)
   distributed.check_same({"label files": data.labels_digests})
-  checks.check_same_labels(
-    workdir, data.labels_digests, writes=process.index == 0
-  )
+  checks.check_same_labels(workdir, data.labels_digests, writes=index == 0)
   pages = device_pack.place(data.packs) if data.packs else None
   people = distributed.split_training(config.train).of_process
   training_data = TrainingData(
@@ -94,7 +92,7 @@ def fit(
   distributed.check_same(steps | resume.shared_fields(config))
   run = run_lib.create(config, workdir, data)
   with (
-    files.named_if_full(workdir),
+    files.explain_full_disk(workdir),
     checkpoint.manager(
       pathlib.Path(workdir) / "checkpoints", keep=config.train.keep_checkpoints
     ) as checkpoints,

@@ -46,26 +46,23 @@ def learning_rate_schedule(
     int(epoch * steps_per_epoch): config.decay for epoch in config.milestones
   }
   rate = scaled_rate(config, batch_size)
-  steps = optax.piecewise_constant_schedule(rate, drops)
+  decayed = optax.piecewise_constant_schedule(rate, drops)
   if not config.warmup_steps:
-    return steps
+    return decayed
   warmup = optax.linear_schedule(
     1.0 / config.warmup_steps, 1.0, config.warmup_steps - 1
   )
-  return lambda step: steps(step) * warmup(step)
+  return lambda step: decayed(step) * warmup(step)
 
 
 def create_optimizer(
-  config: ml_collections.ConfigDict, *, steps_per_epoch: int, batch_size: int
+  schedule: optax.Schedule, *, clip_norm: float
 ) -> optax.GradientTransformation:
   """Returns Adam (β 0.9 and 0.999, ε 1e-8, no weight decay), clipped if asked.
 
   A `clip_norm` above 0 is the most that the gradients' global norm may be.
   """
-  schedule = learning_rate_schedule(
-    config, steps_per_epoch=steps_per_epoch, batch_size=batch_size
-  )
   adam = optax.adam(schedule)
-  if not config.clip_norm:
+  if not clip_norm:
     return adam
-  return optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
+  return optax.chain(optax.clip_by_global_norm(clip_norm), adam)

@@ -52,21 +52,15 @@ def first_state(run: Run, checkpoints: ocp.CheckpointManager) -> State:
   if config.pretrained:
     variables, _ = checkpoint.load(config.pretrained)
     _check_network(config.pretrained, variables, state.variables)
-    return state.replace(
-      params=variables["params"],
-      batch_stats=variables["batch_stats"],
-      average=variables["params"] if state.average is not None else None,
-    )
+    begun = state.training | {"params": variables["params"]}
+    return state.restored(variables, begun)
   return state
 
 
 def _check_network(path: str, variables: Any, expected: Any) -> None:
   """Refuses weights whose names or shapes are not those of the network."""
   shapes, expected_shapes = (
-    {
-      name: np.shape(array)
-      for name, array in traverse_util.flatten_dict(tree, sep="/").items()
-    }
+    traverse_util.flatten_dict(jax.tree.map(np.shape, tree), sep="/")
     for tree in (variables, expected)
   )
   names = sorted(shapes | expected_shapes)
@@ -86,17 +80,9 @@ def _compare_conventions(before: Convention, now: Convention) -> None:
   darkjax may read less or more of them from the same labels.
   """
   old, new = before.skeleton, now.skeleton
-  same = (
-    old.keypoint_names == new.keypoint_names
-    and old.flip_indices == new.flip_indices
-  )
-  if same:
-    for field in dataclasses.fields(new):
-      _warn_if_changed(
-        f"skeleton.{field.name}",
-        getattr(old, field.name),
-        getattr(new, field.name),
-      )
+  same_names = old.keypoint_names == new.keypoint_names
+  if same_names and old.flip_indices == new.flip_indices:
+    _warn_of_changes(old.to_json(), new.to_json(), prefix="skeleton.")
     before = dataclasses.replace(before, skeleton=new)
   if before != now:
     raise ValueError(
@@ -105,9 +91,13 @@ def _compare_conventions(before: Convention, now: Convention) -> None:
     )
 
 
-def _warn_if_changed(name: str, before: Any, now: Any) -> None:
-  if now != before:
-    _LOG.warning("continuing with %s %s, before it was %s", name, now, before)
+def _warn_of_changes(before, now, *, prefix: str = "") -> list[str]:
+  """Returns the names of fields of both that differ, and logs their values."""
+  changed = [n for n in sorted(before.keys() & now) if before[n] != now[n]]
+  for name in changed:
+    change = prefix + name, now[name], before[name]
+    _LOG.warning("continuing with %s %s, before it was %s", *change)
+  return changed
 
 
 def _compare_configs(stored: dict[str, Any], config) -> None:
@@ -115,10 +105,7 @@ def _compare_configs(stored: dict[str, Any], config) -> None:
   before = _BEFORE | traverse_util.flatten_dict(stored, sep=".")
   now = json.loads(json.dumps(config.to_dict()))  # lists for tuples
   now = traverse_util.flatten_dict(now, sep=".")
-  shared = sorted(before.keys() & now)
-  for name in shared:
-    _warn_if_changed(name, before[name], now[name])
-  fixed = [n for n in shared if n in _FIXED and before[n] != now[n]]
+  fixed = [n for n in _warn_of_changes(before, now) if n in _FIXED]
   if fixed:
     raise ValueError(
       f"a run keeps its {' and '.join(fixed)}, which decide who is in a batch "

@@ -70,11 +70,14 @@ def create(
   """Creates the network and the optimiser, and maps the step."""
   fields = _model_fields(config, data.convention)
   model = models.create_model(**fields)
-  sizes = {
-    "steps_per_epoch": data.steps_per_epoch,
-    "batch_size": config.train.batch_size,
-  }
-  optimizer = optim.create_optimizer(config.optimizer, **sizes)
+  schedule = optim.learning_rate_schedule(
+    config.optimizer,
+    steps_per_epoch=data.steps_per_epoch,
+    batch_size=config.train.batch_size,
+  )
+  optimizer = optim.create_optimizer(
+    schedule, clip_norm=config.optimizer.clip_norm
+  )
   step = functools.partial(
     _cut_and_step,
     model=model.clone(remat=config.train.remat),
@@ -91,7 +94,7 @@ def create(
     data,
     model,
     optimizer,
-    schedule=optim.learning_rate_schedule(config.optimizer, **sizes),
+    schedule,
     step=devices.map_step(step, mapping=config.train.mapping),
     metadata=checkpoint.Metadata(data.convention, fields, config.to_dict()),
   )

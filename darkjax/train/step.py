@@ -122,26 +122,21 @@ def train_step(
     pixels = inference.normalize(
       part["image"], channel_order=convention.channel_order
     )
+    variables = {"params": params, "batch_stats": state.batch_stats}
     outputs, updates = model.apply(
-      {"params": params, "batch_stats": state.batch_stats},
-      pixels,
-      train=True,
-      mutable=["batch_stats"],
+      variables, pixels, train=True, mutable=["batch_stats"]
     )
-    stages = outputs if isinstance(outputs, tuple) else (outputs,)
-    per_keypoint = sum(map(_stage_loss(loss, part, convention), stages))
+    output_loss = _output_loss(loss, part, convention)
+    # A tuple of outputs where the network is supervised at several depths.
+    per_keypoint = sum(map(output_loss, jax.tree.leaves(outputs)))
     if hardest_keypoints:
       per_keypoint = losses.hardest_keypoints(
         per_keypoint, count=hardest_keypoints
       )
     return per_keypoint.mean(), updates.get("batch_stats", {})
 
-  result = _accumulate(
-    jax.value_and_grad(objective, has_aux=True),
-    state.params,
-    batch,
-    micro_batches,
-  )
+  value_and_grad = jax.value_and_grad(objective, has_aux=True)
+  result = _accumulate(value_and_grad, state.params, batch, micro_batches)
   if axis_name is not None:
     result = jax.lax.pmean(result, axis_name)
   (mean_loss, batch_stats), gradients = result
@@ -178,17 +173,16 @@ def _accumulate(value_and_grad, params, batch, count: int):
   return jax.tree.map(lambda x: x / count, total)
 
 
-def _stage_loss(name, batch, convention) -> Callable[[jax.Array], jax.Array]:
-  """Maps [B, H', W', K] of one supervised stage -> losses [B, K]."""
+def _output_loss(name, batch, convention) -> Callable[[jax.Array], jax.Array]:
+  """Returns a function from an output [B, H', W', K] to losses [B, K]."""
   if name == "mse":
-    target, weights = draw_targets(batch, convention)
-    return lambda heatmaps: losses.heatmap_mse(heatmaps, target, weights)
+    targets = draw_targets(batch, convention)
+    return lambda heatmaps: losses.heatmap_mse(heatmaps, *targets)
   labels = batch["keypoints_heatmap"], _weights(batch, convention)
   if name == "ipr":
     return lambda logits: losses.ipr_loss(logits, *labels)
-  return lambda logits: losses.dsnt_loss(
-    logits, *labels, sigma=convention.sigma
-  )
+  sigma = convention.sigma
+  return lambda logits: losses.dsnt_loss(logits, *labels, sigma=sigma)
 
 
 def _check_loss(name, convention) -> None:

@@ -24,12 +24,12 @@ _FROM, _TO = 12, 17
 _RED = (255, 40, 40)
 
 
-class Curves:
-  """Writes one event file; close it, so that what is buffered is written."""
+class Curves(event_file_writer.EventFileWriter):
+  """An event file; `flush` and `close` write what is buffered."""
 
   def __init__(self, folder: str | os.PathLike, *, start_step: int):
     """Opens a file in `folder`; TensorBoard drops points after `start_step`."""
-    self._writer = event_file_writer.EventFileWriter(os.fspath(folder))
+    super().__init__(os.fspath(folder))
     start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
     self._add(start_step + 1, session_log=start)
 
@@ -48,15 +48,7 @@ class Curves:
       encoded_image_string=encoded.getvalue(),
     )
     self._summary(step, tag=name, image=image)
-    self._writer.flush()
-
-  def flush(self) -> None:
-    """Writes what is buffered, so that a kill does not lose it."""
-    self._writer.flush()
-
-  def close(self) -> None:
-    """Writes what is buffered."""
-    self._writer.close()
+    self.flush()
 
   def _summary(self, step, **value) -> None:
     value = summary_pb2.Summary.Value(**value)
@@ -64,7 +56,7 @@ class Curves:
 
   def _add(self, step, **content) -> None:
     event = event_pb2.Event(wall_time=time.time(), step=step, **content)
-    self._writer.add_event(event)
+    self.add_event(event)
 
 
 class Trace:
@@ -106,10 +98,8 @@ def targets_sheet(
     RGB, eight crops a row; the redder, the higher the target times the weight
     of its keypoint.
   """
-  first = {
-    name: array[:count]
-    for name, array in batch_lib.to_device_fields(batch).items()
-  }
+  fields = batch_lib.to_device_fields(batch)
+  first = jax.tree.map(lambda array: array[:count], fields)
   target, weights = step_lib.draw_targets(first, convention)
   strongest = np.asarray(target * weights[:, None, None, :]).max(-1)
   heatmap_from_crop = convention.heatmap_from_crop()

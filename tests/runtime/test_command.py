@@ -8,6 +8,7 @@ from concurrent import futures
 import commands
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 import pytest
 from paths import ROOT
@@ -142,7 +143,7 @@ def raised(function) -> Exception:
 
 def test_mistakes_are_what_darkjax_raises_anywhere(tmp_path):
   def ours():
-    distributed.split(0, "train.batch_size")
+    distributed.split_training(ml_collections.ConfigDict({"batch_size": 0}))
 
   def in_a_thread():
     with futures.ThreadPoolExecutor() as pool:
@@ -158,7 +159,7 @@ def test_mistakes_are_what_darkjax_raises_anywhere(tmp_path):
     jax.jit(lambda x: ours())(1.0)
 
   def with_a_cause():
-    with files.named_if_full(tmp_path):
+    with files.explain_full_disk(tmp_path):
       raise OSError(28, "No space left on device")
 
   for function in (ours, in_a_thread, reraised, traced, with_a_cause):
@@ -285,8 +286,7 @@ def test_every_command_has_help(name):
   assert text.splitlines()[0].endswith((".", ":"))
   names = [line.split(":")[0] for line in flags.splitlines() if "  --" in line]
   module = command.importlib.import_module(darkjax_main.COMMANDS[name])
-  values = command.absl_flags.FlagValues()
-  module.define_flags(command._definer(values))
+  values, _ = command._define(module.define_flags)
   assert len(names) == len(list(values))
   assert max(map(len, finished.stdout.splitlines())) <= 80
 

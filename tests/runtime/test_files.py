@@ -18,17 +18,17 @@ import test_checkpoint as t
 from darkjax.runtime import files
 
 folder = pathlib.Path(sys.argv[1])
-with files.named_if_full(folder):
+with files.explain_full_disk(folder):
   t.write(folder / "steps", [1])
 filler = folder / "filler"
 try:
-  with files.named_if_full(folder / "other"), filler.open("wb") as file:
+  with files.explain_full_disk(folder / "other"), filler.open("wb") as file:
     while True:
       file.write(bytes(1024))
 except OSError as error:
   print(error)
 try:
-  with files.named_if_full(folder / "steps"):
+  with files.explain_full_disk(folder / "steps"):
     t.write(folder / "steps", [2])
 except OSError as error:
   print(error)
@@ -75,12 +75,12 @@ def test_causes_are_searched_and_other_errors_are_left_alone(tmp_path):
       raise RuntimeError("could not write") from error
 
   with pytest.raises(OSError, match="is full") as caught:
-    with files.named_if_full(tmp_path / "not" / "there"):
+    with files.explain_full_disk(tmp_path / "not" / "there"):
       fail()
   assert caught.value.errno == errno.ENOSPC
   with (
     pytest.raises(FileNotFoundError, match="nothing"),
-    files.named_if_full(tmp_path),
+    files.explain_full_disk(tmp_path),
   ):
     raise FileNotFoundError("nothing there")
 

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+import ml_collections
 import numpy as np
 import pytest
 from paths import ROOT
@@ -86,16 +87,21 @@ def test_on_a_cluster_jax_finds_the_others(monkeypatch):
   assert who() == {}
 
 
+def split(people: int, at_once: int = 0) -> distributed.Split:
+  fields = {"batch_size": people, "device_batch_size": at_once}
+  return distributed.split_training(ml_collections.ConfigDict(fields))
+
+
 def test_a_batch_is_split_over_the_two_devices():
-  assert distributed.split(8, "it") == (1, 2, 1, 4)
-  assert distributed.split(24, "it", at_once=3) == (1, 2, 4, 3)
-  assert distributed.split(24, "it", at_once=3).of_process == 24
+  assert split(8) == (1, 2, 1, 4)
+  assert split(24, at_once=3) == (1, 2, 4, 3)
+  assert split(24, at_once=3).of_process == 24
 
 
 @pytest.mark.parametrize(
   ("people", "at_once", "message"),
   [
-    (7, 0, r"it must be a multiple of the 2 devices .*got 7; try 6 or 8"),
+    (7, 0, "train.batch_size must be a multiple of the 2 .*7; try 6 or 8"),
     (1, 0, "got 1; try 2"),
     (0, 0, "got 0; try 2"),
     (12, 4, "each of 2 devices 6 people, which is not a multiple of the 4"),
@@ -105,7 +111,7 @@ def test_a_batch_is_split_over_the_two_devices():
 )
 def test_a_batch_that_does_not_divide_is_refused(people, at_once, message):
   with pytest.raises(ValueError, match=message):
-    distributed.split(people, "it", at_once=at_once)
+    split(people, at_once)
 
 
 def test_one_process_keeps_its_rows():

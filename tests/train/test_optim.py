@@ -45,9 +45,11 @@ def test_warmup_rises_linearly_to_the_full_rate():
 
 def steps(changes, gradients, start=2.0) -> float:
   """The parameter after Adam steps on the given gradients."""
-  optimizer = optim.create_optimizer(
-    config(**changes), steps_per_epoch=10, batch_size=128
+  fields = config(**changes)
+  schedule = optim.learning_rate_schedule(
+    fields, steps_per_epoch=10, batch_size=128
   )
+  optimizer = optim.create_optimizer(schedule, clip_norm=fields.clip_norm)
   params = jnp.asarray(start)
   state = optimizer.init(params)
   for gradient in gradients:

@@ -75,9 +75,7 @@ def _boxes(people: People, crop_size: Size, padding: float) -> dict[str, Any]:
   enlargement = crop_size[1] / scale[:, 0]  # image px to crop px
   corner, size = np.split(people.bbox.astype(np.float64), 2, axis=1)
   beside = people_lib.outside(
-    people,
-    corner - TOLERANCE,
-    corner + size + TOLERANCE,
+    people, corner - TOLERANCE, corner + size + TOLERANCE
   )
   return {
     "median_size": np.median(size, axis=0).round(1).tolist(),

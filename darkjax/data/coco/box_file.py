@@ -8,11 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from darkjax.data.images.names import FileNames
-from darkjax.metrics.coco_annotations import (
-  LARGEST_ID,
-  finite_numbers,
-  is_id,
-)
+from darkjax.metrics.coco_annotations import LARGEST_ID, finite_numbers, is_id
 
 _LOG = logging.getLogger(__name__)
 

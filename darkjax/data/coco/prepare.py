@@ -78,7 +78,7 @@ def load(
   name = _fingerprint(digest, images.absolute(), *options)
   folder = pathlib.Path(cache_dir or files.cache_directory()).absolute()
   path = folder / CocoKeypoints.name / name / str(CocoKeypoints.VERSION)
-  with files.named_if_full(folder), files.locked(folder / f"{name}.lock"):
+  with files.explain_full_disk(folder), files.locked(folder / f"{name}.lock"):
     if not path.is_dir():
       choice = {"category": category, "skeleton": skeleton}
       labels = _read(annotations, labelled, keep_empty_images, **choice)

@@ -47,7 +47,7 @@ class CocoConfig(tfds.core.BuilderConfig):
 class CocoKeypoints(tfds.core.GeneratorBasedBuilder):
   """Images with keypoints from any COCO-format file; use `prepare.load`."""
 
-  VERSION = tfds.core.Version("1.4.0")  # of what a record holds
+  VERSION = tfds.core.Version("1.5.0")  # of what a record holds
   # TFDS's own default imports importlib_resources, which it does not require.
   code_path = pathlib.Path(__file__)
 

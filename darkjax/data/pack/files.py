@@ -215,7 +215,7 @@ def write(
   for stale in (part, old):  # of a killed process
     shutil.rmtree(stale, ignore_errors=True)
   part.mkdir(parents=True)
-  with files.named_if_full(part):
+  with files.explain_full_disk(part):
     checksum = _write_pages(part / "pages.npy", canvases, layout)
     layout = dataclasses.replace(layout, checksum=checksum)
     np.savez(part / "people.npz", **vars(dataset.people))

@@ -48,7 +48,6 @@ def train_batches(
   start_step: int = 0,
   process_index: int = 0,
   process_count: int = 1,
-  num_threads: int | None = None,
 ) -> Iterator[Batch]:
   """Returns endless batches of augmented crops, with the fields of `BATCH`.
 
@@ -61,7 +60,6 @@ def train_batches(
     start_step: the first step.
     process_index: which share of each global batch this process takes.
     process_count: how many shares there are.
-    num_threads: threads of the pipeline; None is one per core.
 
   Raises:
     ValueError: a data set has other keypoints, or too few people for a batch.
@@ -76,7 +74,7 @@ def train_batches(
     process_count=process_count,
   )
   steps = range(start_step, sys.maxsize)
-  return _batches(datasets, geometry, sample, steps, batch_size, num_threads)
+  return _batches(datasets, geometry, sample, steps, batch_size)
 
 
 def eval_batches(
@@ -84,7 +82,6 @@ def eval_batches(
   convention: Convention,
   *,
   batch_size: int,
-  num_threads: int | None = None,
   **process: int,
 ) -> Iterator[Batch]:
   """Returns batches of every person of a data set once, without augmentation.
@@ -99,7 +96,7 @@ def eval_batches(
   sample, steps = sampler.evaluation_sampler(
     geometry, batch_size=batch_size, **process
   )
-  return _batches([dataset], geometry, sample, steps, batch_size, num_threads)
+  return _batches([dataset], geometry, sample, steps, batch_size)
 
 
 def _batches(
@@ -108,7 +105,6 @@ def _batches(
   sample: Callable[[int], Crops],
   steps: range,
   batch_size: int,
-  num_threads: int | None,
 ) -> Iterator[Batch]:
   """Samples the steps some batches ahead of the dataset that cuts the crops."""
   with contextlib.suppress(RuntimeError):  # TensorFlow has already started
@@ -136,7 +132,7 @@ def _batches(
   )
   dataset = crops.batch(batch_size, drop_remainder=True)
   dataset = dataset.prefetch(_FINISHED_AHEAD)
-  dataset = dataset.with_options(_options(num_threads))
+  dataset = dataset.with_options(_options())
   batches = None
   try:
     for _ in map_ahead(enqueue, steps, ahead=_READ_AHEAD):
@@ -159,9 +155,7 @@ def _specs(convention: Convention, batch_size: int) -> dict[str, tf.TensorSpec]:
 
 
 def _crop(
-  dataset: PreparedDataset,
-  convention: Convention,
-  crop: dict[str, tf.Tensor],
+  dataset: PreparedDataset, convention: Convention, crop: dict[str, tf.Tensor]
 ) -> dict[str, tf.Tensor]:
   """One example of a batch."""
   data = dataset.image_bytes(crop["record"])
@@ -172,11 +166,11 @@ def _crop(
   return {"image": image, **fields}
 
 
-def _options(num_threads: int | None) -> tf.data.Options:
+def _options() -> tf.data.Options:
   options = tf.data.Options()
   options.deterministic = True
   # Own threads, one op each, so that XLA's are not starved.
-  threads = num_threads or len(os.sched_getaffinity(0))
+  threads = len(os.sched_getaffinity(0))
   options.threading.private_threadpool_size = threads
   options.threading.max_intra_op_parallelism = 1
   return options

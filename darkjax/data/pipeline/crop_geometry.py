@@ -79,13 +79,9 @@ class CropGeometry:
     """Returns crops without augmentation; padding for `index` [B] from N on."""
     real = index < len(self.people)
     index = np.minimum(index, len(self.people) - 1)
-    crops = self._crops(
-      index,
-      self.center[index],
-      self.scale[index],
-      rotation=np.zeros(len(index)),
-      flip=np.zeros(len(index), bool),
-    )
+    center, scale = self.center[index], self.scale[index]
+    rotation, flip = np.zeros(len(index)), np.zeros(len(index), bool)
+    crops = self._crops(index, center, scale, rotation, flip)
     crops["mask"] = real.astype(np.float32)
     crops["visibility"] *= real[:, None]
     for name in ("image_id", "annotation_id"):

@@ -53,10 +53,9 @@ class RecordReader:
     dataset_index = self._geometry.dataset_index[index]
     for i, records in enumerate(self._records):
       mine = np.flatnonzero(dataset_index == i)
+      positions = record[mine].tolist()
       try:
-        serialized[mine] = list(
-          self._readers.map(records.__getitem__, record[mine].tolist())
-        )
+        serialized[mine] = [*self._readers.map(records.__getitem__, positions)]
       except (OSError, RuntimeError, ValueError) as error:
         raise damaged(self._folders[i], error) from error
     return serialized

@@ -36,15 +36,13 @@ def training_sampler(
   *,
   batch_size: int,
   seed: int,
-  process_index: int = 0,
-  process_count: int = 1,
+  **process: int,
 ) -> Callable[[int], Crops]:
   """Returns a function from a step, from 0, to this process's crops of it.
 
   Arguments and errors as of `batches.train_batches`.
   """
-  rows = _rows(batch_size, process_index, process_count)
-  size = batch_size * process_count
+  size, rows = _global_batch(batch_size, **process)
   steps = steps_per_epoch(geometry.datasets, global_batch_size=size)
 
   def sample(step: int) -> Crops:
@@ -57,18 +55,13 @@ def training_sampler(
 
 
 def evaluation_sampler(
-  geometry: CropGeometry,
-  *,
-  batch_size: int,
-  process_index: int = 0,
-  process_count: int = 1,
+  geometry: CropGeometry, *, batch_size: int, **process: int
 ) -> tuple[Callable[[int], Crops], range]:
   """Returns a function as of `training_sampler`, and its steps.
 
   Every person comes once; rows past the last person are padding.
   """
-  rows = _rows(batch_size, process_index, process_count)
-  size = batch_size * process_count
+  size, rows = _global_batch(batch_size, **process)
   steps = -(-len(geometry.people) // size)
   return lambda step: geometry.padded(step * size + rows), range(steps)
 
@@ -82,12 +75,15 @@ def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
   return order
 
 
-def _rows(batch_size: int, index: int, count: int) -> np.ndarray:
-  """The rows of each global batch that belong to this process."""
-  if batch_size < 1 or not 0 <= index < count:
+def _global_batch(
+  batch_size: int, process_index: int = 0, process_count: int = 1
+) -> tuple[int, np.ndarray]:
+  """Returns the size of the batch of all processes, and this one's rows."""
+  if batch_size < 1 or not 0 <= process_index < process_count:
     raise ValueError(
       "expected batch_size of at least 1 and 0 <= process_index < "
-      f"process_count, got batch_size {batch_size}, process_index {index}, "
-      f"process_count {count}"
+      f"process_count, got batch_size {batch_size}, process_index "
+      f"{process_index}, process_count {process_count}"
     )
-  return index * batch_size + np.arange(batch_size)
+  rows = process_index * batch_size + np.arange(batch_size)
+  return batch_size * process_count, rows

@@ -1,13 +1,19 @@
 """Places of synthetic pictures: rooms, streets, parks, mere clutter.
 
-Sizes are (height, width); positions and lengths are pixels of the backdrop.
+Sizes are (height, width); positions and lengths are pixels of the backdrop. A
+place yields its ground [3, H, W], then what is on it, from back to front.
 """
+
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from darkjax.data.synthetic import render
 from darkjax.data.synthetic.look import cloth_color
-from darkjax.data.synthetic.render import Ellipsoid, Pattern, Rod, Size, Solid
+from darkjax.data.synthetic.render import Color, Pattern, Rod, Size, Solid
+
+_XY = tuple[float, float]
 
 
 def sample_backdrop(
@@ -20,8 +26,7 @@ def sample_backdrop(
   places = (_room, _street, _park, _clutter)
   place = places[rng.choice(len(places), p=(0.3, 0.25, 0.2, 0.25))]
   horizon = rng.uniform(0.4, 0.85) * height
-  ground, solids = place(rng, small, horizon)
-  # Later ones lie over earlier ones.
+  ground, *solids = place(rng, small, horizon)
   solids = [_lifted(solid, 3 * i) for i, solid in enumerate(solids)]
   image = render.composite(ground, render.paint_layer(solids, small, light))
   texture = render.cloud(rng, small, cells=12, octaves=4)
@@ -30,29 +35,17 @@ def sample_backdrop(
 
 
 def board(
-  start: tuple[float, float],
-  end: tuple[float, float],
-  half_width: float,
-  color: np.ndarray,
-  pattern: Pattern | None = None,
-  bulge: float = 0.0,
-  cap: float = 0.0,
+  start: _XY, end: _XY, half_width: float, color: Color, **more: Any
 ) -> Rod:
   """Returns a rod in the image's plane from start to end (x, y), cut flat."""
   ends = np.array([*start, 0.0]), np.array([*end, 0.0])
-  widths = np.array([half_width, half_width], float)
-  return Rod(*ends, widths, color, bulge, cap, pattern)
+  flat = Rod(*ends, np.full(2, float(half_width)), color, bulge=0.0, cap=0.0)
+  return flat._replace(**more)
 
 
-def disc(
-  x: float,
-  y: float,
-  radii: np.ndarray,
-  color: np.ndarray,
-  pattern: Pattern | None = None,
-) -> Ellipsoid:
+def disc(x: float, y: float, radii: np.ndarray, color: Color) -> Solid:
   """Returns a ball, or a flatter thing, with radii (rx, ry, rz)."""
-  return Ellipsoid(np.array([x, y, 0.0]), np.eye(3), radii, color, pattern)
+  return render.Ellipsoid(np.array([x, y, 0.0]), np.eye(3), radii, color)
 
 
 def sample_pattern(rng: np.random.Generator, unit: float) -> Pattern | None:
@@ -66,39 +59,34 @@ def sample_pattern(rng: np.random.Generator, unit: float) -> Pattern | None:
 
 def sample_leaves(
   rng: np.random.Generator, x: float, y: float, spread: float, count: int
-) -> list[Solid]:
+) -> Iterator[Solid]:
   """Draws a bush or the crown of a tree around (x, y)."""
   green = np.array([rng.uniform(30, 120), rng.uniform(75, 150), 45.0])
-  leaves: list[Solid] = []
   for dx, dy in rng.normal(0, spread, (count, 2)):
     radii = np.array([*rng.uniform(0.25, 0.7, 2), 0.2]) * spread
-    leaves.append(disc(x + dx, y + dy, radii, green * rng.uniform(0.65, 1.2)))
-  return leaves
+    yield disc(x + dx, y + dy, radii, green * rng.uniform(0.65, 1.2))
 
 
-def _room(rng, size: Size, horizon: float):
+def _room(rng, size: Size, horizon: float) -> Iterator:
   """A wall with doors, windows, pictures and shelves, and a floor."""
   height, width = size
-  ground = _ground(rng, size, horizon, _wall_color(rng), _wall_color(rng) * 0.7)
-  solids: list[Solid] = []
+  yield _ground(rng, size, horizon, _wall_color(rng), _wall_color(rng) * 0.7)
   paper = sample_pattern(rng, max(size) / 2)
   if paper is not None:
-    dull = paper._replace(color=_wall_color(rng))
-    middle = (width / 2, 0), (width / 2, horizon)
-    solids.append(board(*middle, width, _wall_color(rng), dull))
+    paper = paper._replace(color=_wall_color(rng))
+    ends = (width / 2, 0), (width / 2, horizon)
+    yield board(*ends, width, _wall_color(rng), pattern=paper)
   skirting = (0, horizon), (width, horizon)
-  solids.append(board(*skirting, 0.01 * height + 0.5, _wall_color(rng)))
+  yield board(*skirting, 0.01 * height + 0.5, _wall_color(rng))
   if rng.random() >= 0.5:  # floor boards, which meet above the horizon
     meet, color = rng.uniform(0.3, 0.7) * width, _wall_color(rng) * 0.5
     for x in np.arange(-2, 2.1, rng.uniform(0.15, 0.4)) * width:
-      ends = (meet + x * 0.25, horizon), (meet + x, height)
-      solids.append(board(*ends, 0.5, color))
+      yield board((meet + x * 0.25, horizon), (meet + x, height), 0.5, color)
   for _ in range(rng.integers(1, 7)):
-    solids += _furniture(rng, size, horizon)
-  return ground, solids
+    yield from _furniture(rng, size, horizon)
 
 
-def _furniture(rng, size: Size, horizon: float) -> list[Solid]:
+def _furniture(rng, size: Size, horizon: float) -> Iterator[Solid]:
   """A framed board on the wall or on the floor, perhaps with shelves."""
   height, width = size
   x, half = rng.uniform(0, 1) * width, rng.uniform(0.04, 0.16) * width
@@ -108,20 +96,18 @@ def _furniture(rng, size: Size, horizon: float) -> list[Solid]:
     foot = rng.uniform(0.3, 0.9) * horizon
   frame, inside = cloth_color(rng), cloth_color(rng)
   edge, pattern = 0.015 * width + 0.5, sample_pattern(rng, max(size) / 2)
-  solids: list[Solid] = [board((x, foot - tall), (x, foot), half, frame)]
+  yield board((x, foot - tall), (x, foot), half, frame)
   inner = (x, foot - tall + edge), (x, foot - edge)
-  solids.append(board(*inner, max(half - edge, 1), inside, pattern))
+  yield board(*inner, max(half - edge, 1), inside, pattern=pattern)
   for y in np.arange(foot - tall, foot, rng.uniform(0.1, 0.6) * height):
-    solids.append(board((x - half, y), (x + half, y), edge / 2, frame))
-  return solids
+    yield board((x - half, y), (x + half, y), edge / 2, frame)
 
 
-def _street(rng, size: Size, horizon: float):
+def _street(rng, size: Size, horizon: float) -> Iterator:
   """Sky, houses with windows, a road, poles."""
   height, width = size
   sky, road = _sky(rng), np.full(3, rng.uniform(60, 150))
-  ground = _ground(rng, size, horizon, sky, road)
-  solids: list[Solid] = []
+  yield _ground(rng, size, horizon, sky, road)
   x = rng.uniform(-0.3, 0) * width
   while x < width:
     half = rng.uniform(0.08, 0.25) * width
@@ -129,44 +115,41 @@ def _street(rng, size: Size, horizon: float):
     period = max(5.0, rng.uniform(0.25, 0.7) * half)
     panes = Pattern("panes", period, _wall_color(rng) * 0.4)
     ends = (x + half, top), (x + half, horizon)
-    solids.append(board(*ends, half, _wall_color(rng), panes))
+    yield board(*ends, half, _wall_color(rng), pattern=panes)
     x += 2 * half + rng.choice([0, 0, 0.1]) * width
   for _ in range(rng.integers(0, 4)):
     x, tall = rng.uniform(0, width), rng.uniform(0.3, 0.9) * height
     foot = horizon + rng.uniform(0, 0.2) * height
     color = cloth_color(rng) * 0.6
     half = rng.uniform(0.004, 0.015) * width + 0.5
-    solids.append(board((x, foot - tall), (x, foot), half, color, bulge=1.0))
-  return ground, solids
+    yield board((x, foot - tall), (x, foot), half, color, bulge=1.0)
 
 
-def _park(rng, size: Size, horizon: float):
+def _park(rng, size: Size, horizon: float) -> Iterator:
   """Sky, hills, trees and grass."""
   height, width = size
   grass = np.array([rng.uniform(60, 140), rng.uniform(90, 150), 60.0])
-  ground = _ground(rng, size, horizon, _sky(rng), grass)
-  solids: list[Solid] = []
+  yield _ground(rng, size, horizon, _sky(rng), grass)
   for _ in range(rng.integers(0, 4)):
     x, color = rng.uniform(0, width), grass * rng.uniform(0.5, 0.9)
     radii = np.array([rng.uniform(0.2, 0.6) * width, 0.15 * height, 1.0])
-    solids.append(disc(x, horizon, radii, color))
+    yield disc(x, horizon, radii, color)
   for _ in range(rng.integers(1, 5)):
     x, foot = rng.uniform(0, width), horizon + rng.uniform(0, 0.15) * height
     tall = rng.uniform(0.25, 0.7) * height
     half = rng.uniform(0.01, 0.03) * width
     bark = np.array([95.0, 70.0, 50.0]) * rng.uniform(0.5, 1.2)
-    solids.append(board((x, foot - tall), (x, foot), half, bark, bulge=1.0))
+    yield board((x, foot - tall), (x, foot), half, bark, bulge=1.0)
     count = int(rng.integers(6, 16))
-    solids += sample_leaves(rng, x, foot - tall, 0.25 * tall, count)
-  return ground, solids
+    yield from sample_leaves(rng, x, foot - tall, 0.25 * tall, count)
 
 
-def _clutter(rng, size: Size, horizon: float):
+def _clutter(rng, size: Size, horizon: float) -> Iterator:
   """Anything anywhere: boards, limb-like rods, blobs."""
   ground = _ground(rng, size, horizon, cloth_color(rng), cloth_color(rng))
-  field = render.cloud(rng, size, cells=2, octaves=3) * np.float32(14)
-  solids = [_piece(rng, size) for _ in range(rng.integers(3, 22))]
-  return ground + field, solids
+  yield ground + render.cloud(rng, size, cells=2, octaves=3) * np.float32(14)
+  for _ in range(rng.integers(3, 22)):
+    yield _piece(rng, size)
 
 
 def _piece(rng, size: Size) -> Solid:
@@ -175,14 +158,15 @@ def _piece(rng, size: Size) -> Solid:
   color, scale = cloth_color(rng), float(max(size))
   kind = rng.integers(3)
   if kind == 0:
-    high, half = rng.uniform(0.05, 0.6) * height, rng.uniform(0.02, 0.2) * width
-    return board((x, y), (x, y + high), half, color, sample_pattern(rng, scale))
+    end = x, y + rng.uniform(0.05, 0.6) * height
+    half, pattern = rng.uniform(0.02, 0.2) * width, sample_pattern(rng, scale)
+    return board((x, y), end, half, color, pattern=pattern)
   if kind == 1:
     turn, length = rng.uniform(0, np.pi), rng.uniform(0.05, 0.5) * scale
     tip = x + np.cos(turn) * length, y + np.sin(turn) * length
-    rod = board((x, y), tip, 1, color, bulge=0.6, cap=1.0)
     half = rng.uniform(0.005, 0.035) * scale
-    return rod._replace(widths=np.array([1.0, rng.uniform(0.4, 1)]) * half)
+    widths = np.array([1.0, rng.uniform(0.4, 1)]) * half
+    return board((x, y), tip, 1, color, widths=widths, bulge=0.6, cap=1.0)
   radii = np.array([*rng.uniform(0.02, 0.15, 2), 0.01]) * scale
   return disc(x, y, radii, color)
 

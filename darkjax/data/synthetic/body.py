@@ -38,14 +38,20 @@ lunge    35  20   0  60 -10  20   0  50  72   5   0  78 -22   4   0  24  10  0 0
 fold     34   4 -72 102  30   6 -66  98   0   6   5   3   0   6   5   3   3  0 0
 phone    48  18 -25 128   4   9   0  18   0   5   5   3   5   5   5   8   4  0 0
 """
-_ANGLES = [
-  np.array(row.split()[1:], float) for row in _POSES.strip().splitlines()[1:]
-]
+_ANGLES = np.array([row.split()[1:] for row in _POSES.splitlines()[2:]], float)
 _LIMB_SPREAD = np.array([9, 5, 9, 9])  # degrees, standard deviation
 _SPINE_SPREAD = np.array([4, 7, 4])
 
-# Where the camera stands around the person: mean, deviation, share.
-_VIEWS = ((0, 28, 0.45), (180, 28, 0.25), (90, 35, 0.15), (270, 35, 0.15))
+# Keypoints from the middle of an average head, in its frame.
+FACE = {
+  "nose": (0, -0.02, 0.066),
+  "left_eye": (0.019, 0.004, 0.049), "right_eye": (-0.019, 0.004, 0.049),
+  "left_ear": (0.0485, -0.008, -0.004), "right_ear": (-0.0485, -0.008, -0.004),
+}  # fmt: skip
+
+# Where the camera stands around the person, in degrees: mean and deviation.
+_VIEWS = ((0, 28), (180, 28), (90, 35), (270, 35))
+_VIEW_SHARES = (0.45, 0.25, 0.15, 0.15)
 
 
 class Build(NamedTuple):
@@ -84,9 +90,8 @@ class Body(NamedTuple):
   def moved(self, unit: float, offset: np.ndarray) -> "Body":
     """Returns the body at another size, its mid hip at offset [3], pixels."""
     scale, origin = unit / self.unit, self.points["pelvis"]
-    points = self.points.items()
-    moved = {name: (point - origin) * scale + offset for name, point in points}
-    return self._replace(points=moved, unit=unit)
+    points = {k: (p - origin) * scale + offset for k, p in self.points.items()}
+    return self._replace(points=points, unit=unit)
 
   def keypoints(self) -> np.ndarray:
     """Returns the COCO keypoints, [17, 3] pixels."""
@@ -97,54 +102,46 @@ def sample_build(rng: np.random.Generator) -> Build:
   """Draws proportions; one in six is a child's, with a larger head."""
   factors = np.clip(rng.normal(1, 0.05, len(Build._fields)), 0.88, 1.12)
   build = Build(*(np.array(Build()) * factors))
-  build = build._replace(girth=float(np.clip(rng.normal(1.02, 0.13), 0.8, 1.4)))
+  girth = float(np.clip(rng.normal(1.02, 0.13), 0.8, 1.4))
   if rng.random() < 1 / 6:
-    lengths = np.array(build) * 0.9
-    build = Build(*lengths)._replace(head=1.3, girth=build.girth)
-  return build
+    return Build(*(np.array(build) * 0.9))._replace(head=1.3, girth=girth)
+  return build._replace(girth=girth)
 
 
 def sample_pose(rng: np.random.Generator) -> Pose:
   """Draws a pose from the table, with noise on every angle."""
   angles = _ANGLES[rng.choice(len(_ANGLES))]
-  arms = rng.normal(angles[:8].reshape(2, 4), _LIMB_SPREAD)
-  legs = rng.normal(angles[8:16].reshape(2, 4), _LIMB_SPREAD)
+  limbs = angles[:16].reshape(2, 2, 4)  # arms and legs of either side
+  limbs = rng.normal(limbs, _LIMB_SPREAD)
   spine = rng.normal(angles[16:], _SPINE_SPREAD)
   head = rng.normal(0, (9, 20, 6))
   if rng.random() < 0.5:  # the mirrored pose
-    arms, legs, spine = arms[::-1], legs[::-1], spine * (1, -1, -1)
+    limbs, spine = limbs[:, ::-1], spine * (1, -1, -1)
   # Elbows and knees bend one way only.
-  arms[:, 3], legs[:, 3] = np.maximum(arms[:, 3], 0), np.maximum(legs[:, 3], 0)
-  means, deviations, shares = zip(*_VIEWS, strict=True)
-  side = rng.choice(len(_VIEWS), p=shares)
-  yaw = rng.normal(means[side], deviations[side])
+  limbs[..., 3] = np.maximum(limbs[..., 3], 0)
+  yaw = rng.normal(*_VIEWS[rng.choice(len(_VIEWS), p=_VIEW_SHARES)])
   roll = rng.normal(0, 20 if rng.random() < 0.12 else 4)
   view = np.array([yaw, rng.normal(6, 6), roll])
-  return Pose(*(np.radians(a) for a in (view, spine, head, arms, legs)))
+  return Pose(*(np.radians(a) for a in (view, spine, head, *limbs)))
 
 
 def pose_body(pose: Pose, build: Build) -> Body:
   """Poses a body at unit size with the origin between the hips."""
-  yaw, pitch, roll = pose.view
+  (yaw, pitch, roll), (lean, twist, tilt) = pose.view, pose.spine
   root = np.diag([1.0, -1.0, 1.0]) @ _rx(pitch) @ _rz(roll) @ _ry(yaw)
-  body = Body({}, {"root": root}, build, unit=1.0)
-  _pose_trunk(body, pose)
-  _pose_head(body, pose)
-  for index, side in enumerate(SIDES):
-    _pose_arm(body, side, pose.arms[index])
-    _pose_leg(body, side, pose.legs[index])
-  return body
-
-
-def _pose_trunk(body: Body, pose: Pose) -> None:
-  points, frames, build, _ = body
-  lean, twist, side = pose.spine
   # Half of the bend is in the hips, half in the waist.
-  frames["pelvis"] = frames["root"] @ _rx(lean / 2)
-  frames["chest"] = frames["pelvis"] @ _rx(lean / 2) @ _rz(side) @ _ry(twist)
-  points["pelvis"] = np.zeros(3)
-  points["waist"] = frames["pelvis"] @ (0, build.waist, 0)
-  points["neck"] = points["waist"] + frames["chest"] @ (0, build.chest, 0)
+  pelvis = root @ _rx(lean / 2)
+  chest = pelvis @ _rx(lean / 2) @ _rz(tilt) @ _ry(twist)
+  waist = pelvis @ (0, build.waist, 0)
+  neck = waist + chest @ (0, build.chest, 0)
+  points = {"pelvis": np.zeros(3), "waist": waist, "neck": neck}
+  frames = {"root": root, "pelvis": pelvis, "chest": chest}
+  body = Body(points, frames, build, unit=1.0)
+  _pose_head(body, pose)
+  for side, arm, leg in zip(SIDES, pose.arms, pose.legs, strict=True):
+    _pose_arm(body, side, arm)
+    _pose_leg(body, side, leg)
+  return body
 
 
 def _pose_head(body: Body, pose: Pose) -> None:
@@ -152,60 +149,43 @@ def _pose_head(body: Body, pose: Pose) -> None:
   nod, turn, tilt = pose.head
   # A leaning person looks up again, part of the way.
   nod = nod - 0.5 * max(pose.spine[0], 0)
-  frames["head"] = frames["chest"] @ _ry(turn) @ _rz(tilt) @ _rx(nod)
-  rise = frames["chest"] @ (0, 0.052, 0.006)
-  points["chin"] = points["neck"] + rise
-  center = points["chin"] + frames["head"] @ (0, 0.05 * build.head, 0.01)
-  points["head"] = center
-  for name, place in head_places(build).items():
-    points[name] = center + frames["head"] @ place
-
-
-def head_places(build: Build) -> dict[str, np.ndarray]:
-  """Returns the face's keypoints from the middle of the head, in its frame."""
-  places = {"nose": np.array([0, -0.02, 0.066])}
-  for side, sign in SIDES.items():
-    places[f"{side}_eye"] = np.array([sign * 0.019, 0.004, 0.049])
-    places[f"{side}_ear"] = np.array([sign * 0.0485, -0.008, -0.004])
-  return {name: place * build.head for name, place in places.items()}
+  frame = frames["head"] = frames["chest"] @ _ry(turn) @ _rz(tilt) @ _rx(nod)
+  points["chin"] = points["neck"] + frames["chest"] @ (0, 0.052, 0.006)
+  points["head"] = points["chin"] + frame @ (0, 0.05 * build.head, 0.01)
+  for name, place in FACE.items():
+    points[name] = points["head"] + frame @ (np.array(place) * build.head)
 
 
 def _pose_arm(body: Body, side: str, angles: np.ndarray) -> None:
-  points, frames, build, _ = body
   forward, lift, turn, bend = angles
   # A lifted arm takes the shoulder up with it.
   height = -0.016 + 0.025 * max(np.sin(max(lift, forward) - np.pi / 2), 0)
-  place = (SIDES[side] * build.shoulder, height, 0)
-  points[f"{side}_shoulder"] = points["neck"] + frames["chest"] @ place
-  _pose_limb(body, side, "chest", (forward, lift, turn, -bend), "arm")
+  place = (SIDES[side] * body.build.shoulder, height, 0)
+  shoulder = body.points["neck"] + body.frames["chest"] @ place
+  body.points[f"{side}_shoulder"] = shoulder
+  chain = ("shoulder", "upper_arm", "elbow", "forearm", "wrist")
+  _pose_limb(body, side, "chest", (forward, lift, turn, -bend), chain)
 
 
 def _pose_leg(body: Body, side: str, angles: np.ndarray) -> None:
-  points, frames, build, _ = body
-  points[f"{side}_hip"] = frames["pelvis"] @ (SIDES[side] * build.hip, 0, 0)
-  _pose_limb(body, side, "root", angles, "leg")
+  place = (SIDES[side] * body.build.hip, 0, 0)
+  body.points[f"{side}_hip"] = body.frames["pelvis"] @ place
+  chain = ("hip", "thigh", "knee", "shank", "ankle")
+  _pose_limb(body, side, "root", angles, chain)
   # Soles keep level with the ground as far as the ankle lets them.
   level = np.clip(angles[0] - angles[3], -0.4, 0.5)
-  frames[f"{side}_foot"] = frames[f"{side}_shank"] @ _rx(level)
+  body.frames[f"{side}_foot"] = body.frames[f"{side}_shank"] @ _rx(level)
 
 
-# Keypoints of a limb, and names of the frames between them.
-_LIMBS = {
-  "arm": (("shoulder", "elbow", "wrist"), ("upper_arm", "forearm")),
-  "leg": (("hip", "knee", "ankle"), ("thigh", "shank")),
-}
-
-
-def _pose_limb(body: Body, side: str, base: str, angles, limb: str) -> None:
-  """Hangs a limb on its first keypoint."""
+def _pose_limb(body: Body, side: str, base: str, angles, chain) -> None:
+  """Hangs bones, whose frames are named like them, between keypoints."""
   forward, lift, turn, bend = angles
-  sign, (keypoints, bones) = SIDES[side], _LIMBS[limb]
-  upper = body.frames[base] @ _rz(sign * lift) @ _rx(-forward)
-  upper = upper @ _ry(sign * turn)
-  point = body.points[f"{side}_{keypoints[0]}"]
-  for bone, keypoint, frame in zip(
-    bones, keypoints[1:], (upper, upper @ _rx(bend)), strict=True
-  ):
+  sign, (start, upper, middle, lower, end) = SIDES[side], chain
+  frame = body.frames[base] @ _rz(sign * lift) @ _rx(-forward)
+  frame = frame @ _ry(sign * turn)
+  point = body.points[f"{side}_{start}"]
+  for bone, keypoint, angle in ((upper, middle, 0), (lower, end, bend)):
+    frame = frame @ _rx(angle)
     point = point - frame[:, 1] * getattr(body.build, bone)
     body.points[f"{side}_{keypoint}"] = point
     body.frames[f"{side}_{bone}"] = frame

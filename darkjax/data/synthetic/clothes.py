@@ -98,18 +98,17 @@ def _chest_surface(f: Figure, height: float, degrees: float) -> np.ndarray:
 
 def _marks(f: Figure) -> None:
   marks = _FRONTS.get(f.look.front, ()) + _BACKS.get(f.look.back, ())
-  throat = ((0.97, 0), (0.74, 0), (0.022, 0.003), 0.93)
-  colors = [f.look.skin] + [f.look.accent] * len(marks)
-  for color, mark in zip(colors, (throat, *marks), strict=True):
-    start, end, widths, factor = mark
+  throat = (f.look.skin, (0.97, 0), (0.74, 0), (0.022, 0.003), 0.93)
+  colored = [throat, *((f.look.accent, *mark) for mark in marks)]
+  for color, start, end, widths, factor in colored:
     ends = _chest_surface(f, *start), _chest_surface(f, *end)
     f.rod(*ends, widths, color * factor, bulge=0.15, on_top=True)
 
 
 def _luggage(f: Figure) -> None:
   if f.look.back == "hood":
-    radii = (0.07, 0.045, 0.032)
-    f.egg("neck", "chest", (0, -0.03, -0.05), radii, f.look.shirt * 0.85)
+    center = f.at("neck", "chest", (0, -0.03, -0.05))
+    f.egg(center, "chest", (0.07, 0.045, 0.032), f.look.shirt * 0.85)
   elif f.look.back == "bag":
     low, high = (f.at("waist", "chest", (0, y, -0.09)) for y in (0.03, 0.16))
     widths, color = ((0.085, 0.08), (0.05, 0.045)), f.look.accent
@@ -136,7 +135,7 @@ def _arm(f: Figure, side: str) -> None:
   _limb(f, side, ("elbow", "wrist"), lower, look.sleeve - 1, f.shirt)
   color = look.shirt if look.sleeve else look.skin
   radii = np.full(3, 0.034 * f.body.build.girth)
-  f.egg(f"{side}_shoulder", "chest", (0, 0, 0), radii, color)
+  f.egg(f.body.points[f"{side}_shoulder"], "chest", radii, color)
   palm = f.at(wrist, frame, (0, -0.03, 0))
   tips = f.at(wrist, frame, (0, -0.075, 0.012))
   thumb = f.at(wrist, frame, (0, -0.05, 0.032))

@@ -5,7 +5,7 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,18 @@ import tqdm
 from PIL import Image
 
 from darkjax import skeletons
-from darkjax.data.synthetic import scene
+from darkjax.data.synthetic.scene import Person, render_scene
 
 _PEOPLE_SHARES = (0.5, 0.32, 0.18)  # of the images with 1, 2, 3 people
 _JPEG_QUALITY = 92
+_CATEGORY = {
+  "id": 1,
+  "name": "person",
+  "supercategory": "person",
+  "keypoints": skeletons.COCO.keypoint_names,
+  # COCO counts from 1.
+  "skeleton": [(a + 1, b + 1) for a, b in skeletons.COCO.limbs],
+}
 
 
 def write_dataset(
@@ -48,40 +56,42 @@ def write_dataset(
   _check_arguments(root, num_people, seed, split)
   for folder in ("images", "annotations"):
     (root / folder).mkdir(parents=True, exist_ok=True)
-  images: list[Mapping[str, Any]] = []
-  annotations: list[Mapping[str, Any]] = []
-  with tqdm.tqdm(
-    total=num_people, desc=split, unit="person", disable=None
-  ) as bar:
+  images: list[dict[str, Any]] = []
+  annotations: list[dict[str, Any]] = []
+  bar = tqdm.tqdm(total=num_people, desc=split, unit="person", disable=None)
+  with bar:
     for index in _image_indices(seed, split, num_people):
       pixels, people = render_image(seed, split, index)
-      name = f"{split}_{index + 1:06d}.jpg"
+      name, (height, width, _) = f"{split}_{index + 1:06d}.jpg", pixels.shape
       file = root / "images" / name
       Image.fromarray(pixels).save(file, quality=_JPEG_QUALITY, subsampling=0)
-      height, width = pixels.shape[:2]
       image = {"id": index + 1, "file_name": name}
       images.append(image | {"width": width, "height": height})
       for person in people:
-        number = len(annotations) + 1
-        annotations.append(_annotation(person, number, index + 1))
+        annotations.append(_annotation(person, len(annotations) + 1, index + 1))
       bar.update(len(people))
+  content = {
+    "info": {"description": f"darkjax synthetic people, {split}, seed {seed}"},
+    "licenses": [],
+    "images": images,
+    "annotations": annotations,
+    "categories": [_CATEGORY],
+  }
   path = root / "annotations" / f"person_keypoints_{split}.json"
-  path.write_text(json.dumps(_coco_file(images, annotations, seed, split)))
+  path.write_text(json.dumps(content))
   return path
 
 
 def render_image(
   seed: int, split: str, index: int
-) -> tuple[np.ndarray, list[scene.Person]]:
+) -> tuple[np.ndarray, list[Person]]:
   """Draws an image [H, W, 3] uint8, index from 0, and people, back to front."""
   rng, num_people = _generator(seed, split, index)
-  return scene.render_scene(rng, num_people=num_people)
+  return render_scene(rng, num_people=num_people)
 
 
-def _generator(
-  seed: int, split: str, index: int
-) -> tuple[np.random.Generator, int]:
-  """The generator of an image, and the number of its people, drawn first."""
+def _generator(seed: int, split: str, index: int):
+  """Returns the generator of an image, and the number of its people."""
   name = int.from_bytes(hashlib.sha256(split.encode()).digest()[:8], "big")
   rng = np.random.default_rng([seed, name, index])
   return rng, 1 + int(rng.choice(len(_PEOPLE_SHARES), p=_PEOPLE_SHARES))
@@ -98,9 +108,7 @@ def _image_indices(seed: int, split: str, num_people: int) -> Iterator[int]:
     index += 1
 
 
-def _annotation(
-  person: scene.Person, annotation_id: int, image_id: int
-) -> dict[str, Any]:
+def _annotation(person: Person, number: int, image_id: int) -> dict[str, Any]:
   seen = person.visibility > 0
   points = np.where(seen[:, None], np.round(person.keypoints_image, 3), 0)
   keypoints: list[float] = []
@@ -109,7 +117,7 @@ def _annotation(
   rows, columns = (np.flatnonzero(person.silhouette.any(i)) for i in (1, 0))
   x, y = int(columns[0]), int(rows[0])
   return {
-    "id": annotation_id,
+    "id": number,
     "image_id": image_id,
     "category_id": 1,
     "bbox": [x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1],
@@ -117,26 +125,6 @@ def _annotation(
     "iscrowd": 0,
     "num_keypoints": int(seen.sum()),
     "keypoints": keypoints,
-  }
-
-
-def _coco_file(
-  images: Sequence, annotations: Sequence, seed: int, split: str
-) -> dict[str, Any]:
-  category = {
-    "id": 1,
-    "name": "person",
-    "supercategory": "person",
-    "keypoints": list(skeletons.COCO.keypoint_names),
-    # COCO counts from 1.
-    "skeleton": [[a + 1, b + 1] for a, b in skeletons.COCO.limbs],
-  }
-  return {
-    "info": {"description": f"darkjax synthetic people, {split}, seed {seed}"},
-    "licenses": [],
-    "images": images,
-    "annotations": annotations,
-    "categories": [category],
   }
 
 
@@ -151,8 +139,5 @@ def _check_arguments(root, num_people: int, seed: int, split: str) -> None:
       "split is a part of file names: use letters, digits, '_' and '-', "
       f"got {split!r}"
     )
-  if root.exists() and not root.is_dir():
-    raise ValueError(
-      f"the data set is written into a folder, but {root} is a file: "
-      "name another one"
-    )
+  if root.is_file():
+    raise ValueError(f"{root} is a file: name a folder for the data set")

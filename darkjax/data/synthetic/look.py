@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from darkjax.data.synthetic import render
 from darkjax.data.synthetic.body import Body
-from darkjax.data.synthetic.render import Ellipsoid, Pattern, Rod, Solid
+from darkjax.data.synthetic.render import Color, Pattern, Point
 
 _SKINS = np.array([
   (255, 221, 196), (241, 194, 160), (224, 172, 128), (198, 134, 92),
@@ -19,23 +20,21 @@ _HAIRS = np.array([
 
 
 class Look(NamedTuple):
-  """What a person looks like and wears; colours are [3]."""
+  """What a person looks like and wears."""
 
-  skin: np.ndarray
-  hair: np.ndarray
+  skin: Color
+  hair: Color
   hair_style: str  # "bald", "short", "bob", "long", "tail" or "cap"
-  shirt: np.ndarray
+  shirt: Color
   pattern: Pattern | None  # of the shirt, its period in person heights
-  sleeve: (
-    float  # how much of the arm is covered: 1 to the elbow, 2 to the wrist
-  )
-  trousers: np.ndarray
-  leg: float  # how much of the leg is covered: 1 to the knee, 2 to the ankle
+  sleeve: float  # share of the arm covered: 1 to the elbow, 2 to the wrist
+  trousers: Color
+  leg: float  # share of the leg covered: 1 to the knee, 2 to the ankle
   skirt: float  # how far a skirt reaches down the thigh, 0 for none
-  shoes: np.ndarray
+  shoes: Color
   front: str  # "plain", "buttons", "zip", "print", "tie" or "open"
   back: str  # "plain", "print", "hood" or "bag"
-  accent: np.ndarray  # colour of what is on the front and the back
+  accent: Color  # colour of what is on the front and the back
   beard: bool
   glasses: bool
 
@@ -65,7 +64,7 @@ def sample_look(rng: np.random.Generator) -> Look:
   )
 
 
-def cloth_color(rng: np.random.Generator) -> np.ndarray:
+def cloth_color(rng: np.random.Generator) -> Color:
   """Draws a dye: greys, blues and browns more often than bright colours."""
   if rng.random() < 0.35:
     return np.full(3, rng.uniform(25, 240)) + rng.normal(0, 6, 3)
@@ -82,67 +81,48 @@ def _sample_pattern(rng: np.random.Generator) -> Pattern | None:
 
 
 class Figure:
-  """The solids of one person, added in body lengths.
+  """The solids of one person.
 
-  Colours and patterns are passed on to the solids; widths and radii are in
-  person heights.
+  Points are in pixels; offsets, widths and radii are in person heights.
   """
 
   def __init__(self, body: Body, look: Look):
     self.body, self.look, self.unit = body, look, body.unit
-    self.solids: list[Solid] = []
+    self.solids: list[render.Solid] = []
     self.shirt: dict[str, Any] = {"color": look.shirt}
     # A finer pattern cannot be seen.
     if look.pattern is not None and look.pattern.period * self.unit >= 3:
       period = look.pattern.period * self.unit
       self.shirt["pattern"] = look.pattern._replace(period=period)
 
-  def at(self, point: str, frame: str, offset: ArrayLike) -> np.ndarray:
+  def at(self, point: str, frame: str, offset: ArrayLike) -> Point:
     """Returns the place at an offset from a point in a frame, by names."""
     shift = self.body.frames[frame] @ np.asarray(offset, float)
     return self.body.points[point] + self.unit * shift
 
   def rod(
-    self,
-    start: np.ndarray,
-    end: np.ndarray,
-    widths: ArrayLike,
-    color: np.ndarray,
-    **options: Any,
+    self, start: Point, end: Point, widths: ArrayLike, color: Color, **more: Any
   ) -> None:
-    """Adds a rod; its ends are in pixels."""
+    """Adds a rod; more are its other fields."""
     scaled = np.maximum(np.asarray(widths) * self.unit, 0.35)
-    self.solids.append(Rod(start, end, scaled, color, **options))
+    self.solids.append(render.Rod(start, end, scaled, color, **more))
 
   def egg(
-    self,
-    point: str,
-    frame: str,
-    offset: ArrayLike,
-    radii: ArrayLike,
-    color: np.ndarray,
-    *,
-    lift: float = 0.0,
-    **options: Any,
+    self, center: Point, frame: str, radii: ArrayLike, color: Color, **more: Any
   ) -> None:
-    """Adds an ellipsoid; radii along left, up, front.
-
-    A lift towards the viewer keeps a mark clear of the curved surface under it
-    and leaves its place in the image alone.
-    """
-    center = self.at(point, frame, offset) + np.array([0, 0, lift * self.unit])
+    """Adds an ellipsoid with radii along a frame's left, up and front."""
     scaled = np.maximum(np.asarray(radii) * self.unit, 0.4)
     axes = self.body.frames[frame]
-    self.solids.append(Ellipsoid(center, axes, scaled, color, **options))
+    self.solids.append(render.Ellipsoid(center, axes, scaled, color, **more))
 
   def slab(
     self,
-    start: np.ndarray,
-    end: np.ndarray,
+    start: Point,
+    end: Point,
     frame: str,
     half_widths: ArrayLike,
-    color: np.ndarray,
-    **options: Any,
+    color: Color,
+    **more: Any,
   ) -> None:
     """Adds a rod of elliptic section, its widths left-right and front-back."""
     wide, deep = np.asarray(half_widths)  # [2, n]
@@ -154,4 +134,4 @@ class Figure:
     seen = np.hypot(wide * (left[:2] @ normal), deep * (front[:2] @ normal))
     thick = np.hypot(np.mean(wide) * left[2], np.mean(deep) * front[2])
     bulge = float(thick / np.mean(seen))
-    self.rod(start, end, seen, color, bulge=bulge, **options)
+    self.rod(start, end, seen, color, bulge=bulge, **more)

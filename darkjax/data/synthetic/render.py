@@ -1,13 +1,8 @@
 """Antialiased solids with a depth buffer.
 
-Everything in a synthetic picture is one of two solids seen in weak
-perspective: a tapered rod with an elliptic section, or an ellipsoid. Each is
-evaluated in its bounding window only, as a signed distance (coverage), a front
-surface (depth) and a normal (light).
-
-Points are (x, y, z) in pixels: x right, y down, z towards the viewer; integer
-x, y are pixel centres. Colours are [3] float32 in [0, 255], images planes
-first.
+A synthetic picture consists of rods and ellipsoids seen in weak perspective.
+Each is evaluated in its bounding window only, as a signed distance (coverage),
+a front surface (depth) and a normal (light). Images are [3, H, W].
 """
 
 from collections.abc import Iterable
@@ -19,6 +14,10 @@ _AMBIENT, _DIFFUSE = 0.58, 0.47  # sums above 1, so that lit sides are bright
 _NOWHERE = np.float32(-1e6)  # depth of a pixel that nothing covers
 
 Size = tuple[int, int]  # (height, width)
+Color = np.ndarray  # [3] in [0, 255]
+# [3] (x, y, z) in pixels: x right, y down, z towards the viewer. Integer x and
+# y are the centre of a pixel.
+Point = np.ndarray
 
 
 class Pattern(NamedTuple):
@@ -26,7 +25,7 @@ class Pattern(NamedTuple):
 
   kind: str  # "rings", "lines", "check", "panes" or "dots"
   period: float  # from one element to the next, px
-  color: np.ndarray
+  color: Color
 
 
 class _Surface(NamedTuple):
@@ -38,12 +37,12 @@ class _Surface(NamedTuple):
 
 
 class Rod(NamedTuple):
-  """A tapered rod from start to end, [3] each."""
+  """A tapered rod with an elliptic section."""
 
-  start: np.ndarray
-  end: np.ndarray
+  start: Point
+  end: Point
   widths: np.ndarray  # [n] half widths in the image, evenly from start to end
-  color: np.ndarray
+  color: Color
   bulge: float = 1.0  # half thickness over half width; 0 is a board
   cap: float = 1.0  # how far an end stands out over half width; 0 is cut flat
   pattern: Pattern | None = None
@@ -63,43 +62,40 @@ class Rod(NamedTuple):
     return np.minimum(*ends) - margin, np.maximum(*ends) + margin
 
   def surface(self, x: np.ndarray, y: np.ndarray) -> _Surface:
-    """Evaluates the rod at the pixels of a row [w] and a column [h, 1]."""
+    """Evaluates the rod at the pixels of a row [1, w] and a column [h, 1]."""
     start = self.start.astype(np.float32)
     axis = (self.end - self.start).astype(np.float32)
     length = np.float32(max(np.hypot(axis[0], axis[1]), 1e-3))
-    ux, uy = axis[0] / length, axis[1] / length
+    ux, uy = axis[:2] / length
     if length < 0.01:  # seen end on: any direction will do
       ux, uy = np.float32(0), np.float32(1)
-    along = (x - start[0]) * ux + (y - start[1]) * uy
-    across = (y - start[1]) * ux - (x - start[0]) * uy
+    x, y = x - start[0], y - start[1]
+    along, across = x * ux + y * uy, y * ux - x * uy
     t = np.clip(along / length, 0, 1)
     width = _width(self.widths, t)
-    beyond = along - t * length
-    side = across / width
     if self.cap:
-      beyond = beyond / np.float32(self.cap)
+      beyond = (along - t * length) / np.float32(self.cap)
       distance = np.sqrt(across**2 + beyond**2) - width
-      end = beyond / width
     else:
+      beyond = np.zeros_like(along)
       outside = np.maximum(-along, along - length)
       distance = np.maximum(np.abs(across) - width, outside)
-      end = np.zeros_like(beyond)
+    side, end = across / width, beyond / width
     up = np.sqrt(np.maximum(1 - side**2 - end**2, 0))
     depth = start[2] + t * axis[2] + np.float32(self.bulge) * width * up
     normal = (end * ux - side * uy, end * uy + side * ux, up)
     if not self.bulge:
-      zero = np.zeros_like(up)
-      normal = (zero, zero, zero + 1)
+      normal = (np.zeros_like(up), np.zeros_like(up), np.ones_like(up))
     return _Surface(distance, depth, normal, along, across)
 
 
 class Ellipsoid(NamedTuple):
   """An ellipsoid with radii [3] along the orthonormal columns of a frame."""
 
-  center: np.ndarray
+  center: Point
   frame: np.ndarray  # [3, 3]
   radii: np.ndarray
-  color: np.ndarray
+  color: Color
   pattern: Pattern | None = None
   hides: bool = False  # as for a rod
   on_top: bool = False
@@ -124,13 +120,13 @@ class Ellipsoid(NamedTuple):
     level = np.maximum(px * x + py * y, np.float32(1e-8))
     radius = np.sqrt(level)
     slope = np.sqrt(np.maximum(px**2 + py**2, np.float32(1e-12)))
-    distance = (radius - 1) * radius / slope
+    shrink = radius / slope
     up = np.sqrt(np.maximum(1 - level, 0))
     z = up / np.float32(np.sqrt(quadric[2, 2]))
     z = z - np.float32(tilt[0]) * x - np.float32(tilt[1]) * y
-    shrink = radius / slope
+    z = z + np.float32(self.center[2])
     normal = (px * shrink, py * shrink, up)
-    return _Surface(distance, z + np.float32(self.center[2]), normal, y, x)
+    return _Surface((radius - 1) * radius / slope, z, normal, y, x)
 
 
 Solid = Rod | Ellipsoid
@@ -148,10 +144,7 @@ class Layer(NamedTuple):
 def paint_layer(
   solids: Iterable[Solid], size: Size, light: np.ndarray
 ) -> Layer:
-  """Paints solids, given in any order, with a depth test at every pixel.
-
-  The light is a unit vector [3] towards it.
-  """
+  """Paints solids in any order; light is a unit vector [3] towards it."""
   layer = Layer(
     color=np.zeros((3, *size), np.float32),
     alpha=np.zeros(size, np.float32),
@@ -186,8 +179,8 @@ def cloud(
 ) -> np.ndarray:
   """Draws noise [H, W] with mean near 0 and standard deviation near 1.
 
-  Of the octaves, each half as coarse and as strong as the one before, the first
-  has so many cells along a side.
+  The first octave has `cells` along a side, each next twice as many and half
+  the strength.
   """
   total = np.zeros(size, np.float32)
   for octave in range(octaves):
@@ -205,10 +198,8 @@ def _paint(layer: Layer, solid: Solid, light: np.ndarray) -> None:
   if left >= right or top >= bottom:
     return
   window = np.s_[..., top:bottom, left:right]
-  surface = solid.surface(
-    np.arange(left, right, dtype=np.float32),
-    np.arange(top, bottom, dtype=np.float32)[:, None],
-  )
+  y, x = np.ogrid[top:bottom, left:right]
+  surface = solid.surface(x.astype(np.float32), y.astype(np.float32))
   weight = np.clip(0.5 - surface.distance, 0, 1)
   weight *= np.clip(surface.depth - layer.depth[window] + 0.5, 0, 1)
   color, alpha = layer.color[window], layer.alpha[window]

@@ -4,6 +4,7 @@
 keypoints can be seen. An integer coordinate is the centre of a pixel.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -135,9 +136,7 @@ def _cast_shadow(image: np.ndarray, body: Body) -> None:
   image *= 1 - np.float32(0.5) * np.exp(-level)
 
 
-def _sample_crowd(
-  rng: np.random.Generator, size: Size, num_people: int
-) -> list[Thing]:
+def _sample_crowd(rng, size: Size, num_people: int) -> list[Thing]:
   """Draws people from far to near, each perhaps behind something."""
   low, high = 0.6, 1.0 - 0.05 * num_people
   if rng.random() < 0.18:  # a close-up
@@ -150,7 +149,7 @@ def _sample_crowd(
     body = _place(rng, body, unit, column, size)
     things.append(Thing(clothes.dress(body, sample_look(rng)), body))
     if rng.random() < 0.35:
-      things.append(Thing(_sample_object(rng, body, size)))
+      things.append(Thing([*_sample_object(rng, body, size)]))
   return things
 
 
@@ -161,51 +160,41 @@ def _place(rng, body: Body, unit: float, column: float, size: Size) -> Body:
   points = body.keypoints()[:, :2]
   low, high = points.min(0) - 0.05 * unit, points.max(0) + 0.05 * unit
   x = width * column + rng.normal(0, 0.07 * width) - (low[0] + high[0]) / 2
-  room = height - (high[1] - low[1])
+  y, room = -low[1], height - (high[1] - low[1])
   if room < 0:  # a close-up shows the head
-    y = -low[1] + rng.uniform(0, 0.1) * unit
+    y += rng.uniform(0, 0.1) * unit
   else:
-    y = -low[1] + room * rng.beta(2.5, 1.2)
+    y += room * rng.beta(2.5, 1.2)
     if rng.random() < 0.2:
       y += rng.normal(0, 0.15) * unit
   return body.moved(unit, np.array([x, y, 0.0]))
 
 
-def _sample_object(rng, body: Body, size: Size) -> list[Solid]:
+def _sample_object(rng, body: Body, size: Size) -> Iterator[Solid]:
   """Draws something that stands or hangs in front of a keypoint."""
-  aim = rng.integers(17)
-  x, y = body.keypoints()[aim, :2] + rng.normal(0, 0.05, 2) * body.unit
-  kinds = (_post, _crate, _ball, _bush, _rail)
-  return kinds[rng.integers(len(kinds))](rng, x, y, body.unit, size)
-
-
-def _post(rng, x, y, unit, size) -> list[Solid]:
-  lean, half = rng.normal(0, 0.06) * size[0], rng.uniform(0.012, 0.05) * unit
-  ends = (x - lean, -9), (x + lean, size[0] + 9)
-  return [backdrop.board(*ends, half, cloth_color(rng), bulge=1.0)]
-
-
-def _crate(rng, x, y, unit, size) -> list[Solid]:
-  wide, high = rng.uniform(0.08, 0.3, 2) * unit
-  color, pattern = cloth_color(rng), backdrop.sample_pattern(rng, unit)
-  left, right, half = (x - wide, y), (x + wide, y), 0.015 * unit + 1
-  side = backdrop.board((x, y), (x, y + 2 * high), wide, color, pattern)
-  return [side, backdrop.board(left, right, half, color * 0.75)]
-
-
-def _ball(rng, x, y, unit, size) -> list[Solid]:
-  radii = np.full(3, rng.uniform(0.03, 0.1) * unit)
-  color = cloth_color(rng)
-  return [backdrop.disc(x, y, radii, color, backdrop.sample_pattern(rng, unit))]
-
-
-def _bush(rng, x, y, unit, size) -> list[Solid]:
-  count = int(rng.integers(8, 22))
-  return backdrop.sample_leaves(rng, x, y, 0.07 * unit, count)
-
-
-def _rail(rng, x, y, unit, size) -> list[Solid]:
-  color, half = cloth_color(rng), rng.uniform(0.01, 0.025) * unit
-  drop = rng.normal(0, 0.05) * size[1]
-  ends = (-9, y - drop), (size[1] + 9, y + drop)
-  return [backdrop.board(*ends, half, color, bulge=1.0)]
+  (height, width), unit = size, body.unit
+  x, y = body.keypoints()[rng.integers(17), :2] + rng.normal(0, 0.05, 2) * unit
+  kind = ("post", "crate", "ball", "bush", "rail")[rng.integers(5)]
+  if kind == "post":
+    lean, half = rng.normal(0, 0.06) * height, rng.uniform(0.012, 0.05) * unit
+    ends = (x - lean, -9), (x + lean, height + 9)
+    yield backdrop.board(*ends, half, cloth_color(rng), bulge=1.0)
+  elif kind == "crate":
+    half, high = rng.uniform(0.08, 0.3, 2) * unit
+    color, pattern = cloth_color(rng), backdrop.sample_pattern(rng, unit)
+    bottom = x, y + 2 * high
+    yield backdrop.board((x, y), bottom, half, color, pattern=pattern)
+    lid = (x - half, y), (x + half, y)
+    yield backdrop.board(*lid, 0.015 * unit + 1, color * 0.75)
+  elif kind == "ball":
+    radii = np.full(3, rng.uniform(0.03, 0.1) * unit)
+    ball = backdrop.disc(x, y, radii, cloth_color(rng))
+    yield ball._replace(pattern=backdrop.sample_pattern(rng, unit))
+  elif kind == "bush":
+    count = int(rng.integers(8, 22))
+    yield from backdrop.sample_leaves(rng, x, y, 0.07 * unit, count)
+  else:
+    color, half = cloth_color(rng), rng.uniform(0.01, 0.025) * unit
+    drop = rng.normal(0, 0.05) * width
+    ends = (-9, y - drop), (width + 9, y + drop)
+    yield backdrop.board(*ends, half, color, bulge=1.0)

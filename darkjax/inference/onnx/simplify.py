@@ -196,10 +196,6 @@ def _gather(operands, params, shape) -> _Value | None:
   return _Value(gather.gather(operand, indices, params))
 
 
-_RULES = {
-  "broadcast_in_dim": _broadcast,
-  "gather": _gather,
-  "max": _maximum,
-}
+_RULES = {"broadcast_in_dim": _broadcast, "gather": _gather, "max": _maximum}
 # Operations that keep axes of 1, and so can be computed at once on constants.
 _BROADCASTABLE = {"broadcast_in_dim", *_BROADCASTING, *_UNARY}
