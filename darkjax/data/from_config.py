@@ -152,7 +152,7 @@ def _options(config) -> dict[str, Any]:
     "category": config.data.category,
     "cache_dir": config.data.cache,
     "skip_policy": policy,
-    "upright": config.data.upright,
+    "upright": config.data.upright or None,
   }
 
 
@@ -239,15 +239,17 @@ def validation_paths(
 
 def validation_upright(
   config: Mapping[str, Any], given: bool | None = None
-) -> bool:
+) -> bool | None:
   """Returns whether to turn images upright: as given, else as the run did.
+
+  None where neither says so, see `prepare.load`.
 
   >>> validation_upright({"data": {"upright": True}})
   True
   """
   if given is not None:
     return given
-  return config.get("data", {}).get("upright", False)
+  return config.get("data", {}).get("upright") or None
 
 
 def validation_category(

@@ -91,8 +91,11 @@ def findings(
   yield from _frames(names, sizes, fitting, upright)
   missing = [i for i, e in headers.items() if isinstance(e, FileNotFoundError)]
   if folder and folder.guessed:
-    name, found = next(iter(folder.guessed.items()))
-    yield finding("file-name-guessed", folder.guessed, name=name, found=found)
+    guessed = [name for name in counts if name in folder.guessed]
+    first = guessed[0]
+    yield finding(
+      "file-name-guessed", guessed, name=first, found=folder.guessed[first]
+    )
   if missing and folder:
     ids = [annotation.get("image_id") for annotation in content.annotations]
     labelled = {i for i in ids if isinstance(i, int | float)}

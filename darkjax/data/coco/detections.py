@@ -59,7 +59,7 @@ def load(
   score_threshold: float = 0.0,
   cache_dir: str | os.PathLike[str] | None = None,
   skip_policy: unreadable.SkipPolicy = unreadable.RAISE,
-  upright: bool = False,
+  upright: bool | None = None,
 ) -> PreparedDataset:
   """Prepares what to evaluate on: labelled people, or detected boxes.
 

@@ -31,7 +31,7 @@ def load(
   labelled: bool = True,
   keep_empty_images: bool = False,
   skip_policy: unreadable.SkipPolicy = unreadable.RAISE,
-  upright: bool = False,
+  upright: bool | None = None,
 ) -> PreparedDataset:
   """Prepares a COCO-format keypoint file, or opens what was prepared before.
 
@@ -52,7 +52,8 @@ def load(
     keep_empty_images: also keep images nobody is annotated in.
     skip_policy: what to do about images that cannot be read.
     upright: turn images as their EXIF orientation says, for labels made on what
-      viewers show; else labels count the pixels as stored, as COCO's.
+      viewers show; else labels count the pixels as stored, as COCO's. None is
+      False, with a warning where an image is turned and no size decides.
 
   Raises:
     FileNotFoundError: the json or an image is missing.
@@ -89,12 +90,12 @@ def load(
         annotations=labels,
         images=images,
         skip_policy=skip_policy,
-        upright=upright,
+        upright=bool(upright),
       )
       prepare(config, folder)
     builder, people = prepared.open_records(path)
     table = prepared.read_images(builder)
-  if not upright:
+  if upright is None:
     _warn_of_turned(int(table.frame_unknown.sum()), annotations)
   if labelled:
     _report(people, annotations)
@@ -108,7 +109,7 @@ def load(
     builder=builder,
     people=people.rows(people.trainable),
     labels_digest=digest,
-    upright=upright,
+    upright=bool(upright),
   )
   skip_policy.check(skipped, dataset.num_images, annotations)
   return dataset
@@ -141,7 +142,7 @@ def _warn_of_turned(count: int, path: pathlib.Path) -> None:
       "%s: %d images are turned by EXIF, and no size says which pixels the "
       "labels count: taken are the stored ones, as COCO's tools do; if the "
       "labels were made on the upright picture, as in browsers, give --upright "
-      "(in training --config.data.upright=True)",
+      "(in training --config.data.upright=True), else --noupright",
       path, count,
     )  # fmt: skip
 

@@ -124,10 +124,10 @@ def _records(config: CocoConfig) -> Iterator[dict[str, Any]]:
       "people": image["people"],
     }
   if folder.guessed:
-    name, found = next(iter(folder.guessed.items()))
+    name = next(name for name in names if name in folder.guessed)
     _LOG.warning(
       "%s: %d images are found by another name, such as %s for %s",
-      labels.path, len(folder.guessed), found, name,
+      labels.path, len(folder.guessed), folder.guessed[name], name,
     )  # fmt: skip
   if animations:
     _LOG.warning(
