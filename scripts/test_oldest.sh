@@ -35,4 +35,5 @@ tests=(
   tests/train/test_checks.py
   tests/train/test_train.py::test_from_files_to_metrics
 )
-"$python" -m pytest "${@:-${tests[@]}}"
+"$python" -m pytest -n "${DARKJAX_TEST_PROCESSES:-2}" --dist loadfile \
+  "${@:-${tests[@]}}"
