@@ -149,6 +149,11 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
   config.train.evaluate_every_epochs = 10
   config.train.checkpoint_every_epochs = 1
   config.train.keep_checkpoints = 2
+  # Metric of the evaluation, such as "dark/AP/gt_boxes", whose best weights are
+  # kept in the run's folder `best`; "" for none.
+  config.train.keep_best = ""
+  # Evaluations without a better one that end the run; 0 for no such end.
+  config.train.patience = 0
 
   config.evaluate = ml_collections.ConfigDict()
   config.evaluate.batch_size = 256  # people in all devices together

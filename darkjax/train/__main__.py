@@ -4,8 +4,7 @@ A run lives in `--workdir`: checkpoints/, metrics.jsonl, TensorBoard events and
 config.json. Started again with the same folder it continues where it stopped.
 """
 
-from darkjax.runtime import command, distributed, startup
-from darkjax.train import preemption
+from darkjax.runtime import command, distributed, preemption, startup
 
 
 def main(flags: command.Flags, arguments) -> None:

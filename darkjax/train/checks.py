@@ -27,11 +27,16 @@ def first_device(values) -> dict[str, float]:
 
 
 def check_settings(settings: ml_collections.ConfigDict) -> None:
-  """Raises ValueError for counts of the `train` settings below 1."""
+  """Raises ValueError for `train` settings that make no run."""
   counts = {name: getattr(settings, name) for name in _COUNTS}
   low = {name: count for name, count in counts.items() if count < 1}
   if low:
     raise ValueError(f"these fields of train are at least 1, got {low}")
+  if settings.patience < 0 or (settings.patience and not settings.keep_best):
+    raise ValueError(
+      "train.patience is a number of evaluations, and needs the metric of "
+      f"train.keep_best; got {settings.patience} and {settings.keep_best!r}"
+    )
 
 
 def check_labels(step: int, batch: dict[str, np.ndarray]) -> None:

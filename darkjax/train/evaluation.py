@@ -65,6 +65,6 @@ def evaluate(
     return Evaluation(metrics)
   images = pathlib.Path(config.data.root) / config.data.val[1]
   picture = pictures.draw_predictions(
-    predictions, convention.skeleton, val.annotations, images
+    predictions, convention.skeleton, val.annotations, images, val.upright
   )
   return Evaluation(metrics, picture)

@@ -37,6 +37,9 @@ class Report:
     """Opens the files; drops lines of the log after `start_step`."""
     self._path = pathlib.Path(workdir) / "metrics.jsonl"
     self._writes = jax.process_index() == 0
+    lines = [x for x in whole_lines(self._path) if x["step"] <= start_step]
+    # Metrics and `step` of each; only lines of training have an epoch.
+    self.evaluations = [line for line in lines if "epoch" not in line]
     if self._writes:
       self._path.parent.mkdir(parents=True, exist_ok=True)
       _drop_after(self._path, start_step)
@@ -84,9 +87,11 @@ class Report:
     self, step: int, metrics: Mapping[str, float], *, shown: bool = True
   ) -> None:
     """Adds a line to the log and points to the curves."""
+    numbers = {name: float(value) for name, value in metrics.items()}
+    if "epoch" not in numbers:
+      self.evaluations.append({"step": step, **numbers})
     if not self._writes:
       return
-    numbers = {name: float(value) for name, value in metrics.items()}
     for name, value in numbers.items():
       self._curves.scalar(name, value, step)
     # Both are on disk before the checkpoint of the step is.
@@ -106,11 +111,8 @@ class Report:
 
   def evaluation(self, step: int) -> dict[str, float]:
     """Returns the logged metrics of the evaluation at a step, or {}."""
-    for line in whole_lines(self._path):
-      # Only lines of training have an epoch.
-      if line.pop("step") == step and "epoch" not in line:
-        return line
-    return {}
+    logged = (e for e in self.evaluations if e["step"] == step)
+    return {n: x for n, x in next(logged, {}).items() if n != "step"}
 
 
 def whole_lines(path: pathlib.Path) -> list[dict[str, Any]]:

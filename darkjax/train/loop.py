@@ -13,14 +13,14 @@ from darkjax import checkpoint
 from darkjax.data import batch as batch_lib
 from darkjax.data import from_config
 from darkjax.evaluate import scores
-from darkjax.runtime import devices, distributed, files
+from darkjax.runtime import devices, distributed, files, preemption
 from darkjax.train import (
+  best,
   checks,
   device_crop,
   device_pack,
   evaluation,
   log,
-  preemption,
   resume,
 )
 from darkjax.train import run as run_lib
@@ -77,7 +77,7 @@ def fit(
       the first thing done when the run continues.
 
   Returns:
-    The metrics of the evaluation after the last step.
+    The metrics of the last evaluation.
 
   Raises:
     FloatingPointError: the loss is not finite; names step and batch.
@@ -155,11 +155,30 @@ def _train_and_evaluate(
             # A run that continues may have evaluated its last step, or not.
             metrics = report.evaluation(step) or _evaluate(run, report, state)
             _LOG.info("step %d\n%s", step, scores.table(metrics))
+            if settings.keep_best and _is_over(run, report, state):
+              checks.check_finite(done)
+              resume.save(checkpoints, run.metadata, state)
+              break
       except preemption.Stopped:
         checks.check_finite(done)
         resume.save(checkpoints, run.metadata, state)
         raise
   return metrics
+
+
+def _is_over(run: Run, report: log.Report, state: State) -> bool:
+  """Keeps the state if it is the best; returns whether none is to follow."""
+  settings = run.config.train
+  found = best.Best.of(report.evaluations, settings.keep_best)
+  best.keep(run.workdir, found, run.metadata, resume.on_host(state))
+  if not 0 < settings.patience <= found.evaluations_since:
+    return False
+  _LOG.info(
+    "the run ends early: %d evaluations without a better %s than %.4g at step "
+    "%d (train.patience)",
+    found.evaluations_since, settings.keep_best, found.value, found.step,
+  )  # fmt: skip
+  return True
 
 
 def _targets(run: Run, batch):

@@ -13,8 +13,8 @@ import small_network
 import tiny_run
 
 from darkjax import checkpoint, skeletons
-from darkjax.runtime import devices
-from darkjax.train import preemption, resume
+from darkjax.runtime import devices, preemption
+from darkjax.train import resume
 
 pytestmark = pytest.mark.usefixtures("optax_promotion")
 

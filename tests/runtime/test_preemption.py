@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from darkjax.train import preemption
+from darkjax.runtime import preemption
 
 
 def ask(number=signal.SIGTERM):
