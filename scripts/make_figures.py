@@ -26,7 +26,7 @@ import PIL.Image
 
 from darkjax import Pose, inference
 from darkjax.heatmaps.decode import decode_heatmaps
-from darkjax.inference import boxes
+from darkjax.predict import boxes
 from darkjax.runtime import command, startup
 from darkjax.viz import contact_sheet
 
@@ -41,8 +41,11 @@ WHOLE = 14  # labelled keypoints of a person who is seen whole, or nearly
 def photograph() -> PIL.Image.Image:
   """Draws a photograph with the keypoints the shipped weights are sure of."""
   path = PHOTOGRAPHS / "astronaut.jpg"
-  people, _ = boxes.read(PHOTOGRAPHS / "boxes.json").of(path.name, 0)
-  return Pose.pretrained()(path, people).plot(min_score=VERY_SURE)
+  pose = Pose.pretrained()
+  skeleton = pose.convention.skeleton
+  file = boxes.read(PHOTOGRAPHS / "boxes.json", skeleton=skeleton)
+  people, _ = file.of(path.name)
+  return pose(path, people).plot(min_score=VERY_SURE)
 
 
 DRAWINGS: dict[str, Callable[[], PIL.Image.Image]] = {

@@ -75,7 +75,7 @@ def read_sections(
     ):
       raise ValueError(
         f"{path or 'the annotations'}: {key!r} must be a list of dictionaries, "
-        f"got {type(value).__name__}; a COCO keypoint file has 'images', "
+        f"got {_describe_list(value)}; a COCO keypoint file has 'images', "
         "'annotations' and 'categories'"
       )
   read = {
@@ -88,6 +88,13 @@ def read_sections(
   raise_problems([*_category_problems(read, sections)], path)
   _number_ids(*(read[s] if s in sections else [] for s in SECTIONS[:2]))
   return read
+
+
+def _describe_list(value: Any) -> str:
+  if not isinstance(value, list):
+    return type(value).__name__
+  wrong = next(item for item in value if not isinstance(item, Mapping))
+  return f"a list with {wrong!r:.60} in it"
 
 
 def image_ids_in_file(path: str | os.PathLike[str]) -> dict[int, int | str]:
@@ -138,7 +145,11 @@ def _is_integer(value: Any) -> bool:
 
 
 def _category_problems(content, sections) -> Iterator[str]:
-  for category in content["categories"] if "categories" in sections else ():
+  categories = content["categories"] if "categories" in sections else []
+  ids = [category.get("id") for category in categories]
+  for category_id in {i for i in ids if is_id(i) and ids.count(i) > 1}:
+    yield f"category id {category_id!r} is used {ids.count(category_id)} times"
+  for category in categories:
     keypoints, category_id = category.get("keypoints"), category.get("id")
     if keypoints and not (isinstance(keypoints, list) and is_id(category_id)):
       yield (
@@ -178,7 +189,7 @@ def _image_problems(images, named: bool) -> Iterator[str]:
 
 def check_annotations(
   annotations: Sequence[Mapping[str, Any]],
-  num_keypoints: int,
+  num_keypoints: int | None,
   images: Mapping[int, Any],
   path: FilePath,
   *,
@@ -186,18 +197,24 @@ def check_annotations(
 ) -> None:
   """Raises a ValueError for annotations that break a rule of `find_problems`.
 
-  They are of one category with K = `num_keypoints`; images are by id, `path` is
-  for messages, `ids` says whether each annotation needs an id of its own.
+  They are of one category with K = `num_keypoints`, None if only their boxes
+  count; images are by id, `path` is for messages, `ids` says whether each
+  annotation needs an id of its own.
   """
   problems = []
-  for item in annotations:
+  for position, item in enumerate(annotations):
     for problem in find_problems(item, num_keypoints, images):
       if ids or problem.rule != "id":
-        problems.append(f"annotation {id_in_file(item)!r}: {problem.text}")
+        problems.append(f"{_name(item, position)}: {problem.text}")
         break
   raise_problems(problems, path)
   if ids:
     raise_problems(_repeated("annotation", annotations), path)
+
+
+def _name(annotation: Mapping[str, Any], position: int) -> str:
+  value = id_in_file(annotation)
+  return f"annotation {f'number {position}' if value is None else repr(value)}"
 
 
 def _repeated(kind: str, items: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -33,7 +33,7 @@ def read_number(value: Any) -> Any:
   >>> read_number("12.5"), read_number(3), read_number("wide")
   (12.5, 3, 'wide')
   """
-  if isinstance(value, str):
+  if isinstance(value, str) and "_" not in value:  # Python reads 4_1 as 41
     try:
       number = float(value)
     except ValueError:
@@ -137,7 +137,7 @@ def _read_keypoints(values: Any) -> Any:
   values = _read_list(values)
   if not isinstance(values, list) or len(values) % 3:
     return values
-  if _are_numbers(values) and not any(map(math.isnan, values)):
+  if _are_numbers(values) and all(value == value for value in values):  # no NaN
     return values
   points = zip(values[::3], values[1::3], values[2::3], strict=True)
   return [
@@ -171,9 +171,14 @@ def _box_of_keypoints(keypoints: Any) -> list[float] | None:
 
 
 def _area_of_box(bbox: Any) -> float | None:
-  if _are_numbers(bbox) and len(bbox) == 4:
+  if not _are_numbers(bbox) or len(bbox) != 4:
+    return None
+  try:
     return AREA_SHARE * bbox[2] * bbox[3]
-  return None
+  except (
+    OverflowError
+  ):  # an integer beyond floats, which the box is refused for
+    return None
 
 
 def _are_numbers(values: Any) -> bool:

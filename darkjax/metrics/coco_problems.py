@@ -28,9 +28,14 @@ class Problem(NamedTuple):
 
 
 def find_problems(
-  annotation: Mapping[str, Any], num_keypoints: int, images: Mapping[int, Any]
+  annotation: Mapping[str, Any],
+  num_keypoints: int | None,
+  images: Mapping[int, Any],
 ) -> Iterator[Problem]:
-  """Yields every rule that an annotation breaks, by id of the images."""
+  """Yields every rule that an annotation breaks; images are by id.
+
+  K is None where only boxes count.
+  """
   bbox, area = annotation.get("bbox"), annotation.get("area")
   if not is_id(annotation.get("id")):
     value = annotation.get("id")
@@ -39,25 +44,27 @@ def find_problems(
   # Without keypoints that can be read no box is made of them: their fault.
   if bbox is not None and finite_numbers(bbox, (4,)) is None:
     yield Problem(
-      "box", f"'bbox' must be four finite numbers (x, y, w, h), got {bbox!r}"
+      "box",
+      f"'bbox' must be four finite numbers (x, y, w, h), got {bbox!r:.60}",
     )
   number = finite_numbers(area, ())
   # Without a box that can be read, a missing area is no fault of its own.
   if (number is None or number < 0) and area is not None:
     yield Problem(
       "area",
-      f"'area' (of the body, px²) must be a finite number, got {area!r}; drop "
-      f"the field, and it is {AREA_SHARE} * w * h of the box, which is what "
-      "bodies cover on average in COCO",
+      "'area' (of the body, px²) must be a finite number of 0 or more, got "
+      f"{area!r:.60}; drop the field, and it is {AREA_SHARE} * w * h of the "
+      "box, which is what bodies cover on average in COCO",
     )
-  yield from _keypoint_problems(annotation, num_keypoints)
+  if num_keypoints is not None:
+    yield from _keypoint_problems(annotation, num_keypoints)
   if annotation.get("iscrowd") not in (None, 0, 1):
     value = annotation["iscrowd"]
-    yield Problem("crowd", f"'iscrowd' must be 0 or 1, got {value!r}")
+    yield Problem("crowd", f"'iscrowd' must be 0 or 1, got {value!r:.60}")
   if finite_numbers(annotation.get("score", 1.0), ()) is None:
     rule = "(of the box) must be a finite number, got"
     fix = "drop the field, and it is 1"
-    yield Problem("score", f"'score' {rule} {annotation['score']!r}; {fix}")
+    yield Problem("score", f"'score' {rule} {annotation['score']!r:.60}; {fix}")
 
 
 def _image_id_problems(annotation, images) -> Iterator[Problem]:
@@ -88,8 +95,8 @@ def _keypoint_problems(annotation, num_keypoints: int) -> Iterator[Problem]:
   elif not (np.abs(numbers) <= LARGEST_NUMBER).all():
     yield Problem(
       "keypoints",
-      "'keypoints' holds NaN or infinity; give a point that is not labelled "
-      "as 0, 0, 0",
+      "'keypoints' holds NaN, infinity or a number beyond float32; give a "
+      "point that is not labelled as 0, 0, 0",
     )
   elif not np.isin(numbers[2::3], (0, 1, 2)).all():
     flags = sorted({*numbers[2::3].tolist()})
@@ -105,10 +112,13 @@ def _describe_keypoints(keypoints: Any, num_keypoints: int) -> str:
     return f"{str(keypoints)[:40]!r}"
   wrong = [k for k in keypoints if type(k) not in (int, float)]
   if wrong:
-    return f"{wrong[0]!r} ({type(wrong[0]).__name__}) among them"
+    return f"{wrong[0]!r:.60} ({type(wrong[0]).__name__}) among them"
   if len(keypoints) == 2 * num_keypoints:
     return f"{len(keypoints)}: visibility is missing, write x, y, 2 or 0, 0, 0"
-  return f"{len(keypoints)} numbers"
+  points = (
+    f" ({len(keypoints) // 3} keypoints)" if len(keypoints) % 3 == 0 else ""
+  )
+  return f"{len(keypoints)} numbers{points}"
 
 
 def finite_numbers(

@@ -16,10 +16,11 @@ from collections.abc import Sequence
 
 from darkjax.convention import METHODS
 from darkjax.heatmaps.options import BORDERS
-from darkjax.inference import boxes as boxes_lib
 from darkjax.inference.people import SHOWN_SCORE
 from darkjax.inference.pose import PRETRAINED, Pose
+from darkjax.inference.predictor import Predictor
 from darkjax.metrics import coco
+from darkjax.predict import boxes as boxes_lib
 from darkjax.predict import people, smoothing, writers
 from darkjax.predict.inputs import open_inputs
 from darkjax.runtime import command, startup
@@ -32,10 +33,21 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
   startup.start()
   signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
   out = pathlib.Path(flags.out)
+  if not flags.checkpoint:
+    _LOG.warning("no --checkpoint: the small network of Pose.pretrained()")
+  predictor = Predictor.from_checkpoint(
+    flags.checkpoint or PRETRAINED,
+    method=flags.method,
+    flip_test=flags.flip_test,
+    border=flags.border,
+  )
   boxes = None
   if flags.boxes:
     boxes = boxes_lib.read(
-      flags.boxes, min_score=flags.min_box_score, category=flags.category
+      flags.boxes,
+      skeleton=predictor.convention.skeleton,
+      min_score=flags.min_box_score,
+      category=flags.category,
     )
   with open_inputs(
     arguments,
@@ -45,16 +57,9 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
     recursive=flags.recursive,
     max_pictures=flags.max_frames,
   ) as pictures:
-    if not flags.checkpoint:
-      _LOG.warning("no --checkpoint: the small network of Pose.pretrained()")
-    pose = Pose.from_checkpoint(
-      flags.checkpoint or PRETRAINED,
-      method=flags.method,
-      flip_test=flags.flip_test,
-      border=flags.border,
-      # A camera's frames are processed as they come.
-      batch_size=1 if pictures.live else flags.batch_size,
-    )
+    # A camera's frames are processed as they come.
+    batch_size = 1 if pictures.live else flags.batch_size
+    pose = Pose(predictor, batch_size=batch_size)
     _LOG.info("convention: %s", pose.convention.describe())
     stream = people.predict_people(
       pose, pictures.stream, pictures.boxes, nms=flags.nms
@@ -104,10 +109,11 @@ def define_flags(define: command.Define) -> None:
     "person's box.",
   )
   define.float("min_box_score", 0.0, "Lowest score of a detection.")
-  define.integer(
+  define.string(
     "category",
     None,
-    "Category id of the boxes; default: COCO's person, 1, if there is one.",
+    "Category of the boxes, by name or id; default: the one with keypoints, or "
+    "of detections 1 or the only one.",
   )
   define.enum("nms", "hard", coco.NMS, "How to remove duplicates, by OKS.")
   define.bool(

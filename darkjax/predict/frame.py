@@ -6,17 +6,30 @@ the sizes in a json of boxes may say which.
 
 import logging
 import pathlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from darkjax.data.coco.box_file import warn_of_corners
 from darkjax.data.images import encoded
-from darkjax.inference.boxes import BoxFile
+from darkjax.predict.boxes import BoxFile
 
 _LOG = logging.getLogger(__name__)
 
 
+class _Photograph(NamedTuple):
+  path: pathlib.Path
+  header: encoded.Header
+  boxes: np.ndarray  # [N, 4], image px
+  size: tuple[int, int] | None  # (height, width), px, in the file of boxes
+
+
 def choose_upright(
-  paths: Sequence[pathlib.Path], keys: Sequence[Any], boxes: BoxFile
+  paths: Sequence[pathlib.Path],
+  keys: Sequence[Any],
+  boxes: BoxFile,
+  upright: bool | None = None,
 ) -> bool:
   """Returns whether boxes are of the pictures as EXIF turns them upright.
 
@@ -26,25 +39,60 @@ def choose_upright(
     paths: photographs.
     keys: of each in `boxes`.
     boxes: their file.
+    upright: the answer, where it is given.
 
   Raises:
-    ValueError: some sizes say the one, some the other.
+    ValueError: some sizes say the one, some the other, or a photograph has
+      another size than the file of boxes says.
   """
-  sizes: list[bool] = []  # of those that decide: is it the upright one
-  turned: list[pathlib.Path] = []
+  photographs = [*_with_boxes(paths, keys, boxes)]
+  if upright is None:
+    upright = _by_sizes(photographs)
+  problems = [
+    f"{path.name} {problem}"
+    for path, header, _, size in photographs
+    if (problem := encoded.size_problem(size, header, upright=upright))
+  ]
+  if problems:
+    raise ValueError(
+      f"{len(problems)} photographs have another size than the json of boxes "
+      f"says; the first: {problems[0]}; boxes would not fit: use the images "
+      "they were made on, or correct the json"
+    )
+  warn_of_corners(
+    np.concatenate([p.boxes for p in photographs] or [np.zeros((0, 4))]),
+    np.array(
+      [p.header.size(upright=upright) for p in photographs for _ in p.boxes]
+    ).reshape(-1, 2),
+    "--boxes",
+  )
+  return upright
+
+
+def _with_boxes(paths, keys, boxes: BoxFile) -> Iterator[_Photograph]:
+  """Those that have boxes, with their headers."""
   for path, key in zip(paths, keys, strict=True):
-    if key is None or not len(boxes.of(key)[0]):
+    some, _ = boxes.of(key)
+    if key is None or not len(some):
       continue
     try:
       header = encoded.read_header(path)
     except (OSError, ValueError):  # reported where it is read
       continue
+    yield _Photograph(path, header, some, boxes.sizes.get(key))
+
+
+def _by_sizes(photographs: Sequence[_Photograph]) -> bool:
+  """Whether the boxes are of the pictures upright, by the json's sizes."""
+  sizes: list[bool] = []  # of those that decide: is it the upright one
+  turned: list[pathlib.Path] = []
+  for path, header, _, size in photographs:
     if header.orientation == 1:
       continue
     turned.append(path)
     stored, upright = (header.size(upright=frame) for frame in (False, True))
-    if boxes.sizes.get(key) in (stored, upright) and stored != upright:
-      sizes.append(boxes.sizes[key] == upright)
+    if size in (stored, upright) and stored != upright:
+      sizes.append(size == upright)
   if not turned:
     return False
   if not sizes:

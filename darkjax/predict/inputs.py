@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from darkjax.data.images import photo
-from darkjax.inference.boxes import BoxFile
 from darkjax.predict import animation, video
+from darkjax.predict.boxes import BoxFile
 from darkjax.predict.folders import Photograph, find_photographs
 from darkjax.predict.frame import choose_upright
 
@@ -22,14 +22,14 @@ _LOG = logging.getLogger(__name__)
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg")
 
 # Boxes [N, 4] (x, y, w, h) in image px and their scores [N], by image id.
-BoxesById = Mapping[int, tuple[np.ndarray, np.ndarray]]
+BoxesById = Mapping[int | str, tuple[np.ndarray, np.ndarray]]
 
 
 class Picture(NamedTuple):
   """A photograph, or a frame of a video."""
 
   name: str  # of the file, below the folder that was given
-  image_id: int  # in results, see `image_ids`; of a frame its index
+  image_id: int | str  # in results, see `image_ids`; of a frame its index
   seconds: float  # from the start of the video; nan for photographs
   pixels: np.ndarray  # [H, W, 3] uint8 RGB
 
@@ -109,7 +109,8 @@ def _open_photographs(
   """Opens photographs; those that cannot be read are logged and left out."""
   paths = [photograph.path for photograph in photographs]
   keys = [boxes.key(path) if boxes else None for path in paths]
-  ids = image_ids(paths, [k if isinstance(k, int) else None for k in keys])
+  own = [boxes.image_id(key) if boxes else None for key in keys]
+  ids = image_ids(paths, own)
   by_id = None
   if boxes:
     all_boxes = {n: boxes.of(key) for n, key in zip(ids, keys, strict=True)}
@@ -120,8 +121,9 @@ def _open_photographs(
         f"{paths[0].name}, {boxes.hint(paths[0])}; give file_name in the json, "
         "or name photographs by their image_id"
       )
-  if upright is None:
-    upright = choose_upright(paths, keys, boxes) if boxes else True
+  if boxes:
+    upright = choose_upright(paths, keys, boxes, upright)
+  upright = upright is not False
   unreadable: list[str] = []
   stream = _read_photographs(photographs, ids, upright, unreadable)
   return Pictures(stream, len(paths), boxes=by_id, unreadable=unreadable)
@@ -129,7 +131,7 @@ def _open_photographs(
 
 def _read_photographs(
   photographs: Sequence[Photograph],
-  ids: Sequence[int],
+  ids: Sequence[int | str],
   upright: bool,
   unreadable: list[str],
 ) -> Iterator[Picture]:
@@ -152,8 +154,8 @@ def _read_photographs(
 
 
 def image_ids(
-  paths: Sequence[pathlib.Path], ids: Sequence[int | None]
-) -> list[int]:
+  paths: Sequence[pathlib.Path], ids: Sequence[int | str | None]
+) -> list[int | str]:
   """Returns a COCO image id for each photograph, no two the same.
 
   Photographs without one in `ids`, from a json file, get the number that is
@@ -226,7 +228,7 @@ def _boxes_of_frames(
   """The boxes of a video's frames, by their index; None without a file."""
   if boxes is None:
     return None
-  by_id = {
+  by_id: BoxesById = {
     n: some
     for n, some in boxes.people.items()
     if isinstance(n, int) and 0 <= n < (limit or sys.maxsize)

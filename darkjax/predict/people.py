@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ from darkjax.inference.pose import Pose
 from darkjax.metrics import coco, oks_nms
 from darkjax.predict import smoothing
 from darkjax.predict.inputs import BoxesById, Picture
+
+_LOG = logging.getLogger(__name__)
 
 
 class PicturePeople(NamedTuple):
@@ -46,6 +49,7 @@ def predict_people(
       if boxes is not None:
         no_boxes = np.zeros((0, 4)), np.zeros(0)
         some, scores = boxes.get(picture.image_id, no_boxes)
+        some, scores = _overlapping(picture, some, scores)
       size = picture.pixels.shape[:2]
       waiting.append((picture, scores))
       yield picture.pixels, boxes_lib.check(some, size, picture.name)
@@ -63,6 +67,19 @@ def predict_people(
       np.arange(len(index)),
       len(people),
     )
+
+
+def _overlapping(picture: Picture, boxes, scores):
+  """Leaves out the boxes beside the picture, with a warning."""
+  height, width = picture.pixels.shape[:2]
+  x, y, w, h = np.reshape(boxes, (-1, 4)).T
+  inside = (x < width) & (y < height) & (x + w > 0) & (y + h > 0)
+  if not inside.all():
+    _LOG.warning(
+      "%s: %d of %d boxes lie beside its %d x %d px and are left out",
+      picture.name, (~inside).sum(), len(inside), width, height,
+    )  # fmt: skip
+  return boxes[inside], scores[inside]
 
 
 def _without_duplicates(pose, people, box_scores, areas, nms) -> np.ndarray:

@@ -10,6 +10,7 @@ A command is a module with `main(flags, arguments)` and
 import functools
 import importlib
 import inspect
+import io
 import pathlib
 import re
 import runpy
@@ -48,6 +49,9 @@ def run(
     SystemExit: always, but for a fault of darkjax, see errors.py.
   """
   argv = list(sys.argv if argv is None else argv)
+  for stream in (sys.stdout, sys.stderr):
+    if isinstance(stream, io.TextIOWrapper):  # names may hold what none prints
+      stream.reconfigure(errors="backslashreplace")
   try:
     if {"--help", "-h", "-help", "--helpfull"} & set(argv[1:]):
       print(help_text(main, define_flags))

@@ -6,6 +6,14 @@ import os
 import pathlib
 from typing import Any
 
+# What files are that start so, in lower case, and the fix.
+_OTHER_KINDS = {
+  b"\x1f\x8b": "a gzip archive: unpack it",
+  b"pk\x03\x04": "a zip archive: unpack it",
+  b"<": "a web page or xml file: fetch or export the json itself",
+  b"version https://git-lfs": "a Git LFS pointer: run `git lfs pull`",
+}
+
 
 def read_json(path: str | os.PathLike[str]) -> Any:
   """Returns the content of a json file in UTF-8, UTF-16 or UTF-32.
@@ -19,10 +27,8 @@ def read_json(path: str | os.PathLike[str]) -> Any:
       line and the column.
   """
   data = pathlib.Path(path).read_bytes()
-  if not data.strip():
-    raise ValueError(
-      f"{path}: not valid json (the file is empty); write or download it again"
-    )
+  if what := _other_kind(data):
+    raise ValueError(f"{path}: not valid json ({what})")
   try:
     return json.loads(data, object_pairs_hook=_unique)
   except UnicodeDecodeError as error:
@@ -38,10 +44,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
       )
   except json.JSONDecodeError as error:
     line, column, problem = error.lineno, error.colno, error.msg
-    fix = "it may be cut short: write or download it again"
-    # From Python 3.13 on the message says it and the position is the comma's.
-    if error.doc[error.pos : error.pos + 1] in ("]", "}", ","):
-      fix = "a comma before a closing bracket is not json: take it out"
+    fix = _fix(error)
   except _RepeatedKeyError as error:
     text = data.decode(json.detect_encoding(data)).removeprefix("\ufeff")
     line, column = _position(text, _object_with_repeated_key(text))
@@ -52,6 +55,28 @@ def read_json(path: str | os.PathLike[str]) -> Any:
   raise ValueError(
     f"{path}: not valid json in line {line}, column {column} ({problem}); {fix}"
   )
+
+
+def _other_kind(data: bytes) -> str | None:
+  """Returns what a file is that is not json, and the fix."""
+  start = data[:1024].lstrip()[:40].lower()
+  if not data.strip():
+    return "the file is empty: write or download it again"
+  return next((w for s, w in _OTHER_KINDS.items() if start.startswith(s)), None)
+
+
+def _fix(error: json.JSONDecodeError) -> str:
+  there = error.doc[error.pos : error.pos + 1]
+  if error.msg == "Extra data":
+    return "it holds several json values; write one, such as one list"
+  # From Python 3.13 on the position of a trailing comma is the comma's.
+  if there in ("]", "}", ","):
+    return "a comma before a closing bracket is not json: take it out"
+  if there in ("'", "/", "#"):
+    return "json has double quotes and no comments"
+  if not there or "Unterminated" in error.msg:
+    return "it is cut short: write or download it again"
+  return "correct it there, or write it again"
 
 
 class _RepeatedKeyError(Exception):

@@ -4,8 +4,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from darkjax.inference import boxes
-from darkjax.predict import animation, inputs
+from darkjax.predict import animation, boxes, inputs
 
 RED = [(200, 0, 0), (0, 200, 0), (0, 0, 200)]
 

@@ -9,8 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from darkjax.inference import boxes
-from darkjax.predict import inputs, video
+from darkjax.predict import boxes, inputs, video
 
 NO_BOX = np.zeros((0, 4)), np.zeros(0)
 ONE_BOX = np.array([[0.0, 0.0, 4.0, 4.0]]), np.ones(1)
@@ -96,7 +95,6 @@ def test_upright_unless_there_are_boxes(tmp_path):
     ({1: (8, 6), 2: (8, 6)}, (8, 6, 3), "boxes are of the pictures upright"),
     ({2: (8, 6)}, (8, 6, 3), "2 photographs with boxes are turned by EXIF; by"),
     ({}, (6, 8, 3), "2 photographs with boxes are turned by EXIF, such as"),
-    ({1: (9, 9)}, (6, 8, 3), "no size in the json says"),
   ],
 )
 def test_sizes_say_which_way_is_up(tmp_path, caplog, sizes, shape, message):
@@ -112,13 +110,16 @@ def test_sizes_say_which_way_is_up(tmp_path, caplog, sizes, shape, message):
   assert caplog.text.count("EXIF") == 1
   assert message in caplog.text
   caplog.clear()
-  for upright in (False, True):
-    with inputs.open_inputs(
-      [str(tmp_path)], file, out=out, upright=upright
-    ) as opened:
-      seen = next(opened.stream).pixels.shape
-      assert seen == ((8, 6, 3) if upright else (6, 8, 3))
+  upright = shape == (8, 6, 3)
+  with inputs.open_inputs(
+    [str(tmp_path)], file, out=out, upright=upright
+  ) as opened:
+    assert next(opened.stream).pixels.shape == shape
   assert "EXIF" not in caplog.text
+  if sizes:
+    flag = "--noupright" if upright else "--upright"
+    with pytest.raises(ValueError, match=f"to read it so give {flag}"):
+      inputs.open_inputs([str(tmp_path)], file, out=out, upright=not upright)
 
 
 def test_sizes_of_both_frames_ask_for_a_flag(tmp_path):
@@ -186,6 +187,22 @@ def test_ids_and_boxes_are_those_of_the_names(folder, tmp_path):
   with inputs.open_inputs([str(folder)], file, out=tmp_path) as opened:
     assert _names(opened) == [("a.JPG", 2), ("b.png", 1), ("c.bmp", 0)]
   assert sorted(opened.boxes) == [0, 1]
+
+
+def test_ids_of_results_are_those_of_the_file(folder, tmp_path):
+  file = boxes.BoxFile(
+    {0: ONE_BOX}, {"b.png": {0}}, image_ids={0: "an id of text"}
+  )
+  with inputs.open_inputs([str(folder)], file, out=tmp_path) as opened:
+    assert ("b.png", "an id of text") in _names(opened)
+  assert list(opened.boxes) == ["an id of text"]
+
+
+def test_boxes_made_on_pictures_of_another_size_are_refused(folder, tmp_path):
+  file = _file({1: ONE_BOX}, [("b.png", 1)], [(1, (500, 400))])
+  for upright in (None, True, False):
+    with pytest.raises(ValueError, match=r"1 photographs .* b\.png should be"):
+      inputs.open_inputs([str(folder)], file, out=tmp_path, upright=upright)
 
 
 def _clip(path, count):

@@ -170,14 +170,13 @@ def test_pictures_without_boxes_have_nobody(pose):
   assert [f.picture.image_id for f in found] == list(range(6))
 
 
-def test_boxes_outside_name_the_file(pose):
-  boxes = _boxes((3, [500.0, 0.0, 5.0, 5.0], 1.0))
-  with pytest.raises(ValueError, match=r"a\.png: a box"):
-    list(
-      predict_people(
-        pose, iter([_picture(np.zeros((9, 9, 3), np.uint8))]), boxes
-      )
-    )
+def test_boxes_beside_the_picture_are_left_out(pose, caplog):
+  photo = colours.paint(SIZE, LEFT, RIGHT)
+  boxes = _boxes((3, [500.0, 0.0, 5.0, 5.0], 1.0), (3, BOXES[0], 0.5))
+  (found,) = predict_people(pose, iter([_picture(photo)]), boxes)
+  np.testing.assert_array_equal(found.people[0].bbox, BOXES[0])
+  assert found.box_scores.tolist() == [0.5]
+  assert "a.png: 1 of 2 boxes lie beside its" in caplog.text
 
 
 def test_json_and_csv_hold_what_was_found(pose, tmp_path):

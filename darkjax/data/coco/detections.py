@@ -5,6 +5,7 @@ The file is a json list of `{"image_id", "category_id", "bbox", "score"}`, boxes
 clipped to the image, unlike the labels' (HRNet and DARK, lib/dataset/coco.py).
 """
 
+import collections
 import dataclasses
 import functools
 import logging
@@ -115,15 +116,24 @@ def read(
       f"{path}: detections are a list {box_file.EXAMPLE}, got a "
       f'{type(content).__name__}; the boxes of annotations are boxes="gt"'
     )
-  required = ("category_id", "score")
-  everything = box_file.parse_boxes(content, path, required=required)
+  if not content:
+    raise ValueError(f"{path} has no boxes: an empty list")
+  everything = box_file.parse_boxes(content, path)
+  counts = collections.Counter(box.category_id for box in everything)
   people = [
     (position, box)
     for position, box in enumerate(everything)
-    if box.category_id in categories
+    if box.category_id is None or box.category_id in categories
   ]
-  if everything and not people:
-    theirs = list(dict.fromkeys(box.category_id for box in everything))
+  if people and 0 in counts and 0 not in categories:
+    _LOG.warning(
+      "%s: %d boxes of category 0 are left out, %d are of people; for a "
+      "detector that counts from 0, give --box_category=0",
+      path, counts[0], len(people),
+    )  # fmt: skip
+  box_file.warn_of_units([box for _, box in people], path)
+  if not people:
+    theirs = list(counts)
     raise ValueError(
       f"{path}: its {len(everything)} boxes are of categories {theirs[:5]}, "
       f"the labels' is {' or '.join(map(describe_id, categories))}; if one of "
@@ -139,7 +149,7 @@ def read(
     ],
     _BOXES,
   )
-  if people and not len(boxes):
+  if not len(boxes):
     box = people[0][1]
     own = [f"file_name {box.file_name}"] if box.file_name else []
     if box.image_id is not None:
@@ -227,7 +237,8 @@ def with_boxes(
     raise ValueError(
       f"{path}: of {len(boxes)} boxes of people in the images of "
       f"{dataset.annotations}, none has a score of at least {score_threshold} "
-      "and an image that can be read; lower the threshold"
+      f"and an image that can be read; the best score is "
+      f"{max(boxes.score, default=0):g}: lower the threshold"
     )
   boxes = boxes[kept]
   _LOG.info(
@@ -236,6 +247,7 @@ def with_boxes(
     dataset.num_images,
   )  # fmt: skip
   people = _people(boxes, images, dataset.skeleton.num_keypoints)
+  box_file.warn_of_corners(people.bbox, people.image_size, path)
   return dataclasses.replace(dataset, people=people, box_source=DETECTIONS)
 
 

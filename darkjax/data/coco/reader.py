@@ -57,13 +57,7 @@ def read_annotations(
   )
   if content.unlisted:
     _LOG.warning("%s: %s; they are left out", path, content.unlisted)
-  for field, rule in coco_fields.FILLED.items():
-    count = sum(field in a.get("filled", ()) for a in content.annotations)
-    if count:
-      _LOG.warning(
-        "%s: %d annotations have no %r, it is taken as %s",
-        path, count, field, rule,
-      )  # fmt: skip
+  warn_of_filled(content.annotations, path)
   people: dict[int, list] = {image_id: [] for image_id in images}
   for annotation in content.annotations:
     person = to_person(annotation, num_keypoints)
@@ -78,7 +72,7 @@ def read_annotations(
 
 
 @contextlib.contextmanager
-def _naming(path: pathlib.Path) -> Iterator[None]:
+def naming(path: pathlib.Path) -> Iterator[None]:
   """Adds the path to the message of an error."""
   try:
     yield
@@ -115,7 +109,7 @@ def read_content(
   """
   path = pathlib.Path(path)
   content = coco_annotations.read_sections(path)
-  with _naming(path):
+  with naming(path):
     chosen = categories.choose(
       content["categories"], name=category, skeleton=skeleton
     )
@@ -163,7 +157,7 @@ def read_unlabelled_content(
   """Returns what `read_unlabelled` reads, in the form of `read_content`."""
   path = pathlib.Path(path)
   content = coco_annotations.read_sections(path, _WITHOUT_LABELS)
-  with _naming(path):
+  with naming(path):
     ids = categories.choose_for_boxes(
       content["categories"], skeleton, name=category
     )
@@ -171,6 +165,20 @@ def read_unlabelled_content(
   if not images:
     raise ValueError(f"{path} lists no images")
   return Content(path, {}, ids, skeleton, images, [])
+
+
+def warn_of_filled(
+  annotations: Sequence[Mapping[str, Any]], path: str | os.PathLike[str]
+) -> None:
+  """Logs of how many labelled people the box or the area was missing."""
+  labelled = [a for a in annotations if any(a["keypoints"][2::3])]
+  for field, rule in coco_fields.FILLED.items():
+    count = sum(field in a.get("filled", ()) for a in labelled)
+    if count:
+      _LOG.warning(
+        "%s: %d annotations have no %r, it is taken as %s",
+        path, count, field, rule,
+      )  # fmt: skip
 
 
 def has_labels(path: str | os.PathLike[str]) -> bool:

@@ -136,11 +136,8 @@ def test_a_missing_file_of_detections_is_explained(folder):
   ("found", "message"),
   [
     ({"annotations": []}, "got a dict; the boxes of annotations are boxes="),
-    (
-      [detection(), {"image_id": 1}],
-      r"box 1 has no \['bbox', 'category",
-    ),
-    ([detection(score=None)], r"box 0 has no \['score'\]"),
+    ([], "detections.json has no boxes"),
+    ([detection(), {"image_id": 1}], r"box 1 has no \['bbox'\]"),
     ([[1, 2]], "box 0 has no .* got \\[1, 2\\]"),
     (
       [detection(), detection(bbox=[1, 2, float("nan"), 4])],
@@ -452,3 +449,26 @@ def test_boxes_of_another_category_can_be_named(folder):
   found = [detection(category_id=0), detection(category_id=5)]
   source = load(folder, found, box_category=5)
   assert source.people.annotation_id.tolist() == [1]
+
+
+def test_detections_without_score_or_category_are_people(folder):
+  found = [detection(1, score=None), detection(2, category_id=None)]
+  source = load(folder, found)
+  assert source.people.score.tolist() == [1, np.float32(0.9)]
+
+
+def test_detectors_that_count_from_0_are_noticed(folder, caplog):
+  load(folder, [detection(category_id=0), detection(2)])
+  assert "1 boxes of category 0 are left out, 1 are of people" in caplog.text
+
+
+@pytest.mark.parametrize(
+  ("bbox", "message"),
+  [
+    ([0.1, 0.2, 0.5, 0.7], "1 of 1 boxes lie in 0..1"),
+    ([20.0, 30.0, 40.0, 60.0], "nearly all look like (x1, y1, x2, y2)"),
+  ],
+)
+def test_boxes_of_another_form_are_noticed(folder, bbox, message, caplog):
+  load(folder, [detection(bbox=bbox)])
+  assert message in caplog.text
