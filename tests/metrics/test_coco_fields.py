@@ -62,6 +62,9 @@ def test_what_means_the_same_reads_the_same(changes):
     ({"bbox": [True, 1, 2, 3]}, "box"),
     ({"bbox": [None, 1, 2, 3]}, "box"),
     ({"bbox": {"x": 1}}, "box"),
+    ({"bbox": ["4_1", 1, 2, 3]}, "box"),
+    ({"bbox": [0, 0, 10**400, 5], "area": None}, "box"),
+    ({"keypoints": [10**400, 1, 2] * 3}, "keypoints"),
     ({"bbox": "10, 20, 30, 40"}, "box"),
     ({"area": [600.5]}, "area"),
     ({"area": True}, "area"),
@@ -145,6 +148,20 @@ def test_ids_that_are_no_64_bit_integers_are_numbered():
   assert [*map(coco_fields.id_in_file, images)] == ["a", 0, 2**70]
   assert [*map(coco_fields.id_in_file, people)] == ["p", 1]
   assert coco_annotations.read_sections(read) == read
+
+
+def test_a_category_id_used_twice_is_refused():
+  file = content([1], [1], [1])
+  file["categories"].append({"id": 1, "name": "dog"})
+  with pytest.raises(ValueError, match="category id 1 is used 2 times"):
+    coco_annotations.read_sections(file)
+
+
+def test_lists_with_something_else_are_named():
+  file = content([1], [1], [1])
+  file["images"].append(None)
+  with pytest.raises(ValueError, match="got a list with None in it"):
+    coco_annotations.read_sections(file)
 
 
 def test_integer_ids_stay():

@@ -117,7 +117,7 @@ def test_sizes_say_which_way_is_up(tmp_path, caplog, sizes, shape, message):
     assert next(opened.stream).pixels.shape == shape
   assert "EXIF" not in caplog.text
   if sizes:
-    flag = "--noupright" if upright else "--upright"
+    flag = "--upright" if upright else "--noupright"
     with pytest.raises(ValueError, match=f"to read it so give {flag}"):
       inputs.open_inputs([str(tmp_path)], file, out=out, upright=not upright)
 
