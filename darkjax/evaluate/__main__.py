@@ -21,7 +21,7 @@ from tqdm import tqdm
 from darkjax import geometry
 from darkjax.convention import METHODS, Convention
 from darkjax.data import from_config
-from darkjax.evaluate import pictures, scores
+from darkjax.evaluate import errors, pictures, scores
 from darkjax.evaluate.predict import Batch, default_methods, predict_dataset
 from darkjax.heatmaps.options import BORDERS
 from darkjax.inference import check_method, ensemble
@@ -45,7 +45,9 @@ def evaluate(flags: command.Flags) -> None:
   """Predicts all people of a data set, then scores, writes and draws them."""
   from darkjax.data.coco import detections, reader, unreadable  # TensorFlow
 
-  _check_outputs(flags.results, flags.picture)
+  _check_outputs(flags.results, flags.picture, flags.errors_picture)
+  if (flags.errors or flags.errors_picture) and flags.boxes != "gt":
+    raise ValueError("--errors compares with labels, so it takes their boxes")
   predictors = _load_predictors(
     flags.checkpoint,
     changes={
@@ -125,6 +127,12 @@ def evaluate(flags: command.Flags) -> None:
       flags.results,
       [{**result, "image_id": ids[result["image_id"]]} for result in results],
     )
+  if flags.errors or flags.errors_picture:
+    found = errors.find(predictions, methods[-1], annotations, skeleton)
+    print(errors.table(found, category_ids=dataset.category_ids, nms=flags.nms))
+    if flags.errors_picture:
+      sheet = errors.sheet(found, images, upright=dataset.upright)
+      sheet.save(flags.errors_picture)
   if flags.picture:
     picture = pictures.draw_predictions(
       predictions, convention.skeleton, annotations, images, dataset.upright
@@ -132,16 +140,17 @@ def evaluate(flags: command.Flags) -> None:
     picture.save(flags.picture)
 
 
-def _check_outputs(results_path: str | None, picture_path: str | None) -> None:
+def _check_outputs(results_path: str | None, *pictures: str | None) -> None:
   """Fails before the evaluation where outputs could not be written after it."""
-  for path in filter(None, (results_path, picture_path)):
+  for path in filter(None, (results_path, *pictures)):
     files.check_writable(path)
-  suffix = pathlib.Path(picture_path).suffix if picture_path else ".png"
-  if suffix.lower() not in Image.registered_extensions():
-    raise ValueError(
-      f"--picture={picture_path}: {suffix!r} is not a format of pictures; end "
-      "the name in .png or .jpg"
-    )
+  for path in filter(None, pictures):
+    suffix = pathlib.Path(path).suffix
+    if suffix.lower() not in Image.registered_extensions():
+      raise ValueError(
+        f"{path}: {suffix!r} is not a format of pictures; end the name in .png "
+        "or .jpg"
+      )
 
 
 def _load_predictors(
@@ -271,6 +280,10 @@ def define_flags(define: command.Define) -> None:
   )
   define.string("results", None, "Json to write the results to.")
   define.string("picture", None, "Picture of some people to write.")
+  define.bool("errors", False, "Print errors by keypoint and kind.")
+  define.string(
+    "errors_picture", None, "Picture of the worst errors of each kind to write."
+  )
   distributed.define_flags(define)
   define.required(["checkpoint"])
 

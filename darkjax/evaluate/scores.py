@@ -91,7 +91,7 @@ def score(
   timer, content = Timer(), coco_annotations.read_sections(annotations)
   labelled = box_source == GT_BOXES
   if labelled:
-    lengths = _reference_lengths(predictions, content, skeleton)
+    lengths = reference_lengths(predictions, content, skeleton)
     head_sizes = _head_sizes(predictions, annotations, content)
   for method in predictions.keypoints:
     with timer("rescoring and NMS"):
@@ -146,7 +146,7 @@ def _first_category_id(content) -> int | str:
   return (with_keypoints or categories)[0]["id"]
 
 
-def _reference_lengths(predictions, content, skeleton) -> dict[str, np.ndarray]:
+def reference_lengths(predictions, content, skeleton) -> dict[str, np.ndarray]:
   """Returns [N] px by metric: PCK's torso, or the larger side of the box."""
   if {"left_shoulder", "right_hip"} <= set(skeleton.keypoint_names):
     return {
