@@ -1,6 +1,7 @@
 """Commands by name: `darkjax train ...` is `python -m darkjax.train ...`.
 
   train           trains a network
+  browse          draws what a configuration trains on
   evaluate        scores networks on a data set
   predict         finds people in photographs, folders and videos
   export          writes a network as StableHLO, ONNX or SavedModel
@@ -24,6 +25,7 @@ from darkjax.runtime import command, errors
 # Each command's module, imported when it is called.
 COMMANDS = {
   "train": "darkjax.train.__main__",
+  "browse": "darkjax.browse.__main__",
   "evaluate": "darkjax.evaluate.__main__",
   "predict": "darkjax.predict.__main__",
   "export": "darkjax.export.__main__",

@@ -25,6 +25,7 @@ ORDER = (
   {"inference"},
   {"convert", "export", "evaluate", "predict", "release"},
   {"train"},
+  {"browse"},
 )
 # Rooms that work without these packages.
 FORBIDDEN = {

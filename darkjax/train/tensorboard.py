@@ -92,22 +92,27 @@ class Trace:
 def targets_sheet(
   batch: dict[str, np.ndarray], convention: Convention, *, count: int = 16
 ) -> Image.Image:
+  """Arranges the pictures of `draw_targets`, eight a row."""
+  return contact_sheet(draw_targets(batch, convention, count=count), columns=8)
+
+
+def draw_targets(
+  batch: dict[str, np.ndarray], convention: Convention, *, count: int
+) -> list[Image.Image]:
   """Draws the first people of a training batch under their target heatmaps.
 
-  Returns:
-    RGB, eight crops a row; the redder, the higher the target times the weight
-    of its keypoint.
+  RGB in the size of the crops; the redder, the higher the target times the
+  weight of its keypoint.
   """
   fields = batch_lib.to_device_fields(batch)
   first = jax.tree.map(lambda array: array[:count], fields)
   target, weights = step_lib.draw_targets(first, convention)
   strongest = np.asarray(target * weights[:, None, None, :]).max(-1)
   heatmap_from_crop = convention.heatmap_from_crop()
-  tinted = [
+  return [
     _tinted(Image.fromarray(np.asarray(crop)), heat, heatmap_from_crop)
     for crop, heat in zip(first["image"], strongest, strict=True)
   ]
-  return contact_sheet(tinted, columns=8)
 
 
 def _tinted(crop, heat, heatmap_from_crop) -> Image.Image:
