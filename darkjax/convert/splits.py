@@ -1,8 +1,13 @@
 """Splits of a data set: read from names of files, and named in the results."""
 
 import pathlib
+import random
 import re
 from collections.abc import Iterable
+
+from darkjax.convert.labels import Image, Labels
+
+USUAL = ("train", "val", "test")
 
 
 def split_of(path: pathlib.Path) -> str:
@@ -20,6 +25,56 @@ def split_of(path: pathlib.Path) -> str:
     if found:
       return {"valid": "val"}.get(found[0], found[0])
   return path.stem
+
+
+def of_folders(parts: Iterable[str]) -> str:
+  """Returns the split that the last of some folders says, or "".
+
+  >>> of_folders(["images", "Validation", "latest"])
+  'val'
+  """
+  for part in reversed([*parts]):
+    found = re.search(
+      r"(?<![a-z])(train|val|test)(ing|id|idation)?(?![a-z])", part.lower()
+    )
+    if found:
+      return found[1]
+  return ""
+
+
+def hold_out(labels: Labels, share: float, seed: int = 0) -> None:
+  """Moves a share of the images, at least one, to the split "val".
+
+  Whole folders (videos) of images where there are several, so that validation
+  sees none of training's. The same images give the same splits.
+
+  Raises:
+    ValueError: the labels have a split val, or only one image.
+  """
+  rest = "train" if "train" in labels.splits() else labels.splits()[0]
+  images = [image for image in labels.images if image.split == rest]
+  if "val" in labels.splits() or len(images) < 2:
+    raise ValueError(
+      "--val is for labels of two images or more that have no split val, got "
+      f"{len(images)} images and splits {labels.splits()}"
+    )
+  groups: dict[str, list[Image]] = {}
+  for image in images:
+    groups.setdefault(str(image.parent), []).append(image)
+  if len(groups) == 1:
+    groups = {str(number): [i] for number, i in enumerate(images)}
+  names = sorted(groups)
+  random.Random(seed).shuffle(names)
+  number = max(1, round(share * len(images)))
+  held: list[Image] = []
+  for name in names[:-1]:
+    if len(held) + len(groups[name]) <= number:
+      held += groups[name]
+  held = held or min((groups[name] for name in names), key=len)
+  for image in images:
+    image.split = "train"
+  for image in held:
+    image.split = "val"
 
 
 def split_paths(
