@@ -80,12 +80,7 @@ class ImageFiles:
       self.missing.append(names[0])
       self.left_out.add("images not found", names[0])
       return None
-    earlier = self._names.setdefault(path.resolve(), names[0])
-    if earlier != names[0]:
-      raise ValueError(
-        f"{earlier} and {names[0]} both lead to {path}: give the folder that "
-        "both are below, --images"
-      )
+    self.claim(path, names[0])
     header = _read_header(path)
     if header is None and size is None:
       self.left_out["images that cannot be read"] += 1
@@ -150,6 +145,15 @@ class ImageFiles:
     files = [f for fs in self._index().values() for f in fs]
     inner = {file.below[:-1] for file in files if file.folder == folder}
     return len(inner) == 1 and inner <= {(), *((name,) for name in _PLAIN)}
+
+  def claim(self, path: pathlib.Path, name: str) -> None:
+    """Notes the name of a file; raises ValueError if it has another."""
+    earlier = self._names.setdefault(path.resolve(), name)
+    if earlier != name:
+      raise ValueError(
+        f"{earlier} and {name} both lead to {path}: give the folder that both "
+        "are below, --images"
+      )
 
   def check_found(self, source: str | os.PathLike[str], number: int) -> None:
     """Raises ValueError if images are missing and `number`, of found, is 0."""

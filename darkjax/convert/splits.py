@@ -5,7 +5,7 @@ import random
 import re
 from collections.abc import Iterable
 
-from darkjax.convert.labels import Image, Labels
+from darkjax.convert.labels import Image, Labels, number_labelled
 
 USUAL = ("train", "val", "test")
 
@@ -51,30 +51,39 @@ def hold_out(labels: Labels, share: float, seed: int = 0) -> None:
   Raises:
     ValueError: the labels have a split val, or only one image.
   """
-  rest = "train" if "train" in labels.splits() else labels.splits()[0]
+  names = labels.splits()
+  rest = "train" if "train" in names else names[0]
   images = [image for image in labels.images if image.split == rest]
-  if "val" in labels.splits() or len(images) < 2:
-    raise ValueError(
-      "--val is for labels of two images or more that have no split val, got "
-      f"{len(images)} images and splits {labels.splits()}"
-    )
-  groups: dict[str, list[Image]] = {}
+  folders: dict[str, list[Image]] = {}
   for image in images:
-    groups.setdefault(str(image.parent), []).append(image)
-  if len(groups) == 1:
-    groups = {str(number): [i] for number, i in enumerate(images)}
-  names = sorted(groups)
-  random.Random(seed).shuffle(names)
+    folders.setdefault(str(image.parent), []).append(image)
+  # Where nobody is labelled there is nothing to score.
+  groups = [
+    folders[name] for name in sorted(folders) if _count_labelled(folders[name])
+  ]
+  if len(groups) < 2:
+    groups = [[image] for image in images if _count_labelled([image])]
+  if "val" in names or len(groups) < 2 or (len(names) > 1 and rest != "train"):
+    raise ValueError(
+      "--val is for labels of two images or more without splits, or with train "
+      f"and without val; got {len(groups)} images with people, splits {names}"
+    )
+  random.Random(seed).shuffle(groups)
   number = max(1, round(share * len(images)))
   held: list[Image] = []
-  for name in names[:-1]:
-    if len(held) + len(groups[name]) <= number:
-      held += groups[name]
-  held = held or min((groups[name] for name in names), key=len)
+  for group in groups[:-1]:
+    if len(held) + len(group) <= number:
+      held += group
+  held = held or min(groups, key=len)
   for image in images:
     image.split = "train"
   for image in held:
     image.split = "val"
+
+
+def _count_labelled(images: Iterable[Image]) -> int:
+  """How many keypoints are labelled on images."""
+  return sum(number_labelled(p) for image in images for p in image.people)
 
 
 def split_paths(

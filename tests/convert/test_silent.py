@@ -409,20 +409,20 @@ def test_val_holds_images_out(tmp_path):
   assert "several splits" not in done.stdout
   again = projects.yolo(tmp_path / "yolo")
   out = f"--out={tmp_path / 'yolo' / 'train.json'}"
-  assert "no split val" in refused(again, out, "--val=0.1")
+  assert "with train and without val" in refused(again, out, "--val=0.1")
   assert "a share below 1" in refused(again, out, "--val=1")
 
 
 def test_val_holds_whole_folders_out(tmp_path):
-  def labels():
-    return Labels(
-      [
-        Image(tmp_path / f"{folder}" / f"{k}.png")
-        for folder in "abcde"
-        for k in range(4)
-      ],
-      LeftOut(),
-    )
+  one = Person(Category("dog", ("nose",)), np.array([[1.0, 2.0, 2.0]]))
+
+  def labels(folders="abcde", people=(one,)):
+    images = [
+      Image(tmp_path / folder / f"{k}.png", people=[*people])
+      for folder in folders
+      for k in range(4)
+    ]
+    return Labels(images, LeftOut())
 
   first, second = labels(), labels()
   splits.hold_out(first, 0.25)
@@ -435,3 +435,14 @@ def test_val_holds_whole_folders_out(tmp_path):
   small = labels()
   splits.hold_out(small, 0.01)  # one folder at least
   assert sum(i.split == "val" for i in small.images) == 4
+  # Folders and images of nobody are not held out.
+  empty = labels("f", people=())
+  empty.images += [Image(tmp_path / "f" / "nobody.png"), *labels("g").images]
+  splits.hold_out(empty, 0.5)
+  assert all(i.people for i in empty.images if i.split == "val")
+  with pytest.raises(ValueError, match="got 0 images with people"):
+    splits.hold_out(labels(people=()), 0.5)
+  named = labels()
+  named.images[0].split = "other"
+  with pytest.raises(ValueError, match=r"splits \['other', ''\]"):
+    splits.hold_out(named, 0.5)

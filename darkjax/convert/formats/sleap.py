@@ -193,6 +193,9 @@ def _find_video(video: Any, found: ImageFiles) -> bool:
     if path is None:
       return False
     video.replace_filename(str(path))
+  # sleap-io too takes a video of that name beside the labels.
+  given = video.backend_metadata.get("filename") or _file_name(video)
+  found.claim(pathlib.Path(_file_name(video)), str(given))
   return True
 
 
