@@ -376,6 +376,15 @@ def test_the_image_inside_a_labelme_json(tmp_path):
   content, _ = convert(source, tmp_path / "train.json")
   assert names(content)[0] == "train_images/a.jpg"
   assert (tmp_path / "train_images" / "a.jpg").read_bytes() == data
+  again, _ = convert(source, tmp_path / "train.json", "--overwrite")
+  assert again == content
+  shutil.rmtree(tmp_path / "train_images")
+  text = (tmp_path / "a.json").read_text()
+  (tmp_path / "a.json").write_text(
+    text.replace('"imageData": "', '"imageData": "*')
+  )
+  text = refused(source, f"--out={tmp_path / 'train.json'}", "--overwrite")
+  assert "its imageData is damaged" in text
 
 
 def test_what_cannot_be_read_is_named(tmp_path):

@@ -15,13 +15,10 @@ Reference: github.com/wkentaro/labelme, examples/primitives/primitives.json.
 """
 
 import base64
-import io
 import pathlib
 import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-import PIL.Image
 
 from darkjax.convert import shapes
 from darkjax.convert.image_files import ImageFiles
@@ -78,7 +75,7 @@ def read(
     image = found.open(
       posixpath.normpath(posixpath.join(beside, name)),
       size=_size(content),
-      embedded=_embedded(content, path.relative_to(folder)),
+      embedded=_embedded(content, path, beside),
     )
     if image is not None:
       points, boxes = _shapes(content["shapes"], path, left_out)
@@ -100,19 +97,26 @@ def _size(content: Mapping[str, Any]) -> Size | None:
 
 
 def _embedded(
-  content: Mapping[str, Any], path: pathlib.PurePath
+  content: Mapping[str, Any], path: pathlib.Path, beside: str
 ) -> Frame | None:
-  """The image that the json of a path holds, to be written by its name."""
-  data = content.get("imageData")
-  if not isinstance(data, str) or not data:
+  """The image inside the json of a path, which is read again to write it."""
+  if not content.get("imageData"):
     return None
-  try:
-    image = base64.b64decode(data, validate=True)
-    kind = str(PIL.Image.open(io.BytesIO(image)).format).lower()
-  except (OSError, ValueError):
-    return None
-  suffix = {"jpeg": "jpg"}.get(kind, kind)
-  return Frame(path.with_suffix(f".{suffix}").as_posix(), lambda: image)
+  name = str(content["imagePath"])
+  suffix = pathlib.PurePath(name).suffix.lower()
+  # labelme stores all others as PNG.
+  suffix = suffix if suffix in (".jpg", ".jpeg") else ".png"
+
+  def read() -> bytes:
+    try:
+      return base64.b64decode(read_json(path)["imageData"], validate=True)
+    except ValueError as error:
+      raise ValueError(
+        f"{path}: its image {name} is not there, and its "
+        f"imageData is damaged ({error})"
+      ) from error
+
+  return Frame(f"{beside}/{path.stem}{suffix}".removeprefix("./"), read)
 
 
 def _shapes(
