@@ -12,6 +12,7 @@ import pytest
 from label_projects import FIRST, SECOND, flat
 
 from darkjax.convert import report, shapes, splits
+from darkjax.convert.formats import label_studio
 from darkjax.convert.image_files import ImageFiles
 from darkjax.convert.labels import Category, Image, Labels, LeftOut, Person
 
@@ -249,6 +250,9 @@ def test_individuals_of_one_class():
     figure("person", "a", "skeleton"), figure(None, "c"), templates=template
   )
   assert loose == {"person": {*"abc"}}
+  pair = {"x": shapes.Template(("a", "b")), "y": shapes.Template(("b", "c"))}
+  drawn = keypoints_of(figure("x", "ab"), figure("y", "bc"), templates=pair)
+  assert drawn == {"x": {*"ab"}, "y": {*"bc"}}
 
 
 def related(tmp_path, pairs):
@@ -272,25 +276,36 @@ def related(tmp_path, pairs):
 
 
 def test_related_keypoints_are_a_person(tmp_path):
-  for number, pairs in enumerate(
-    itertools.permutations([("p0", "p1"), ("p2", "p1"), ("q1", "q0")])
-  ):
-    (first, second), _ = related(tmp_path / str(number), pairs)
-    np.testing.assert_allclose(first, flat(FIRST), atol=1e-9)
-    np.testing.assert_allclose(second, flat(SECOND), atol=1e-9)
+  pairs = [("p0", "p1"), ("p2", "p1"), ("q1", "q0")]
+  (first, second), _ = related(tmp_path, pairs)
+  np.testing.assert_allclose(first, flat(FIRST), atol=1e-9)
+  np.testing.assert_allclose(second, flat(SECOND), atol=1e-9)
+
+
+def test_chains_of_relations_in_any_order():
+  regions = {key: {"type": "keypointlabels"} for key in "abcdefg"}
+  chain = [("a", "b"), ("c", "b"), ("c", "d"), ("d", "e"), ("f", "e")]
+  for pairs in itertools.permutations(chain):
+    results = [{"type": "relation", "from_id": a, "to_id": b} for a, b in pairs]
+    groups = label_studio._groups(results, regions)
+    assert groups == dict.fromkeys("abcdef", "a")  # g is alone
 
 
 def test_related_people_keep_their_boxes(tmp_path):
   source = projects.label_studio(tmp_path)
 
   def change(tasks):
-    tasks[0]["annotations"][1]["result"].append(
-      {"type": "relation", "from_id": "p0", "to_id": "q0"}
-    )
+    result = tasks[0]["annotations"][1]["result"]
+    (point,) = [r for r in result if r.get("id") == "p2"]
+    result.append(point | {"id": "between"})  # of both, so of none
+    for end in ("p0", "q0"):
+      relation = {"type": "relation", "from_id": "between", "to_id": end}
+      result.append(relation)
 
   edit(source, change)
   content, _ = convert(source, tmp_path / "out.json")
-  assert [len(p) for p in projects.keypoints(content).values()] == [2, 1]
+  first, second, alone = projects.keypoints(content)["photos/a.png"]
+  assert [(p[:, 2] > 0).sum() for p in (first, second, alone)] == [3, 2, 1]
 
 
 @pytest.mark.parametrize(
@@ -342,7 +357,7 @@ def test_blanks_at_the_ends_of_names(tmp_path):
     if kind == "lightning_pose":
       text = text.replace("bodyparts,nose", "bodyparts,nose ")
     else:
-      text = text.replace('"nose"', '"nose "', 1)
+      text = '"nose "'.join(text.rsplit('"nose"', 1))
     assert "nose " in text
     path.write_text(text)
     content, _ = convert(source, tmp_path / kind / "train.json")

@@ -210,21 +210,18 @@ def _groups(
     if r.get("type") == "relation"
   ]
   boxes: dict[str, str] = {}
-  related: dict[str, set[str]] = {}
+  related = {i: {i} for i in regions}
   for a, b in [*pairs, *((b, a) for a, b in pairs)]:
     kinds = [regions.get(i, {}).get("type") for i in (a, b)]
     if kinds == ["keypointlabels", "rectanglelabels"]:
       boxes[a] = b
     elif kinds == ["keypointlabels", "keypointlabels"]:
-      related.setdefault(a, {a}).add(b)
-  for a in related:  # unites the sets, so that all of a person have one
-    for b in [*related[a]]:
-      if related[b] is not related[a]:
-        related[a] |= related[b]
-        related.update(dict.fromkeys(related[b], related[a]))
+      united = related[a] | related[b]
+      related.update(dict.fromkeys(united, united))
   groups: dict[str, str] = {}
   for people in related.values():
     own = {boxes[i] for i in people if i in boxes}
-    if len(own) < 2:  # else relations between people
+    # Of several boxes, relations are between people.
+    if len(own) < 2 and len(people | own) > 1:
       groups |= dict.fromkeys(people, min(own or people))
   return groups | boxes
