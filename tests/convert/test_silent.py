@@ -114,6 +114,17 @@ def test_an_image_of_another_split_is_not_taken(tmp_path):
   assert "1 images not found: images/Train/a.png" in done.stdout
 
 
+def test_two_folders_of_one_split(tmp_path):
+  source = projects.coco(tmp_path)
+  projects.image(source / "train2019" / "a.jpg")
+  content, _ = convert(source, tmp_path / "train.json")
+  assert names(content) == ["train2020/a.jpg"]
+  path = source / "annotations" / "keypoints_train2020.json"
+  path = path.rename(path.with_name("keypoints_train.json"))
+  text = refused(path, f"--out={tmp_path / 'b.json'}")
+  assert "none of its 1 images is there" in text  # it may be either
+
+
 def test_labelme_of_another_folder(tmp_path):
   source = projects.labelme(tmp_path)
   for folder in ("one", "two"):

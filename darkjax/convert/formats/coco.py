@@ -102,14 +102,16 @@ def _folders(
 ) -> list[pathlib.Path]:
   """Where the images of a json lie: beside it or, as COCO's, its folder.
 
-  Folders of the split come before others with files of the same names.
+  The folder of the split comes before others with files of the same names; of
+  several, train2014 and train2017, the one that the json's name has.
   """
   near = [path.parent]
   if path.parent.name == "annotations" or source in path.parent.parents:
     near.append(path.parent.parent)
   folders = [f for n in near for depth in ("*/", "*/*/") for f in n.glob(depth)]
   own = [f for f in folders if split in (f.name, splits.of_folders([f.name]))]
-  return [*near, *sorted(own)]
+  own = [f for f in own if f.name in path.stem] or own
+  return [*near, *own] if len(own) == 1 else near
 
 
 def _with_keypoints(listed: Sequence[Any]) -> list[Mapping[str, Any]]:
