@@ -51,6 +51,8 @@ class ImageFiles:
     self.split = split
     self._names: dict[pathlib.Path, str] = {}  # that led to a file
     self._by_name: dict[str, list[_File]] | None = None
+    # Folders with images below each folder, by their parts.
+    self._inner: dict[pathlib.Path, set[tuple[str, ...]]] = {}
 
   def open(
     self,
@@ -142,8 +144,7 @@ class ImageFiles:
 
   def _is_flat(self, folder: pathlib.Path) -> bool:
     """Whether the folder's images lie in it or all in one for images."""
-    files = [f for fs in self._index().values() for f in fs]
-    inner = {file.below[:-1] for file in files if file.folder == folder}
+    inner = self._inner[folder]
     return len(inner) == 1 and inner <= {(), *((name,) for name in _PLAIN)}
 
   def claim(self, path: pathlib.Path, name: str) -> None:
@@ -173,6 +174,7 @@ class ImageFiles:
           found.setdefault(path.resolve(), _File(path, below, folder))
       self._by_name = {}
       for file in found.values():
+        self._inner.setdefault(file.folder, set()).add(file.below[:-1])
         self._by_name.setdefault(file.below[-1], []).append(file)
     return self._by_name
 
