@@ -9,8 +9,8 @@ own: of --out=train.json to train.json, val.json and test.json, of dogs.json to
 dogs.json, dogs_val.json and dogs_test.json. Images inside other files are
 written to a folder beside the json, named after it.
 
-The exit status is that of the check, 1 with an error or a warning; the jsons
-are written then too.
+The exit status is 1 with an error or a warning, of the check or of the
+conversion; the jsons are written then too.
 """
 
 import math
@@ -40,6 +40,8 @@ def main(flags: command.Flags, arguments) -> int:
       f"{source}: nobody has a labelled keypoint in its {len(labels.images)} "
       f"images ({kind}); left out: {_left_out(labels)}"
     )
+  if flags.val is not None:
+    splits.hold_out(labels, flags.val)
   paths = splits.split_paths(out, labels.splits())
   frames = any(isinstance(i.source, Frame) for i in labels.images)
   writer.check_not_source(source, paths.values())
@@ -48,11 +50,16 @@ def main(flags: command.Flags, arguments) -> int:
     writer.check_absent([*paths.values(), *written])
   files.check_writable(out)
   base = folders[0] if folders else out.parent
+  warnings = report.warnings(labels)
   writer.write_frames(labels.images, writer.frame_folder(out))
   made = writer.make_boxes(labels, flags.padding)
   writer.write(kind, labels, paths, base)
+  warnings += writer.find_earlier(out, paths)
   print(report.text(kind, source, labels, made, flags.padding, paths))
-  return max([0, *(_check(labels, s, p, base) for s, p in paths.items())])
+  for warning in warnings:
+    print(f"  WARNING {warning}")
+  status = 1 if warnings else 0
+  return max([status, *(_check(labels, s, p, base) for s, p in paths.items())])
 
 
 def _left_out(labels: Labels) -> str:
@@ -90,7 +97,13 @@ def define_flags(define: command.Define) -> None:
   define.list(
     "keypoints", [], "Names of all keypoints in order, if the tool has none."
   )
+  define.float(
+    "val", None, "Share of the images, by folder, for a split val of its own."
+  )
   define.bool("overwrite", False, "Replace files that exist.")
+  define.check(
+    "val", lambda share: share is None or 0 < share < 1, "a share below 1"
+  )
   define.check("padding", lambda share: 0 < share < math.inf, "a share above 0")
 
 

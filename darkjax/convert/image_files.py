@@ -2,36 +2,57 @@
 
 Tools write names relative to a project that has moved since, with the
 separators of another system, or with a prefix of their own. A file is looked
-for by its whole name below each folder, then anywhere below them by its last
-part, where the candidate wins whose path agrees with the name furthest from the
-end; if several do, none is taken. Two names that lead to one file are an error.
+for by its whole name below each folder, then anywhere below them, where one of
+the two paths ends as the other: what is before it is another machine's. Other
+files of the same last part are guesses, which are warned of: those that agree
+in the folder too, or in the last part alone where the images of all folders lie
+in one. A guess that fits several files is none, nor is a file in the folder of
+another split. Two names that lead to one file are an error.
 """
 
+import itertools
 import os
 import pathlib
-from collections import Counter
+import posixpath
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import PIL.Image
 
-from darkjax.convert.labels import Image, Size
+from darkjax.convert import splits
+from darkjax.convert.labels import Frame, Image, LeftOut, Size
 from darkjax.data.images import photo
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 _ORIENTATION = 0x0112  # EXIF's tag
+# Folders that say nothing about their images.
+_PLAIN = ("images", "imgs", "photos", "frames")
+
+
+class _File(NamedTuple):
+  path: pathlib.Path
+  below: tuple[str, ...]  # parts of the path below the folder, in lower case
+  folder: pathlib.Path  # the first that it is below
 
 
 class ImageFiles:
   """Finds images below some folders, and counts those that cannot be used."""
 
   def __init__(
-    self, folders: Iterable[str | os.PathLike[str]], left_out: Counter[str]
+    self,
+    folders: Iterable[str | os.PathLike[str]],
+    left_out: LeftOut,
+    split: str = "",
   ):
+    """Takes the folders, the counts so far, and the split of all images."""
     self.folders = list(dict.fromkeys(map(pathlib.Path, folders)))
     self.missing: list[str] = []  # names
     self.left_out = left_out
+    self.split = split
     self._names: dict[pathlib.Path, str] = {}  # that led to a file
-    self._by_name: dict[str, list[pathlib.Path]] | None = None
+    self._by_name: dict[str, list[_File]] | None = None
+    # Folders with images below each folder, by their parts.
+    self._inner: dict[pathlib.Path, set[tuple[str, ...]]] = {}
 
   def open(
     self,
@@ -39,7 +60,7 @@ class ImageFiles:
     size: Size | None = None,
     turned: bool = True,
     split: str = "",
-    parts: int = 1,
+    embedded: Frame | None = None,
   ) -> Image | None:
     """Returns the image of the first name that a file has, None for none.
 
@@ -49,22 +70,19 @@ class ImageFiles:
       turned: whether the tool turns images by their EXIF orientation. Training
         does not, so that such images are left out.
       split: of the image.
-      parts: see `find`.
+      embedded: the image inside the labels, for where no file is.
 
     Raises:
       ValueError: another name led to the same file.
     """
-    path = next(filter(None, (self.find(n, parts) for n in names)), None)
+    path = self.find(*names, split=split or self.split, guess=embedded is None)
+    if path is None and embedded is not None:
+      return Image(embedded, size, split=split)
     if path is None:
       self.missing.append(names[0])
-      self.left_out["images not found"] += 1
+      self.left_out.add("images not found", names[0])
       return None
-    earlier = self._names.setdefault(path.resolve(), names[0])
-    if earlier != names[0]:
-      raise ValueError(
-        f"{earlier} and {names[0]} both lead to {path}: give the folder that "
-        "both are below, --images"
-      )
+    self.claim(path, names[0])
     header = _read_header(path)
     if header is None and size is None:
       self.left_out["images that cannot be read"] += 1
@@ -76,24 +94,67 @@ class ImageFiles:
       size = header[0]
     return Image(path, size, split=split)
 
-  def find(self, name: str, parts: int = 1) -> pathlib.Path | None:
-    """Returns the file of a name, None where there is none or several are.
+  def find(
+    self, *names: str, split: str = "", guess: bool = True
+  ) -> pathlib.Path | None:
+    """Returns the file of the first name that has one, None for none.
 
-    Where the whole name is not there, so many of its last parts count.
+    A guess, for any of the names, comes last.
     """
-    name = name.replace("\\", "/").strip()
-    if not name:
+    names = tuple(n.replace("\\", "/").strip() for n in names)
+    guesses = {}
+    for name in filter(None, names):
+      for folder in self.folders:
+        if (folder / name).is_file():
+          return folder / name
+      path, is_certain = self._nearest(name, split)
+      if path is not None and is_certain:
+        return path
+      if path is not None:
+        guesses[name] = path
+    if not guesses or not guess:
       return None
-    for folder in self.folders:
-      if (folder / name).is_file():
-        return folder / name
-    own = pathlib.PurePosixPath(name).parts
-    candidates = self._index().get(own[-1].lower(), [])
-    agreeing = [_agreeing_parts(path.parts, own) for path in candidates]
+    name, path = next(iter(guesses.items()))
+    self.left_out.guessed[name] = str(path)
+    return path
+
+  def _nearest(self, name: str, split: str) -> tuple[pathlib.Path | None, bool]:
+    """The file that agrees with a name furthest from the end, if one does.
+
+    With whether it is certain.
+    """
+    own = _parts(name)
+    split = splits.of_folders(own[:-1]) or split
+    files = [
+      file
+      for file in self._index().get(own[-1], ())
+      if split not in splits.USUAL
+      or splits.of_folders(file.below[:-1]) in ("", split)
+    ]
+    agreeing = [_agreeing_parts(_parts(str(f.path)), own) for f in files]
     best = max(agreeing, default=0)
-    if agreeing.count(best) != 1 or best < min(parts, len(own)):
-      return None
-    return candidates[agreeing.index(best)]
+    if agreeing.count(best) != 1:
+      return None, False
+    file = files[agreeing.index(best)]
+    if best == len(own) or 1 < len(file.below) <= best:
+      return file.path, True
+    if best == 1 and not self._is_flat(file.folder):
+      return None, False
+    return file.path, False
+
+  def _is_flat(self, folder: pathlib.Path) -> bool:
+    """Whether the folder's images lie in it or all in one for images."""
+    inner = self._inner[folder]
+    return len(inner) == 1 and inner <= {(), *((name,) for name in _PLAIN)}
+
+  def claim(self, path: pathlib.Path, name: str) -> None:
+    """Notes the name of a file; raises ValueError if it has another."""
+    earlier = self._names.setdefault(path.resolve(), name)
+    if earlier != name:
+      raise ValueError(
+        f"{earlier} and {name} both lead to {path}: give the folder that both "
+        "are below, --images"
+      )
 
   def check_found(self, source: str | os.PathLike[str], number: int) -> None:
     """Raises ValueError if images are missing and `number`, of found, is 0."""
@@ -104,16 +165,17 @@ class ImageFiles:
         f"{self.missing[0]}; looked in {folders}: give their folder, --images"
       )
 
-  def _index(self) -> dict[str, list[pathlib.Path]]:
+  def _index(self) -> dict[str, list[_File]]:
     if self._by_name is None:
-      paths = {
-        path.resolve(): path
-        for folder in self.folders
-        for path in list_images(folder)
-      }
+      found: dict[pathlib.Path, _File] = {}
+      for folder in self.folders:
+        for path in list_images(folder):
+          below = _parts(path.relative_to(folder).as_posix())
+          found.setdefault(path.resolve(), _File(path, below, folder))
       self._by_name = {}
-      for path in paths.values():
-        self._by_name.setdefault(path.name.lower(), []).append(path)
+      for file in found.values():
+        self._inner.setdefault(file.folder, set()).add(file.below[:-1])
+        self._by_name.setdefault(file.below[-1], []).append(file)
     return self._by_name
 
 
@@ -127,14 +189,16 @@ def list_images(folder: pathlib.Path) -> list[pathlib.Path]:
   )
 
 
+def _parts(name: str) -> tuple[str, ...]:
+  """The parts of a path in lower case, without those that lead upwards."""
+  parts = posixpath.normpath(name.lower().replace("\\", "/")).split("/")
+  return tuple(part for part in parts if part not in ("", "..")) or ("",)
+
+
 def _agreeing_parts(path: tuple[str, ...], name: tuple[str, ...]) -> int:
   """How many parts two paths share, counted from their ends."""
-  number = 0
-  for a, b in zip(reversed(path), reversed(name), strict=False):
-    if a.lower() != b.lower():
-      break
-    number += 1
-  return number
+  pairs = zip(reversed(path), reversed(name), strict=False)
+  return len([*itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)])
 
 
 def _read_header(path: pathlib.Path) -> tuple[Size, bool] | None:

@@ -62,14 +62,35 @@ class Image:
   split: str = ""
   fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # COCO's
 
+  @property
+  def parent(self) -> pathlib.PurePath:
+    """The folder of the image, of a frame inside another file its folder."""
+    if isinstance(self.source, Frame):
+      return pathlib.PurePosixPath(self.source.name).parent
+    return self.source.parent
+
+
+class LeftOut(Counter[str]):
+  """Numbers by what they count, such as "images not found"."""
+
+  def __init__(self):
+    super().__init__()
+    self.names: dict[str, list[str]] = {}  # of what is counted, where it has
+    self.guessed: dict[str, str] = {}  # files of images, by the name given
+    self.warnings: list[str] = []  # of what is not left out
+
+  def add(self, reason: str, name: str) -> None:
+    """Counts one more, with its name."""
+    self[reason] += 1
+    self.names.setdefault(reason, []).append(name)
+
 
 @dataclasses.dataclass
 class Labels:
   """What a reader found."""
 
   images: list[Image]
-  # Numbers by what they count, such as "images not found".
-  left_out: Counter[str]
+  left_out: LeftOut
   notes: list[str] = dataclasses.field(default_factory=list)
 
   def drop_empty(self) -> None:

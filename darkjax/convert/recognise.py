@@ -112,9 +112,12 @@ def recognise(source: pathlib.Path) -> tuple[Format, pathlib.Path]:
   """
   kind = _of_folder(source) if source.is_dir() else _of_file(source)
   if kind is None:
-    hint = ""
+    hint = keypoint_table.describe(source) if source.is_file() else ""
     if source.is_file() and _starts_with(source, _ZIP):
       hint = " (an archive: unpack it first)"
+    archive = next(source.glob("*.zip"), None)  # of a folder
+    if archive is not None:
+      hint = f" (it holds an archive, {archive.name}: unpack it first)"
     if source.is_dir() and (source / "labels").is_dir():
       hint = " (a YOLO folder needs its data.yaml)"
     raise ValueError(
@@ -128,13 +131,24 @@ def _inside(source: pathlib.Path, kind: Format) -> pathlib.Path:
   if not source.is_dir():
     return source
   if kind == "yolo":
-    return next(iter(_yolo_files(source)), source / "data.yaml")
+    return _only(_yolo_files(source), source / "data.yaml")
   if kind == "cvat":
-    return next(iter(sorted(source.glob("*.xml"))), source / "annotations.xml")
+    return _only(_cvat_files(source), source / "annotations.xml")
   if kind == "label-studio":
-    listed = (path for kind, path in _jsons(source) if kind == "label-studio")
-    return next(listed, source / "export.json")
+    listed = [path for kind, path in _jsons(source) if kind == "label-studio"]
+    return _only(listed, source / "export.json")
   return source
+
+
+def _only(paths: Sequence[pathlib.Path], absent: pathlib.Path) -> pathlib.Path:
+  """The one of the files that each are a project, `absent` if none is there."""
+  if len(paths) > 1:
+    raise ValueError(
+      f"{absent.parent} holds several projects: {', '.join(map(str, paths))}; "
+      "convert one after the other, each to its own --out (training takes "
+      "several), or move old exports elsewhere"
+    )
+  return paths[0] if paths else absent
 
 
 def _of_folder(folder: pathlib.Path) -> Format | None:
@@ -151,9 +165,8 @@ def _of_folder(folder: pathlib.Path) -> Format | None:
     return "deeplabcut"
   if any(folder.glob("*.slp")):
     return "sleap"
-  for path in sorted(folder.glob("*.xml")):
-    if _of_file(path) == "cvat":
-      return "cvat"
+  if _cvat_files(folder):
+    return "cvat"
   kinds = {kind for kind, _ in _jsons(folder) if kind != "coco"}
   if kinds:
     return min(kinds)
@@ -172,6 +185,10 @@ def _jsons(folder: pathlib.Path) -> Iterator[tuple[Format, pathlib.Path]]:
       yield kind, path
     if kind == "labelme":
       return  # a file for each image: all others are alike
+
+
+def _cvat_files(folder: pathlib.Path) -> list[pathlib.Path]:
+  return [p for p in sorted(folder.glob("*.xml")) if _of_file(p) == "cvat"]
 
 
 def _yolo_files(folder: pathlib.Path) -> list[pathlib.Path]:

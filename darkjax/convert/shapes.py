@@ -5,14 +5,15 @@ Where an image has no groups, all points belong to the only box, or each to the
 only box around it; without boxes all of an image are one person. Points beside
 groups are a person of their own.
 
-The keypoints of a class are all that were seen in it, and those of a class with
-more if it has all of them: people of which a knee was never labelled are like
-the others. Their order is the given one, else that of the built-in skeleton
-with the same names, by number where names end in numbers, or as they appear.
+The keypoints of a class are all that were seen in it and in classes of the same
+name or with half of its keypoints: people of which a knee was never labelled
+are like the others. Their order is the given one, else that of the built-in
+skeleton with the same names, by number where names end in numbers, or as they
+appear.
 """
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -26,10 +27,15 @@ from darkjax.convert.labels import (
   Category,
   Image,
   Labels,
+  LeftOut,
   Person,
 )
 
 DEFAULT_NAME = "person"
+
+_HIDDEN = re.compile(
+  r"(?<!not )(?<!non )\b(occluded|hidden|invisible|not visible)\b"
+)
 
 
 class Point(NamedTuple):
@@ -71,8 +77,18 @@ class Template(NamedTuple):
 _Key = tuple[str, str | None]
 
 
+def says_hidden(text: object) -> bool:
+  """Returns whether the name of a flag or choice says that a point is hidden.
+
+  >>> [says_hidden(text) for text in ("1 - Occluded", "not_visible", "visible")]
+  [True, True, False]
+  """
+  words = re.sub(r"[\W_]+", " ", str(text).lower())
+  return bool(_HIDDEN.search(words))
+
+
 def find_figures(
-  points: Sequence[Point], boxes: Sequence[Box], left_out: Counter[str]
+  points: Sequence[Point], boxes: Sequence[Box], left_out: LeftOut
 ) -> list[Figure]:
   """Returns the people of one image, and counts what belongs to nobody."""
   grouped: dict[Hashable, list[Point]] = defaultdict(list)
@@ -104,7 +120,7 @@ def find_figures(
 
 
 def _by_box(
-  points: Sequence[Point], boxes: Sequence[Box], left_out: Counter[str]
+  points: Sequence[Point], boxes: Sequence[Box], left_out: LeftOut
 ) -> list[tuple[Box | None, list[Point]]]:
   """Gives points without a group to the only box, or the only one around."""
   if len(boxes) == 1:
@@ -137,7 +153,7 @@ def _figure(box: Box | None, points: Sequence[Point]) -> Figure:
 
 def to_labels(
   images: Sequence[tuple[Image, Sequence[Figure]]],
-  left_out: Counter[str],
+  left_out: LeftOut,
   *,
   order: Sequence[str] = (),
   templates: Mapping[str, Template] | None = None,
@@ -186,50 +202,60 @@ def _categories(
         f"keypoints {unknown} of {key[1] or DEFAULT_NAME!r} are not among "
         f"{list(known)}; name every keypoint in --keypoints"
       )
-  representatives = _representatives(seen)
   categories: dict[_Key, Category] = {}
-  for key in set(representatives.values()):
-    categories[key] = _category(key, seen[key], order, templates)
-  return {
-    key: _category_of(key, other, categories[other], templates)
-    for key, other in representatives.items()
-  }
+  for keys in _alike(seen, templates):
+    names = list(dict.fromkeys(n for key in keys for n in seen[key]))
+    limbs: Sequence[tuple[int, int]] = ()
+    named = filter(None, (templates.get(key[1] or "") for key in keys))
+    template = next(named, None)
+    if template is not None:
+      names = list(dict.fromkeys([*template.keypoints, *names]))
+      limbs = template.limbs
+    else:
+      names = list(_ordered(names, order))
+    # Classes without a name are in the largest that has one.
+    labelled = [key for key in keys if key[1] is not None] or keys
+    largest = max(labelled, key=lambda key: len(seen[key]))
+    by_name: dict[str, Category] = {}
+    for key in keys:
+      name = _name(key if key in labelled else largest)
+      categories[key] = by_name.setdefault(
+        name, Category(name, tuple(names), tuple(limbs))
+      )
+  return categories
 
 
-def _representatives(seen: Mapping[_Key, Sequence[str]]) -> dict[_Key, _Key]:
-  """For each class the one whose keypoints it has: the largest around its."""
-  chosen = {}
-  for key, names in seen.items():
-    around = [k for k in seen if k[0] == key[0] and {*names} <= {*seen[k]}]
-    # Classes with a name before those without; max takes the first of equals.
-    chosen[key] = max(around, key=lambda k: (len(seen[k]), k[1] is not None))
-  return chosen
+def _name(key: _Key) -> str:
+  return key[1] or key[0] or DEFAULT_NAME
 
 
-def _category_of(
-  key: _Key, other: _Key, largest: Category, templates
-) -> Category:
-  """The category of a class whose keypoints are those of `largest`."""
-  if key == other or key[1] is None:
-    return largest
-  if key[1] in templates:
-    return _category(key, (), (), templates)
-  return Category(key[1], largest.keypoints, largest.limbs)
+def _alike(
+  seen: Mapping[_Key, Sequence[str]], templates: Mapping[str, Template]
+) -> list[list[_Key]]:
+  """Groups the classes that have the same keypoints.
 
-
-def _category(
-  key: _Key,
-  names: Sequence[str],
-  order: Sequence[str],
-  templates: Mapping[str, Template],
-) -> Category:
-  kind, label = key
-  template = templates.get(label or "")
-  if template is not None:
-    return Category(
-      label or DEFAULT_NAME, tuple(template.keypoints), tuple(template.limbs)
-    )
-  return Category(label or kind or DEFAULT_NAME, _ordered(names, order))
+  They have the same name, or one tool drew them without a template and they
+  share at least half of the keypoints of the smaller.
+  """
+  groups: list[list[_Key]] = []
+  for key in sorted(seen, key=lambda k: -len(seen[k])):  # stable
+    alike = [
+      group
+      for group in groups
+      if any(
+        _name(key) == _name(other)
+        or (
+          key[0] == other[0]
+          and not {key[1], other[1]} & {*templates}
+          and 2 * len({*seen[key]} & {*seen[other]})
+          >= min(len(seen[key]), len(seen[other]))
+        )
+        for other in group
+      )
+    ]
+    groups = [g for g in groups if g not in alike]
+    groups.append([k for group in alike for k in group] + [key])
+  return groups
 
 
 def _ordered(names: Sequence[str], order: Sequence[str]) -> tuple[str, ...]:

@@ -1,8 +1,13 @@
 """Splits of a data set: read from names of files, and named in the results."""
 
 import pathlib
+import random
 import re
 from collections.abc import Iterable
+
+from darkjax.convert.labels import Image, Labels, number_labelled
+
+USUAL = ("train", "val", "test")
 
 
 def split_of(path: pathlib.Path) -> str:
@@ -20,6 +25,65 @@ def split_of(path: pathlib.Path) -> str:
     if found:
       return {"valid": "val"}.get(found[0], found[0])
   return path.stem
+
+
+def of_folders(parts: Iterable[str]) -> str:
+  """Returns the split that the last of some folders says, or "".
+
+  >>> of_folders(["images", "Validation", "latest"])
+  'val'
+  """
+  for part in reversed([*parts]):
+    found = re.search(
+      r"(?<![a-z])(train|val|test)(ing|id|idation)?(?![a-z])", part.lower()
+    )
+    if found:
+      return found[1]
+  return ""
+
+
+def hold_out(labels: Labels, share: float, seed: int = 0) -> None:
+  """Moves a share of the images, at least one, to the split "val".
+
+  Whole folders (videos) of images where there are several, so that validation
+  sees none of training's. The same images give the same splits.
+
+  Raises:
+    ValueError: the labels have a split val, or only one image.
+  """
+  names = labels.splits()
+  rest = "train" if "train" in names else names[0]
+  images = [image for image in labels.images if image.split == rest]
+  folders: dict[str, list[Image]] = {}
+  for image in images:
+    folders.setdefault(str(image.parent), []).append(image)
+  # Where nobody is labelled there is nothing to score.
+  groups = [
+    folders[name] for name in sorted(folders) if _count_labelled(folders[name])
+  ]
+  if len(groups) < 2:
+    groups = [[image] for image in images if _count_labelled([image])]
+  if "val" in names or len(groups) < 2 or (len(names) > 1 and rest != "train"):
+    raise ValueError(
+      "--val is for labels of two images or more without splits, or with train "
+      f"and without val; got {len(groups)} images with people, splits {names}"
+    )
+  random.Random(seed).shuffle(groups)
+  number = max(1, round(share * len(images)))
+  held: list[Image] = []
+  for group in groups[:-1]:
+    if len(held) + len(group) <= number:
+      held += group
+  held = held or min(groups, key=len)
+  for image in images:
+    image.split = "train"
+  for image in held:
+    image.split = "val"
+
+
+def _count_labelled(images: Iterable[Image]) -> int:
+  """How many keypoints are labelled on images."""
+  return sum(number_labelled(p) for image in images for p in image.people)
 
 
 def split_paths(

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from darkjax.convert import boxes
+from darkjax.convert import boxes, splits
 from darkjax.convert.labels import (
   CONVERTED,
   Category,
@@ -57,6 +57,22 @@ def _is_converted(path: pathlib.Path) -> bool:
     return is_converted(read_json(path))
   except ValueError:
     return False
+
+
+def find_earlier(
+  out: pathlib.Path, written: Mapping[str, pathlib.Path]
+) -> list[str]:
+  """Returns warnings of splits beside `out` that this conversion did not write.
+
+  Their images may be in another split now.
+  """
+  paths = splits.split_paths(out, splits.USUAL).values()
+  return [
+    f"{path} is of an earlier conversion, whose splits may share images with "
+    "these: delete it if it is of the same labels"
+    for path in paths
+    if path not in written.values() and path.exists() and _is_converted(path)
+  ]
 
 
 def write_frames(images: Iterable[Image], folder: pathlib.Path) -> None:

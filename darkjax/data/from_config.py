@@ -56,6 +56,7 @@ def read(config: ml_collections.ConfigDict, **process: int) -> RunData:
       packs that are damaged or of labels that were edited since.
     FileNotFoundError: missing files or packs.
   """
+  _pairs(config, "val")  # before training's data, which takes longer
   batches, *train, val = _read_source(config)
   packs = [dataset for dataset in (*train, val) if isinstance(dataset, Pack)]
   convention = convention_lib.from_config(
@@ -113,7 +114,7 @@ def prepare_training(
 
   return [
     prepare.load(*_paths(config, *pair), **_options(config))
-    for pair in config.data.train
+    for pair in _pairs(config, "train")
   ]
 
 
@@ -124,7 +125,7 @@ def prepare_validation(
   from darkjax.data.coco import detections  # TensorFlow
 
   boxes = config.evaluate.boxes
-  annotations, images = _paths(config, *config.data.val)
+  annotations, images = _paths(config, *_pairs(config, "val")[0])
   return detections.load(
     annotations,
     images,
@@ -142,6 +143,30 @@ def boxes_digest(config: ml_collections.ConfigDict) -> str:
 
 def _paths(config, *names: str) -> list[pathlib.Path]:
   return [pathlib.Path(config.data.root) / name for name in names]
+
+
+def _pairs(config, field: str) -> list[tuple[str, str]]:
+  """The pairs of json and images of `data.train`, the one of `data.val`."""
+  given = config.data[field]
+  pairs = [given] if field == "val" else given
+  is_list = isinstance(pairs, list | tuple) and len(pairs) > 0
+  for pair in pairs if is_list else [None]:
+    if (
+      not isinstance(pair, list | tuple)
+      or len(pair) != 2
+      or not all(isinstance(name, str) for name in pair)
+    ):
+      form = (
+        '("val.json", "photos")'
+        if field == "val"
+        else ('(("train.json", "photos"),)')
+      )
+      raise ValueError(
+        f"data.{field} needs a json and its folder of images, such as {form}, "
+        f"got {given!r}; `darkjax convert` makes them, with --val=0.1 where "
+        "labels have no split for validation"
+      )
+  return [tuple(pair) for pair in pairs]
 
 
 def _options(config) -> dict[str, Any]:
@@ -163,9 +188,9 @@ def _read_packs(config) -> list[Pack]:
       "data.source='resident' needs the folder that python -m "
       "darkjax.data.pack wrote; give --config.data.pack=FOLDER"
     )
-  train = [_read_pack(config, pair[0]) for pair in config.data.train]
+  train = [_read_pack(config, pair[0]) for pair in _pairs(config, "train")]
   boxes = config.evaluate.boxes
-  val = _read_pack(config, config.data.val[0], boxes)
+  val = _read_pack(config, _pairs(config, "val")[0][0], boxes)
   if boxes != "gt":
     _check_unchanged(config, boxes, val.boxes_digest, val.folder)
     val = val.rows(val.people.score >= config.evaluate.box_threshold)

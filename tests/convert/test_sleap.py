@@ -160,6 +160,23 @@ def test_frames_of_a_video_that_moved(tmp_path):
   np.testing.assert_allclose(greys, [40, 200], atol=3)
 
 
+def test_two_videos_of_one_name_are_not_mixed_up(tmp_path):
+  for folder in ("a", "b"):
+    (tmp_path / folder).mkdir()
+    write_video(tmp_path / folder / "v.avi")
+  frames = list(labels(tmp_path).labeled_frames)
+  for frame, folder in zip(frames, ("a", "b"), strict=True):
+    path = tmp_path / folder / "v.avi"
+    frame.video = sleap_io.Video.from_filename(str(path))
+  content = sleap_io.Labels(frames)
+  source = save(content, tmp_path / "mice.slp")
+  (tmp_path / "a" / "v.avi").rename(tmp_path / "v.avi")
+  (tmp_path / "b" / "v.avi").unlink()
+  done = commands.run("convert", source, f"--out={tmp_path / 'train.json'}")
+  assert done.returncode == 2
+  assert "both lead to" in done.stderr
+
+
 def test_what_sleap_io_cannot_read(tmp_path):
   (tmp_path / "a.slp").write_text("nothing")
   done = commands.run("convert", tmp_path / "a.slp", f"--out={tmp_path}/t.json")

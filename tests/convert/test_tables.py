@@ -133,3 +133,22 @@ def test_the_same_image_twice_counts_once(tmp_path):
   done = commands.run("convert", path, f"--out={tmp_path / 'train.json'}")
   assert "left out: 1 rows of an image that has one already" in done.stdout
   assert "2 images, 2 people" in done.stdout
+
+
+@pytest.mark.filterwarnings("ignore:::tables", "ignore:::pandas")
+def test_h5_is_read_before_csv_and_differences_are_warned_of(tmp_path):
+  pandas = pytest.importorskip("pandas")
+  pytest.importorskip("tables")
+  source = projects.deeplabcut(tmp_path)
+  path = source / "labeled-data" / "one" / "CollectedData_Ann.csv"
+  data = pandas.read_csv(path, header=[0, 1, 2], index_col=0)
+  data.to_hdf(path.with_suffix(".h5"), key="keypoints", mode="w")
+  done = commands.run("convert", source, f"--out={tmp_path / 'a.json'}")
+  assert "other labels" not in done.stdout
+  (data + 3).to_hdf(path.with_suffix(".h5"), key="keypoints", mode="w")
+  out = tmp_path / "b.json"
+  done = commands.run("convert", source, f"--out={out}")
+  assert "CollectedData_Ann.h5 is read, whose .csv has other" in done.stdout
+  assert done.returncode == 1
+  x, y = projects.read_json(out)["annotations"][0]["keypoints"][:2]
+  assert [x - 3, y - 3] == projects.FIRST[0]

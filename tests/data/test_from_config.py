@@ -67,3 +67,21 @@ def test_sigmas_of_validation_that_differ_are_logged(tmp_path, caplog, differ):
   from_config.read(config)
   text = "OKS sigmas of training's labels score validation, whose labels have"
   assert (text in caplog.text) == differ
+
+
+@pytest.mark.parametrize("val", [(), None, "", "val.json", ("val.json",)])
+def test_no_pair_to_validate_on_is_one_line(val):
+  config = quickstart.get_config().unlock()
+  with config.ignore_type():
+    config.data.val = val
+  with pytest.raises(ValueError, match=r"data.val needs a json and .*--val=0"):
+    from_config.read(config)
+
+
+@pytest.mark.parametrize("train", [(), None, ("train.json", "photos")])
+def test_no_pairs_to_train_on_are_one_line(train):
+  config = quickstart.get_config().unlock()
+  with config.ignore_type():
+    config.data.train = train
+  with pytest.raises(ValueError, match=r'such as \(\("train.json", "photos"\)'):
+    from_config.prepare_training(config)

@@ -9,7 +9,6 @@ Coordinates stay as they are; COCO's count from 0.
 """
 
 import pathlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from darkjax.convert.labels import (
   Category,
   Image,
   Labels,
+  LeftOut,
   Person,
   is_converted,
   keypoint_row,
@@ -29,10 +29,9 @@ from darkjax.convert.labels import (
 from darkjax.metrics import coco_annotations
 from darkjax.metrics.coco_annotations import finite_numbers
 from darkjax.runtime.json_file import read_json
+from darkjax.skeletons.fields import CategoryFields
 
-_OF_CATEGORY = (
-  *("id", "supercategory", "sigmas", "flip_pairs", "upper_body", "lower_body"),
-)
+_OF_CATEGORY = (*("id", "supercategory", "sigmas", "upper_body", "lower_body"),)
 _OF_PERSON = ("id", "iscrowd", "segmentation", "track_id", "score")
 
 
@@ -79,7 +78,7 @@ def read(
   """
   del keypoints
   paths = list_files(source) if source.is_dir() else [source]
-  left_out: Counter[str] = Counter()
+  left_out = LeftOut()
   labels = Labels([], left_out)
   categories: dict[Any, Category] = {}
   names = [splits.split_of(path) for path in paths]
@@ -88,7 +87,7 @@ def read(
       split = path.stem
     content = coco_annotations.read_sections(path)
     near = _folders(path, splits.split_of(path), source)
-    found = ImageFiles([*images, *near], left_out)
+    found = ImageFiles([*images, *near], left_out, splits.split_of(path))
     number = len(labels.images)
     labels.images += _images(
       path, content, categories, found, split if len(paths) > 1 else ""
@@ -103,14 +102,16 @@ def _folders(
 ) -> list[pathlib.Path]:
   """Where the images of a json lie: beside it or, as COCO's, its folder.
 
-  Folders of the split come before others with files of the same names.
+  The folder of the split comes before others with files of the same names; of
+  several, train2014 and train2017, the one that the json's name has.
   """
   near = [path.parent]
   if path.parent.name == "annotations" or source in path.parent.parents:
     near.append(path.parent.parent)
-  patterns = (f"*{split}*", f"*/*{split}*")
-  own = [f for n in near for pattern in patterns for f in n.glob(pattern)]
-  return [*near, *sorted(folder for folder in own if folder.is_dir())]
+  folders = [f for n in near for depth in ("*/", "*/*/") for f in n.glob(depth)]
+  own = [f for f in folders if split in (f.name, splits.of_folders([f.name]))]
+  own = [f for f in own if f.name in path.stem] or own
+  return [*near, *own] if len(own) == 1 else near
 
 
 def _with_keypoints(listed: Sequence[Any]) -> list[Mapping[str, Any]]:
@@ -166,12 +167,16 @@ def _images(
 
 
 def _category(entry: Mapping[str, Any]) -> Category:
-  limbs = tuple(
-    (int(a) - 1, int(b) - 1) for a, b in entry.get("skeleton") or ()
-  )
+  names = tuple(str(name).strip() for name in entry["keypoints"])
+  given = CategoryFields(entry, names)
   fields = {k: entry[k] for k in _OF_CATEGORY if entry.get(k) is not None}
-  names = tuple(map(str, entry["keypoints"]))
-  return Category(str(entry.get("name", "person")), names, limbs, fields=fields)
+  return Category(
+    str(entry.get("name", "person")).strip(),
+    names,
+    given.limbs(),
+    given.flip_pairs(),
+    fields,
+  )
 
 
 def _person(

@@ -9,7 +9,8 @@ several lengths under one label the most usual counts.
 
 In projects each image has a subset, which is its split: train, val and test for
 CVAT's Train, Validation and Test. Exports for video have frames in place of
-names, which are looked for as frame_000000.png and so on.
+names, which are looked for as frame_000000.png and so on. What is between the
+keyframes of a track nobody drew, and it is left out.
 
 CVAT does not say what an integer coordinate is; its canvas has 0 at the left
 edge of the first pixel. Numbers are taken as they are: points may lie half a
@@ -28,7 +29,7 @@ from xml.etree import ElementTree
 from darkjax.convert import shapes
 from darkjax.convert.formats import cvat_labels
 from darkjax.convert.image_files import ImageFiles
-from darkjax.convert.labels import HIDDEN, VISIBLE, Labels, Size
+from darkjax.convert.labels import HIDDEN, VISIBLE, Labels, LeftOut, Size
 
 _Element = ElementTree.Element
 _SPLITS = {"validation": "val", "valid": "val", "training": "train"}
@@ -61,9 +62,9 @@ def read(
     ValueError: damaged, or none of its images is there.
   """
   root = parse(source)
-  left_out: Counter[str] = Counter()
+  left_out = LeftOut()
   found = ImageFiles([*images, source.parent], left_out)
-  entries = [*_images(root), *_frames(root)]
+  entries = [*_images(root), *_frames(root, left_out)]
   if {entry.split for entry in entries} != {""}:
     entries = [e._replace(split=e.split or "default") for e in entries]
   lengths = _usual_lengths(entries)
@@ -94,6 +95,11 @@ def parse(path: pathlib.Path) -> _Element:
       f"{path}: expected CVAT's <annotations> of version 1.1, got <{root.tag}> "
       f"{root.findtext('version') or ''}; export as CVAT 1.1"
     )
+  for element in root.iter():
+    if "label" in element.attrib:
+      element.set("label", element.attrib["label"].strip())
+    if element.tag in ("name", "parent"):
+      element.text = (element.text or "").strip()
   return root
 
 
@@ -109,12 +115,14 @@ def _images(root: _Element) -> Iterator[_Entry]:
     yield _Entry(names, size, split, list(image))
 
 
-def _frames(root: _Element) -> Iterator[_Entry]:
+def _frames(root: _Element, left_out: LeftOut) -> Iterator[_Entry]:
   """Yields the images of an export for video, all frames with a label."""
   frames: dict[int, list[_Element]] = {}
   for track in root.iter("track"):
     for shape in track:
-      if shape.get("outside") != "1":
+      if shape.get("keyframe") == "0":
+        left_out["shapes between keyframes, which CVAT interpolated"] += 1
+      elif shape.get("outside") != "1":
         shape.set("label", track.get("label", ""))
         if track.get("group_id"):
           shape.set("group_id", track.get("group_id", ""))
@@ -135,7 +143,7 @@ def _size(height: str | None, width: str | None) -> Size | None:
 def _figures(
   entry: _Entry,
   lengths: dict[str, int],
-  left_out: Counter[str],
+  left_out: LeftOut,
   source: pathlib.Path,
 ) -> list[shapes.Figure]:
   """The people of an image: skeletons, rows of points, and single points."""

@@ -47,7 +47,7 @@ def _template(names: list[str], svg: str) -> Template:
     fields = dict(_ATTRIBUTE.findall(text))
     if tag == "circle" and "data-label-name" in fields:
       key = fields.get("data-node-id") or fields.get("data-element-id", "")
-      elements[key] = html.unescape(fields["data-label-name"])
+      elements[key] = html.unescape(fields["data-label-name"]).strip()
     elif fields.get("data-type") == "edge":
       edges.append(
         (fields.get("data-node-from", ""), fields.get("data-node-to", ""))

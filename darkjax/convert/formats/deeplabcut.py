@@ -1,7 +1,8 @@
 """DeepLabCut's projects, and single CollectedData*.csv and .h5 files.
 
 Of a project the labels of every video below labeled-data/ are read:
-CollectedData_<scorer>.csv or, where there is none, the .h5. The config.yaml's
+CollectedData_<scorer>.h5, from which DeepLabCut trains, or, where there is
+none, the .csv; where the two differ, that is warned of. The config.yaml's
 `skeleton` gives the limbs; DeepLabCut knows no flip pairs, and its splits
 (shuffles of a training set) are not read. See keypoint_table.py for the files.
 
@@ -11,14 +12,15 @@ labels of both kinds in tests/data/dlc of github.com/talmolab/sleap-io.
 
 import os
 import pathlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from darkjax.convert import extras
 from darkjax.convert.formats import keypoint_table, pandas_h5
 from darkjax.convert.image_files import ImageFiles
-from darkjax.convert.labels import Labels
+from darkjax.convert.labels import Labels, LeftOut
 
 CONFIG = "config.yaml"
 _LEVELS = 3  # of folders between the labels and the config
@@ -70,11 +72,16 @@ def read(
   if config is not None:
     content = extras.read_yaml(config)
     limbs = _limbs(content if isinstance(content, Mapping) else {})
-  left_out: Counter[str] = Counter()
+  left_out = LeftOut()
   labels = Labels([], left_out)
   individuals = keypoint_table.categories(tables, limbs)
   found = ImageFiles([*images, *map(_root, paths)], left_out)
   for table in tables:
+    if source != table.path and not _is_copied(table):
+      left_out.warnings.append(
+        f"{table.path} is read, whose .csv has other labels; DeepLabCut trains "
+        "from the .h5 too, which its convertcsv2h5 makes of the .csv"
+      )
     labels.images += keypoint_table.find_images(
       table, individuals, found, left_out
     )
@@ -96,10 +103,26 @@ def read_table(path: pathlib.Path) -> keypoint_table.Table:
   return keypoint_table.read_csv(path)
 
 
+def _is_copied(table: keypoint_table.Table) -> bool:
+  """Whether the csv beside an h5, if there is one, has the same labels."""
+  path = table.path.with_suffix(".csv")
+  if path == table.path or not path.is_file():
+    return True
+  try:
+    other = keypoint_table.read_csv(path)
+  except ValueError:
+    return False
+  return (
+    list(other.images) == list(table.images)
+    and list(other.columns) == list(table.columns)
+    and np.allclose(other.values, table.values, atol=1e-6, equal_nan=True)
+  )
+
+
 def list_files(folder: pathlib.Path) -> list[pathlib.Path]:
   """Returns the labels of a project, of its labeled-data, or of one video.
 
-  One file for each video: a csv before an h5 and, where there are several
+  One file for each video: an h5 before a csv and, where there are several
   scorers, that of the config.
   """
   scorer = ""
@@ -111,7 +134,7 @@ def list_files(folder: pathlib.Path) -> list[pathlib.Path]:
   for video in videos:
     listed = [
       path
-      for suffix in ("csv", "h5")
+      for suffix in ("h5", "csv")
       for path in sorted(video.glob(f"CollectedData*.{suffix}"))
     ]
     listed.sort(key=lambda path: path.stem != f"CollectedData_{scorer}")

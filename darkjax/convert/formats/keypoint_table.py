@@ -15,7 +15,6 @@ are taken as they are.
 import csv
 import os
 import pathlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -26,6 +25,7 @@ from darkjax.convert.labels import (
   VISIBLE,
   Category,
   Image,
+  LeftOut,
   Person,
   keypoint_row,
 )
@@ -67,6 +67,16 @@ def head(path: pathlib.Path) -> list[list[str]]:
   return rows if names == full else []
 
 
+def describe(path: pathlib.Path) -> str:
+  """Returns why a file is no table, in brackets, "" if that is not known."""
+  start = path.read_bytes()[:1000].lstrip(b"\xef\xbb\xbf \t\r\n")
+  if not start:
+    return " (an empty file)"
+  if start.startswith(tuple(f"{name};".encode() for name in _HEAD)):
+    return " (separated by ; as spreadsheets save it: use commas)"
+  return ""
+
+
 def read_csv(path: pathlib.Path) -> Table:
   """Reads a csv.
 
@@ -76,8 +86,9 @@ def read_csv(path: pathlib.Path) -> Table:
   top = head(path)
   if not top:
     raise ValueError(
-      f"{path}: expected rows {', '.join(_HEAD)} at the top (individuals only "
-      "in projects of several animals), as DeepLabCut and lightning-pose write"
+      f"{path}{describe(path)}: expected rows {', '.join(_HEAD)} at the top "
+      "(individuals only in projects of several animals), as DeepLabCut and "
+      "lightning-pose write"
     )
   if len({len(row) for row in top}) > 1:
     lengths = {row[0]: len(row) for row in top}
@@ -91,7 +102,7 @@ def read_csv(path: pathlib.Path) -> Table:
   width = len(names["coords"])
   individuals = names.get("individuals", [""] * width)
   columns = [
-    Column(*cells)
+    Column(*map(str.strip, cells))
     for cells in list(
       zip(individuals, names["bodyparts"], names["coords"], strict=True)
     )[first:]
@@ -117,7 +128,9 @@ def from_frame(
       f"{path}: expected columns of 3 or 4 levels, got {columns}"
     )
   # The first level is the scorer.
-  named = [Column(*("", *column[1:])[-3:]) for column in columns]
+  named = [
+    Column(*map(str.strip, ("", *column[1:])[-3:])) for column in columns
+  ]
   images = [name.replace("\\", "/") for name in images]
   return _checked(Table(path, named, images, values))
 
@@ -182,16 +195,13 @@ def find_images(
   table: Table,
   individuals: Mapping[str, Category],
   found: ImageFiles,
-  left_out: Counter[str],
+  left_out: LeftOut,
 ) -> list[Image]:
   """Returns the images of a table that are there, with their people."""
   images: list[Image] = []
   seen = set()
-  # Frames of several videos have the same names.
   folders = {pathlib.PurePosixPath(name).parent for name in table.images}
   near = pathlib.Path(os.path.abspath(table.path)).parent
-  in_project = near.parent.name == "labeled-data"
-  parts = 2 if in_project or len(folders) > 1 else 1
   for name, values in zip(table.images, table.values, strict=True):
     if name in seen:
       left_out["rows of an image that has one already"] += 1
@@ -200,7 +210,7 @@ def find_images(
     names = [name]
     if len(folders) == 1:  # that of the video may have another name now
       names.append(str(near / pathlib.PurePosixPath(name).name))
-    image = found.open(*names, parts=parts)
+    image = found.open(*names)
     if image is not None:
       image.people = _people(table.columns, values, individuals)
       images.append(image)

@@ -4,7 +4,8 @@ Keypoints and rectangles of an image, in percent of its size: px are x / 100
 times the width. What belongs together is said by a region's parent
 (`parentID`) or a relation between a keypoint and its rectangle, in either
 direction, else see shapes.py. A keypoint is hidden where a choice for its
-region says occluded, hidden or invisible.
+region says occluded, hidden, invisible or not visible. Keypoints that are
+related to each other are one person, without a rectangle too.
 
 Of several annotations of a task the one marked as ground truth is used, else
 the first that was not cancelled. Predictions are not labels. Images that were
@@ -20,17 +21,15 @@ Reference: labelstud.io/tags/keypointlabels and labelstud.io/guide/export.
 import pathlib
 import re
 import urllib.parse
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from darkjax.convert import shapes
 from darkjax.convert.image_files import ImageFiles
-from darkjax.convert.labels import Labels, Size
+from darkjax.convert.labels import Labels, LeftOut, Size
 from darkjax.metrics.coco_annotations import finite_numbers
 from darkjax.runtime.json_file import read_json
 
-_HIDDEN = {"occluded", "hidden", "invisible"}
 _KINDS = {"keypointlabels", "rectanglelabels"}
 # Results that say something about others, not shapes.
 _OTHER = {"relation", "choices", "labels"}
@@ -86,7 +85,7 @@ def read(
       f"{source}: expected Label Studio's list of tasks with 'data' and "
       "'annotations'; export as JSON"
     )
-  left_out: Counter[str] = Counter()
+  left_out = LeftOut()
   found = ImageFiles([*images, source.parent], left_out)
   pairs = []
   for task in content:
@@ -104,7 +103,7 @@ def read(
   return shapes.to_labels(pairs, left_out, order=keypoints)
 
 
-def _results(task: Mapping[str, Any], left_out: Counter[str]) -> list[dict]:
+def _results(task: Mapping[str, Any], left_out: LeftOut) -> list[dict]:
   """The regions and relations of the annotation of a task that counts."""
   listed = task.get("annotations") or task.get("completions") or []
   usable = [a for a in listed if not a.get("was_cancelled")]
@@ -131,7 +130,8 @@ def _names(task: Mapping[str, Any]) -> list[str]:
   path = re.sub(r"^\w+://[^/]+", "", path).lstrip("/")
   names = [str(name) for name in (original, path, upload) if name]
   bare = [name.replace("\\", "/").rpartition("/")[2] for name in names]
-  return [*names, *(_UPLOAD.sub("", n) for n in bare if _UPLOAD.match(n))] or [
+  uploads = [name for name in bare if _UPLOAD.match(name)]
+  return [*names, *uploads, *(_UPLOAD.sub("", n) for n in uploads)] or [
     "(no name)"
   ]
 
@@ -148,7 +148,7 @@ def _shapes(
   results: Sequence[Mapping[str, Any]],
   size: Size,
   name: str,
-  left_out: Counter[str],
+  left_out: LeftOut,
 ) -> tuple[list[shapes.Point], list[shapes.Box]]:
   regions = {
     str(r.get("id", number)): r
@@ -163,12 +163,12 @@ def _shapes(
     r.get("id")
     for r in results
     if r.get("type") == "choices"
-    and _HIDDEN & {str(c).lower() for c in r["value"].get("choices", ())}
+    and any(map(shapes.says_hidden, r["value"].get("choices", ())))
   }
   points, boxes = [], []
   for key, region in regions.items():
     value, kind = region.get("value") or {}, region["type"]
-    label = str((value.get(kind) or [""])[0])
+    label = str((value.get(kind) or [""])[0]).strip()
     fields = ("x", "y") if kind == "keypointlabels" else _BOX
     numbers = finite_numbers([value.get(f) for f in fields], (len(fields),))
     if numbers is None:
@@ -200,7 +200,7 @@ _BOX = ("x", "y", "width", "height")
 def _groups(
   results: Sequence[Mapping[str, Any]], regions: Mapping[str, Mapping]
 ) -> dict[str, str]:
-  """The rectangle that each keypoint belongs to, by their ids."""
+  """The person of each keypoint: the id of a rectangle, or of a keypoint."""
   pairs: list[tuple] = [
     (i, region.get("parentID")) for i, region in regions.items()
   ]
@@ -209,10 +209,19 @@ def _groups(
     for r in results
     if r.get("type") == "relation"
   ]
+  boxes: dict[str, str] = {}
+  related = {i: {i} for i in regions}
+  for a, b in [*pairs, *((b, a) for a, b in pairs)]:
+    kinds = [regions.get(i, {}).get("type") for i in (a, b)]
+    if kinds == ["keypointlabels", "rectanglelabels"]:
+      boxes[a] = b
+    elif kinds == ["keypointlabels", "keypointlabels"]:
+      united = related[a] | related[b]
+      related.update(dict.fromkeys(united, united))
   groups: dict[str, str] = {}
-  for a, b in pairs:
-    for keypoint, box in ((a, b), (b, a)):
-      kinds = [regions.get(i, {}).get("type") for i in (keypoint, box)]
-      if kinds == ["keypointlabels", "rectanglelabels"]:
-        groups[keypoint] = box
-  return groups
+  for people in related.values():
+    own = {boxes[i] for i in people if i in boxes}
+    # Of several boxes, relations are between people.
+    if len(own) < 2 and len(people | own) > 1:
+      groups |= dict.fromkeys(people, min(own or people))
+  return groups | boxes

@@ -10,12 +10,11 @@ github.com/paninski-lab/lightning-pose.
 """
 
 import pathlib
-from collections import Counter
 from collections.abc import Sequence
 
 from darkjax.convert.formats import keypoint_table
 from darkjax.convert.image_files import ImageFiles
-from darkjax.convert.labels import Labels
+from darkjax.convert.labels import Labels, LeftOut
 
 
 def read(
@@ -36,7 +35,7 @@ def read(
   del keypoints
   paths = list_files(source) if source.is_dir() else [source]
   tables = [keypoint_table.read_csv(path) for path in paths]
-  left_out: Counter[str] = Counter()
+  left_out = LeftOut()
   folder = source if source.is_dir() else source.parent
   found = ImageFiles([*images, folder], left_out)
   individuals = keypoint_table.categories(tables)

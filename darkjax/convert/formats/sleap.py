@@ -16,7 +16,6 @@ import io
 import pathlib
 import re
 import warnings
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,6 +30,7 @@ from darkjax.convert.labels import (
   Frame,
   Image,
   Labels,
+  LeftOut,
   Person,
   keypoint_row,
 )
@@ -56,13 +56,13 @@ def read(
   """
   del keypoints
   paths = sorted(source.glob("*.slp")) if source.is_dir() else [source]
-  left_out: Counter[str] = Counter()
+  left_out = LeftOut()
   labels = Labels([], left_out)
   categories: dict[Any, Category] = {}
   names = [splits.split_of(path) for path in paths]
   for path, name in zip(paths, names, strict=True):
     split = name if names.count(name) == 1 else path.stem
-    found = ImageFiles([*images, path.parent], left_out)
+    found = ImageFiles([*images, path.parent], left_out, name)
     listed = _read_file(path, found, categories, left_out)
     for image in listed:
       image.split = split if len(paths) > 1 else ""
@@ -78,7 +78,7 @@ def _read_file(
   path: pathlib.Path,
   found: ImageFiles,
   categories: dict[Any, Category],
-  left_out: Counter[str],
+  left_out: LeftOut,
 ) -> list[Image]:
   sleap_io = extras.load("sleap_io", f"{path}: this format")
   try:
@@ -112,7 +112,7 @@ def _category(skeleton: Any, categories: dict[Any, Category]) -> Category:
   """The category of a skeleton, the same for equal skeletons of files."""
   category = Category(
     skeleton.name or NAME,
-    tuple(skeleton.node_names),
+    tuple(map(str.strip, skeleton.node_names)),
     tuple((int(a), int(b)) for a, b in skeleton.edge_inds),
     # Empty means that nothing was said, not that nothing is symmetric.
     tuple(sorted({(int(a), int(b)) for a, b in skeleton.symmetry_inds}))
@@ -144,16 +144,14 @@ def _image(
 ) -> Image | None:
   """The image of a frame: a file, one in a package, or one of a video."""
   if isinstance(video.filename, list):
-    # Frames of several videos have the same names.
-    parts = 1 if len(names) == 1 else 2
-    return found.open(str(video.filename[index]), parts=parts)
+    return found.open(str(video.filename[index]))
   stem = names.setdefault(id(video), f"video_{len(names)}")
   name = f"{stem}/frame_{index:06d}"
   read = _embedded(video, index)
   if read is None:
     if not _find_video(video, found):
       found.missing.append(_file_name(video))
-      found.left_out["frames of videos not found"] += 1
+      found.left_out.add("frames of videos not found", f"{stem}/{index}")
       return None
     read = _as_png(video, index)
   data_name = f"{name}.png"
@@ -195,6 +193,9 @@ def _find_video(video: Any, found: ImageFiles) -> bool:
     if path is None:
       return False
     video.replace_filename(str(path))
+  # sleap-io too takes a video of that name beside the labels.
+  given = video.backend_metadata.get("filename") or _file_name(video)
+  found.claim(pathlib.Path(_file_name(video)), str(given))
   return True
 
 

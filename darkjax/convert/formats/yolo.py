@@ -16,7 +16,6 @@ people with such numbers are left out.
 """
 
 import pathlib
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,6 +27,7 @@ from darkjax.convert.labels import (
   UNLABELLED,
   VISIBLE,
   Labels,
+  LeftOut,
   Person,
   Size,
   keypoint_row,
@@ -59,7 +59,7 @@ def read(
       f"{source}: expected the yaml of a YOLO-pose data set with 'kpt_shape', "
       "such as [17, 3]; data sets of boxes or masks have no keypoints"
     )
-  left_out: Counter[str] = Counter()
+  left_out = LeftOut()
   config, notes = yolo_config.read_config(source, content, keypoints)
   labels = Labels([], left_out, notes)
   for split in _SPLITS:
@@ -93,7 +93,7 @@ def _read_people(
   path: pathlib.Path,
   size: Size,
   config: yolo_config.Config,
-  left_out: Counter[str],
+  left_out: LeftOut,
 ) -> list[Person]:
   if not path.is_file():
     return []  # a background
@@ -111,7 +111,7 @@ def _person(
   name: str,
   size: Size,
   config: yolo_config.Config,
-  left_out: Counter[str],
+  left_out: LeftOut,
 ) -> Person | None:
   expected = _BOX + config.num_keypoints * config.dimensions
   if len(fields) == _BOX:

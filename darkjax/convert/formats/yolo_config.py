@@ -1,13 +1,12 @@
 """The data.yaml of a YOLO-pose folder: classes, keypoints, and its images."""
 
 import pathlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from darkjax import skeletons
 from darkjax.convert.image_files import SUFFIXES, list_images
-from darkjax.convert.labels import Category
+from darkjax.convert.labels import Category, LeftOut
 
 
 class Config(NamedTuple):
@@ -61,7 +60,7 @@ def read_config(
         f"{list(names)}"
       )
     limbs = _limbs(content.get("skeleton"), num_keypoints)
-    categories[int(number)] = Category(str(name), names, limbs, pairs)
+    categories[int(number)] = Category(str(name).strip(), names, limbs, pairs)
   config = Config(source, categories, num_keypoints, dimensions)
   return config, list(dict.fromkeys(notes))
 
@@ -79,7 +78,7 @@ def _names(
   if isinstance(named, Mapping):  # by class
     named = named.get(number, next(iter(named.values()), None))
   if named:
-    return tuple(map(str, named))
+    return tuple(str(name).strip() for name in named)
   coco = skeletons.COCO
   if content.get("flip_idx") == list(coco.flip_indices):
     notes.append("keypoints have no names: with COCO's flip_idx, COCO's names")
@@ -121,7 +120,7 @@ def list_split(
   content: Mapping[str, Any],
   split: str,
   further: Sequence[pathlib.Path],
-  left_out: Counter[str],
+  left_out: LeftOut,
 ) -> list[pathlib.Path]:
   """Returns a split's images: of a folder, a list in a file, or several.
 
@@ -132,7 +131,7 @@ def list_split(
   for name in [listed] if isinstance(listed, str) else listed or ():
     place = _resolve(source, content.get("path"), str(name), further)
     if place is None:
-      left_out[f"folders of the split {split} not found"] += 1
+      left_out.add(f"folders of the split {split} not found", str(name))
     elif place.is_dir():
       paths += list_images(place)
     else:
@@ -142,7 +141,7 @@ def list_split(
         if path.is_file() and path.suffix.lower() in SUFFIXES:
           paths.append(path)
         else:
-          left_out["images not found"] += 1
+          left_out.add("images not found", line)
   return paths
 
 
