@@ -171,13 +171,13 @@ BAD_FILES = {
     "coco",
     "annotations/keypoints_train2020.json",
     lambda t: t.replace("10.25, ", ""),
-    "should hold 3 times x, y",
+    "must hold x, y, visibility",
   ),
   "image id": (
     "coco",
     "annotations/keypoints_train2020.json",
     lambda t: t.replace('"image_id": 40', '"image_id": 41'),
-    "not among 'images'",
+    "not among the ids of 'images'",
   ),
 }
 

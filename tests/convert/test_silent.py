@@ -5,6 +5,7 @@ import itertools
 import json
 import shutil
 
+import coco_folder
 import commands
 import label_projects as projects
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from label_projects import FIRST, SECOND, flat
 
 from darkjax.convert import report, shapes, splits
-from darkjax.convert.formats import label_studio
+from darkjax.convert.formats import coco, label_studio
 from darkjax.convert.image_files import ImageFiles
 from darkjax.convert.labels import Category, Image, Labels, LeftOut, Person
 
@@ -481,3 +482,30 @@ def test_val_holds_whole_folders_out(tmp_path):
   named.images[0].split = "other"
   with pytest.raises(ValueError, match=r"splits \['other', ''\]"):
     splits.hold_out(named, 0.5)
+
+
+@pytest.mark.parametrize(
+  ("changes", "message"),
+  [
+    ({"bbox": "7,7,77,151"}, "'bbox' must be four"),
+    ({"area": -1}, "'area' .* must be a finite number"),
+    ({"keypoints": [float("nan"), 1, 2] * 3}, "NaN, infinity"),
+    ({"keypoints": [1, 1, True] * 3}, r"True \(bool\)"),
+    ({"iscrowd": "no"}, "'iscrowd' must be 0 or 1"),
+  ],
+)
+def test_coco_files_are_refused_as_elsewhere(tmp_path, changes, message):
+  content = coco_folder.content(num_images=2)
+  content["annotations"][0] |= changes
+  path, _ = coco_folder.write(tmp_path, content)
+  with pytest.raises(ValueError, match=message):
+    coco.read(path, [tmp_path / "images"])
+
+
+def test_an_empty_track_does_not_stop_a_coco_file(tmp_path):
+  content = coco_folder.content(num_images=2)
+  content["annotations"][0]["keypoints"] = []
+  path, _ = coco_folder.write(tmp_path, content)
+  labels = coco.read(path, [tmp_path / "images"])
+  people = [person for image in labels.images for person in image.people]
+  assert [int((p.keypoints[:, 2] > 0).sum()) for p in people] == [0, 3]

@@ -17,7 +17,6 @@ import numpy as np
 from darkjax.convert import splits
 from darkjax.convert.image_files import ImageFiles
 from darkjax.convert.labels import (
-  Bbox,
   Category,
   Image,
   Labels,
@@ -26,9 +25,10 @@ from darkjax.convert.labels import (
   is_converted,
   keypoint_row,
 )
+from darkjax.data.coco import reader
 from darkjax.metrics import coco_annotations
-from darkjax.metrics.coco_annotations import finite_numbers
 from darkjax.runtime.json_file import read_json
+from darkjax.skeletons import names
 from darkjax.skeletons.fields import CategoryFields
 
 _OF_CATEGORY = (*("id", "supercategory", "sigmas", "upper_body", "lower_body"),)
@@ -132,6 +132,8 @@ def _images(
 ) -> list[Image]:
   own = {}
   for entry in _with_keypoints(content["categories"]):
+    with reader.naming(path):
+      names.check(entry["keypoints"])
     key = (entry["id"], entry.get("name"), *entry["keypoints"])
     own[entry["id"]] = categories.setdefault(key, _category(entry))
   if not own:
@@ -151,18 +153,16 @@ def _images(
     if image is not None:
       image.fields = {"id": image_id}
       images[image_id] = image
-  for annotation in content["annotations"]:
-    image_id, category_id = (
-      annotation.get(key) for key in ("image_id", "category_id")
-    )
-    if image_id not in listed:
-      raise ValueError(
-        f"{path}: annotation {annotation.get('id')!r} is on image "
-        f"{image_id!r}, which is not among 'images'"
-      )
-    if image_id in images and category_id in own:
-      person = _person(annotation, own[category_id], path)
-      images[image_id].people.append(person)
+  for category_id, category in own.items():
+    people = [
+      a for a in content["annotations"] if a.get("category_id") == category_id
+    ]
+    count = len(category.keypoints)
+    coco_annotations.check_annotations(people, count, listed, path)
+    for annotation in people:
+      if annotation["image_id"] in images:
+        image = images[annotation["image_id"]]
+        image.people.append(_person(annotation, category))
   return list(images.values())
 
 
@@ -179,44 +179,18 @@ def _category(entry: Mapping[str, Any]) -> Category:
   )
 
 
-def _person(
-  annotation: Mapping[str, Any], category: Category, path: pathlib.Path
-) -> Person:
-  shape = (3 * len(category.keypoints),)
-  flat = annotation.get("keypoints")
-  numbers = np.zeros(shape) if flat is None else _numbers(flat, shape)
-  if numbers is None or not np.isin(numbers[2::3], (0, 1, 2)).all():
-    raise ValueError(
-      f"{path}: annotation {annotation.get('id')!r} should hold "
-      f"{len(category.keypoints)} times x, y, visibility (0, 1 or 2) in "
-      f"'keypoints', got {str(flat)[:80]}"
-    )
-  rows = [keypoint_row(*row) for row in numbers.reshape(-1, 3).tolist()]
+def _person(annotation: Mapping[str, Any], category: Category) -> Person:
+  """A person of a checked annotation; what is missing is made later."""
+  empty = [0.0] * (3 * len(category.keypoints))
+  rows = np.reshape(annotation["keypoints"] or empty, (-1, 3)).tolist()
+  filled = annotation.get("filled", ())
   fields = {
     k: annotation[k] for k in _OF_PERSON if annotation.get(k) is not None
   }
-  area = finite_numbers(annotation.get("area"), ())
-  if area is not None and area > 0:
+  if "area" not in filled and annotation["area"] > 0:
     fields["area"] = annotation["area"]
-  return Person(category, np.array(rows), _bbox(annotation), fields)
-
-
-def _numbers(flat: Any, shape: tuple[int, ...]) -> np.ndarray | None:
-  """Numbers of an annotation; NaN, which is not labelled, is allowed."""
-  try:
-    numbers = np.asarray(flat, np.float64)
-  except (TypeError, ValueError):
-    return None
-  if numbers.shape != shape:
-    return None
-  rows = numbers.reshape(-1, 3)
-  rows[~np.isfinite(rows).all(1)] = 0.0
-  return numbers
-
-
-def _bbox(annotation: Mapping[str, Any]) -> Bbox | None:
-  numbers = finite_numbers(annotation.get("bbox"), (4,))
-  if numbers is None or (numbers[2:] <= 0).any():
-    return None
-  x, y, w, h = numbers.tolist()
-  return x, y, w, h
+  x, y, w, h = map(float, annotation["bbox"])
+  bbox = None if "bbox" in filled or min(w, h) <= 0 else (x, y, w, h)
+  return Person(
+    category, np.array([keypoint_row(*row) for row in rows]), bbox, fields
+  )
