@@ -34,7 +34,7 @@ class Predictions:
     ValueError: shapes do not fit together, or a number is not finite.
   """
 
-  image_ids: np.ndarray  # [N] int64
+  image_ids: np.ndarray  # [N] int64, or texts
   keypoints: np.ndarray  # [N, K, 2] (x, y), image px
   keypoint_scores: np.ndarray  # [N, K] maxima of the heatmaps
   box_scores: np.ndarray  # [N] of the detector; 1 for boxes from the labels
@@ -117,7 +117,7 @@ def to_results(
     axis=-1,
     dtype=float,
   )
-  results = []
+  results, image_ids = [], np.asarray(predictions.image_ids).tolist()
   for people in people_by_image(predictions.image_ids):
     people = people[np.argsort(-scores[people], kind="stable")]
     if nms != "none":
@@ -131,7 +131,7 @@ def to_results(
       people = people[np.sort(kept)]
     results += [
       {
-        "image_id": int(predictions.image_ids[i]),
+        "image_id": image_ids[i],
         "category_id": category_id,
         "keypoints": scored_keypoints[i].ravel().tolist(),
         "score": float(scores[i]),
@@ -158,5 +158,6 @@ def people_by_image(image_ids: np.ndarray) -> list[np.ndarray]:
   """
   image_ids = np.asarray(image_ids)
   order = np.argsort(image_ids, kind="stable")
-  starts = np.flatnonzero(np.diff(image_ids[order])) + 1
+  sorted_ids = image_ids[order]
+  starts = np.flatnonzero(sorted_ids[1:] != sorted_ids[:-1]) + 1
   return np.split(order, starts) if len(order) else []

@@ -499,3 +499,18 @@ def test_metrics_import_neither_jax_nor_tensorflow():
     [sys.executable, "-c", code], capture_output=True, text=True, check=False
   )
   assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("ids", [["b", "a", "b"], [2**70, 3, 2**70]])
+def test_results_keep_ids_of_any_kind(ids):
+  predictions = coco.Predictions(
+    image_ids=np.array(ids),
+    keypoints=np.arange(3.0)[:, None, None] * np.full((3, K, 2), 50.0),
+    keypoint_scores=np.ones((3, K)),
+    box_scores=np.array([0.5, 0.6, 0.7]),
+    box_areas=np.full(3, 100.0),
+  )
+  results = coco.to_results(predictions, 1, sigmas=SIGMAS)
+  order = [1, 2, 0]  # by image, then by score
+  assert [r["image_id"] for r in results] == [ids[n] for n in order]
+  json.dumps(results)
