@@ -36,6 +36,11 @@ class _Settings(NamedTuple):
   min_score: float
   nms: float
 
+  def __str__(self):
+    """As a specification has them."""
+    texts = self._asdict() | {"size": "{}x{}".format(*self.size)}
+    return "&".join(f"{name}={text}" for name, text in texts.items())
+
 
 class OnnxDetector:
   """A network of one of the forms that `forms.FORMS` lists."""
@@ -58,7 +63,12 @@ class OnnxDetector:
       self._settings = _settle(options, self._form, self._network, size)
     except ValueError as error:
       raise ValueError(f"detector {path}: {error}") from error
-    _LOG.info("detector %s (%s): %s", path, self._form.networks, self._settings)
+    _LOG.info(
+      "detector %s is read as %s: ?%s",
+      path,
+      self._form.networks,
+      self._settings,
+    )
     if self._form.assumed and not (options.order and options.values):
       _LOG.warning("detector %s: %s", path, self._form.assumed)
 
