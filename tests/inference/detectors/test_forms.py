@@ -231,3 +231,31 @@ def test_an_unknown_form_lists_its_shapes_and_the_known(outputs, tmp_path):
   assert "at an input of 64 x 96 px" in str(e.value)
   for known in FORMS:
     assert f"{known}: " in str(e.value)
+
+
+@pytest.mark.parametrize(
+  ("name", "count"),
+  [
+    ("YOLOX", 1),
+    ("YOLOv5, YOLOv7", 1),
+    ("YOLOv8 and later", 1),
+    ("YOLO with nms=True, YOLOv10, YOLO26", 2),
+  ],
+)
+def test_duplicates_are_removed_where_the_network_leaves_them(
+  name, count, tmp_path
+):
+  ((key, array),) = FORMS[name].items()
+  array = array.copy()
+  if name == "YOLOv8 and later":
+    array[0, :, 31] = array[0, :, 30]
+  elif count == 1:
+    array[0, 31] = array[0, 30]
+    if name == "YOLOX":
+      array[0, 31, 0] -= 1  # of the cell to its right
+  else:
+    array[0, 1] = array[0, 0]
+  path = detector_files.save(tmp_path / "a.onnx", {key: array})
+  boxes, _ = load_detector(path)(IMAGE)
+  np.testing.assert_allclose(boxes, [PERSON] * count, atol=1e-4)
+  assert len(load_detector(path, nms=1)(IMAGE).boxes) == 2
