@@ -59,12 +59,13 @@ def read_supervision(found: Any) -> tuple[np.ndarray, np.ndarray]:
   corners = _read_boxes(found.xyxy)
   first, second = corners[:, :2], corners[:, 2:]
   boxes = np.concatenate([first, second - first], axis=1)
-  return boxes, _read_scores(found.confidence, len(boxes))
+  return boxes, _read_scores(getattr(found, "confidence", None), len(boxes))
 
 
 def _are_people(found: Any, person_class: int | None) -> np.ndarray:
   """Returns which [N] detections are people; all where there are no classes."""
-  classes, names = found.class_id, found.data.get("class_name")
+  classes = getattr(found, "class_id", None)
+  names = getattr(found, "data", {}).get("class_name")
   if classes is None or not len(found.xyxy):
     return np.ones(len(found.xyxy), bool)
   if person_class is not None:

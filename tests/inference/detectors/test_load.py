@@ -151,10 +151,13 @@ def _supervision(**fields):
 
 
 def test_detections_of_supervision_are_read():
-  found = _supervision()
-  boxes, scores = load_detector(lambda image: found)(IMAGE)
-  np.testing.assert_array_equal(boxes, BOXES)
-  np.testing.assert_array_equal(scores, [1, 1])
+  for found in (
+    _supervision(),
+    types.SimpleNamespace(xyxy=_supervision().xyxy),
+  ):
+    boxes, scores = load_detector(lambda image, found=found: found)(IMAGE)
+    np.testing.assert_array_equal(boxes, BOXES)
+    np.testing.assert_array_equal(scores, [1, 1])
   found = _supervision(
     confidence=np.array([0.5, 0.75]),
     class_id=np.array([7, 3]),
