@@ -26,6 +26,7 @@ for name in darkjax.__all__:
   getattr(darkjax, name)
 needing = [
   ("train", "--config=quickstart", "--workdir=run"),
+  ("browse", "--config=quickstart"),
   ("evaluate", "--checkpoint=run"),
   ("data.pack", "--config=quickstart", "--config.data.pack=packs"),
 ]

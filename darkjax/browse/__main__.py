@@ -18,7 +18,6 @@ from darkjax.convention import Convention
 from darkjax.data import from_config
 from darkjax.runtime import command, files, startup
 from darkjax.train import device_crop, device_pack
-from darkjax.train.tensorboard import draw_targets
 from darkjax.viz import contact_sheet, draw
 
 _LOG = logging.getLogger(__name__)
@@ -57,6 +56,8 @@ def draw_people(
   batch: dict[str, np.ndarray], convention: Convention, *, count: int
 ) -> list[Image.Image]:
   """Draws the first people of a batch: targets, and beside them keypoints."""
+  from darkjax.train.tensorboard import draw_targets  # of the extra `train`
+
   targets = draw_targets(batch, convention, count=count)
   crop_from_heatmap = geometry.invert(convention.heatmap_from_crop())
   people = zip(

@@ -28,6 +28,7 @@ class Person:
     bbox: [4] float64 (x, y, w, h), image px.
     skeleton: names and limbs of the keypoints.
     image: the photograph, as a path, an image or an array.
+    box_score: of the detector, 1 where the box was given.
   """
 
   keypoints_image: np.ndarray
@@ -36,6 +37,7 @@ class Person:
   bbox: np.ndarray
   skeleton: Skeleton
   image: photo_lib.ImageLike = dataclasses.field(repr=False)
+  box_score: float = 1.0
 
   @property
   def names(self) -> tuple[str, ...]:

@@ -26,9 +26,14 @@ CSV_COLUMNS = (
 def to_coco(
   one: PicturePeople, skeleton: Skeleton, category_id: int | str = 1
 ) -> list[dict[str, Any]]:
-  """Returns one picture's results for COCO's server, with `file_name` added."""
+  """Returns one picture's results for COCO's server, best first.
+
+  Each has `file_name` and `box_score`, the detector's, besides.
+  """
   if not one.people:
     return []
+  scores = coco.rescore(one.box_scores, stack(one.people, "scores"))
+  best_first = np.argsort(-scores, kind="stable")
   predictions = coco.Predictions(
     image_ids=np.full(len(one.people), one.picture.image_id),
     keypoints=stack(one.people, "keypoints_image"),
@@ -39,7 +44,12 @@ def to_coco(
   records = coco.to_results(
     predictions, category_id, sigmas=skeleton.sigmas, nms="none"
   )
-  return [record | {"file_name": one.picture.name} for record in records]
+  return [
+    record | {"file_name": one.picture.name, "box_score": float(box_score)}
+    for record, box_score in zip(
+      records, one.box_scores[best_first], strict=True
+    )
+  ]
 
 
 @contextlib.contextmanager

@@ -212,9 +212,9 @@ def test_plot_of_nobody_is_the_photograph(pose, photo):
     ([[1, 2, 3, 0]], "width and a height above 0"),
     (
       [[1, 2, 3, 4], [200, 10, 5, 5]],
-      r"overlaps .* 160 x 120 px, got .* box 1",
+      r"must overlap .* 160 x 120 px, got .* box 1",
     ),
-    ([[-9, -9, 9, 9]], "overlaps"),
+    ([[-9, -9, 9, 9]], "must overlap"),
     ([1, 2, 3, 4], "wrap a single box in a list"),
     ([[1, 2, 3, 4], [5]], r"image 0: boxes are numbers .* \[5\]"),
     ([["a", 2, 3, 4]], "boxes are numbers"),
