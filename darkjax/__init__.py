@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # for editors and type checkers; the same as below
   from darkjax.heatmaps.decode import Decoded, decode_heatmaps
   from darkjax.heatmaps.encode import render_heatmaps
+  from darkjax.heatmaps.width import estimate_sigma
   from darkjax.inference.people import People, Person
   from darkjax.inference.pose import Pose
   from darkjax.models import create_model
@@ -21,6 +22,7 @@ _MODULES = {
   "render_heatmaps": "darkjax.heatmaps.encode",
   "decode_heatmaps": "darkjax.heatmaps.decode",
   "Decoded": "darkjax.heatmaps.decode",
+  "estimate_sigma": "darkjax.heatmaps.width",
   "create_model": "darkjax.models",
   "load_torch_weights": "darkjax.models.weights",
   "Pose": "darkjax.inference.pose",
@@ -35,6 +37,7 @@ __all__ = [
   "Pose",
   "create_model",
   "decode_heatmaps",
+  "estimate_sigma",
   "load_torch_weights",
   "render_heatmaps",
 ]
