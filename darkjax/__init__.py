@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # for editors and type checkers; the same as below
   from darkjax.heatmaps.decode import Decoded, decode_heatmaps
   from darkjax.heatmaps.encode import render_heatmaps
+  from darkjax.heatmaps.width import estimate_sigma
   from darkjax.inference.detectors.load import load_detector
   from darkjax.inference.people import People, Person
   from darkjax.inference.pose import Pose
@@ -22,6 +23,7 @@ _MODULES = {
   "render_heatmaps": "darkjax.heatmaps.encode",
   "decode_heatmaps": "darkjax.heatmaps.decode",
   "Decoded": "darkjax.heatmaps.decode",
+  "estimate_sigma": "darkjax.heatmaps.width",
   "create_model": "darkjax.models",
   "load_torch_weights": "darkjax.models.weights",
   "load_detector": "darkjax.inference.detectors.load",
@@ -37,6 +39,7 @@ __all__ = [
   "Pose",
   "create_model",
   "decode_heatmaps",
+  "estimate_sigma",
   "load_detector",
   "load_torch_weights",
   "render_heatmaps",

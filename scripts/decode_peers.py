@@ -1,11 +1,17 @@
-"""Other implementations of DARK decoding, for bench_decode.py.
+"""Other implementations of DARK decoding, for the scripts that compare them.
 
 Written from the published algorithm (arXiv:1910.06278, section 3.1), each as
-fast as its packages allow. All take [N, K, H, W] float32 heatmaps and give
-[N, K, 2] (x, y) in heatmap pixels; a point less than two pixels from the border
-stays where the maximum is, as in the authors' code.
+fast as its packages allow; those of transformers and mmpose are their own. All
+take [N, K, H, W] float32 heatmaps and give [N, K, 2] (x, y) in heatmap pixels;
+except in transformers, a point less than two pixels from the border stays where
+the maximum is, as in the authors' code.
 """
 
+import importlib
+import importlib.util
+import pathlib
+import sys
+import types
 from collections.abc import Callable
 
 import cv2
@@ -130,6 +136,57 @@ def heatmaps_to_keypoints(
       heatmaps, center, scale, True, "unbiased", blur_kernel
     )
     return points
+
+  return decode
+
+
+def hugging_face(
+  blur_kernel: int,
+) -> Callable[[np.ndarray], np.ndarray] | None:
+  """Returns VitPose's decoder of transformers, or None where it is missing.
+
+  It blurs with sigma 0.8 whatever the size, and raises what is below 0.001.
+  """
+  try:
+    from transformers.models.vitpose import image_processing_vitpose as package
+  except ImportError:
+    return None
+
+  def decode(heatmaps: np.ndarray) -> np.ndarray:
+    points, _ = package.get_keypoint_predictions(heatmaps)
+    return package.post_dark_unbiased_data_processing(
+      points, heatmaps, kernel=blur_kernel
+    )
+
+  return decode
+
+
+def mmpose(blur_kernel: int) -> Callable[[np.ndarray], np.ndarray] | None:
+  """Returns the DARK decoder of mmpose 1, or None where it is missing.
+
+  Its two files need neither mmcv nor mmengine, which `import mmpose` does; so
+  they are imported as a package of their own.
+  """
+  spec = importlib.util.find_spec("mmpose")
+  if spec is None or spec.origin is None:
+    return None
+  name = "mmpose_codecs_utils"
+  if name not in sys.modules:
+    folder = pathlib.Path(spec.origin).parent / "codecs" / "utils"
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [str(folder)]
+  maximum = importlib.import_module(f"{name}.post_processing")
+  refinement = importlib.import_module(f"{name}.refinement")
+
+  def decode(heatmaps: np.ndarray) -> np.ndarray:
+    points = []
+    for person in heatmaps:  # [K, H, W], as its codec is called
+      maxima, _ = maximum.get_heatmap_maximum(person)
+      refined = refinement.refine_keypoints_dark(
+        maxima[None], person.copy(), blur_kernel_size=blur_kernel
+      )
+      points.append(refined[0])
+    return np.stack(points)
 
   return decode
 

@@ -11,8 +11,9 @@ METHODS = {
   "argmax": {"method": "argmax"},
   "sign": {"method": "standard"},
   "eq1": {"method": "standard", "standard": "eq1"},
-  "official": {"border": "official"},
-  "refine": {},
+  # The kernel that reaches past all borders of these maps.
+  "official": {"border": "official", "blur_kernel": 11},
+  "refine": {"blur_kernel": 11},
 }
 
 

@@ -18,7 +18,7 @@ from darkjax.heatmaps.dark_official import decode_official
 from darkjax.heatmaps.maximum import first_maximum, second_maximum
 from darkjax.heatmaps.options import BORDERS, METHODS, Border, Method, Standard
 
-DEFAULT_BLUR_KERNEL = 11  # the authors' size for all maps above 32 x 24
+DEFAULT_BLUR_KERNEL = 3  # of four published networks: docs/decode_any_model.md
 QUARTER = 0.25  # pixels the standard method shifts by
 
 
@@ -67,11 +67,13 @@ def decode_heatmaps(
     heatmaps: [..., H, W, K] float32, bfloat16 or float16; computed in float32.
     method: "argmax", "standard" or "dark".
     blur_kernel: for "dark", the odd size k of OpenCV's Gaussian kernel, from 1
-      (no modulation) to 2 max(H, W) + 1. If None, it follows from sigma.
-    sigma: of the Gaussians the model was trained on, px; read only if
-      blur_kernel is None. 1 gives k = 3, 2 gives 11, 3 gives 17 (the authors
-      used 11), see `blur.blur_kernel_for_sigma`; None gives 11. A derived size
-      is cut to the allowed maximum.
+      (no modulation) to 2 max(H, W) + 1. If None, it follows from sigma, and
+      is 3 without one: what suits published networks best. The authors use 11
+      on maps above 32 x 24, and so do their weights' conventions.
+    sigma: of the Gaussians the model was trained on, or of its peaks, see
+      `estimate_sigma`; px, read only if blur_kernel is None. 1 and 2 give
+      k = 3, 3 gives 5, 5 gives 9, see `blur.blur_kernel_for_sigma`. A derived
+      size is cut to the allowed maximum.
     border: for "dark", "refine" refines every cell of maps of at least 3 x 3
       (heatmaps/dark.py), "official" is the authors' code: nothing in a band of
       2 px, and steps up to the map's border (heatmaps/dark_official.py).

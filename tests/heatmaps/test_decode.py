@@ -162,8 +162,8 @@ def test_smallest_maps_and_maps_smaller_than_the_kernel():
 
 def test_numbers_may_be_concrete_arrays_but_not_traced(rng):
   maps = rng.random((20, 17, 2), np.float32)
-  expected = decode_heatmaps(maps, sigma=2.0).keypoints
-  for options in ({"sigma": jnp.float32(2)}, {"blur_kernel": jnp.int32(11)}):
+  expected = decode_heatmaps(maps, sigma=5.0).keypoints
+  for options in ({"sigma": jnp.float32(5)}, {"blur_kernel": jnp.int32(9)}):
     result = decode_heatmaps(maps, **options).keypoints
     np.testing.assert_array_equal(result, expected)
     (name,) = options
@@ -172,7 +172,10 @@ def test_numbers_may_be_concrete_arrays_but_not_traced(rng):
 
 
 @pytest.mark.parametrize(
-  ("sigma", "blur_kernel"), [(None, 11), (1.0, 3), (2.0, 11), (3.0, 17)]
+  ("sigma", "blur_kernel"),
+  # A third of sigma by 0.3 ((k - 1) / 2 - 1) + 0.8; 3 at least; 100 is cut to
+  # 2 max(H, W) + 1.
+  [(None, 3), (0.1, 3), (1.0, 3), (2.0, 3), (3.0, 5), (5.0, 9), (100.0, 41)],
 )
 def test_kernel_follows_from_sigma(rng, sigma, blur_kernel):
   maps = map_families(rng)["noisy"]
