@@ -47,7 +47,12 @@ class Pose:
   """
 
   def __init__(
-    self, predictor: Predictor, *, batch_size: int = 32, backend: str = "jax"
+    self,
+    predictor: Predictor,
+    *,
+    batch_size: int = 32,
+    backend: str = "jax",
+    return_heatmaps: bool = False,
   ):
     """Prepares a predictor; `from_checkpoint` reads one.
 
@@ -56,6 +61,7 @@ class Pose:
       batch_size: most crops at once, a power of two.
       backend: "jax", or "onnxruntime" on the CPU, which needs
         `pip install "darkjax[onnx]"`.
+      return_heatmaps: keep each person's heatmaps, see `Person`.
 
     Raises:
       ValueError: a batch size that is not a power of two, or an unknown
@@ -70,10 +76,17 @@ class Pose:
       raise ValueError(f"backend is one of {list(BACKENDS)}, got {backend!r}")
     self.convention = predictor.convention
     self._restore = functools.partial(
-      type(self), predictor, batch_size=batch_size, backend=backend
+      type(self),
+      predictor,
+      batch_size=batch_size,
+      backend=backend,
+      return_heatmaps=return_heatmaps,
     )
     self._batch_size = batch_size
-    self._backend = BACKENDS[backend](predictor)
+    self._backend = BACKENDS[backend](
+      predictor, return_heatmaps=return_heatmaps
+    )
+    self._calibration = predictor.calibration
 
   def __reduce__(self):
     return self._restore, ()
@@ -86,15 +99,17 @@ class Pose:
     step: int | None = None,
     batch_size: int = 32,
     backend: str = "jax",
+    return_heatmaps: bool = False,
     **options: Any,
   ) -> "Pose":
-    """Reads a model from a run, converted weights or a file of weights.
+    """Reads a model from a run, a release, converted weights or their file.
 
     Args:
       path: the folder, or the file of darkjax.release.
       step: a step of the folder; the latest by default.
       batch_size: see `Pose`.
       backend: see `Pose`.
+      return_heatmaps: see `Pose`.
       **options: method, flip_test, border, see `Predictor`.
 
     Raises:
@@ -102,7 +117,12 @@ class Pose:
       ValueError: a file that holds no weights, or see `Predictor` and `Pose`.
     """
     predictor = Predictor.from_checkpoint(path, step, **options)
-    return cls(predictor, batch_size=batch_size, backend=backend)
+    return cls(
+      predictor,
+      batch_size=batch_size,
+      backend=backend,
+      return_heatmaps=return_heatmaps,
+    )
 
   @classmethod
   def pretrained(cls, **options: Any) -> "Pose":
@@ -167,16 +187,26 @@ class Pose:
       photographs: pairs of an image and its boxes [N, 4] or None, see
         `__call__`.
     """
-    skeleton = self.convention.skeleton
     for rows, keypoints in self._batches(self._rows(photographs)):
-      each_person = zip(*keypoints, strict=True)
-      for row in rows:
-        people = row.people
-        if row.bbox is not None:
-          fields = next(each_person)
-          people.append(Person(*fields, row.bbox, skeleton, people.image))
-        if row.last:
-          yield people
+      persons = (row for row in rows if row.crop is not None)
+      for n, row in enumerate(persons):
+        row.people.append(self._person(row, keypoints, n))
+      yield from (row.people for row in rows if row.last)
+
+  def _person(self, row, keypoints, n) -> Person:
+    """Returns the person of a row, whose keypoints are the n-th."""
+    heatmaps = keypoints.heatmaps
+    return Person(
+      keypoints.keypoints_image[n],
+      keypoints.scores[n],
+      keypoints.covariances[n],
+      row.bbox,
+      self.convention.skeleton,
+      row.people.image,
+      heatmaps=None if heatmaps is None else heatmaps[n],
+      image_from_heatmap=None if heatmaps is None else row.crop[1],
+      calibration=self._calibration,
+    )
 
   def peak_width(self, bbox: np.ndarray) -> float:
     """Returns a clean peak's standard deviation under DARK, √(tr Σ / 2).
@@ -195,7 +225,7 @@ class Pose:
       pixels = photo_lib.read(image)
       named = image if isinstance(image, str | os.PathLike) else n
       boxes = boxes_lib.check(boxes, pixels.shape[:2], f"image {named}")
-      people = People([], image)
+      people = People([], image, self.convention.skeleton)
       if not len(boxes):
         yield _Row(people, None, None, True)
       for i, bbox in enumerate(boxes, 1):

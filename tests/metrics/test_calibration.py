@@ -154,9 +154,7 @@ def test_tolerances_are_positive(rng, tolerance):
 
 def test_too_few_labels_are_refused(rng):
   _, observations = make(rng, 190)
-  with pytest.raises(
-    ValueError, match=r"half .* 9\d labelled .* 100 are needed"
-  ):
+  with pytest.raises(ValueError, match=r"9\d labelled .* 100 are needed"):
     fit(observations)
 
 
