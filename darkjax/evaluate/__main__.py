@@ -8,6 +8,7 @@ of a test set, the results are written and nothing is scored.
 """
 
 import dataclasses
+import json
 import logging
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,7 +46,7 @@ def evaluate(flags: command.Flags) -> None:
   """Predicts all people of a data set, then scores, writes and draws them."""
   from darkjax.data.coco import detections, reader, unreadable  # TensorFlow
 
-  _check_outputs(flags.results, flags.picture)
+  _check_outputs(flags.picture, flags.results, flags.metrics)
   predictors = _load_predictors(
     flags.checkpoint,
     changes={
@@ -110,6 +111,9 @@ def evaluate(flags: command.Flags) -> None:
       nms=flags.nms,
     )
     print(scores.table(metrics))
+    if flags.metrics:
+      text = json.dumps(metrics, indent=2)
+      files.write_whole(pathlib.Path(flags.metrics), text.encode())
   else:
     print(f"{annotations} has no labels: nothing is scored")
   if flags.results:
@@ -132,9 +136,9 @@ def evaluate(flags: command.Flags) -> None:
     picture.save(flags.picture)
 
 
-def _check_outputs(results_path: str | None, picture_path: str | None) -> None:
+def _check_outputs(picture_path: str | None, *paths: str | None) -> None:
   """Fails before the evaluation where outputs could not be written after it."""
-  for path in filter(None, (results_path, picture_path)):
+  for path in filter(None, (picture_path, *paths)):
     files.check_writable(path)
   suffix = pathlib.Path(picture_path).suffix if picture_path else ".png"
   if suffix.lower() not in Image.registered_extensions():
@@ -270,6 +274,7 @@ def define_flags(define: command.Define) -> None:
     "blur_kernel", None, "DARK: size, px; default: the checkpoint's."
   )
   define.string("results", None, "Json to write the results to.")
+  define.string("metrics", None, "Json to write the metrics to, by name.")
   define.string("picture", None, "Picture of some people to write.")
   distributed.define_flags(define)
   define.required(["checkpoint"])

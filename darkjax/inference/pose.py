@@ -11,23 +11,23 @@ these few sizes are compiled.
 """
 
 import functools
-import itertools
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
-import jax
 import numpy as np
 import PIL.Image
 
 from darkjax import geometry
+from darkjax.checkpoint import hub
 from darkjax.data.images import photo as photo_lib
 from darkjax.data.images.photo import ImageLike
 from darkjax.heatmaps import blur
+from darkjax.inference import batches
 from darkjax.inference import boxes as boxes_lib
 from darkjax.inference.backends import BACKENDS
-from darkjax.inference.keypoints import Keypoints
+from darkjax.inference.batches import Row
 from darkjax.inference.people import People, Person
 from darkjax.inference.predictor import Predictor
 
@@ -125,6 +125,31 @@ class Pose:
     )
 
   @classmethod
+  def from_pretrained(
+    cls,
+    name: str | pathlib.Path,
+    *,
+    revision: str | None = None,
+    **options: Any,
+  ) -> "Pose":
+    """Loads a release by its name, see `darkjax.checkpoint.hub.find`.
+
+    Args:
+      name: a folder that darkjax.release wrote, or "user/repository" of the
+        Hugging Face hub, which needs `pip install "darkjax[hub]"`.
+      revision: branch, tag or commit of the repository; its main branch by
+        default.
+      **options: see `from_checkpoint`.
+
+    Raises:
+      FileNotFoundError: no such folder, repository, revision or file.
+      ImportError: the extra `hub` is not installed.
+      RuntimeError: the hub cannot be reached and the cache lacks the file.
+      ValueError: a damaged file, or see `from_checkpoint`.
+    """
+    return cls.from_checkpoint(hub.find(name, revision), **options)
+
+  @classmethod
   def pretrained(cls, **options: Any) -> "Pose":
     """Loads the small HRNet that comes with darkjax: 14 keypoints (LSP).
 
@@ -187,7 +212,9 @@ class Pose:
       photographs: pairs of an image and its boxes [N, 4] or None, see
         `__call__`.
     """
-    for rows, keypoints in self._batches(self._rows(photographs)):
+    for rows, keypoints in batches.run(
+      self._rows(photographs), self._backend, self._batch_size
+    ):
       persons = (row for row in rows if row.crop is not None)
       for n, row in enumerate(persons):
         row.people.append(self._person(row, keypoints, n))
@@ -220,16 +247,16 @@ class Pose:
     linear = self._image_from_heatmap(crop_from_image)[:, :2]
     return float(np.sqrt(variance * abs(np.linalg.det(linear))))
 
-  def _rows(self, photographs) -> Iterator["_Row"]:
+  def _rows(self, photographs) -> Iterator[Row]:
     for n, (image, boxes) in enumerate(photographs):
       pixels = photo_lib.read(image)
       named = image if isinstance(image, str | os.PathLike) else n
       boxes = boxes_lib.check(boxes, pixels.shape[:2], f"image {named}")
       people = People([], image, self.convention.skeleton)
       if not len(boxes):
-        yield _Row(people, None, None, True)
+        yield Row(people, None, None, True)
       for i, bbox in enumerate(boxes, 1):
-        yield _Row(people, bbox, self._crop(pixels, bbox), i == len(boxes))
+        yield Row(people, bbox, self._crop(pixels, bbox), i == len(boxes))
 
   def _crop(self, pixels, bbox) -> tuple[np.ndarray, np.ndarray]:
     """Returns a crop [H, W, 3] uint8 and its image_from_heatmap [2, 3]."""
@@ -240,42 +267,3 @@ class Pose:
   def _image_from_heatmap(self, crop_from_image) -> np.ndarray:
     heatmap_from_crop = self.convention.heatmap_from_crop()
     return geometry.invert(geometry.compose(heatmap_from_crop, crop_from_image))
-
-  def _batches(self, rows) -> Iterator[tuple[list["_Row"], Keypoints]]:
-    """Yields rows and the keypoints of their crops, as NumPy arrays.
-
-    The host cuts the next batch while the device works on one.
-    """
-    running = None
-    while batch := list(itertools.islice(rows, self._batch_size)):
-      started = batch, *self._start(batch, rest=running is not None)
-      if running is not None:
-        yield _finish(*running)
-      running = started
-    if running is not None:
-      yield _finish(*running)
-
-  def _start(self, rows, rest: bool) -> tuple[Keypoints, int]:
-    """Sends crops to the backend; does not wait."""
-    crops = [row.crop for row in rows if row.crop is not None]
-    if not crops:
-      return Keypoints(*[np.zeros(0)] * 3), 0
-    images, matrices = (np.stack(arrays) for arrays in zip(*crops, strict=True))
-    return self._backend(images, matrices, rest=rest), len(crops)
-
-
-class _Row(NamedTuple):
-  """One row of a batch: a person's crop, or a photograph without people.
-
-  The latter bounds reading ahead where there are no people.
-  """
-
-  people: People  # of the photograph, extended by each row's person
-  bbox: np.ndarray | None
-  crop: tuple[np.ndarray, np.ndarray] | None  # pixels, image_from_heatmap
-  last: bool  # of the photograph
-
-
-def _finish(rows, keypoints, count: int) -> tuple[list[_Row], Keypoints]:
-  """Waits for a batch and drops its padding."""
-  return rows, jax.tree.map(lambda x: np.asarray(x)[:count], keypoints)

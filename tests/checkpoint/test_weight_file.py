@@ -84,7 +84,7 @@ def test_a_run_becomes_a_file_that_goes_where_its_folder_goes(
   done = commands.run("release", f"--checkpoint={folder}", f"--out={path}")
   assert done.returncode == 0
   kept, metadata = checkpoint.load(path)
-  with pytest.raises(ValueError, match="one file, without steps"):
+  with pytest.raises(ValueError, match="a release, without steps"):
     checkpoint.load(path, step=0)
   assert metadata == checkpoint.Metadata(CONVENTION, MODEL, {})
   exact = checkpoint.load(folder)[0]
