@@ -27,6 +27,7 @@ for name in darkjax.__all__:
 needing = [
   ("train", "--config=quickstart", "--workdir=run"),
   ("evaluate", "--checkpoint=run"),
+  ("calibrate", "--checkpoint=run", "--out=a.safetensors"),
   ("data.pack", "--config=quickstart", "--config.data.pack=packs"),
 ]
 print(json.dumps({line[0]: commands.run(*line) for line in needing}))

@@ -11,19 +11,19 @@ import dataclasses
 import json
 import logging
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from darkjax import geometry
 from darkjax.convention import METHODS, Convention
 from darkjax.data import from_config
 from darkjax.evaluate import pictures, scores
-from darkjax.evaluate.predict import Batch, default_methods, predict_dataset
+from darkjax.evaluate.crops import read_batches
+from darkjax.evaluate.predict import default_methods, predict_dataset
 from darkjax.heatmaps.options import BORDERS
 from darkjax.inference import check_method, ensemble
 from darkjax.inference.predictor import Predictor
@@ -95,7 +95,7 @@ def evaluate(flags: command.Flags) -> None:
     convention.skeleton, dataset.skeleton, flags.sigmas
   )
 
-  batches = _read_batches(dataset, predictors, flags.batch_size)
+  batches = read_batches(dataset, predictors, flags.batch_size)
   predictions = predict_dataset(predictors, batches, methods=methods)
   if jax.process_index() > 0:
     return  # every process has all people; one scores, writes and draws
@@ -178,32 +178,6 @@ def _change_convention(
     _LOG.warning("not as trained: %s (checkpoint)", difference)
   _LOG.info("convention: %s", changed.describe())
   return changed
-
-
-def _read_batches(
-  dataset: Any, predictors: Sequence[Predictor], batch_size: int
-) -> Iterator[tuple[Batch, ...]]:
-  """Reads every predictor's crops of the same people, with a progress bar."""
-  from darkjax.data.pipeline import batches as pipeline  # TensorFlow
-
-  processes = jax.process_count()
-  batch_size = -(-batch_size // processes)
-  batches = [
-    pipeline.eval_batches(
-      dataset,
-      predictor.convention,
-      batch_size=batch_size,
-      process_index=jax.process_index(),
-      process_count=processes,
-    )
-    for predictor in predictors
-  ]
-  return tqdm(
-    zip(*batches, strict=True),
-    total=-(-dataset.num_people // (batch_size * processes)),
-    unit="batch",
-    disable=jax.process_index() > 0 or None,  # None: if there is no terminal
-  )
 
 
 def _are_factors(scales: Sequence[str]) -> bool:

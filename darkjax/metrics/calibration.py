@@ -24,7 +24,7 @@ from darkjax.metrics.pck import box_length
 BINS = 15  # of probabilities, of equal width
 FEWEST = 100  # labelled keypoints
 # Scores are cut to this distance from 0 and 1, where the logit is infinite.
-_LIMIT = 1e-3
+_LIMIT = 0.02
 _TYPICAL_WIDTH = 0.05  # of a peak, share of the box; centres the feature
 _SMALLEST = 1e-6  # share of the box; the logarithm of 0 is infinite
 _RIDGE = np.array([1e-6, 1.0, 1.0, 1.0])
