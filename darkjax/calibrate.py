@@ -24,7 +24,8 @@ from darkjax.data import from_config
 from darkjax.evaluate.crops import read_batches
 from darkjax.evaluate.predict import predict_dataset
 from darkjax.inference.predictor import Predictor
-from darkjax.metrics import calibration
+from darkjax.metrics import calibration_fit
+from darkjax.metrics.calibration import Calibration
 from darkjax.runtime import command, files, startup
 
 _LOG = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ def main(flags: command.Flags, arguments) -> None:
     raise ValueError(f"--out={out}: weights end with {weight_file.SUFFIX}")
   files.check_writable(out)
   method, observations = _observe(flags)
-  fitted = calibration.fit(
+  fitted = calibration_fit.fit(
     observations,
     method=method,
     flip_test=flags.flip_test,
@@ -54,7 +55,7 @@ def main(flags: command.Flags, arguments) -> None:
   _LOG.info("%s: the weights with their calibration", out)
 
 
-def _observe(flags) -> tuple[str, calibration.Observations]:
+def _observe(flags) -> tuple[str, calibration_fit.Observations]:
   """Returns the decoder, and the labelled keypoints of a data set."""
   from darkjax.data.coco import detections  # TensorFlow
 
@@ -90,7 +91,7 @@ def _observe(flags) -> tuple[str, calibration.Observations]:
   dataset.check_labels()
   people = dataset.people
   boxes = dict(zip(people.annotation_id, people.bbox, strict=True))
-  return method, calibration.observe(
+  return method, calibration_fit.observe(
     keypoints=found.keypoints[method],
     truth=found.truth,
     visible=found.visible,
@@ -101,7 +102,7 @@ def _observe(flags) -> tuple[str, calibration.Observations]:
   )
 
 
-def describe(fitted: calibration.Calibration) -> str:
+def describe(fitted: Calibration) -> str:
   """Returns the report as text."""
   report = fitted.report
   lines = [

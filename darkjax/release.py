@@ -31,7 +31,6 @@ def main(flags: command.Flags, arguments) -> None:
   metrics = _read_metrics(flags.metrics)
   variables, metadata = checkpoint.load(flags.checkpoint)
   if path.suffix:
-    path.parent.mkdir(parents=True, exist_ok=True)
     checkpoint.save_file(path, variables, metadata._replace(config={}))
   else:
     checkpoint.save_release(

@@ -25,7 +25,7 @@ def folder(tmp_path_factory):
 
 
 def run(folder, *arguments, out="new/out.safetensors"):
-  (json_path,) = folder.glob("*.json")
+  json_path = next((folder / "annotations").glob("*.json"))
   return commands.run(
     "calibrate",
     f"--checkpoint={folder / 'weights'}",
@@ -40,8 +40,8 @@ def run(folder, *arguments, out="new/out.safetensors"):
 
 @pytest.fixture(scope="module")
 def calibrated(folder):
-  # Random weights are seldom nearer.
-  done = run(folder, "--tolerance=0.4")
+  # About the median: the maxima of random weights lie in the crop's corners.
+  done = run(folder, "--tolerance=0.75")
   assert done.returncode == 0, done.stderr
   return done.stdout, checkpoint.load(folder / "new" / "out.safetensors")
 
@@ -50,7 +50,7 @@ def test_it_reports_before_and_after(calibrated):
   text, (_, metadata) = calibrated
   report = metadata.calibration.report
   assert text.splitlines()[0].startswith(f"{report['keypoints']} keypoints, ")
-  assert "within 0.4 of the box" in text
+  assert "within 0.75 of the box" in text
   (before, after) = re.search(r"ECE\)\s+([\d.]+)\s+([\d.]+)", text).groups()
   assert float(before) == pytest.approx(report["ece_before"], abs=5e-4)
   assert float(after) == pytest.approx(report["ece_after"], abs=5e-4)
@@ -96,7 +96,7 @@ def test_pose_and_releases_use_it(calibrated, folder, caplog):
 def test_the_boxes_are_the_labels(folder, calibrated):
   """Errors are shares of the boxes in the json, of all images."""
   del calibrated  # so that records are prepared
-  (json_path,) = folder.glob("*.json")
+  json_path = next((folder / "annotations").glob("*.json"))
   people = json.loads(json_path.read_text())["annotations"]
   flags = type("Flags", (), {})()
   for name, value in {

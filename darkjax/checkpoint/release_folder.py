@@ -50,7 +50,6 @@ def write(
   if folder.exists() and not is_release(folder) and any(folder.iterdir()):
     raise ValueError(f"{folder} holds something else; name a new folder")
   metadata = metadata._replace(config={})
-  folder.mkdir(parents=True, exist_ok=True)
   weight_file.write(folder / WEIGHTS, variables, metadata)
   fields = metadata.to_json() | {"licence": licence, "metrics": dict(metrics)}
   del fields["config"]

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from darkjax.metrics import calibration
+from darkjax.metrics import calibration, calibration_fit
 
 # Coefficients of (1, u, v, no covariance).
 PROBABILITY = np.array([0.5, 1.5, -1.0, -2.0])
@@ -29,11 +29,13 @@ def make(rng, count=40_000):
   image_ids = np.arange(count) // 4
   # Half of the errors below the median, and the same order of probabilities.
   errors = np.exp(features @ ERROR + rng.normal(0, 1, count))
-  return features, calibration.Observations(scores, widths, errors, image_ids)
+  return features, calibration_fit.Observations(
+    scores, widths, errors, image_ids
+  )
 
 
 def fit(observations, tolerance=TOLERANCE):
-  return calibration.fit(
+  return calibration_fit.fit(
     observations, method="dark", flip_test=True, tolerance=tolerance
   )
 
@@ -119,7 +121,7 @@ def test_scores_of_any_size_give_probabilities():
 
 
 def test_observations_are_the_labelled_keypoints():
-  found = calibration.observe(
+  found = calibration_fit.observe(
     keypoints=np.array([[[3.0, 4.0], [9.0, 9.0]], [[1.0, 1.0], [2.0, 2.0]]]),
     truth=np.zeros((2, 2, 2)),
     visible=np.array([[2, 0], [1, 1]]),
