@@ -11,7 +11,8 @@ import tiny_weights
 from darkjax import calibrate, checkpoint
 from darkjax.data.synthetic import dataset
 from darkjax.inference.pose import Pose
-from darkjax.metrics import calibration
+from darkjax.metrics import calibration_fit
+from darkjax.metrics.calibration import Calibration
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
 
@@ -93,34 +94,37 @@ def test_pose_and_releases_use_it(calibrated, folder, caplog):
     caplog.clear()
 
 
-def test_the_boxes_are_the_labels(folder, calibrated):
-  """Errors are shares of the boxes in the json, of all images."""
+def test_the_boxes_are_the_labels(folder, calibrated, monkeypatch):
+  """Errors are shares of the boxes in the json."""
   del calibrated  # so that records are prepared
+  seen = {}
+  observe = calibration_fit.observe
+
+  def spy(**fields):
+    seen.update(fields)
+    return observe(**fields)
+
+  monkeypatch.setattr(calibration_fit, "observe", spy)
+  done = run(folder, "--tolerance=0.75", "--method=argmax", out="b.safetensors")
+  assert done.returncode == 0, done.stderr
   json_path = next((folder / "annotations").glob("*.json"))
   people = json.loads(json_path.read_text())["annotations"]
-  flags = type("Flags", (), {})()
-  for name, value in {
-    "checkpoint": str(folder / "weights"),
-    "annotations": str(json_path),
-    "images": str(folder / "images"),
-    "cache": str(folder / "cache"),
-    "root": None,
-    "category": "",
-    "upright": None,
-    "method": "argmax",
-    "flip_test": True,
-    "batch_size": 8,
-  }.items():
-    setattr(flags, name, value)
-  method, observed = calibrate._observe(flags)
-  assert method == "argmax"
-  assert np.isnan(observed.widths).all()
-  labelled = sum(np.sum(np.array(p["keypoints"][2::3]) > 0) for p in people)
-  assert len(observed.errors) == labelled
-  # The padded box is at most 1.25 / 0.75 of the larger side; the way to a label
-  # at its border from anywhere in the crop is no longer than its diagonal.
-  assert observed.errors.max() < 1.25 / 0.75 * 2**0.5
-  assert observed.errors.mean() > 0.1
+  people = [p for p in people if any(p["keypoints"][2::3])]
+  people.sort(key=lambda person: (person["image_id"], person["id"]))
+  np.testing.assert_array_equal(seen["bbox"], [p["bbox"] for p in people])
+  np.testing.assert_array_equal(
+    seen["image_ids"], [person["image_id"] for person in people]
+  )
+  assert np.isnan(seen["covariances"]).all()  # of argmax
+  labels = np.array([p["keypoints"] for p in people]).reshape(-1, 17, 3)
+  labelled = labels[..., 2] > 0
+  np.testing.assert_array_equal(seen["visible"] > 0, labelled)
+  # px, float32 in heatmaps.
+  np.testing.assert_allclose(
+    seen["truth"][labelled], labels[labelled][:, :2], atol=1e-3
+  )
+  fitted = checkpoint.load(folder / "b.safetensors")[1].calibration
+  assert fitted.method == "argmax"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +158,7 @@ def test_the_text_shows_the_figures():
     "keypoints": 11200,
     "within": 0.6596,
   }
-  fitted = calibration.Calibration("dark", True, 0.05, (), (), report)
+  fitted = Calibration("dark", True, 0.05, (), (), report)
   assert calibrate.describe(fitted).splitlines() == [
     "11200 keypoints, 66.0% of them within 0.05 of the box",
     "on images that were not fitted:",

@@ -250,3 +250,20 @@ def test_an_unreachable_hub_is_named(monkeypatch):
   monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
   with pytest.raises(RuntimeError, match="and the hub cannot be reached"):
     hub.find("user/none")
+
+
+def test_both_files_are_of_one_commit(monkeypatch, tmp_path):
+  """Also where the branch moves between the two downloads."""
+  huggingface_hub = pytest.importorskip("huggingface_hub")
+  asked = []
+
+  def download(repository, file, *, revision):
+    asked.append((repository, file, revision))
+    return str(tmp_path / COMMIT / file)
+
+  monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+  assert hub.find("user/tiny", "v1") == tmp_path / COMMIT
+  assert asked == [
+    ("user/tiny", "config.json", "v1"),
+    ("user/tiny", "model.safetensors", COMMIT),
+  ]

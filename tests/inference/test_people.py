@@ -106,6 +106,10 @@ def test_coco_records_are_best_first():
   assert make_people(0).to_coco(5) == []
 
 
+def test_coco_records_keep_duplicates():
+  assert len(People([make_person()] * 2, IMAGE).to_coco(1)) == 2
+
+
 def test_coco_refuses_numbers_that_are_not_finite():
   person = make_person()
   person.scores[0] = np.nan

@@ -27,8 +27,9 @@ def make(rng, count=40_000):
     [np.ones(count), np.log(scores / (1 - scores)), v, np.isnan(widths)], -1
   )
   image_ids = np.arange(count) // 4
-  # Half of the errors below the median, and the same order of probabilities.
-  errors = np.exp(features @ ERROR + rng.normal(0, 1, count))
+  # Skewed also in the logarithm, whose median of 0 is not its mean.
+  noise = rng.exponential(1, count) - np.log(2)
+  errors = np.exp(features @ ERROR + noise)
   return features, calibration_fit.Observations(
     scores, widths, errors, image_ids
   )
