@@ -95,6 +95,6 @@ def _find_steps(path: str | pathlib.Path) -> tuple[pathlib.Path, list[int]]:
       return folder.resolve(), sorted(steps, reverse=True)
   raise FileNotFoundError(
     f"no checkpoint in {path}: expected a folder with numbered steps, as "
-    "training (workdir) or darkjax.models.weights write it, or what "
-    "darkjax.release writes"
+    "training (workdir) or darkjax.models.weights write it, or a release: a "
+    f"file, or a folder with {release_folder.WEIGHTS}"
   )

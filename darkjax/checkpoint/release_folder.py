@@ -58,8 +58,11 @@ def write(
 
 
 def is_release(folder: str | pathlib.Path) -> bool:
-  """Returns whether a folder has one of the two files."""
-  return any((pathlib.Path(folder) / f).is_file() for f in (WEIGHTS, CONFIG))
+  """Returns whether a folder has the weights of one.
+
+  The folder of a run has a config.json too.
+  """
+  return (pathlib.Path(folder) / WEIGHTS).is_file()
 
 
 def read(folder: str | pathlib.Path) -> tuple[dict[str, Any], Metadata]:
@@ -69,16 +72,15 @@ def read(folder: str | pathlib.Path) -> tuple[dict[str, Any], Metadata]:
     ({"params": ..., "batch_stats": ...} of float32 arrays, metadata).
 
   Raises:
-    FileNotFoundError: one of the two files is missing.
-    ValueError: one of them is damaged, or they do not belong together.
+    FileNotFoundError: the description is missing.
+    ValueError: one of the files is damaged, or they do not belong together.
   """
   folder = pathlib.Path(folder)
-  for name in (CONFIG, WEIGHTS):
-    if not (folder / name).is_file():
-      raise FileNotFoundError(
-        f"{folder} has no {name}: a release of darkjax is a folder of "
-        f"{WEIGHTS} and {CONFIG}; copy or download both"
-      )
+  if not (folder / CONFIG).is_file():
+    raise FileNotFoundError(
+      f"{folder} has no {CONFIG}: a release of darkjax is a folder of "
+      f"{WEIGHTS} and {CONFIG}; copy or download both"
+    )
   described = read_json(folder / CONFIG)
   if not isinstance(described, Mapping):
     raise ValueError(

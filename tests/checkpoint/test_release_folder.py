@@ -78,6 +78,17 @@ def test_licence_and_metrics_may_change_afterwards(tmp_path):
   assert checkpoint.load(tmp_path)[1].convention == METADATA.convention
 
 
+def test_a_run_is_no_release(tmp_path):
+  """Its folder has a config.json of its own."""
+  checkpoint.save_variables(
+    tmp_path / "checkpoints", TREE, METADATA.convention, MODEL
+  )
+  (tmp_path / "config.json").write_text("{}")
+  assert checkpoint.load(tmp_path, step=0)[1].model == MODEL
+  with pytest.raises(ValueError, match="holds something else"):
+    write(tmp_path)
+
+
 def test_a_release_needs_a_licence(tmp_path):
   with pytest.raises(ValueError, match="how its weights may be used"):
     write(tmp_path / "a", licence=" ")
@@ -104,7 +115,7 @@ DAMAGES = {
   "no description": (remove("config.json"), r"has no config\.json: a release"),
   "no weights": (
     remove("model.safetensors"),
-    r"has no model\.safetensors: a release",
+    r"no checkpoint in .* or a folder with model\.safetensors",
   ),
   "half a description": (
     change("config.json", lambda data: data[:90]),
