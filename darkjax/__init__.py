@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # for editors and type checkers; the same as below
   from darkjax.heatmaps.decode import Decoded, decode_heatmaps
   from darkjax.heatmaps.encode import render_heatmaps
+  from darkjax.inference.detectors.load import load_detector
   from darkjax.inference.people import People, Person
   from darkjax.inference.pose import Pose
   from darkjax.models import create_model
@@ -23,6 +24,7 @@ _MODULES = {
   "Decoded": "darkjax.heatmaps.decode",
   "create_model": "darkjax.models",
   "load_torch_weights": "darkjax.models.weights",
+  "load_detector": "darkjax.inference.detectors.load",
   "Pose": "darkjax.inference.pose",
   "People": "darkjax.inference.people",
   "Person": "darkjax.inference.people",
@@ -35,6 +37,7 @@ __all__ = [
   "Pose",
   "create_model",
   "decode_heatmaps",
+  "load_detector",
   "load_torch_weights",
   "render_heatmaps",
 ]

@@ -31,6 +31,7 @@ tests=(
   tests/data/pipeline/test_batches.py
   tests/heatmaps/test_decode.py
   tests/heatmaps/test_encode.py
+  tests/inference/detectors
   tests/metrics
   tests/train/test_checks.py
   tests/train/test_train.py::test_from_files_to_metrics

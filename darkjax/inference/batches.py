@@ -21,6 +21,7 @@ class Row(NamedTuple):
   bbox: np.ndarray | None
   crop: tuple[np.ndarray, np.ndarray] | None  # pixels, image_from_heatmap
   last: bool  # of the photograph
+  score: float = 1.0  # of the box
 
 
 def run(

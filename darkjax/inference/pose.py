@@ -2,12 +2,14 @@
 
     pose = Pose.pretrained()  # or Pose.from_checkpoint("runs/NAME")
     people = pose("photo.jpg", boxes=[[30, 40, 120, 300]])
+    pose = Pose.pretrained(detector="yolox_s.onnx")  # finds the boxes
     people[0].keypoints_image, people[0].scores, people[0].names
     people.plot().save("people.png")
 
 The host cuts the crops out of the photographs; the rest is one jitted function.
 People of all photographs share batches of 1, 2, 4, ... crops, so that only
-these few sizes are compiled.
+these few sizes are compiled. A detector works on the next photographs, in a
+thread, while the device works on a batch.
 """
 
 import functools
@@ -25,22 +27,26 @@ from darkjax.data.images import photo as photo_lib
 from darkjax.data.images.photo import ImageLike
 from darkjax.heatmaps import blur
 from darkjax.inference import batches
-from darkjax.inference import boxes as boxes_lib
 from darkjax.inference.backends import BACKENDS
 from darkjax.inference.batches import Row
+from darkjax.inference.detectors.load import load_detector
 from darkjax.inference.people import People, Person
+from darkjax.inference.photographs import PhotographReader
 from darkjax.inference.predictor import Predictor
 
 # The weights that come with darkjax; assets/README.md has their accuracy.
 ASSETS = pathlib.Path(__file__).resolve().parents[1] / "assets"
 PRETRAINED = ASSETS / "lsp_hrnet_small.npz"
 
+_MOST_AHEAD = 8  # photographs in memory whose people a detector has found
+
 
 class Pose:
   """Keypoints of people in photographs.
 
-  It can be shared by threads, copied, and pickled: sent to other processes,
-  started by spawning, it compiles there.
+  It can be shared by threads, copied, and pickled if a function that was given
+  as the detector can: sent to other processes, started by spawning, it compiles
+  there, and reads the detector's file.
 
   Attributes:
     convention: the one the weights were trained with.
@@ -50,6 +56,7 @@ class Pose:
     self,
     predictor: Predictor,
     *,
+    detector: Any = None,
     batch_size: int = 32,
     backend: str = "jax",
     return_heatmaps: bool = False,
@@ -58,14 +65,16 @@ class Pose:
 
     Args:
       predictor: the network with its weights and decoder.
+      detector: finds the people in photographs without boxes: whatever
+        `load_detector` takes, or what it returns.
       batch_size: most crops at once, a power of two.
       backend: "jax", or "onnxruntime" on the CPU, which needs
         `pip install "darkjax[onnx]"`.
       return_heatmaps: keep each person's heatmaps, see `Person`.
 
     Raises:
-      ValueError: a batch size that is not a power of two, or an unknown
-        backend.
+      ValueError: a batch size that is not a power of two, an unknown backend,
+        or see `load_detector`.
       ImportError: the backend's packages are missing.
     """
     if batch_size < 1 or batch_size & (batch_size - 1):
@@ -75,9 +84,14 @@ class Pose:
     if backend not in BACKENDS:
       raise ValueError(f"backend is one of {list(BACKENDS)}, got {backend!r}")
     self.convention = predictor.convention
+    if detector is not None:
+      detector = load_detector(detector)
+    ahead = min(batch_size, _MOST_AHEAD)
+    self._read = PhotographReader(detector, ahead=ahead)
     self._restore = functools.partial(
       type(self),
       predictor,
+      detector=detector,
       batch_size=batch_size,
       backend=backend,
       return_heatmaps=return_heatmaps,
@@ -97,6 +111,7 @@ class Pose:
     path: str | pathlib.Path,
     *,
     step: int | None = None,
+    detector: Any = None,
     batch_size: int = 32,
     backend: str = "jax",
     return_heatmaps: bool = False,
@@ -107,6 +122,7 @@ class Pose:
     Args:
       path: the folder, or the file of darkjax.release.
       step: a step of the folder; the latest by default.
+      detector: see `Pose`.
       batch_size: see `Pose`.
       backend: see `Pose`.
       return_heatmaps: see `Pose`.
@@ -119,6 +135,7 @@ class Pose:
     predictor = Predictor.from_checkpoint(path, step, **options)
     return cls(
       predictor,
+      detector=detector,
       batch_size=batch_size,
       backend=backend,
       return_heatmaps=return_heatmaps,
@@ -171,9 +188,10 @@ class Pose:
         [H, W, 3] RGB; grey and RGBA work too. Files and PIL images are turned
         upright by their EXIF tag, and boxes and keypoints refer to the upright
         picture; arrays are used as they are.
-      boxes: [N, 4] (x, y, w, h), image px, each overlapping the photograph;
-        for a list, one such array (or None) per photograph. None is the whole
-        photograph as one person's box. N may be 0.
+      boxes: [N, 4] (x, y, w, h), image px, each overlapping the photograph, or
+        a `supervision.Detections` of people; for a list, one of them (or None)
+        per photograph. None is what the detector finds or, without one, the
+        whole photograph as one person's box. N may be 0.
 
     Returns:
       For one photograph `People`, a list of N `Person`; for a list of
@@ -205,8 +223,8 @@ class Pose:
   ) -> Iterator[People]:
     """Yields the `People` of any number of photographs or frames, in order.
 
-    It reads ahead by about two batches and keeps no photograph whose people it
-    has yielded.
+    It reads ahead by about two batches, with a detector by another one or eight
+    photographs more, and keeps no photograph whose people it has yielded.
 
     Args:
       photographs: pairs of an image and its boxes [N, 4] or None, see
@@ -230,6 +248,7 @@ class Pose:
       row.bbox,
       self.convention.skeleton,
       row.people.image,
+      row.score,
       heatmaps=None if heatmaps is None else heatmaps[n],
       image_from_heatmap=None if heatmaps is None else row.crop[1],
       calibration=self._calibration,
@@ -248,15 +267,13 @@ class Pose:
     return float(np.sqrt(variance * abs(np.linalg.det(linear))))
 
   def _rows(self, photographs) -> Iterator[Row]:
-    for n, (image, boxes) in enumerate(photographs):
-      pixels = photo_lib.read(image)
-      named = image if isinstance(image, str | os.PathLike) else n
-      boxes = boxes_lib.check(boxes, pixels.shape[:2], f"image {named}")
+    for image, pixels, boxes, scores in self._read(photographs):
       people = People([], image, self.convention.skeleton)
       if not len(boxes):
         yield Row(people, None, None, True)
-      for i, bbox in enumerate(boxes, 1):
-        yield Row(people, bbox, self._crop(pixels, bbox), i == len(boxes))
+      for i, (bbox, score) in enumerate(zip(boxes, scores, strict=True), 1):
+        crop = self._crop(pixels, bbox)
+        yield Row(people, bbox, crop, i == len(boxes), float(score))
 
   def _crop(self, pixels, bbox) -> tuple[np.ndarray, np.ndarray]:
     """Returns a crop [H, W, 3] uint8 and its image_from_heatmap [2, 3]."""

@@ -1,10 +1,11 @@
 """Prediction: `python -m darkjax.predict --checkpoint=DIR photo.jpg`.
 
 Inputs are photographs, folders of them, one video or animated picture, or the
-number of a webcam. `--out` receives the pictures with the people drawn
-(photographs under their own names, a video as an .mp4), results.json in COCO's
-format and results.csv. A photograph that cannot be read is logged and left out;
-the exit status is then 1, and 130 after Ctrl-C or SIGTERM.
+number of a webcam; `--detector` finds the people in them. `--out` receives the
+pictures with the people drawn (photographs under their own names, a video as an
+.mp4), results.json in COCO's format and results.csv. A photograph that cannot
+be read is logged and left out; the exit status is then 1, and 130 after Ctrl-C
+or SIGTERM.
 """
 
 import functools
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 from darkjax.convention import METHODS
 from darkjax.heatmaps.options import BORDERS
 from darkjax.inference import boxes as boxes_lib
+from darkjax.inference.detectors.load import load_detector
 from darkjax.inference.people import SHOWN_SCORE
 from darkjax.inference.pose import PRETRAINED, Pose
 from darkjax.metrics import coco
@@ -32,11 +34,15 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
   startup.start()
   signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
   out = pathlib.Path(flags.out)
-  boxes = None
+  boxes = detector = None
+  min_score = flags.min_box_score
   if flags.boxes:
     boxes = boxes_lib.read(
-      flags.boxes, min_score=flags.min_box_score, category=flags.category
+      flags.boxes, min_score=min_score or 0.0, category=flags.category
     )
+  elif flags.detector:
+    options = {} if min_score is None else {"min_score": min_score}
+    detector = load_detector(flags.detector, **options)
   with open_inputs(
     arguments,
     boxes,
@@ -49,6 +55,7 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
       _LOG.warning("no --checkpoint: the small network of Pose.pretrained()")
     pose = Pose.from_checkpoint(
       flags.checkpoint or PRETRAINED,
+      detector=detector,
       method=flags.method,
       flip_test=flags.flip_test,
       border=flags.border,
@@ -74,7 +81,7 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
       category_id=boxes.category if boxes else 1,
       video=(pictures.name, pictures.rate) if pictures.rate else None,
       draw=draw if flags.pictures else None,
-      total=None if boxes else pictures.num_pictures,
+      total=None if boxes or detector else pictures.num_pictures,
     )
   seconds = time.monotonic() - start
   _LOG.info("%s: %s; %.1f s with compiling", out, counts.describe(), seconds)
@@ -99,10 +106,20 @@ def define_flags(define: command.Define) -> None:
   define.string(
     "boxes",
     None,
-    "COCO json of detections or annotations; default: every picture is one "
-    "person's box.",
+    "COCO json of detections or annotations; default: what --detector finds "
+    "or, without one, every picture is one person's box.",
   )
-  define.float("min_box_score", 0.0, "Lowest score of a detection.")
+  define.string(
+    "detector",
+    None,
+    "Finds the people: an .onnx file or torchvision:NAME, perhaps with "
+    "?option=value&...",
+  )
+  define.float(
+    "min_box_score",
+    None,
+    "Lowest score of a box; default: 0 with --boxes, 0.3 with --detector.",
+  )
   define.integer(
     "category",
     None,

@@ -32,23 +32,27 @@ def predict_people(
 ) -> Iterator[PicturePeople]:
   """Predicts the people of each picture, best first, without duplicates.
 
-  Pictures are read about two batches ahead. Without boxes, each of them is one
-  person's box. `nms` is one of `coco.NMS`.
+  Pictures are read about two batches ahead. Without boxes, their people are
+  those that the pose's detector finds or, without one, each is one person's
+  box. `nms` is one of `coco.NMS`.
   """
-  waiting: collections.deque[tuple[Picture, np.ndarray]] = collections.deque()
+  waiting: collections.deque[tuple[Picture, np.ndarray | None]]
+  waiting = collections.deque()
 
   def with_boxes():
     for picture in pictures:
-      some, scores = None, np.ones(1)
+      some = scores = None
       if boxes is not None:
         no_boxes = np.zeros((0, 4)), np.zeros(0)
         some, scores = boxes.get(picture.image_id, no_boxes)
-      size = picture.pixels.shape[:2]
+        boxes_lib.check(some, picture.pixels.shape[:2], picture.name)
       waiting.append((picture, scores))
-      yield picture.pixels, boxes_lib.check(some, size, picture.name)
+      yield picture.pixels, some
 
   for everyone in pose.stream(with_boxes()):
     picture, box_scores = waiting.popleft()
+    if box_scores is None:
+      box_scores = everyone.box_scores
     scored = [
       dataclasses.replace(person, box_score=float(score))
       for person, score in zip(everyone, box_scores, strict=True)

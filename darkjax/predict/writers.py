@@ -12,6 +12,7 @@ import PIL.Image
 from tqdm import tqdm
 
 from darkjax.inference import results
+from darkjax.metrics import coco
 from darkjax.predict import video as video_lib
 from darkjax.predict.people import PicturePeople
 
@@ -21,9 +22,21 @@ CSV_COLUMNS = ("file_name", "image_id", "seconds", *results.TABLE_COLUMNS)
 def to_coco(
   one: PicturePeople, category_id: int | str = 1
 ) -> list[dict[str, Any]]:
-  """Returns one picture's results for COCO's server, with `file_name` added."""
-  records = one.people.to_coco(one.picture.image_id, category_id)
-  return [record | {"file_name": one.picture.name} for record in records]
+  """Returns one picture's results for COCO's server, best first.
+
+  Each has `file_name` and `box_score`, the detector's, besides.
+  """
+  people = one.people
+  records = people.to_coco(one.picture.image_id, category_id)
+  best_first = np.argsort(
+    -coco.rescore(people.box_scores, people.scores), kind="stable"
+  )
+  return [
+    record | {"file_name": one.picture.name, "box_score": float(box_score)}
+    for record, box_score in zip(
+      records, people.box_scores[best_first], strict=True
+    )
+  ]
 
 
 @contextlib.contextmanager

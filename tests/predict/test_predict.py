@@ -7,7 +7,9 @@ import subprocess
 import sys
 
 import colours
+import commands
 import cv2
+import detector_files
 import jax
 import numpy as np
 import PIL.Image
@@ -143,6 +145,58 @@ def test_finds_scores_and_orders_people(pose):
   np.testing.assert_array_equal(found.people.box_scores, [0.8, 0.4])
   keypoints = [person.keypoints_image for person in found.people]
   np.testing.assert_allclose(keypoints, [RIGHT, LEFT], atol=0.05)
+
+
+def test_scores_are_those_of_the_detector():
+  convention = colours.make_convention()
+  predictor = Predictor(colours.Colours(convention), {}, convention)
+  pose = Pose(predictor, detector=lambda image: (BOXES, [0.4, 0.8]))
+  photo = colours.paint(SIZE, LEFT, RIGHT)
+  (found,) = predict_people(pose, iter([_picture(photo)]))
+  np.testing.assert_array_equal(found.people.box_scores, [0.8, 0.4])
+  assert found.num_boxes == 2
+  records = writers.to_coco(found)
+  assert [record["box_score"] for record in records] == [0.8, 0.4]
+  boxes = _boxes((3, BOXES[0], 0.9))  # of a file
+  (found,) = predict_people(pose, iter([_picture(photo)]), boxes)
+  np.testing.assert_array_equal(found.people.box_scores, [0.9])
+
+
+def test_command_finds_people(checkpoint_folder, tmp_path, rng):
+  rows = [[4, 4, 40, 80, 0.5, 0], [30, 8, 64, 90, 0.25, 0], [0, 0, 9, 9, 1, 5]]
+  path = detector_files.save(
+    tmp_path / "a.onnx",
+    {"out": np.array([rows], np.float32)},
+    shape=(1, 3, 90, 70),
+  )
+  photo = tmp_path / "photo.png"
+  PIL.Image.fromarray(rng.integers(0, 256, (90, 70, 3), np.uint8)).save(photo)
+  out = tmp_path / "out"
+  command = ("predict", f"--checkpoint={checkpoint_folder}", f"--out={out}")
+  for options, expected in (
+    ((), [0.5]),
+    (("--min_box_score=0.2",), [0.5, 0.25]),
+    (("--min_box_score=0.9",), []),
+  ):
+    done = commands.run(
+      *command, f"--detector={path}", "--nms=none", *options, photo
+    )
+    assert done.returncode == 0, done.stderr
+    records = json.loads((out / "results.json").read_text())
+    assert sorted((r["box_score"] for r in records), reverse=True) == expected
+  done = commands.run(*command, f"--detector={tmp_path / 'b.onnx'}", photo)
+  assert done.returncode == 2
+  assert "no detector" in done.stderr
+  assert done.stderr.count("\n") == 1
+  # Boxes that are given win.
+  (tmp_path / "boxes.json").write_text(
+    json.dumps([{"file_name": "photo.png", "bbox": [1, 2, 30, 60]}])
+  )
+  boxes = f"--boxes={tmp_path / 'boxes.json'}"
+  done = commands.run(*command, boxes, f"--detector={path}", photo)
+  assert done.returncode == 0, done.stderr
+  records = json.loads((out / "results.json").read_text())
+  assert [record["box_score"] for record in records] == [1.0]
 
 
 def test_duplicates_are_removed(pose):

@@ -1,0 +1,1 @@
+"""Detectors of people: photographs in, boxes and scores out."""
