@@ -3,9 +3,10 @@
   train           trains a network
   browse          draws what a configuration trains on
   evaluate        scores networks on a data set
+  calibrate       fits what scores mean, on a labelled data set
   predict         finds people in photographs, folders and videos
   export          writes a network as StableHLO, ONNX or SavedModel
-  release         writes the weights of a run as one small file
+  release         writes the weights of a run as a folder or a small file
   models          lists the networks with their size and cost
   models.weights  imports published PyTorch weights
   convert         reads labels of DeepLabCut, SLEAP, CVAT, YOLO and others
@@ -27,6 +28,7 @@ COMMANDS = {
   "train": "darkjax.train.__main__",
   "browse": "darkjax.browse.__main__",
   "evaluate": "darkjax.evaluate.__main__",
+  "calibrate": "darkjax.calibrate",
   "predict": "darkjax.predict.__main__",
   "export": "darkjax.export.__main__",
   "release": "darkjax.release",

@@ -120,6 +120,7 @@ def decode(
     visible=np.zeros_like(located.scores),
     keypoint_scores=located.scores,
     keypoints={"dark": located.keypoints_image},
+    covariances={"dark": located.covariances},
   )
 
 

@@ -23,7 +23,7 @@ ORDER = (
   {"checkpoint"},
   {"viz"},
   {"inference"},
-  {"convert", "export", "evaluate", "predict", "release"},
+  {"calibrate", "convert", "export", "evaluate", "predict", "release"},
   {"train"},
   {"browse"},
 )

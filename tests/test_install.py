@@ -28,6 +28,7 @@ needing = [
   ("train", "--config=quickstart", "--workdir=run"),
   ("browse", "--config=quickstart"),
   ("evaluate", "--checkpoint=run"),
+  ("calibrate", "--checkpoint=run", "--out=a.safetensors"),
   ("data.pack", "--config=quickstart", "--config.data.pack=packs"),
 ]
 print(json.dumps({line[0]: commands.run(*line) for line in needing}))

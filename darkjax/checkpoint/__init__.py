@@ -1,7 +1,8 @@
-"""Checkpoints of runs and files of weights."""
+"""Checkpoints of runs, files of weights and releases."""
 
 from darkjax.checkpoint.metadata import Metadata
 from darkjax.checkpoint.reader import load
+from darkjax.checkpoint.release_folder import write as save_release
 from darkjax.checkpoint.runs import (
   Restored,
   manager,
@@ -19,5 +20,6 @@ __all__ = [
   "restore",
   "save",
   "save_file",
+  "save_release",
   "save_variables",
 ]

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from darkjax import convention as convention_lib
+from darkjax.metrics import calibration as calibration_lib
 
 
 class Metadata(NamedTuple):
@@ -22,6 +23,7 @@ class Metadata(NamedTuple):
   convention: convention_lib.Convention
   model: dict[str, Any]  # its name and overrides, for `create_model`
   config: dict[str, Any]  # the whole configuration of the training, or {}
+  calibration: calibration_lib.Calibration | None = None  # of the scores
 
   def to_json(self) -> dict[str, Any]:
     """Returns what json can hold, with the version of darkjax."""
@@ -30,6 +32,7 @@ class Metadata(NamedTuple):
       "convention": self.convention.to_json(),
       "model": self.model,
       "config": self.config,
+      "calibration": self.calibration and self.calibration.to_json(),
     }
 
   @classmethod
@@ -40,12 +43,18 @@ class Metadata(NamedTuple):
         convention_lib.from_json(fields["convention"]),
         {name: _hashable(value) for name, value in fields["model"].items()},
         dict(fields["config"]),
+        # Files from before there were calibrations have none.
+        _calibration(fields.get("calibration")),
       )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
       raise ValueError(
         f"the metadata of the checkpoint in {path} is not what darkjax "
         f"writes: {type(error).__name__}: {error}"
       ) from error
+
+
+def _calibration(fields: Any) -> calibration_lib.Calibration | None:
+  return None if fields is None else calibration_lib.from_json(fields)
 
 
 def _hashable(value):

@@ -1,4 +1,4 @@
-"""Reading of trained weights, from a run's folder or from one file."""
+"""Reading of trained weights, of a run, of a release or of one file."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from darkjax.checkpoint import weight_file
+from darkjax.checkpoint import release_folder, weight_file
 from darkjax.checkpoint.metadata import Metadata, check_tree
 
 _LOG = logging.getLogger(__name__)
@@ -23,22 +23,23 @@ def load(
   """Reads variables and metadata of a checkpoint, also while a run writes it.
 
   Args:
-    path: the folder given to training or to `save_variables`, or the file given
-      to `save_file`.
+    path: the folder given to training or to `save_variables`, the file given to
+      `save_file`, or the folder given to `save_release`.
     step: which step of a folder; the latest that can be read by default.
 
   Returns:
     ({"params": ..., "batch_stats": ...} of NumPy arrays, metadata).
 
   Raises:
-    FileNotFoundError: no checkpoint there.
+    FileNotFoundError: no checkpoint there, or half a release.
     RuntimeError: there is one and it cannot be read.
-    ValueError: a file of something else, or a step of a file.
+    ValueError: a file of something else, or a step of a file or release.
   """
-  if pathlib.Path(path).is_file():
+  is_release = release_folder.is_release(path)
+  if is_release or pathlib.Path(path).is_file():
     if step is not None:
-      raise ValueError(f"{path} is one file, without steps; got {step}")
-    return weight_file.read(path)
+      raise ValueError(f"{path} is a release, without steps; got {step}")
+    return (release_folder if is_release else weight_file).read(path)
   folder, steps = _find_steps(path)
   if step is not None and step not in steps:
     raise FileNotFoundError(
@@ -94,6 +95,6 @@ def _find_steps(path: str | pathlib.Path) -> tuple[pathlib.Path, list[int]]:
       return folder.resolve(), sorted(steps, reverse=True)
   raise FileNotFoundError(
     f"no checkpoint in {path}: expected a folder with numbered steps, as "
-    "training (workdir) or darkjax.models.weights write it, or a file of "
-    "darkjax.release"
+    "training (workdir) or darkjax.models.weights write it, or a release: a "
+    f"file, or a folder with {release_folder.WEIGHTS}"
   )

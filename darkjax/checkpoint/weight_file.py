@@ -20,6 +20,7 @@ import safetensors
 import safetensors.numpy
 
 from darkjax.checkpoint.metadata import Metadata, checksum
+from darkjax.runtime import files
 
 SUFFIX = ".safetensors"
 _DTYPES = {"params": np.float16, "batch_stats": np.float32}
@@ -53,7 +54,8 @@ def write(path: str | pathlib.Path, variables: Any, metadata: Metadata) -> None:
       raise ValueError(f"{name} is not finite in {np.dtype(dtype)}")
   text = json.dumps(metadata.to_json())
   header = {"darkjax": text, "checksum": _checksum(arrays, text)}
-  safetensors.numpy.save_file(arrays, path, header)
+  # The library's own writer leaves a file that its owner alone may read.
+  files.write_whole(pathlib.Path(path), safetensors.numpy.save(arrays, header))
 
 
 def read(path: str | pathlib.Path) -> tuple[dict[str, Any], Metadata]:

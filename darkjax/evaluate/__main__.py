@@ -8,21 +8,22 @@ of a test set, the results are written and nothing is scored.
 """
 
 import dataclasses
+import json
 import logging
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from darkjax import geometry
 from darkjax.convention import METHODS, Convention
 from darkjax.data import from_config
 from darkjax.evaluate import errors, pictures, scores
-from darkjax.evaluate.predict import Batch, default_methods, predict_dataset
+from darkjax.evaluate.crops import read_batches
+from darkjax.evaluate.predict import default_methods, predict_dataset
 from darkjax.heatmaps.options import BORDERS
 from darkjax.inference import check_method, ensemble
 from darkjax.inference.predictor import Predictor
@@ -45,7 +46,9 @@ def evaluate(flags: command.Flags) -> None:
   """Predicts all people of a data set, then scores, writes and draws them."""
   from darkjax.data.coco import detections, reader, unreadable  # TensorFlow
 
-  _check_outputs(flags.results, flags.picture, flags.errors_picture)
+  _check_outputs(
+    (flags.results, flags.metrics), (flags.picture, flags.errors_picture)
+  )
   if (flags.errors or flags.errors_picture) and flags.boxes != "gt":
     raise ValueError("--errors compares with labels, so it takes their boxes")
   predictors = _load_predictors(
@@ -96,7 +99,7 @@ def evaluate(flags: command.Flags) -> None:
     convention.skeleton, dataset.skeleton, flags.sigmas
   )
 
-  batches = _read_batches(dataset, predictors, flags.batch_size)
+  batches = read_batches(dataset, predictors, flags.batch_size)
   predictions = predict_dataset(predictors, batches, methods=methods)
   if jax.process_index() > 0:
     return  # every process has all people; one scores, writes and draws
@@ -112,6 +115,9 @@ def evaluate(flags: command.Flags) -> None:
       nms=flags.nms,
     )
     print(scores.table(metrics))
+    if flags.metrics:
+      text = json.dumps(metrics, indent=2)
+      files.write_whole(pathlib.Path(flags.metrics), text.encode())
   else:
     print(f"{annotations} has no labels: nothing is scored")
   if flags.results:
@@ -140,9 +146,11 @@ def evaluate(flags: command.Flags) -> None:
     picture.save(flags.picture)
 
 
-def _check_outputs(results_path: str | None, *pictures: str | None) -> None:
+def _check_outputs(
+  paths: Sequence[str | None], pictures: Sequence[str | None]
+) -> None:
   """Fails before the evaluation where outputs could not be written after it."""
-  for path in filter(None, (results_path, *pictures)):
+  for path in filter(None, (*paths, *pictures)):
     files.check_writable(path)
   for path in filter(None, pictures):
     suffix = pathlib.Path(path).suffix
@@ -183,32 +191,6 @@ def _change_convention(
     _LOG.warning("not as trained: %s (checkpoint)", difference)
   _LOG.info("convention: %s", changed.describe())
   return changed
-
-
-def _read_batches(
-  dataset: Any, predictors: Sequence[Predictor], batch_size: int
-) -> Iterator[tuple[Batch, ...]]:
-  """Reads every predictor's crops of the same people, with a progress bar."""
-  from darkjax.data.pipeline import batches as pipeline  # TensorFlow
-
-  processes = jax.process_count()
-  batch_size = -(-batch_size // processes)
-  batches = [
-    pipeline.eval_batches(
-      dataset,
-      predictor.convention,
-      batch_size=batch_size,
-      process_index=jax.process_index(),
-      process_count=processes,
-    )
-    for predictor in predictors
-  ]
-  return tqdm(
-    zip(*batches, strict=True),
-    total=-(-dataset.num_people // (batch_size * processes)),
-    unit="batch",
-    disable=jax.process_index() > 0 or None,  # None: if there is no terminal
-  )
 
 
 def _are_factors(scales: Sequence[str]) -> bool:
@@ -279,6 +261,7 @@ def define_flags(define: command.Define) -> None:
     "blur_kernel", None, "DARK: size, px; default: the checkpoint's."
   )
   define.string("results", None, "Json to write the results to.")
+  define.string("metrics", None, "Json to write the metrics to, by name.")
   define.string("picture", None, "Picture of some people to write.")
   define.bool("errors", False, "Print errors by keypoint and kind.")
   define.string(

@@ -159,6 +159,10 @@ def to_predictions(
       method: np.asarray(result.keypoints_image)[real]
       for method, result in keypoints.items()
     },
+    covariances={
+      method: np.asarray(result.covariances)[real]
+      for method, result in keypoints.items()
+    },
   )
 
 

@@ -37,6 +37,7 @@ class DatasetPredictions(NamedTuple):
   visible: np.ndarray  # [N, K], 1 where labelled; 0 for detected boxes
   keypoint_scores: np.ndarray  # [N, K], see `Keypoints.scores`
   keypoints: dict[str, np.ndarray]  # by method, [N, K, 2] image px
+  covariances: dict[str, np.ndarray]  # by method, [N, K, 2, 2] image px²
 
 
 def choose_sigmas(

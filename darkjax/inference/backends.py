@@ -3,6 +3,8 @@
 Both return the same keypoints to 1e-3 px.
 """
 
+import functools
+
 import jax
 import numpy as np
 
@@ -15,11 +17,14 @@ from darkjax.runtime import xla_options
 class JaxBackend:
   """XLA, on any device; compiles programs for batches of 1, 2, 4, ... rows."""
 
-  def __init__(self, predictor: Predictor):
+  def __init__(self, predictor: Predictor, *, return_heatmaps: bool = False):
     """Sends the weights to the device; nothing is compiled yet."""
     self._variables = jax.device_put(predictor.variables)
     # No donated inputs: no output has the size of one.
-    self._locate = xla_options.tuned(jax.jit(predictor.locate))
+    locate = functools.partial(
+      predictor.locate, return_heatmaps=return_heatmaps
+    )
+    self._locate = xla_options.tuned(jax.jit(locate))
     self._pad = _Padding()
 
   def __call__(
@@ -70,7 +75,7 @@ class _Padding:
 class OnnxBackend:
   """ONNX Runtime on the CPU for the network, XLA (faster) for the decoder."""
 
-  def __init__(self, predictor: Predictor):
+  def __init__(self, predictor: Predictor, *, return_heatmaps: bool = False):
     """Converts the network, which takes seconds to a minute.
 
     Raises:
@@ -98,6 +103,7 @@ class OnnxBackend:
       providers=["CPUExecutionProvider"],
     )
     self._decode = jax.jit(predictor.decode)
+    self._return_heatmaps = return_heatmaps
     self._pad = _Padding()
 
   def __call__(
@@ -106,7 +112,10 @@ class OnnxBackend:
     """See `JaxBackend`; waits for the network."""
     (heatmaps,) = self._session.run(["heatmaps"], {"images": images})
     arrays = self._pad(heatmaps, image_from_heatmap, rest)
-    return self._decode(*jax.device_put(arrays, self._cpu))
+    keypoints = self._decode(*jax.device_put(arrays, self._cpu))
+    return keypoints._replace(
+      heatmaps=arrays[0] if self._return_heatmaps else None
+    )
 
 
 BACKENDS: dict[str, type[JaxBackend] | type[OnnxBackend]] = {

@@ -23,6 +23,8 @@ class Keypoints(NamedTuple):
   keypoints_image: jax.Array | np.ndarray  # [B, K, 2] (x, y), image px
   scores: jax.Array | np.ndarray  # [B, K]
   covariances: jax.Array | np.ndarray  # [B, K, 2, 2] image px²; nan for none
+  # [B, H', W', K] that they were decoded from, where they are asked for.
+  heatmaps: jax.Array | np.ndarray | None = None
 
 
 def normalize(images: jax.Array, *, channel_order: str = "rgb") -> jax.Array:

@@ -13,23 +13,23 @@ thread, while the device works on a batch.
 """
 
 import functools
-import itertools
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
-import jax
 import numpy as np
 import PIL.Image
 
 from darkjax import geometry
+from darkjax.checkpoint import hub
 from darkjax.data.images import photo as photo_lib
 from darkjax.data.images.photo import ImageLike
 from darkjax.heatmaps import blur
+from darkjax.inference import batches
 from darkjax.inference.backends import BACKENDS
+from darkjax.inference.batches import Row
 from darkjax.inference.detectors.load import load_detector
-from darkjax.inference.keypoints import Keypoints
 from darkjax.inference.people import People, Person
 from darkjax.inference.photographs import PhotographReader
 from darkjax.inference.predictor import Predictor
@@ -59,6 +59,7 @@ class Pose:
     detector: Any = None,
     batch_size: int = 32,
     backend: str = "jax",
+    return_heatmaps: bool = False,
   ):
     """Prepares a predictor; `from_checkpoint` reads one.
 
@@ -69,6 +70,7 @@ class Pose:
       batch_size: most crops at once, a power of two.
       backend: "jax", or "onnxruntime" on the CPU, which needs
         `pip install "darkjax[onnx]"`.
+      return_heatmaps: keep each person's heatmaps, see `Person`.
 
     Raises:
       ValueError: a batch size that is not a power of two, an unknown backend,
@@ -92,9 +94,13 @@ class Pose:
       detector=detector,
       batch_size=batch_size,
       backend=backend,
+      return_heatmaps=return_heatmaps,
     )
     self._batch_size = batch_size
-    self._backend = BACKENDS[backend](predictor)
+    self._backend = BACKENDS[backend](
+      predictor, return_heatmaps=return_heatmaps
+    )
+    self._calibration = predictor.calibration
 
   def __reduce__(self):
     return self._restore, ()
@@ -108,9 +114,10 @@ class Pose:
     detector: Any = None,
     batch_size: int = 32,
     backend: str = "jax",
+    return_heatmaps: bool = False,
     **options: Any,
   ) -> "Pose":
-    """Reads a model from a run, converted weights or a file of weights.
+    """Reads a model from a run, a release, converted weights or their file.
 
     Args:
       path: the folder, or the file of darkjax.release.
@@ -118,6 +125,7 @@ class Pose:
       detector: see `Pose`.
       batch_size: see `Pose`.
       backend: see `Pose`.
+      return_heatmaps: see `Pose`.
       **options: method, flip_test, border, see `Predictor`.
 
     Raises:
@@ -126,8 +134,37 @@ class Pose:
     """
     predictor = Predictor.from_checkpoint(path, step, **options)
     return cls(
-      predictor, detector=detector, batch_size=batch_size, backend=backend
+      predictor,
+      detector=detector,
+      batch_size=batch_size,
+      backend=backend,
+      return_heatmaps=return_heatmaps,
     )
+
+  @classmethod
+  def from_pretrained(
+    cls,
+    name: str | pathlib.Path,
+    *,
+    revision: str | None = None,
+    **options: Any,
+  ) -> "Pose":
+    """Loads a release by its name, see `darkjax.checkpoint.hub.find`.
+
+    Args:
+      name: a folder that darkjax.release wrote, or "user/repository" of the
+        Hugging Face hub, which needs `pip install "darkjax[hub]"`.
+      revision: branch, tag or commit of the repository; its main branch by
+        default.
+      **options: see `from_checkpoint`.
+
+    Raises:
+      FileNotFoundError: no such folder, repository, revision or file.
+      ImportError: the extra `hub` is not installed.
+      RuntimeError: the hub cannot be reached and the cache lacks the file.
+      ValueError: a damaged file, or see `from_checkpoint`.
+    """
+    return cls.from_checkpoint(hub.find(name, revision), **options)
 
   @classmethod
   def pretrained(cls, **options: Any) -> "Pose":
@@ -193,17 +230,29 @@ class Pose:
       photographs: pairs of an image and its boxes [N, 4] or None, see
         `__call__`.
     """
-    skeleton = self.convention.skeleton
-    for rows, keypoints in self._batches(self._rows(photographs)):
-      each_person = zip(*keypoints, strict=True)
-      for row in rows:
-        people = row.people
-        if row.bbox is not None:
-          fields = next(each_person)
-          person = Person(*fields, row.bbox, skeleton, people.image, row.score)
-          people.append(person)
-        if row.last:
-          yield people
+    for rows, keypoints in batches.run(
+      self._rows(photographs), self._backend, self._batch_size
+    ):
+      persons = (row for row in rows if row.crop is not None)
+      for n, row in enumerate(persons):
+        row.people.append(self._person(row, keypoints, n))
+      yield from (row.people for row in rows if row.last)
+
+  def _person(self, row, keypoints, n) -> Person:
+    """Returns the person of a row, whose keypoints are the n-th."""
+    heatmaps = keypoints.heatmaps
+    return Person(
+      keypoints.keypoints_image[n],
+      keypoints.scores[n],
+      keypoints.covariances[n],
+      row.bbox,
+      self.convention.skeleton,
+      row.people.image,
+      row.score,
+      heatmaps=None if heatmaps is None else heatmaps[n],
+      image_from_heatmap=None if heatmaps is None else row.crop[1],
+      calibration=self._calibration,
+    )
 
   def peak_width(self, bbox: np.ndarray) -> float:
     """Returns a clean peak's standard deviation under DARK, √(tr Σ / 2).
@@ -217,14 +266,14 @@ class Pose:
     linear = self._image_from_heatmap(crop_from_image)[:, :2]
     return float(np.sqrt(variance * abs(np.linalg.det(linear))))
 
-  def _rows(self, photographs) -> Iterator["_Row"]:
+  def _rows(self, photographs) -> Iterator[Row]:
     for image, pixels, boxes, scores in self._read(photographs):
-      people = People([], image)
+      people = People([], image, self.convention.skeleton)
       if not len(boxes):
-        yield _Row(people, None, None, True)
+        yield Row(people, None, None, True)
       for i, (bbox, score) in enumerate(zip(boxes, scores, strict=True), 1):
         crop = self._crop(pixels, bbox)
-        yield _Row(people, bbox, crop, i == len(boxes), float(score))
+        yield Row(people, bbox, crop, i == len(boxes), float(score))
 
   def _crop(self, pixels, bbox) -> tuple[np.ndarray, np.ndarray]:
     """Returns a crop [H, W, 3] uint8 and its image_from_heatmap [2, 3]."""
@@ -235,43 +284,3 @@ class Pose:
   def _image_from_heatmap(self, crop_from_image) -> np.ndarray:
     heatmap_from_crop = self.convention.heatmap_from_crop()
     return geometry.invert(geometry.compose(heatmap_from_crop, crop_from_image))
-
-  def _batches(self, rows) -> Iterator[tuple[list["_Row"], Keypoints]]:
-    """Yields rows and the keypoints of their crops, as NumPy arrays.
-
-    The host cuts the next batch while the device works on one.
-    """
-    running = None
-    while batch := list(itertools.islice(rows, self._batch_size)):
-      started = batch, *self._start(batch, rest=running is not None)
-      if running is not None:
-        yield _finish(*running)
-      running = started
-    if running is not None:
-      yield _finish(*running)
-
-  def _start(self, rows, rest: bool) -> tuple[Keypoints, int]:
-    """Sends crops to the backend; does not wait."""
-    crops = [row.crop for row in rows if row.crop is not None]
-    if not crops:
-      return Keypoints(*[np.zeros(0)] * 3), 0
-    images, matrices = (np.stack(arrays) for arrays in zip(*crops, strict=True))
-    return self._backend(images, matrices, rest=rest), len(crops)
-
-
-class _Row(NamedTuple):
-  """One row of a batch: a person's crop, or a photograph without people.
-
-  The latter bounds reading ahead where there are no people.
-  """
-
-  people: People  # of the photograph, extended by each row's person
-  bbox: np.ndarray | None
-  crop: tuple[np.ndarray, np.ndarray] | None  # pixels, image_from_heatmap
-  last: bool  # of the photograph
-  score: float = 1.0  # of the box
-
-
-def _finish(rows, keypoints, count: int) -> tuple[list[_Row], Keypoints]:
-  """Waits for a batch and drops its padding."""
-  return rows, jax.tree.map(lambda x: np.asarray(x)[:count], keypoints)

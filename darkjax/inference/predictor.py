@@ -1,6 +1,7 @@
 """`Predictor`: a network with its weights, convention and decoder."""
 
 import dataclasses
+import logging
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +16,10 @@ from darkjax.convention import Convention, Method
 from darkjax.heatmaps.options import BORDERS, Border
 from darkjax.inference import keypoints as keypoints_lib
 from darkjax.inference.keypoints import Keypoints
+from darkjax.metrics.calibration import Calibration
 from darkjax.models import batch_norm_folding
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Predictor:
     flip_test: average with the mirrored crop, which doubles the time.
     covariances: add three columns for each keypoint, see `apply`.
     config: configuration of the training run, {} where there was none.
+    calibration: of the weights; None where it is of another decoder or flip
+      test than these.
 
   Raises:
     ValueError: an unknown method or border, or "integral" for a head without
@@ -50,6 +56,9 @@ class Predictor:
   config: Mapping[str, Any] = dataclasses.field(
     default_factory=dict, compare=False
   )
+  calibration: Calibration | None = dataclasses.field(
+    default=None, compare=False
+  )
 
   def __post_init__(self):
     method = self.method or self.convention.default_method
@@ -60,6 +69,9 @@ class Predictor:
     folded = batch_norm_folding.fold(self.model, self.variables, crop_size=size)
     object.__setattr__(self, "method", method)
     object.__setattr__(self, "variables", folded)
+    fitted = self.calibration
+    if fitted and (fitted.method, fitted.flip_test) != (method, self.flip_test):
+      object.__setattr__(self, "calibration", None)
 
   @classmethod
   def from_checkpoint(
@@ -68,7 +80,7 @@ class Predictor:
     """Reads a run, converted weights or a file of weights.
 
     Args:
-      path: the folder, or the file of darkjax.release.
+      path: the folder of a run or of a release, or a file of weights.
       step: a step of the folder; the latest by default.
       **options: method, border, flip_test, covariances.
 
@@ -78,9 +90,21 @@ class Predictor:
     """
     variables, metadata = checkpoint.load(path, step=step)
     model = models.create_model(**metadata.model)
-    return cls(
-      model, variables, metadata.convention, config=metadata.config, **options
+    fitted = metadata.calibration
+    predictor = cls(
+      model,
+      variables,
+      metadata.convention,
+      config=metadata.config,
+      calibration=fitted,
+      **options,
     )
+    if fitted and not predictor.calibration:
+      _LOG.warning(
+        "%s: its calibration is of method=%s flip_test=%s and is not used",
+        path, fitted.method, fitted.flip_test,
+      )  # fmt: skip
+    return predictor
 
   @property
   def input_spec(self) -> jax.ShapeDtypeStruct:
@@ -117,13 +141,20 @@ class Predictor:
     return jnp.concatenate(columns, axis=-1)
 
   def locate(
-    self, variables: Any, images: jax.Array, image_from_heatmap: jax.Array
+    self,
+    variables: Any,
+    images: jax.Array,
+    image_from_heatmap: jax.Array,
+    *,
+    return_heatmaps: bool = False,
   ) -> Keypoints:
     """Computes keypoints in the images that the crops of `apply` are cut from.
 
     The matrices [B, 2, 3] are those of the crops, px.
     """
-    return self.decode(self.heatmaps(variables, images), image_from_heatmap)
+    heatmaps = self.heatmaps(variables, images)
+    keypoints = self.decode(heatmaps, image_from_heatmap)
+    return keypoints._replace(heatmaps=heatmaps if return_heatmaps else None)
 
   def heatmaps(self, variables: Any, images: jax.Array) -> jax.Array:
     """Computes heatmaps [B, H', W', K], see `inference.predict_heatmaps`.

@@ -82,7 +82,6 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
     counts = writers.write_all(
       stream,
       out,
-      pose.convention.skeleton,
       category_id=boxes.category if boxes else 1,
       video=(pictures.name, pictures.rate) if pictures.rate else None,
       draw=draw if flags.pictures else None,

@@ -3,13 +3,13 @@
 import collections
 import dataclasses
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from darkjax.inference import boxes as boxes_lib
-from darkjax.inference.people import Person, stack
+from darkjax.inference.people import People
 from darkjax.inference.pose import Pose
 from darkjax.metrics import coco, oks_nms
 from darkjax.predict import smoothing
@@ -19,13 +19,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class PicturePeople(NamedTuple):
-  """The N people of one picture, duplicates removed."""
+  """The people of one picture, duplicates removed."""
 
   picture: Picture
-  people: Sequence[Person]
-  box_scores: np.ndarray  # [N] of the detector, 1 where it gave none
-  box_areas: np.ndarray  # [N] of the padded boxes, px²
-  numbers: np.ndarray  # [N] index in the picture, or smoothed, of the track
+  people: People
   num_boxes: int  # those of duplicates included
 
 
@@ -56,21 +53,17 @@ def predict_people(
       waiting.append((picture, scores))
       yield picture.pixels, some
 
-  for people in pose.stream(with_boxes()):
+  for everyone in pose.stream(with_boxes()):
     picture, box_scores = waiting.popleft()
     if box_scores is None:
-      box_scores = np.array([person.box_score for person in people])
-    scales = [pose.convention.crop_from_box(p.bbox)[1] for p in people]
-    areas = np.array([scale.prod() for scale in scales])
-    index = _without_duplicates(pose, people, box_scores, areas, nms)
-    yield PicturePeople(
-      picture,
-      [people[i] for i in index],
-      box_scores[index],
-      areas[index],
-      np.arange(len(index)),
-      len(people),
-    )
+      box_scores = everyone.box_scores
+    scored = [
+      dataclasses.replace(person, box_score=float(score))
+      for person, score in zip(everyone, box_scores, strict=True)
+    ]
+    people = People(scored, everyone.image, everyone.skeleton)
+    people = _without_duplicates(pose, people, nms)
+    yield PicturePeople(picture, people, len(everyone))
 
 
 def _overlapping(picture: Picture, boxes, scores):
@@ -86,16 +79,19 @@ def _overlapping(picture: Picture, boxes, scores):
   return boxes[inside], scores[inside]
 
 
-def _without_duplicates(pose, people, box_scores, areas, nms) -> np.ndarray:
-  """Returns the indices of the people to keep, best first."""
+def _without_duplicates(pose, people, nms) -> People:
+  """Returns the people to keep, best first."""
   if not people:
-    return np.arange(0)
-  scores = coco.rescore(box_scores, stack(people, "scores"))
+    return people
+  scores = coco.rescore(people.box_scores, people.scores)
   if nms == "none":
-    return np.argsort(-scores, kind="stable")
-  keypoints = stack(people, "keypoints_image")
-  sigmas = pose.convention.skeleton.sigmas
-  return np.asarray(oks_nms.METHODS[nms](keypoints, scores, areas, sigmas), int)
+    index = np.argsort(-scores, kind="stable")
+  else:
+    scales = [pose.convention.crop_from_box(p.bbox)[1] for p in people]
+    areas = np.array([scale.prod() for scale in scales])  # padded boxes, px²
+    sigmas = people.skeleton.sigmas
+    index = oks_nms.METHODS[nms](people.keypoints, scores, areas, sigmas)
+  return People([people[int(i)] for i in index], people.image)
 
 
 def smooth_people(
@@ -113,18 +109,23 @@ def smooth_people(
     if not frame.people:
       yield frame
       continue
-    boxes = stack(frame.people, "bbox")
-    covariances = stack(frame.people, "covariances")
+    boxes, covariances = frame.people.boxes, frame.people.covariances
     keypoints, numbers = tracks.update(
       boxes,
-      stack(frame.people, "keypoints_image"),
+      frame.people.keypoints,
       frame.picture.seconds,
       peak_widths=np.array([pose.peak_width(bbox) for bbox in boxes]),
       # Decoders without covariances get the plain filter.
       covariances=covariances if np.isfinite(covariances).any() else None,
     )
     people = [
-      dataclasses.replace(person, keypoints_image=points.astype(np.float32))
-      for person, points in zip(frame.people, keypoints, strict=True)
+      dataclasses.replace(
+        person,
+        keypoints_image=points.astype(np.float32),
+        track_id=int(number),
+      )
+      for person, points, number in zip(
+        frame.people, keypoints, numbers, strict=True
+      )
     ]
-    yield frame._replace(people=people, numbers=numbers)
+    yield frame._replace(people=People(people, frame.people.image))

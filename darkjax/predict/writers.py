@@ -11,43 +11,30 @@ import numpy as np
 import PIL.Image
 from tqdm import tqdm
 
-from darkjax.inference.people import People, stack
+from darkjax.inference import results
 from darkjax.metrics import coco
 from darkjax.predict import video as video_lib
 from darkjax.predict.people import PicturePeople
-from darkjax.skeletons import Skeleton
 
-CSV_COLUMNS = (
-  *("file_name", "image_id", "seconds", "person", "keypoint"),
-  *("x", "y", "score", "var_x", "cov_xy", "var_y"),
-)
+CSV_COLUMNS = ("file_name", "image_id", "seconds", *results.TABLE_COLUMNS)
 
 
 def to_coco(
-  one: PicturePeople, skeleton: Skeleton, category_id: int | str = 1
+  one: PicturePeople, category_id: int | str = 1
 ) -> list[dict[str, Any]]:
   """Returns one picture's results for COCO's server, best first.
 
   Each has `file_name` and `box_score`, the detector's, besides.
   """
-  if not one.people:
-    return []
-  scores = coco.rescore(one.box_scores, stack(one.people, "scores"))
-  best_first = np.argsort(-scores, kind="stable")
-  predictions = coco.Predictions(
-    image_ids=np.full(len(one.people), one.picture.image_id),
-    keypoints=stack(one.people, "keypoints_image"),
-    keypoint_scores=stack(one.people, "scores"),
-    box_scores=one.box_scores,
-    box_areas=one.box_areas,
-  )
-  records = coco.to_results(
-    predictions, category_id, sigmas=skeleton.sigmas, nms="none"
+  people = one.people
+  records = people.to_coco(one.picture.image_id, category_id)
+  best_first = np.argsort(
+    -coco.rescore(people.box_scores, people.scores), kind="stable"
   )
   return [
     record | {"file_name": one.picture.name, "box_score": float(box_score)}
     for record, box_score in zip(
-      records, one.box_scores[best_first], strict=True
+      records, people.box_scores[best_first], strict=True
     )
   ]
 
@@ -83,7 +70,7 @@ def _json_writer(path: pathlib.Path) -> Iterator[Callable[..., None]]:
 def _csv_writer(path: pathlib.Path) -> Iterator[Callable[..., None]]:
   """Yields a function that appends a line for each keypoint of a picture.
 
-  Coordinates are image px, (co)variances px², empty where there are none.
+  Cells are empty where there is no number, see `results.TABLE_COLUMNS`.
   """
   with _open_part(path, newline="") as file:
     writer = csv.writer(file)
@@ -93,24 +80,15 @@ def _csv_writer(path: pathlib.Path) -> Iterator[Callable[..., None]]:
 
 def _lines(one: PicturePeople) -> Iterator[list[Any]]:
   name, image_id, seconds, _ = one.picture
-  for number, person in zip(one.numbers, one.people, strict=True):
-    for k, keypoint in enumerate(person.names):
-      (xx, xy), (_, yy) = person.covariances[k]
-      numbers = [*person.keypoints_image[k], person.scores[k], xx, xy, yy]
-      where = [name, image_id, _format(seconds), number, keypoint]
-      yield [*where, *map(_format, numbers)]
-
-
-def _format(value: float) -> str:
-  return f"{value:.6g}" if np.isfinite(value) else ""
+  for row in results.table_rows(one.people):
+    yield results.to_csv_cells([name, image_id, seconds, *row])
 
 
 def draw_overlay(
   one: PicturePeople, *, min_score: float, uncertainty: bool
 ) -> PIL.Image.Image:
   """Draws the people on their picture, see `People.plot`."""
-  people = People(one.people, one.picture.pixels)
-  return people.plot(min_score=min_score, uncertainty=uncertainty)
+  return one.people.plot(min_score=min_score, uncertainty=uncertainty)
 
 
 def _overlay_path(out: pathlib.Path, name: str) -> pathlib.Path:
@@ -145,7 +123,6 @@ class Counts(NamedTuple):
 def write_all(
   stream: Iterable[PicturePeople],
   out: pathlib.Path,
-  skeleton: Skeleton,
   *,
   category_id: int | str = 1,
   video: tuple[str, float] | None = None,
@@ -160,7 +137,6 @@ def write_all(
   Args:
     stream: the people of each picture.
     out: folder of all files.
-    skeleton: the people's.
     category_id: of the people in results.json.
     video: name and frames/s of the overlay video; None for pictures.
     draw: makes an overlay; None writes none.
@@ -179,7 +155,7 @@ def write_all(
         # The slow part first: an interrupt then leaves no half-counted picture.
         write_overlay(one)
         append_lines(one)
-        append_records(to_coco(one, skeleton, category_id))
+        append_records(to_coco(one, category_id))
         counts = Counts(
           counts.pictures + 1,
           counts.without_box + (one.num_boxes == 0),

@@ -76,6 +76,14 @@ def test_other_programs_read_the_file(tmp_path):
   }
 
 
+def test_others_may_read_the_file(tmp_path):
+  other = tmp_path / "other"
+  other.touch()
+  write_tensors(tmp_path / "new" / "w.safetensors")
+  (path,) = (tmp_path / "new").iterdir()
+  assert path.stat().st_mode == other.stat().st_mode
+
+
 def test_a_run_becomes_a_file_that_goes_where_its_folder_goes(
   variables, tmp_path
 ):
@@ -84,7 +92,7 @@ def test_a_run_becomes_a_file_that_goes_where_its_folder_goes(
   done = commands.run("release", f"--checkpoint={folder}", f"--out={path}")
   assert done.returncode == 0
   kept, metadata = checkpoint.load(path)
-  with pytest.raises(ValueError, match="one file, without steps"):
+  with pytest.raises(ValueError, match="a release, without steps"):
     checkpoint.load(path, step=0)
   assert metadata == checkpoint.Metadata(CONVENTION, MODEL, {})
   exact = checkpoint.load(folder)[0]

@@ -203,6 +203,7 @@ def test_command(tmp_path, caplog):
       f"--images={tmp_path / 'images'}",
       f"--cache={tmp_path / 'cache'}",
       f"--results={tmp_path / 'results.json'}",
+      f"--metrics={tmp_path / 'metrics.json'}",
       f"--picture={tmp_path / 'people.png'}",
       "--flip_shift=1",
     )
@@ -210,6 +211,9 @@ def test_command(tmp_path, caplog):
   assert "not as trained: flip_shift: 1 here, 0 there" in caplog.text
   rows = [line.split()[0] for line in done.stdout.splitlines()[1:4]]
   assert rows == ["argmax", "standard", "dark"]
+  metrics = json.loads((tmp_path / "metrics.json").read_text())
+  shown = done.stdout.splitlines()[3].split()[1]
+  assert f"{metrics['dark/AP/gt_boxes']:.2f}" == shown
   results = json.loads((tmp_path / "results.json").read_text())
   assert 1 <= len(results) <= 5
   assert len(results[0]["keypoints"]) == 3 * 17

@@ -63,6 +63,7 @@ def people() -> scores.DatasetPredictions:
     visible=np.ones((3, MPII.num_keypoints)),
     keypoint_scores=np.ones((3, MPII.num_keypoints)),
     keypoints={"argmax": truth() + offset, "dark": truth()},
+    covariances={},
   )
 
 

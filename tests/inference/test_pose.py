@@ -10,7 +10,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from darkjax import models
+from darkjax import geometry, models
+from darkjax.heatmaps.decode import decode_heatmaps
 from darkjax.inference.people import People
 from darkjax.inference.pose import Pose
 from darkjax.inference.predictor import Predictor
@@ -34,11 +35,12 @@ def pose():
   return _make(batch_size=4)
 
 
-def _make(batch_size=32, backend="jax", model=None, convention=None, **options):
+def _make(model=None, convention=None, **options):
   convention = convention or colours.make_convention()
   model = model or colours.Colours(convention)
-  predictor = Predictor(model, {}, convention, **options)
-  return Pose(predictor, batch_size=batch_size, backend=backend)
+  names = ("batch_size", "backend", "return_heatmaps")
+  own = {name: options.pop(name) for name in names if name in options}
+  return Pose(Predictor(model, {}, convention, **options), **own)
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +177,34 @@ def test_flip_test_and_decoder_are_options(photo):
   person = _make(method="argmax")(photo, BOXES)[0]
   assert np.abs(person.keypoints_image - LEFT).max() > 1
   assert np.isnan(person.covariances).all()
+
+
+@pytest.mark.parametrize("backend", ["jax", "onnxruntime"])
+@pytest.mark.filterwarnings("default")  # of the converter's many packages
+def test_heatmaps_are_kept_on_request(pose, photo, backend):
+  if backend == "onnxruntime":
+    pytest.importorskip("jax2onnx")
+    pytest.importorskip("onnxruntime")
+  keeping = _make(batch_size=4, backend=backend, return_heatmaps=True)
+  # Three people in a batch of four.
+  people = keeping(photo, [*BOXES, BOXES[0]])
+  _assert_found(people, [LEFT, RIGHT, LEFT])
+  for person in people:
+    assert person.heatmaps.shape == (16, 12, 3)
+    assert person.heatmaps.dtype == np.float32
+    # Decoded by hand, they give the keypoints back.
+    decoded = decode_heatmaps(person.heatmaps, method="dark", blur_kernel=3)
+    back = geometry.apply_affine(
+      person.image_from_heatmap, np.asarray(decoded.keypoints, np.float64)
+    )
+    # px, float32 at 100 px.
+    np.testing.assert_allclose(back, person.keypoints_image, atol=1e-3)
+    np.testing.assert_allclose(decoded.scores, person.scores, atol=1e-5)
+  plain = pose(photo, BOXES)[0]
+  assert plain.heatmaps is plain.image_from_heatmap is None
+  assert keeping(photo, []).keypoints.shape == (0, 3, 2)
+  again = pickle.loads(pickle.dumps(keeping))(photo)[0]
+  assert again.heatmaps.shape == (16, 12, 3)
 
 
 def test_plot_draws_on_a_copy(pose, photo):

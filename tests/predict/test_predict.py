@@ -142,12 +142,9 @@ def test_finds_scores_and_orders_people(pose):
   boxes = _boxes((3, BOXES[0], 0.4), (3, BOXES[1], 0.8))
   (found,) = predict_people(pose, iter([_picture(photo)]), boxes)
   # Best first: box score × mean keypoint score.
-  np.testing.assert_array_equal(found.box_scores, [0.8, 0.4])
-  np.testing.assert_array_equal(found.numbers, [0, 1])
+  np.testing.assert_array_equal(found.people.box_scores, [0.8, 0.4])
   keypoints = [person.keypoints_image for person in found.people]
   np.testing.assert_allclose(keypoints, [RIGHT, LEFT], atol=0.05)
-  # The padded box: 90 px high, 67.5 wide for the aspect 3/4, times 1.25².
-  np.testing.assert_allclose(found.box_areas[0], 90 * 67.5 * 1.25**2)
 
 
 def test_scores_are_those_of_the_detector():
@@ -156,13 +153,13 @@ def test_scores_are_those_of_the_detector():
   pose = Pose(predictor, detector=lambda image: (BOXES, [0.4, 0.8]))
   photo = colours.paint(SIZE, LEFT, RIGHT)
   (found,) = predict_people(pose, iter([_picture(photo)]))
-  np.testing.assert_array_equal(found.box_scores, [0.8, 0.4])
+  np.testing.assert_array_equal(found.people.box_scores, [0.8, 0.4])
   assert found.num_boxes == 2
-  records = writers.to_coco(found, colours.SKELETON)
+  records = writers.to_coco(found)
   assert [record["box_score"] for record in records] == [0.8, 0.4]
   boxes = _boxes((3, BOXES[0], 0.9))  # of a file
   (found,) = predict_people(pose, iter([_picture(photo)]), boxes)
-  np.testing.assert_array_equal(found.box_scores, [0.9])
+  np.testing.assert_array_equal(found.people.box_scores, [0.9])
 
 
 def test_command_finds_people(checkpoint_folder, tmp_path, rng):
@@ -207,12 +204,11 @@ def test_duplicates_are_removed(pose):
   twice = [15.5, 10.0, 50.0, 100.5]
   boxes = _boxes((3, BOXES[0], 0.4), (3, twice, 0.8), (3, BOXES[1], 0.2))
   (found,) = predict_people(pose, iter([_picture(photo)]), boxes)
-  np.testing.assert_array_equal(found.box_scores, [0.8, 0.2])
+  np.testing.assert_array_equal(found.people.box_scores, [0.8, 0.2])
   assert found.num_boxes == 3
   for nms, scores in (("none", [0.8, 0.4, 0.2]), ("soft", [0.8, 0.2, 0.4])):
     (kept,) = predict_people(pose, iter([_picture(photo)]), boxes, nms=nms)
-    np.testing.assert_array_equal(kept.box_scores, scores)
-    np.testing.assert_array_equal(kept.numbers, [0, 1, 2])
+    np.testing.assert_array_equal(kept.people.box_scores, scores)
 
 
 def test_pictures_without_boxes_have_nobody(pose):
@@ -238,9 +234,7 @@ def test_json_and_csv_hold_what_was_found(pose, tmp_path):
   boxes = _boxes((3, BOXES[0], 0.9), (3, BOXES[1], 0.8))
   pictures = [_picture(photo), _picture(photo, name="b.png", image_id=9)]
   found = list(predict_people(pose, iter(pictures), boxes))
-  written = writers.write_all(
-    iter(found), tmp_path, colours.SKELETON, category_id=4
-  )
+  written = writers.write_all(iter(found), tmp_path, category_id=4)
   assert written == (2, 1, 2, 2, False)
   assert not list(tmp_path.glob("*.png"))
   records = json.loads((tmp_path / "results.json").read_text())
@@ -255,7 +249,11 @@ def test_json_and_csv_hold_what_was_found(pose, tmp_path):
   assert tuple(lines[0]) == writers.CSV_COLUMNS
   assert [line["keypoint"] for line in lines[:3]] == ["red", "green", "blue"]
   assert lines[4]["person"] == "1"
-  assert lines[4]["seconds"] == ""
+  assert lines[4]["seconds"] == lines[4]["track_id"] == ""
+  assert lines[4]["probability"] == lines[4]["error"] == ""
+  box = [float(lines[4][f"box_{name}"]) for name in ("x", "y", "width")]
+  assert [*box, float(lines[4]["box_height"])] == BOXES[1]
+  assert float(lines[4]["box_score"]) == 0.8
   np.testing.assert_allclose(float(lines[4]["x"]), RIGHT[1, 0], atol=0.05)
   person = found[0].people[1]
   for name, value in (
@@ -275,7 +273,6 @@ def test_overlays_of_subfolders_do_not_collide(pose, tmp_path):
   writers.write_all(
     predict_people(pose, iter(pictures)),
     tmp_path,
-    colours.SKELETON,
     draw=lambda one: PIL.Image.fromarray(one.picture.pixels),
   )
   assert all((tmp_path / name).is_file() for name in names)
@@ -284,7 +281,7 @@ def test_overlays_of_subfolders_do_not_collide(pose, tmp_path):
 
 
 def test_results_of_nobody_are_valid_json(tmp_path):
-  written = writers.write_all(iter([]), tmp_path, colours.SKELETON)
+  written = writers.write_all(iter([]), tmp_path)
   assert written == writers.Counts()
   assert json.loads((tmp_path / "results.json").read_text()) == []
 
@@ -298,7 +295,7 @@ def test_an_interrupt_leaves_complete_files(pose, tmp_path):
     raise KeyboardInterrupt
 
   found = predict_people(pose, pictures())
-  written = writers.write_all(found, tmp_path, colours.SKELETON)
+  written = writers.write_all(found, tmp_path)
   assert written.interrupted
   records = json.loads((tmp_path / "results.json").read_text())
   assert len(records) == written.people
@@ -317,7 +314,7 @@ def test_an_error_leaves_older_results_and_whole_new_ones_apart(pose, tmp_path):
   (tmp_path / "results.json").write_text("[1]")
   found = predict_people(pose, pictures())
   with pytest.raises(OSError, match="went away"):
-    writers.write_all(found, tmp_path, colours.SKELETON)
+    writers.write_all(found, tmp_path)
   assert (tmp_path / "results.json").read_text() == "[1]"
   assert len(json.loads((tmp_path / "results.json.part").read_text())) >= 4
 
@@ -349,7 +346,6 @@ def test_video_gives_results_and_an_overlay(pose, tmp_path):
     writers.write_all(
       predict_people(pose, video.stream, boxes),
       out,
-      colours.SKELETON,
       video=(video.name, video.rate),
       draw=lambda found: writers.draw_overlay(
         found, min_score=0.2, uncertainty=False
@@ -389,7 +385,7 @@ def test_smoothing_steadies_a_person_at_rest(pose, rng):
     for frames in (raw, smooth)
   ]
   assert spread[1] < 0.6 * spread[0]
-  assert all(found.numbers.tolist() == [0] for found in smooth)
+  assert all(found.people.track_ids.tolist() == [0] for found in smooth)
   # Only the coordinates change.
   covariances = [found[5].people[0].covariances for found in (smooth, raw)]
   np.testing.assert_array_equal(*covariances)

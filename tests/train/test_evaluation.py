@@ -50,6 +50,7 @@ def labels(batch, convention) -> DatasetPredictions:
     visible=np.ones((2, count)),
     keypoint_scores=np.ones((2, count)),
     keypoints={"argmax": np.array([[[20.0, 10.0], [20.0, 40.0]]] * 2)},
+    covariances={},
   )
 
 

@@ -259,6 +259,7 @@ def test_real_boxes_and_a_perfect_network_find_everybody(test_data, tmp_path):
     visible=batch["visibility"],
     keypoint_scores=np.ones((118, 17)),
     keypoints={"dark": found_there},
+    covariances={},
   )
   metrics = scores.score(
     found, annotations, skeletons.COCO, box_source=source.box_source
