@@ -34,6 +34,7 @@ def found(folder, moves):
     visible=np.ones((3, 3)),
     keypoint_scores=np.ones((3, 3)),
     keypoints={"dark": keypoints},
+    covariances={"dark": np.zeros((3, 3, 2, 2))},
   )
   return errors.find(predictions, "dark", folder / "annotations.json", DOLL)
 

@@ -225,7 +225,7 @@ def test_boxes_beside_the_picture_are_left_out(pose, caplog):
   boxes = _boxes((3, [500.0, 0.0, 5.0, 5.0], 1.0), (3, BOXES[0], 0.5))
   (found,) = predict_people(pose, iter([_picture(photo)]), boxes)
   np.testing.assert_array_equal(found.people[0].bbox, BOXES[0])
-  assert found.box_scores.tolist() == [0.5]
+  assert found.people.box_scores.tolist() == [0.5]
   assert "a.png: 1 of 2 boxes lie beside its" in caplog.text
 
 
