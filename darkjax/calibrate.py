@@ -21,6 +21,7 @@ from darkjax import checkpoint
 from darkjax.checkpoint import weight_file
 from darkjax.convention import METHODS
 from darkjax.data import from_config
+from darkjax.data.images import frame_flags
 from darkjax.evaluate.crops import read_batches
 from darkjax.evaluate.predict import predict_dataset
 from darkjax.inference.predictor import Predictor
@@ -79,7 +80,9 @@ def _observe(flags) -> tuple[str, calibration_fit.Observations]:
     ),
     skeleton=convention.skeleton,
     cache_dir=flags.cache,
-    upright=from_config.validation_upright(predictor.config, flags.upright),
+    upright=from_config.validation_upright(
+      predictor.config, frame_flags.read(flags)
+    ),
   )
   _LOG.info("%s: %d people", annotations, dataset.num_people)
   method = flags.method or convention.default_method
@@ -134,11 +137,7 @@ def define_flags(define: command.Define) -> None:
   define.string("images", None, "Folder of the images of --annotations.")
   define.string("category", "", "Category of people; default: the run's.")
   define.string("root", None, "Folder the run's data was moved to.")
-  define.bool(
-    "upright",
-    None,
-    "Turn images by their EXIF tag; default: as in training.",
-  )
+  frame_flags.define(define, "as in training")
   define.string("cache", "", "Folder of prepared records.")
   define.enum(
     "method", None, METHODS, "Decoder; default: the one for the network's head."

@@ -21,6 +21,7 @@ from PIL import Image
 from darkjax import geometry
 from darkjax.convention import METHODS, Convention
 from darkjax.data import from_config
+from darkjax.data.images import frame_flags
 from darkjax.evaluate import errors, pictures, scores
 from darkjax.evaluate.crops import read_batches
 from darkjax.evaluate.predict import default_methods, predict_dataset
@@ -92,7 +93,7 @@ def evaluate(flags: command.Flags) -> None:
     score_threshold=flags.box_threshold,
     cache_dir=flags.cache,
     skip_policy=unreadable.SkipPolicy(flags.on_error, flags.max_skipped),
-    upright=from_config.validation_upright(config, flags.upright),
+    upright=from_config.validation_upright(config, frame_flags.read(flags)),
   )
   _LOG.info("%s: %d %s", annotations, dataset.num_people, dataset.box_source)
   skeleton = scores.choose_sigmas(
@@ -222,12 +223,7 @@ def define_flags(define: command.Define) -> None:
     "sigmas", "checkpoint", scores.SIGMAS, "Whose sigmas OKS and AP have."
   )
   define.string("root", None, "Folder the run's data was moved to.")
-  define.bool(
-    "upright",
-    None,
-    "Turn images by their EXIF tag, for labels made on what viewers show; "
-    "default: as in training.",
-  )
+  frame_flags.define(define, "as in training")
   define.string("cache", "", "Folder of prepared records.")
   choices = ("raise", "skip")
   define.enum(

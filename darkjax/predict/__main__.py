@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 
 from darkjax.convention import METHODS
+from darkjax.data.images import frame_flags
 from darkjax.heatmaps.options import BORDERS
 from darkjax.inference.detectors.load import load_detector
 from darkjax.inference.people import SHOWN_SCORE
@@ -59,7 +60,7 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
     arguments,
     boxes,
     out=out,
-    upright=flags.upright,
+    upright=frame_flags.read(flags),
     recursive=flags.recursive,
     max_pictures=flags.max_frames,
   ) as pictures:
@@ -131,11 +132,9 @@ def define_flags(define: command.Define) -> None:
     "of detections 1 or the only one.",
   )
   define.enum("nms", "hard", coco.NMS, "How to remove duplicates, by OKS.")
-  define.bool(
-    "upright",
-    None,
-    "Turn photographs by their EXIF tag; default: with --boxes as the sizes in "
-    "the json say, else not, since labels count the pixels as stored.",
+  frame_flags.define(
+    define,
+    "upright; with --boxes as the sizes in the json say, else as stored",
   )
   define.bool("recursive", False, "Read the photographs of subfolders too.")
   define.enum(

@@ -99,7 +99,7 @@ def _by_sizes(photographs: Sequence[_Photograph]) -> bool:
     _LOG.warning(
       "%d photographs with boxes are turned by EXIF, such as %s, and no size "
       "in the json says which pixels the boxes count: taken are the stored "
-      "ones, as COCO's tools do (--noupright); --upright for boxes on the "
+      "ones, as COCO's tools do (--stored); --upright for boxes on the "
       "picture that viewers and Ultralytics show",
       len(turned), turned[0],
     )  # fmt: skip
@@ -108,9 +108,9 @@ def _by_sizes(photographs: Sequence[_Photograph]) -> bool:
     raise ValueError(
       f"of {len(turned)} photographs with boxes that EXIF turns, {sum(sizes)} "
       f"have their upright size in the json and {len(sizes) - sum(sizes)} the "
-      "stored one; give --upright or --noupright, or predict them apart"
+      "stored one; give --upright or --stored, or predict them apart"
     )
-  chosen = "upright (--upright)" if sizes[0] else "as stored (--noupright)"
+  chosen = "upright (--upright)" if sizes[0] else "as stored (--stored)"
   _LOG.info(
     "%d photographs with boxes are turned by EXIF; by the sizes in the json "
     "the boxes are of the pictures %s",

@@ -117,7 +117,7 @@ def test_sizes_say_which_way_is_up(tmp_path, caplog, sizes, shape, message):
     assert next(opened.stream).pixels.shape == shape
   assert "EXIF" not in caplog.text
   if sizes:
-    flag = "--upright" if upright else "--noupright"
+    flag = "--upright" if upright else "--stored"
     with pytest.raises(ValueError, match=f"to read it so give {flag}"):
       inputs.open_inputs([str(tmp_path)], file, out=out, upright=not upright)
 
@@ -127,7 +127,7 @@ def test_sizes_of_both_frames_ask_for_a_flag(tmp_path):
     _turned(tmp_path / f"{n}.png")
   people = dict.fromkeys((1, 2), ONE_BOX)
   file = _file(people, (), {1: (6, 8), 2: (8, 6)})
-  with pytest.raises(ValueError, match="give --upright or --noupright"):
+  with pytest.raises(ValueError, match="give --upright or --stored"):
     inputs.open_inputs([str(tmp_path)], file, out=tmp_path / "out")
 
 

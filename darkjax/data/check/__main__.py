@@ -12,6 +12,7 @@ import json
 import re
 
 from darkjax.data.check import report as report_lib
+from darkjax.data.images import frame_flags
 from darkjax.runtime import command
 
 
@@ -27,7 +28,7 @@ def main(flags: command.Flags, arguments) -> int:
     repeated=flags.repeated,
     crop_size=(height, width),
     padding=flags.padding,
-    upright=flags.upright,
+    upright=frame_flags.read(flags),
   )
   print(json.dumps(report.to_json()) if flags.json else report.text())
   if flags.write and report.labels is not None:
@@ -42,12 +43,7 @@ def define_flags(define: command.Define) -> None:
   define.string(
     "repeated", None, "json that labels the same people again, for sigmas."
   )
-  define.bool(
-    "upright",
-    None,
-    "Labels are of the picture that EXIF turns upright, as browsers show it; "
-    "default: of the pixels as stored, with a warning.",
-  )
+  frame_flags.define(define, "the pixels as stored, with a warning")
   define.string("crop", "256x192", "Size of the network's input, HxW in px.")
   define.float("padding", report_lib.PADDING, "Factor on the box.")
   define.string("write", None, "Path for the json with completed category.")

@@ -83,7 +83,7 @@ _WARNINGS = {
   "image-turned": (
     "{count} image files are turned by EXIF (orientations: {kinds}); labels "
     "count stored pixels here, {unknown}",
-    "--noupright for labels of COCO's tools and detectron2, which count stored "
+    "--stored for labels of COCO's tools and detectron2, which count stored "
     "pixels; --upright (in training --config.data.upright=True) for those of "
     "browsers (Label Studio, CVAT, VIA) and Ultralytics, which turn images",
   ),

@@ -142,7 +142,7 @@ def _warn_of_turned(count: int, path: pathlib.Path) -> None:
       "%s: %d images are turned by EXIF, and no size says which pixels the "
       "labels count: taken are the stored ones, as COCO's tools do; if the "
       "labels were made on the upright picture, as in browsers, give --upright "
-      "(in training --config.data.upright=True), else --noupright",
+      "(in training --config.data.upright=True), else --stored",
       path, count,
     )  # fmt: skip
 

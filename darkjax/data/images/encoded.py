@@ -116,7 +116,7 @@ def size_problem(
   if tuple(expected) != other:
     return f"{text}{read[1]}x{read[0]}"
   frame, flag = (
-    ("as it is stored", "--noupright") if upright else ("upright", "--upright")
+    ("as it is stored", "--stored") if upright else ("upright", "--upright")
   )
   return (
     f"{text}{read[1]}x{read[0]}: EXIF turns it, and the json has the size of "

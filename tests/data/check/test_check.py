@@ -416,7 +416,7 @@ def test_turned_photographs_are_warned_of(tmp_path):
   assert not check.check(path, images, upright=False).findings
   (wrong,) = check.check(path, images, upright=True).findings
   assert (wrong.rule, wrong.ids) == ("image-size", (3, 5))
-  assert "--noupright" in wrong.text
+  assert "--stored" in wrong.text
   for n in (2, 4):
     labels["images"][n].update(width=300, height=400)
   path = check_folder.write(tmp_path, labels)

@@ -137,9 +137,7 @@ def test_labels_of_either_frame_are_trained_on(tmp_path, upright, caplog):
   path = tmp_path / "images/1.jpg"
   np.testing.assert_array_equal(pixels, photo.read(path, upright=upright))
   assert "EXIF" not in caplog.text
-  flag = (
-    r"--noupright.*upright=False" if upright else r"--upright.*upright=True"
-  )
+  flag = r"--stored.*upright=False" if upright else r"--upright.*upright=True"
   with pytest.raises(ValueError, match=f"EXIF turns it.*{flag}"):
     load(tmp_path, size[::-1], 6, upright=upright)
 
