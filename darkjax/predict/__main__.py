@@ -123,7 +123,7 @@ def define_flags(define: command.Define) -> None:
   define.float(
     "min_box_score",
     None,
-    "Lowest score of a box; default: 0 with --boxes, 0.3 with --detector.",
+    "Lowest score of a box; default: 0.3 for a detector's, else 0.",
   )
   define.string(
     "category",

@@ -136,6 +136,7 @@ def test_people_on_skipped_images_are_missed_in_ap(tmp_path):
     visible=visible,
     keypoint_scores=np.ones((7, 3)),
     keypoints={"dark": truth},
+    covariances={},
   )
   metrics = scores.score(people, annotations, source.skeleton)
   # By hand: seven of eight, all exact. Precision is 1 at the recalls 0, 0.01,

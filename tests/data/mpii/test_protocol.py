@@ -81,6 +81,7 @@ def metrics(files, tmp_path_factory):
     keypoint_scores=np.ones(truth.shape[:2]),
     # These files count pixels from 1, what darkjax finds from 0.
     keypoints={name: points - 1 for name, points in predicted.items()},
+    covariances={},
   )
   return scores.score(found, root / "coco.json", skeletons.MPII)
 
