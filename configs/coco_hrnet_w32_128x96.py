@@ -116,6 +116,12 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
   config.augmentation.rotation_degrees = 45.0  # standard deviation
   config.augmentation.rotation_probability = 0.6
   config.augmentation.flip_probability = 0.5
+  # Beyond the paper's: boxes as detectors give them, and harder pixels.
+  config.augmentation.shift_factor = 0.0  # standard deviation, sides of the box
+  config.augmentation.color_factor = 0.0  # largest change of light and colours
+  config.augmentation.occlusion_probability = 0.0  # of a patch over the crop
+  config.augmentation.blur_probability = 0.0
+  config.augmentation.jpeg_probability = 0.0  # of a strong compression
 
   config.loss = ml_collections.ConfigDict()
   config.loss.name = "mse"  # mse | ipr, dsnt (with a softmax head)

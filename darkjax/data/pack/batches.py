@@ -39,8 +39,14 @@ def train_batches(
   `files.assign_pages`.
 
   Raises:
-    ValueError: other keypoints, too small canvases, or too few people.
+    ValueError: other keypoints, too small canvases, too few people, or an
+      augmentation that changes pixels.
   """
+  if augmentation.changes_pixels:
+    raise ValueError(
+      "augmentation.color_factor, occlusion_probability, blur_probability and "
+      "jpeg_probability need data.source tf; with resident set them to 0"
+    )
   geometry = CropGeometry(packs, convention)
   sample = sampler.training_sampler(geometry, augmentation, **sampling)
   add_canvases = _canvas_adder(packs, geometry, augmentation)

@@ -1,6 +1,6 @@
 """Bounding boxes of all crops of a person that augmentation may draw.
 
-Scale and rotation are bounded, and a person has at most two half bodies.
+Scale, shift and rotation are bounded, and a person has at most two half bodies.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def bounds(geometry: CropGeometry, augmentation: Augmentation) -> np.ndarray:
 
 
 def _around(center, scale, geometry, augmentation) -> np.ndarray:
-  """[..., 4] around a crop that is enlarged and turned as far as it may be."""
+  """[..., 4] around a crop enlarged, turned and shifted as far as it may be."""
   convention = geometry.convention
   widest = augment.at_least(scale * (1 + augmentation.scale_factor))
   image_from_crop = invert(convention.crop_from_image(center, widest))
@@ -42,6 +42,7 @@ def _around(center, scale, geometry, augmentation) -> np.ndarray:
   largest = 2 * augmentation.rotation_factor * rotates
   angle = np.minimum(np.arctan2(across, extent), largest)
   extent = extent * np.cos(angle) + across * np.sin(angle)
+  extent = extent + 2 * augmentation.shift_factor * widest
   return np.concatenate([center - extent, center + extent], -1)
 
 

@@ -3,7 +3,9 @@
 Random by (seed, epoch, data set, annotation id) alone. Numbers and order are
 those of the official code (deep-high-resolution-net.pytorch and DarkPose,
 lib/dataset/JointsDataset.py). Deviations: the box never shrinks below 2 px, and
-half body is skipped for a part without extent.
+half body is skipped for a part without extent. What the official code does not
+have, shifts of the box and changes of the pixels (see appearance.py), is off by
+default and draws after the rest, so that the rest stays as it is.
 """
 
 import dataclasses
@@ -37,6 +39,13 @@ class Augmentation:
   half_body_min_keypoints: int = 8
   # Of the upper half where it has 3 labels.
   half_body_upper_probability: float = OFFICIAL_UPPER_PROBABILITY
+  # Standard deviation of the centre's shift, sides of the box; cut at twice.
+  shift_factor: float = 0.0
+  # See `appearance.parameters`.
+  color_factor: float = 0.0
+  occlusion_probability: float = 0.0
+  blur_probability: float = 0.0
+  jpeg_probability: float = 0.0
 
   def __post_init__(self):
     # A scale factor of 1 would leave no box.
@@ -47,6 +56,18 @@ class Augmentation:
         raise ValueError(
           f"augmentation {name} must lie in 0..{last}, got {value}"
         )
+
+  @property
+  def changes_pixels(self) -> bool:
+    """Whether more than the crop's place varies."""
+    return any(
+      (
+        self.color_factor,
+        self.occlusion_probability,
+        self.blur_probability,
+        self.jpeg_probability,
+      )
+    )
 
 
 # Every crop is the crop of the box.
@@ -65,7 +86,7 @@ def from_config(config: Mapping[str, Any]) -> Augmentation:
 
 
 class Draws(NamedTuple):
-  """Random numbers of B examples, each array [B] float64."""
+  """Random numbers of B examples, arrays [B] float64 but for the last two."""
 
   # Uniform in [0, 1).
   half_body: np.ndarray
@@ -75,6 +96,9 @@ class Draws(NamedTuple):
   # Standard normal.
   scale: np.ndarray
   rotation: np.ndarray
+  shift: np.ndarray  # [B, 2] (x, y)
+  # Uniform in [0, 1), [B, 18], for `appearance.parameters`.
+  appearance: np.ndarray
 
 
 def draw(
@@ -86,7 +110,8 @@ def draw(
   annotation ids; seed and epoch are at least 0.
   """
   uniform = np.empty((len(datasets), 4))
-  normal = np.empty((len(datasets), 2))
+  normal = np.empty((len(datasets), 4))
+  appearance = np.empty((len(datasets), 18))
   # int64 ids as uint64 words: a negative id wraps, and stays distinct.
   identities = np.zeros((len(datasets), 4), np.int64)
   identities[:, 2:] = np.stack([datasets, annotation_ids], -1)
@@ -96,7 +121,9 @@ def draw(
     generator = np.random.Generator(bits)
     generator.random(out=uniform[i])
     generator.standard_normal(out=normal[i])
-  return Draws(*uniform.T, *normal.T)
+    generator.random(out=appearance[i])
+  columns = (*uniform.T, *normal[:, :2].T, normal[:, 2:], appearance)
+  return Draws(*columns)
 
 
 def augment(
@@ -141,6 +168,8 @@ def augment(
   spread = augmentation.scale_factor
   factor = np.clip(1 + spread * draws.scale, 1 - spread, 1 + spread)
   scale = at_least(scale * factor[:, None])
+  spread = augmentation.shift_factor
+  center += scale * np.clip(spread * draws.shift, -2 * spread, 2 * spread)
   spread = augmentation.rotation_factor
   angle = np.clip(spread * draws.rotation, -2 * spread, 2 * spread)
   rotated = draws.rotate < augmentation.rotation_probability

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from darkjax.convention import Convention
 from darkjax.data import batch
-from darkjax.data.pipeline import sampler, tf_crop
+from darkjax.data.pipeline import appearance, sampler, tf_crop
 from darkjax.data.pipeline.augment import Augmentation
 from darkjax.data.pipeline.crop_geometry import CropGeometry, Crops
 from darkjax.data.pipeline.record_reader import RecordReader
@@ -31,7 +31,8 @@ _READ_AHEAD = 4
 _FINISHED_AHEAD = 2
 
 # What crops hold beside the fields of a batch when they are handed over.
-_INPUTS = {
+Inputs = dict[str, tuple[tuple[int, ...], tf.DType]]
+_INPUTS: Inputs = {
   "record": ((), tf.string),
   "window": ((4,), tf.int32),
   "window_from_crop": ((2, 3), tf.float32),
@@ -74,7 +75,10 @@ def train_batches(
     process_count=process_count,
   )
   steps = range(start_step, sys.maxsize)
-  return _batches(datasets, geometry, sample, steps, batch_size)
+  inputs = _INPUTS
+  if augmentation.changes_pixels:
+    inputs = inputs | {"appearance": ((appearance.SIZE,), tf.float32)}
+  return _batches(datasets, geometry, sample, steps, batch_size, inputs)
 
 
 def eval_batches(
@@ -105,12 +109,13 @@ def _batches(
   sample: Callable[[int], Crops],
   steps: range,
   batch_size: int,
+  inputs: Inputs = _INPUTS,
 ) -> Iterator[Batch]:
   """Samples the steps some batches ahead of the dataset that cuts the crops."""
   with contextlib.suppress(RuntimeError):  # TensorFlow has already started
     tf.config.set_visible_devices([], "GPU")  # they belong to JAX
   reader = RecordReader(datasets, geometry)
-  specs = _specs(geometry.convention, batch_size)
+  specs = _specs(geometry.convention, batch_size, inputs)
   queue = tf.queue.FIFOQueue(
     capacity=_READ_AHEAD + 1,  # one more than are ever in it: it never blocks
     dtypes=[spec.dtype for spec in specs.values()],
@@ -143,10 +148,12 @@ def _batches(
       queue.close()  # ends a dataset that still waits
 
 
-def _specs(convention: Convention, batch_size: int) -> dict[str, tf.TensorSpec]:
+def _specs(
+  convention: Convention, batch_size: int, inputs: Inputs
+) -> dict[str, tf.TensorSpec]:
   """Shapes and dtypes of what is handed over."""
   sizes: dict[Any, Any] = {"K": convention.skeleton.num_keypoints}
-  fields = {n: (f.shape, f.dtype) for n, f in batch.BATCH.items()} | _INPUTS
+  fields = {n: (f.shape, f.dtype) for n, f in batch.BATCH.items()} | inputs
   del fields["image"]
   return {
     name: tf.TensorSpec((batch_size, *(sizes.get(n, n) for n in shape)), dtype)
@@ -162,7 +169,9 @@ def _crop(
   part = tf_crop.decode_window(data, crop["window"])
   image = tf_crop.warp(part, crop["window_from_crop"], convention.crop_size)
   image.set_shape((*convention.crop_size, 3))
-  fields = {n: v for n, v in crop.items() if n not in _INPUTS}
+  if "appearance" in crop:
+    image = tf_crop.change(image, crop["appearance"])
+  fields = {n: v for n, v in crop.items() if n in batch.BATCH}
   return {"image": image, **fields}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from darkjax import geometry
 from darkjax.convention import Convention
 from darkjax.data.people_table import GT_BOXES, clean_boxes, concatenate
-from darkjax.data.pipeline import augment
+from darkjax.data.pipeline import appearance, augment
 from darkjax.data.pipeline.augment import Augmentation
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Dataset: TypeAlias = "PreparedDataset | Pack"
 
 # The fields of `batch.BATCH` but `image`; `index` [B], rows in the table of
-# people; and `crop_from_image` [B, 2, 3] float64.
+# people; `crop_from_image` [B, 2, 3] float64; `appearance` where pixels change.
 Crops = dict[str, np.ndarray]
 
 
@@ -73,7 +73,12 @@ class CropGeometry:
       visibility=people.keypoints[..., 2],
       skeleton=self.convention.skeleton,
     )
-    return self._crops(index, center, scale, rotation, flip)
+    crops = self._crops(index, center, scale, rotation, flip)
+    if augmentation.changes_pixels:
+      crops["appearance"] = appearance.parameters(
+        augmentation, draws.appearance, self.convention.crop_size
+      )
+    return crops
 
   def padded(self, index: np.ndarray) -> Crops:
     """Returns crops without augmentation; padding for `index` [B] from N on."""

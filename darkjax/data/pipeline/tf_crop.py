@@ -1,4 +1,4 @@
-"""Decoding of image parts and warping of crops, by TensorFlow ops.
+"""Decoding of image parts, warping and changing of crops, by TensorFlow ops.
 
 EXIF orientation is not applied: coordinates refer to the pixels in the file.
 The warp is compiled by XLA, in a quarter of the time of TensorFlow's own op; as
@@ -16,6 +16,8 @@ from darkjax import geometry
 # Pixels around the needed part that are decoded too: one because libjpeg gets
 # the outermost row or column of a part wrong, one for rounding.
 _MARGIN = 2
+
+_BLUR_RADIUS = 3  # px, two of the largest standard deviations
 
 # Pixels of the buffers; the largest holds any image that encoded.py accepts.
 _BUFFERS = tuple(2**i for i in range(14, 28))
@@ -161,3 +163,40 @@ def _neighbours(
     tf.maximum(1 - tf.abs(distance), 0.0),
     tf.where(size > 1, second_weight, 0.0),
   )
+
+
+def change(image: tf.Tensor, parameters: tf.Tensor) -> tf.Tensor:
+  """Changes a crop [H, W, 3] uint8 as `appearance.parameters` [SIZE] say.
+
+  In the order in which a picture comes about: something stands in front of the
+  person, the lens blurs, light and colours are recorded, a file is compressed.
+  """
+  matrix = tf.reshape(parameters[:12], [3, 4])
+  left, top, right, bottom = tf.unstack(parameters[12:16])
+  sigma, quality = parameters[19], tf.cast(parameters[20], tf.int32)
+  height, width, _ = image.shape
+  row = tf.range(height, dtype=tf.float32)[:, None, None]
+  column = tf.range(width, dtype=tf.float32)[:, None]
+  inside = (column >= left) & (column < right) & (row >= top) & (row < bottom)
+  pixels = tf.where(inside, parameters[16:19], tf.cast(image, tf.float32))
+  pixels = tf.cond(sigma > 0, lambda: _blur(pixels, sigma), lambda: pixels)
+  pixels = tf.linalg.matmul(pixels, matrix[:, :3], transpose_b=True)
+  pixels = tf.clip_by_value(tf.round(pixels + matrix[:, 3]), 0, 255)
+  pixels = tf.cast(pixels, tf.uint8)
+  return tf.cond(
+    quality > 0,
+    lambda: tf.image.adjust_jpeg_quality(pixels, quality),
+    lambda: pixels,
+  )
+
+
+def _blur(pixels: tf.Tensor, sigma: tf.Tensor) -> tf.Tensor:
+  """A Gaussian along both axes of [H, W, 3]; the border's pixels mirror."""
+  distance = tf.range(-_BLUR_RADIUS, _BLUR_RADIUS + 1, dtype=tf.float32)
+  kernel = tf.nn.softmax(-(distance**2) / (2 * sigma**2))
+  margin = [_BLUR_RADIUS, _BLUR_RADIUS]
+  pixels = tf.pad(pixels, [margin, margin, [0, 0]], "SYMMETRIC")
+  height, width = (size - 2 * _BLUR_RADIUS for size in pixels.shape[:2])
+  taps = list(enumerate(tf.unstack(kernel)))
+  rows = tf.add_n([weight * pixels[i : i + height] for i, weight in taps])
+  return tf.add_n([weight * rows[:, i : i + width] for i, weight in taps])

@@ -13,7 +13,7 @@ from conventions import make_convention
 
 from darkjax.data import from_config
 from darkjax.data.coco import prepare
-from darkjax.data.pack import build, files
+from darkjax.data.pack import batches, build, files
 from darkjax.data.pipeline import augment, tf_crop
 
 CONVENTION = make_convention(DOLL, (32, 24))
@@ -167,6 +167,12 @@ def test_the_frame_is_packed(dolls, source, tmp_path):
   )
   with pytest.raises(ValueError, match=r"packed with data\.upright=True"):
     from_config.read(config)
+
+
+def test_changes_of_pixels_are_refused(source):
+  harder = dataclasses.replace(augment.NONE, blur_probability=0.1)
+  with pytest.raises(ValueError, match=r"need data\.source tf"):
+    batches.train_batches([source], CONVENTION, harder, batch_size=1, seed=0)
 
 
 def test_folders_are_named_after_the_files():

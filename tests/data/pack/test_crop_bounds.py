@@ -14,6 +14,7 @@ from darkjax.data.pipeline import augment, crop_geometry
 
 SIZE = (128, 96)
 FULL = augment.Augmentation(half_body_probability=0.9)
+SHIFTED = augment.Augmentation(shift_factor=0.2)
 GENTLE = augment.Augmentation(
   scale_factor=0.25, rotation_factor=0.1, half_body_probability=0.0
 )
@@ -61,7 +62,7 @@ def drawn(
   return geometry.apply_affine(np.stack(image_from_crop), corners)
 
 
-@pytest.mark.parametrize("augmentation", [FULL, GENTLE, augment.NONE])
+@pytest.mark.parametrize("augmentation", [FULL, GENTLE, SHIFTED, augment.NONE])
 @pytest.mark.parametrize("alignment", geometry.ALIGNMENTS)
 def test_no_crop_shows_more_than_the_bounds_and_some_nearly_do(
   augmentation, alignment

@@ -1,5 +1,6 @@
 """Augmentation: the official numbers and order, and its randomness."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -66,6 +67,15 @@ def test_draws_differ_by_everything_that_names_them(change):
   assert not np.any(values(draw(2)) == values(draw(2, **change)))
 
 
+def test_what_the_paper_draws_comes_first_whatever_else_there_is():
+  bits = np.random.Philox(key=[3, 2], counter=[0, 0, 1, 7])
+  generator = np.random.Generator(bits)
+  expected = [*generator.random(4), *generator.standard_normal(2)]
+  one = {"datasets": np.array([1]), "annotation_ids": np.array([7])}
+  drawn = values(draw(seed=3, epoch=2, **one))
+  np.testing.assert_array_equal(drawn[0], expected)
+
+
 def test_draws_are_uniform_and_normal_and_uncorrelated():
   drawn = values(draw())
   # Moments of U(0,1) and N(0,1); four standard errors of 20,000 draws.
@@ -95,6 +105,17 @@ def test_shares_are_the_recipe():
   # Beyond two deviations in 4.55 % of the 60 % that turn.
   share = (np.abs(rotation) > np.pi / 2 - 1e-6).mean()
   assert abs(share - 0.0273) < SHARE_TOLERANCE / 3
+
+
+def test_the_shift_is_a_share_of_the_box_and_bounded():
+  shifts = dataclasses.replace(augment.NONE, shift_factor=0.1)
+  center, scale, *_ = augment.augment(shifts, draw(), **people(COUNT))
+  assert (scale == [90, 120]).all()
+  shift = (center - [60, 50]) / [90, 120]
+  assert np.abs(shift).max(0) == pytest.approx([0.2, 0.2])
+  # Of a normal cut at twice its deviation, 0.9594 of the deviation is left.
+  np.testing.assert_allclose(shift.std(0), 0.0959, atol=4 * 0.07 / 141)
+  assert abs(np.corrcoef(shift.T)[0, 1]) < 4 / 141
 
 
 def test_the_upper_probability_is_that_of_the_slip():

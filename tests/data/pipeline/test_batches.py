@@ -260,6 +260,17 @@ def test_batches_are_rgb_whatever_the_network_wants(source):
   assert_equal(rgb, bgr)  # the jitted step reverses the channels
 
 
+def test_changed_pixels_leave_the_rest_and_are_the_same_again(source):
+  changes = {"color_factor": 0.3, "occlusion_probability": 1.0}
+  harder = dataclasses.replace(FULL, **changes, jpeg_probability=0.5)
+  plain, changed = take(3, [source]), take(3, [source], harder)
+  for one, other in zip(plain, changed, strict=True):
+    difference = np.abs(one.pop("image") - other["image"].astype(float))
+    assert (difference.max((1, 2, 3)) > 10).all()  # grey levels, of everyone
+    assert_equal(one, {n: v for n, v in other.items() if n != "image"})
+  assert_equal(take(3, [source], harder)[2], changed[2])
+
+
 def test_none_shows_the_box_every_epoch(source):
   seen = {}
   for batch in take(4, [source], augment.NONE):
