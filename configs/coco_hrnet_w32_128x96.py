@@ -53,7 +53,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )
   config = ml_collections.ConfigDict()
   config.seed = 0
-  # Run or file of weights whose variables training starts from; "" for none.
+  # Weights that training starts from, of this network with any keypoints: a
+  # run, a release or a file, or "small" for those of Pose.pretrained(); "" for
+  # none.
   config.pretrained = ""
 
   config.model = ml_collections.ConfigDict()

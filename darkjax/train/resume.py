@@ -7,12 +7,13 @@ from typing import Any
 
 import jax
 import ml_collections
-import numpy as np
 import orbax.checkpoint as ocp
 from flax import traverse_util
 
 from darkjax import checkpoint
+from darkjax.checkpoint import fine_tuning
 from darkjax.convention import Convention
+from darkjax.inference.pose import PRETRAINED
 from darkjax.runtime import devices
 from darkjax.train.run import Run
 from darkjax.train.step import State, create_state
@@ -30,7 +31,9 @@ def first_state(run: Run, checkpoints: ocp.CheckpointManager) -> State:
   """Returns the run's last state, else pretrained weights, else new ones.
 
   Raises:
-    ValueError: the run was begun with another convention or `_FIXED` field.
+    ValueError: the run was begun with another convention or `_FIXED` field, or
+      see `fine_tuning.load_into`.
+    FileNotFoundError: no pretrained weights where they should be.
     RuntimeError: checkpoints exist and none can be read.
   """
   config, convention = run.config, run.data.convention
@@ -50,27 +53,16 @@ def first_state(run: Run, checkpoints: ocp.CheckpointManager) -> State:
     _compare_configs(last.metadata.config, config)
     return state.restored(last.variables, last.training)
   if config.pretrained:
-    variables, _ = checkpoint.load(config.pretrained)
-    _check_network(config.pretrained, variables, state.variables)
+    shipped = config.pretrained == "small"
+    variables = fine_tuning.load_into(
+      state.variables,
+      PRETRAINED if shipped else config.pretrained,
+      model=run.model,
+      convention=convention,
+    )
     begun = state.training | {"params": variables["params"]}
     return state.restored(variables, begun)
   return state
-
-
-def _check_network(path: str, variables: Any, expected: Any) -> None:
-  """Refuses weights whose names or shapes are not those of the network."""
-  shapes, expected_shapes = (
-    traverse_util.flatten_dict(jax.tree.map(np.shape, tree), sep="/")
-    for tree in (variables, expected)
-  )
-  names = sorted(shapes | expected_shapes)
-  differ = [n for n in names if shapes.get(n) != expected_shapes.get(n)]
-  if differ:
-    raise ValueError(
-      f"the weights in {path} are of another network than model.name and the "
-      f"labels ask for: {differ[0]} is {shapes.get(differ[0])}, expected "
-      f"{expected_shapes.get(differ[0])}, and {len(differ) - 1} more differ"
-    )
 
 
 def _compare_conventions(before: Convention, now: Convention) -> None:

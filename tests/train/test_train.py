@@ -1,5 +1,7 @@
 """The training loop: resuming, stopping, saving; on 2 devices, tiny inputs."""
 
+import itertools
+
 import jax
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from tiny_run import (
   tiny_config,
 )
 
-from darkjax import checkpoint
+from darkjax import checkpoint, skeletons
 from darkjax.data.synthetic import dataset
 from darkjax.train import loop
 
@@ -78,11 +80,19 @@ def test_a_finished_run_does_nothing_when_started_again(tmp_path):
   assert after == before
 
 
-def test_training_starts_from_pretrained_weights(tmp_path):
-  fit(tiny_config(), tmp_path / "first")
-  weights = checkpoint.load(tmp_path / "first")[0]
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+  """A run of COCO's keypoints."""
+  folder = tmp_path_factory.mktemp("runs") / "first"
+  with jax.numpy_dtype_promotion("standard"):
+    fit(tiny_config(), folder)
+  return folder
+
+
+def test_training_starts_from_pretrained_weights(first, tmp_path):
+  weights = checkpoint.load(first)[0]
   config = tiny_config(learning_rate=0.0)
-  config.pretrained = str(tmp_path / "first")
+  config.pretrained = str(first)
   fit(config, tmp_path / "second")
   second = checkpoint.load(tmp_path / "second")[0]
   # At a learning rate of 0 the parameters stay those it started from.
@@ -90,6 +100,48 @@ def test_training_starts_from_pretrained_weights(tmp_path):
   config.model.overrides = {**config.model.overrides, "channels": 8}
   with pytest.raises(ValueError, match=r"first are of another network.*is \("):
     fit(config, tmp_path / "third")
+
+
+def test_pretrained_weights_may_have_other_keypoints(first, tmp_path):
+  limbs = {"name": "limbs", "keypoints": ["tail", "left_wrist", "right_wrist"]}
+  limbs = skeletons.from_coco_category(limbs)
+
+  def stream(start, last=6):
+    for one in itertools.islice(batches(start), last - start):
+      for field in ("keypoints_heatmap", "visibility"):
+        one[field] = one[field][:, :3]
+      yield one
+
+  weights = tmp_path / "weights.safetensors"
+  checkpoint.save_file(weights, *checkpoint.load(first))
+  config = tiny_config(learning_rate=0.0, ema_decay=0.5)
+  config.pretrained = str(weights)
+  old = checkpoint.load(weights)[0]["params"]  # in half precision
+  with pytest.raises(StopIteration):
+    fit(config, tmp_path / "run", lambda n: stream(n, 3), skeleton=limbs)
+  # The run goes on from its own checkpoint: optimiser, average and step.
+  weights.unlink()
+  fit(config, tmp_path / "run", stream, skeleton=limbs)
+  assert [line["step"] for line in log(tmp_path / "run")][-1] == 6
+  new, metadata = checkpoint.load(tmp_path / "run")
+  assert metadata.convention.skeleton == limbs
+  head, old_head = new["params"].pop("final_layer"), old.pop("final_layer")
+  assert_same_bits(new["params"], old)
+  wrists = [
+    skeletons.COCO.keypoint_names.index(n) for n in limbs.keypoint_names[1:]
+  ]
+  kernel = head["kernel"][0, 0]
+  np.testing.assert_array_equal(
+    kernel[:, 1:], old_head["kernel"][0, 0][:, wrists]
+  )
+  assert 0 < np.abs(kernel[:, 0]).max() < 0.01  # as drawn, of N(0, 0.001²)
+
+
+def test_small_names_the_weights_that_ship(tmp_path):
+  config = tiny_config()
+  config.pretrained = "small"
+  with pytest.raises(ValueError, match=r"assets/.* are of another network"):
+    fit(config, tmp_path)
 
 
 @pytest.mark.parametrize(
