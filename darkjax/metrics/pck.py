@@ -1,4 +1,4 @@
-"""Share of keypoints within a distance of their labels: PCK, and MPII's PCKh.
+"""Keypoints near their labels: PCK, MPII's PCKh, and the mean error of faces.
 
 A labelled keypoint is correct when its distance to the prediction is at most
 threshold × reference length: the torso or the box (PCK), or the head (PCKh).
@@ -11,7 +11,8 @@ SimpleBaseline, HRNet and DARK print PCKh at entry 11 of thresholds 0, 0.01, ...
 as PCKh@0.1: it is PCKh@0.11. `pckh_table` reports both.
 
 References: Yang and Ramanan, TPAMI 2013 (PCK); Andriluka et al., CVPR 2014
-(PCKh); HRNet, lib/dataset/mpii.py of its official code.
+(PCKh); HRNet, lib/dataset/mpii.py of its official code; Sagonas et al., ICCV
+Workshops 2013 (faces, by the distance of the outer corners of the eyes).
 """
 
 from collections.abc import Sequence
@@ -71,20 +72,50 @@ def mean_error(
   return float(_ratio(np.where(counts, distances, 0.0).sum(), counts.sum()))
 
 
-def torso_length(
-  truth: np.ndarray, visible: np.ndarray, skeleton: skeletons.Skeleton
-) -> np.ndarray:
-  """Returns [N] from left shoulder to right hip, for LSP's PCK@0.2.
+def normalized_mean_error(
+  predicted: np.ndarray,
+  truth: np.ndarray,
+  visible: np.ndarray,
+  reference_length: np.ndarray,
+) -> float:
+  """Returns the mean over people of their mean distance / length: NME.
 
-  nan for people without the two labels.
+  People whose reference length is nan or who have no label are left out; nan
+  without any others.
+  """
+  lengths = np.asarray(reference_length, np.float64)
+  distances = _distances(predicted, truth, visible, lengths)
+  labelled = np.asarray(visible) > 0
+  sums = np.where(labelled, distances, 0.0).sum(1)
+  errors = _ratio(sums, labelled.sum(1)) / lengths
+  counts = np.isfinite(errors)
+  return float(_ratio(errors[counts].sum(), counts.sum()))
+
+
+def length_between(
+  truth: np.ndarray,
+  visible: np.ndarray,
+  skeleton: skeletons.Skeleton,
+  names: tuple[str, str],
+) -> np.ndarray:
+  """Returns [N] distances of two keypoints, nan where not both are labelled.
 
   Raises:
     ValueError: the skeleton has no such keypoints.
   """
-  ends = _indices(skeleton, ("left_shoulder", "right_hip"))
-  shoulder, hip = (np.asarray(truth, np.float64)[:, i] for i in ends)
+  ends = _indices(skeleton, names)
+  one, other = (np.asarray(truth, np.float64)[:, i] for i in ends)
   labelled = (np.asarray(visible)[:, ends] > 0).all(-1)
-  return np.where(labelled, np.linalg.norm(shoulder - hip, axis=-1), np.nan)
+  return np.where(labelled, np.linalg.norm(one - other, axis=-1), np.nan)
+
+
+def torso_length(
+  truth: np.ndarray, visible: np.ndarray, skeleton: skeletons.Skeleton
+) -> np.ndarray:
+  """Returns `length_between` left shoulder and right hip: LSP's PCK@0.2."""
+  return length_between(
+    truth, visible, skeleton, ("left_shoulder", "right_hip")
+  )
 
 
 def box_length(bbox: np.ndarray) -> np.ndarray:

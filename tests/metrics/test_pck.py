@@ -154,3 +154,29 @@ def test_mpii_equals_loop(mpii, model, threshold):
   want = metrics_reference.mpii_pckh(*lists, heads, threshold)
   # A hundred times a ratio of integers, rounded twice: 1e-12 percent.
   assert got == pytest.approx(want, abs=1e-12)
+
+
+def test_the_normalized_mean_error_is_a_mean_of_peoples_means():
+  truth = np.zeros((5, 3, 2))
+  # Distances 5, 1 and 100; of the first person two are labelled.
+  predicted = np.tile([[3.0, 4.0], [0.0, 1.0], [100.0, 0.0]], (5, 1, 1))
+  visible = [[2, 1, 0], [0, 1, 0], [0, 0, 0], [1, 1, 1], [1, 1, 1]]
+  lengths = [10.0, 2.0, 10.0, np.nan, 53.0]
+  got = pck.normalized_mean_error(predicted, truth, visible, lengths)
+  # By hand: 3 / 10, 1 / 2, nobody, no length, 106 / 3 / 53.
+  np.testing.assert_allclose(got, (0.3 + 0.5 + 2 / 3) / 3, rtol=1e-12)
+  assert np.isnan(
+    pck.normalized_mean_error(predicted[2:3], truth[2:3], [[0, 0, 0]], [1.0])
+  )
+
+
+def test_a_length_between_keypoints_needs_both_labels():
+  truth = np.array([[[0, 0], [9, 9], [3, 4]]] * 2)
+  face = skeletons.from_coco_category(
+    {"name": "face", "keypoints": ["left_eye", "nose", "right_eye"]}
+  )
+  corners = ("left_eye", "right_eye")
+  got = pck.length_between(truth, [[1, 0, 2], [1, 1, 0]], face, corners)
+  np.testing.assert_array_equal(got, [5.0, np.nan])
+  with pytest.raises(ValueError, match=r"needs the keypoints \['ear'\]"):
+    pck.length_between(truth, [[1, 1, 1]] * 2, face, ("nose", "ear"))
