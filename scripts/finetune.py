@@ -238,10 +238,10 @@ def plan(flags: command.Flags) -> list[Cell]:
 def check_recipes(lines, configs: dict[Cell, Any]) -> None:
   """Refuses results of another recipe, which would be mixed with new ones."""
   for line in lines:
-    cell = Cell(**line["cell"])
-    now = recipe(configs[cell]) if cell in configs else line["recipe"]
-    before = line["recipe"]
-    changed = [n for n in now | before if now.get(n) != before.get(n)]
+    cell, before = Cell(**line["cell"]), line["recipe"]
+    now = recipe(configs[cell]) if cell in configs else before
+    # Fields that one of them lacks are of another version.
+    changed = [n for n in now if n in before and now[n] != before[n]]
     if changed:
       raise ValueError(
         f"{cell.name} was trained with another recipe ({', '.join(changed)}); "

@@ -7,6 +7,7 @@ import finetune
 import numpy as np
 import pytest
 import tiny_weights
+from published import load
 
 from darkjax.data.synthetic import dataset
 
@@ -83,6 +84,19 @@ def test_the_table_takes_differences_seed_by_seed():
   )
   assert rows[3] == "| faces | 1000 | NME | not run | not run | not run |"
   assert rows[-1] == "Commit abc; a machine."
+
+
+def test_fields_of_other_versions_are_no_other_recipe():
+  cell, config = finetune.Cell("faces", 100, "scratch", 0), load("quickstart")
+  before = finetune.recipe(config)
+  assert not [name for name in before if name.startswith("data.")]
+  lines = [{"cell": cell._asdict(), "recipe": {**before, "loss.gone": 1}}]
+  del lines[0]["recipe"]["train.remat"]
+  finetune.check_recipes(lines, {cell: config})
+  finetune.check_recipes(lines, {})  # of a cell that is not asked for
+  config.optimizer.decay = 0.5
+  with pytest.raises(ValueError, match=r"another recipe \(optimizer\.decay\)"):
+    finetune.check_recipes(lines, {cell: config})
 
 
 @pytest.mark.usefixtures("optax_promotion")
