@@ -1,6 +1,8 @@
-"""Videos and webcams by OpenCV, an extra: `pip install "darkjax[video]"`."""
+"""Videos and webcams by PyAV, an extra: `pip install "darkjax[video]"`."""
 
 import contextlib
+import fractions
+import itertools
 import logging
 import pathlib
 from collections.abc import Callable, Iterator
@@ -15,6 +17,9 @@ _LOG = logging.getLogger(__name__)
 # Frames per second of videos and cameras that do not give it.
 _DEFAULT_RATE = 30.0
 
+# Seconds; MPEG-4 part 2 counts at most 65535 a second.
+_TICK = fractions.Fraction(1, 60000)
+
 
 def is_camera(name: str) -> bool:
   """Returns whether an argument is the number of a webcam."""
@@ -26,83 +31,174 @@ class Video(NamedTuple):
 
   name: str  # of the file without its folder, or "webcam0"
   num_frames: int  # 0 if the file does not give it
-  rate: float  # frames/s
-  frames: Iterator[np.ndarray]  # [H, W, 3] uint8 RGB; ValueError if none
+  rate: float  # frames/s, the mean of the file
+  # Seconds from the first frame, rising, and [H, W, 3] uint8 RGB; ValueError
+  # if there is no frame.
+  frames: Iterator[tuple[float, np.ndarray]]
 
 
 @contextlib.contextmanager
-def open_video(name: str, max_frames: int | None = None) -> Iterator[Video]:
-  """Opens a video file or, for a number, that webcam."""
-  cv2, camera = _import_opencv(), is_camera(name)
-  if not camera and not pathlib.Path(name).is_file():
-    raise FileNotFoundError(f"no video {name}")
-  capture = cv2.VideoCapture(int(name) if camera else name)
-  try:
-    if camera and not capture.isOpened():
-      raise FileNotFoundError(f"webcam {name} cannot be opened")
-    if not capture.isOpened():
-      raise ValueError(f"{name} is not a video that OpenCV can read")
-    sides = cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH
-    height, width = (int(capture.get(side)) for side in sides)
-    photo.check_size((height, width), name)
-    rate = capture.get(cv2.CAP_PROP_FPS)
+def open_video(
+  name: str, max_frames: int | None = None, *, upright: bool = True
+) -> Iterator[Video]:
+  """Opens a video file or, for a number, that webcam (Video4Linux).
+
+  Times are the file's own, of a webcam those of capture. Frames are turned
+  `upright` as the file's display matrix says.
+  """
+  camera = is_camera(name)
+  with _open_file(name, camera) as file:
+    if not file.streams.video:
+      raise ValueError(f"{name} has no pictures, only sound or text")
+    stream = file.streams.video[0]
+    if stream.codec_context is None:
+      raise ValueError(f"{name}: PyAV has no decoder for its pictures")
+    stream.thread_type = "AUTO"
+    photo.check_size((stream.height, stream.width), name)
+    rate = float(stream.average_rate or stream.guessed_rate or 0)
     if not 0 < rate < 1000:
       _LOG.warning("%s has no frame rate; %g assumed", name, _DEFAULT_RATE)
       rate = _DEFAULT_RATE
-    count = max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
     name = f"webcam{name}" if camera else pathlib.Path(name).name
-    frames = _read_frames(capture, name, count, max_frames)
-    yield Video(name, count, rate, frames)
-  finally:
-    capture.release()
+    count = 0 if camera else stream.frames
+    frames = _read_frames(_decode(file, name), name, count, rate, upright)
+    yield Video(name, count, rate, itertools.islice(frames, max_frames))
 
 
-def _read_frames(capture, name, count, max_frames) -> Iterator[np.ndarray]:
-  index = 0
-  while max_frames is None or index < max_frames:
-    success, bgr = capture.read()
-    if not success:
-      break
-    yield np.ascontiguousarray(bgr[..., ::-1])
+def _open_file(name: str, camera: bool) -> Any:
+  av = _import_pyav()
+  if not camera and not pathlib.Path(name).is_file():
+    raise FileNotFoundError(f"no video {name}")
+  try:
+    if camera:
+      return av.open(f"/dev/video{name}", format="v4l2")
+    # Absolute, as FFmpeg takes "a:b.mp4" for an address.
+    path = str(pathlib.Path(name).absolute())
+    return av.open(path, metadata_errors="replace")
+  except (av.error.FFmpegError, ValueError) as error:
+    reason = getattr(error, "strerror", None) or error
+    if camera:
+      raise FileNotFoundError(
+        f"webcam {name} cannot be opened as /dev/video{name} ({reason})"
+      ) from error
+    raise ValueError(
+      f"{name} is not a video that FFmpeg can read ({reason})"
+    ) from error
+
+
+def _decode(file: Any, name: str) -> Iterator[Any]:
+  """Yields the frames that can be decoded; warns of the others."""
+  error_type = _import_pyav().error.FFmpegError
+  num_damaged = 0
+  try:
+    for packet in file.demux(file.streams.video[0]):
+      try:
+        frames = packet.decode()
+      except error_type:
+        num_damaged += 1
+        continue
+      yield from frames
+  except error_type as error:  # of the file, not of a frame
+    _LOG.warning("%s: the rest cannot be read (%s)", name, error.strerror)
+  if num_damaged:
+    _LOG.warning("%s: %d damaged parts are left out", name, num_damaged)
+
+
+def _read_frames(
+  decoded: Iterator[Any], name: str, count: int, rate: float, upright: bool
+) -> Iterator[tuple[float, np.ndarray]]:
+  start, seconds, size, index = 0.0, -1 / rate, {}, 0
+  for frame in decoded:
+    if index == 0:
+      start = frame.time or 0.0
+      size = {"width": frame.width, "height": frame.height}
+    # Some files have frames without a time, or two with the same.
+    time = None if frame.time is None else frame.time - start
+    rises = time is not None and time > seconds
+    seconds = time if rises else seconds + 1 / rate
+    rgb = frame.to_ndarray(format="rgb24", **size)
+    yield seconds, _turn_upright(rgb, frame) if upright else rgb
     index += 1
   if index == 0:
-    raise ValueError(f"{name} has no frame that OpenCV can decode")
-  if index < min(count, max_frames or count):
+    raise ValueError(f"{name} has no frame that FFmpeg can decode")
+  if index < count:
     _LOG.warning("%s: only %d of %d frames can be read", name, index, count)
+
+
+def _turn_upright(rgb: np.ndarray, frame: Any) -> np.ndarray:
+  """Turns and mirrors pixels by the frame's display matrix, in steps of 90°."""
+  data = frame.side_data.get("DISPLAYMATRIX")
+  if data is None:
+    return rgb
+  # The pixel (x, y) is shown at (a·x + c·y, b·x + d·y), the origin apart.
+  (a, b), (c, d) = np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2]
+  x, y = a, d
+  if abs(int(b)) > abs(int(a)):
+    rgb, x, y = rgb.swapaxes(0, 1), c, b
+  return np.ascontiguousarray(rgb[:: -1 if y < 0 else 1, :: -1 if x < 0 else 1])
 
 
 @contextlib.contextmanager
 def open_writer(
   path: pathlib.Path, rate: float
-) -> Iterator[Callable[[np.ndarray], None]]:
-  """Yields a function that appends a uint8 RGB frame to an MP4 (MPEG-4 part 2).
+) -> Iterator[Callable[[np.ndarray, float], None]]:
+  """Yields a function that appends a uint8 RGB frame and its time to an MP4.
 
-  Frames [H, W, 3] have one size; the rate is their number per second.
+  It is H.264, which browsers play, or MPEG-4 part 2, with a warning, where PyAV
+  was built without x264. Frames [H, W, 3] have one size; an odd side gets its
+  last row or column twice. Times are seconds and rise; `rate` is about the
+  number of frames per second.
   """
-  cv2 = _import_opencv()
-  writers: list[Any] = []
+  av = _import_pyav()
+  file = stream = None
+  ticks = -1
 
-  def write(rgb: np.ndarray) -> None:
-    if not writers:
-      code = cv2.VideoWriter_fourcc(*"mp4v")
-      writers.append(cv2.VideoWriter(str(path), code, rate, rgb.shape[1::-1]))
-      if not writers[0].isOpened():
-        raise OSError(f"OpenCV cannot write {path}; check folder and disk")
-    writers[0].write(np.ascontiguousarray(rgb[..., ::-1]))
+  def write(rgb: np.ndarray, seconds: float) -> None:
+    nonlocal file, stream, ticks
+    if file is None:
+      file = av.open(str(path.absolute()), "w")
+      stream = _add_stream(file, rgb.shape, rate)
+    odd = [(0, side % 2) for side in rgb.shape[:2]]
+    padded = np.pad(rgb, [*odd, (0, 0)], "edge")
+    frame = av.VideoFrame.from_ndarray(padded, format="rgb24")
+    ticks = max(round(seconds / _TICK), ticks + 1)
+    frame.pts, frame.time_base = ticks, _TICK
+    file.mux(stream.encode(frame))
 
   try:
     yield write
   finally:
-    for writer in writers:
-      writer.release()
+    if file is not None:
+      if stream is not None:
+        file.mux(stream.encode())
+      file.close()
 
 
-def _import_opencv() -> Any:
+def _add_stream(file: Any, shape: tuple[int, ...], rate: float) -> Any:
+  av = _import_pyav()
   try:
-    import cv2  # an extra
+    av.Codec("libx264", "w")
+    codec, options = "libx264", {"crf": "20", "preset": "veryfast"}
+  except ValueError:
+    codec, options = "mpeg4", {"qmin": "3", "qmax": "3"}
+    _LOG.warning(
+      "PyAV has no x264 here: the video is MPEG-4 part 2, which players show "
+      "but browsers do not"
+    )
+  nearest = fractions.Fraction(rate).limit_denominator(1001)
+  stream = file.add_stream(codec, rate=nearest, options=options)
+  stream.height, stream.width = (side + side % 2 for side in shape[:2])
+  stream.pix_fmt = "yuv420p"
+  stream.codec_context.time_base = _TICK
+  return stream
+
+
+def _import_pyav() -> Any:
+  try:
+    import av  # an extra
   except ImportError as error:
     raise ImportError(
-      "videos and webcams need OpenCV, which is not installed; "
+      "videos and webcams need PyAV, which is not installed; "
       'pip install "darkjax[video]"'
     ) from error
-  return cv2
+  return av

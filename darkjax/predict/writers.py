@@ -138,7 +138,7 @@ def write_all(
     stream: the people of each picture.
     out: folder of all files.
     category_id: of the people in results.json.
-    video: name and frames/s of the overlay video; None for pictures.
+    video: name and mean frames/s of the overlay video; None for pictures.
     draw: makes an overlay; None writes none.
     total: number of people.
   """
@@ -178,4 +178,4 @@ def _overlay_writer(out, video, draw) -> Iterator[Callable]:
   else:
     name, rate = video
     with video_lib.open_writer(out / f"{name}.mp4", rate) as write_frame:
-      yield lambda one: write_frame(np.asarray(draw(one)))
+      yield lambda one: write_frame(np.asarray(draw(one)), one.picture.seconds)

@@ -6,9 +6,9 @@ import os
 import subprocess
 import sys
 
+import clips
 import colours
 import commands
-import cv2
 import detector_files
 import jax
 import numpy as np
@@ -319,15 +319,6 @@ def test_an_error_leaves_older_results_and_whole_new_ones_apart(pose, tmp_path):
   assert len(json.loads((tmp_path / "results.json.part").read_text())) >= 4
 
 
-def _clip(path, photos, rate=20.0):
-  code = cv2.VideoWriter_fourcc(*"MJPG")
-  height, width = photos[0].shape[:2]
-  writer = cv2.VideoWriter(str(path), code, rate, (width, height))
-  for photo in photos:
-    writer.write(photo[..., ::-1])
-  writer.release()
-
-
 def _walk(count):
   """Keypoints of a person who steps aside by 2 px a frame, [T, 3, 2]."""
   return [LEFT + np.array([2.0 * t, 0.0]) for t in range(count)]
@@ -336,7 +327,7 @@ def _walk(count):
 def test_video_gives_results_and_an_overlay(pose, tmp_path):
   truth = _walk(10)
   photos = [colours.paint(SIZE, keypoints) for keypoints in truth]
-  _clip(tmp_path / "walk.avi", photos)
+  clips.write(tmp_path / "walk.avi", photos, rate=20)
   boxes = _boxes(
     *((t, [15.0 + 2 * t, 10.0, 50.0, 100.0], 1.0) for t in range(10))
   )
