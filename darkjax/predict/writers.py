@@ -24,19 +24,21 @@ def to_coco(
 ) -> list[dict[str, Any]]:
   """Returns one picture's results for COCO's server, best first.
 
-  Each has `file_name` and `box_score`, the detector's, besides.
+  Each has `file_name` and `box_score`, the detector's, besides, and `track_id`
+  where the person has one.
   """
   people = one.people
   records = people.to_coco(one.picture.image_id, category_id)
   best_first = np.argsort(
     -coco.rescore(people.box_scores, people.scores), kind="stable"
   )
-  return [
-    record | {"file_name": one.picture.name, "box_score": float(box_score)}
-    for record, box_score in zip(
-      records, people.box_scores[best_first], strict=True
-    )
-  ]
+  for record, n in zip(records, best_first, strict=True):
+    person = people[int(n)]
+    record["file_name"] = one.picture.name
+    record["box_score"] = float(person.box_score)
+    if person.track_id is not None:
+      record["track_id"] = person.track_id
+  return records
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """The command: photographs, videos, boxes in; overlays, json and csv out."""
 
 import csv
+import dataclasses
 import json
 import os
 import subprocess
@@ -17,10 +18,11 @@ import pytest
 from paths import ROOT
 
 from darkjax import checkpoint, models
+from darkjax.inference.people import People
 from darkjax.inference.pose import Pose
 from darkjax.inference.predictor import Predictor
-from darkjax.predict import inputs, smoothing, writers
-from darkjax.predict.people import predict_people, smooth_people
+from darkjax.predict import inputs, smoothing, tracks, writers
+from darkjax.predict.people import predict_people, smooth_people, track_people
 
 SIZE = (120, 160)
 LEFT = np.array([[40.3, 25.8], [30.0, 60.4], [52.7, 90.1]])
@@ -370,6 +372,7 @@ def test_smoothing_steadies_a_person_at_rest(pose, rng):
   ]
   boxes = _boxes(*((t, BOXES[0], 1.0) for t in range(24)))
   raw = list(predict_people(pose, iter(clip), boxes))
+  raw = list(track_people(raw, tracks.OverlapTracker()))
   smooth = list(smooth_people(pose, iter(raw), smoothing.OneEuro()))
   spread = [
     np.std([found.people[0].keypoints_image for found in frames], axis=0).mean()
@@ -382,7 +385,44 @@ def test_smoothing_steadies_a_person_at_rest(pose, rng):
   np.testing.assert_array_equal(*covariances)
 
 
-def test_photographs_are_not_smoothed(pose):
+def test_photographs_have_no_tracks(pose):
   found = predict_people(pose, iter([_picture(colours.paint((115, 90), LEFT))]))
   with pytest.raises(ValueError, match="photographs have no time"):
-    list(smooth_people(pose, found, smoothing.OneEuro()))
+    list(track_people(found, tracks.OverlapTracker()))
+
+
+def test_tracks_are_in_json_csv_and_overlays(pose, tmp_path):
+  photo = colours.paint(SIZE, LEFT, RIGHT)
+  clip = [_picture(photo, image_id=t, seconds=t / 20) for t in range(2)]
+  boxes = {t: (np.array(BOXES[:: 1 - 2 * t]), np.ones(2)) for t in range(2)}
+  stream = predict_people(pose, iter(clip), boxes)
+  found = list(track_people(stream, tracks.OverlapTracker()))
+  writers.write_all(iter(found), tmp_path)
+  records = json.loads((tmp_path / "results.json").read_text())
+  lines = _read_csv(tmp_path / "results.csv")
+  # Who is left and who is right, by the first keypoint's x.
+  of_records = [{}, {}]
+  for record in records:
+    place = round(record["keypoints"][0] / 50)
+    of_records[record["image_id"]][place] = record["track_id"]
+  of_lines = [{}, {}]
+  for line in lines[::3]:
+    place = round(float(line["x"]) / 50)
+    of_lines[int(line["image_id"])][place] = int(line["track_id"])
+  assert of_records[0] == of_records[1] == of_lines[0] == of_lines[1]
+  assert set(of_records[0]) == {1, 2}
+  assert set(of_records[0].values()) == {0, 1}
+  plain, numbered = (
+    np.asarray(writers.draw_overlay(one, min_score=0.2, uncertainty=False))
+    for one in (_without_ids(found[1]), found[1])
+  )
+  rows, columns = np.nonzero((plain != numbered).any(-1))
+  for x, y, _, _ in BOXES:
+    near = (abs(columns - x) < 14) & (abs(rows - y) < 14)
+    assert near.any()
+  assert len(rows) < 400
+
+
+def _without_ids(one):
+  people = [dataclasses.replace(person, track_id=None) for person in one.people]
+  return one._replace(people=People(people, one.people.image))
