@@ -107,7 +107,8 @@ def _decode(file: Any, name: str) -> Iterator[Any]:
 def _read_frames(
   decoded: Iterator[Any], name: str, count: int, rate: float, upright: bool
 ) -> Iterator[tuple[float, np.ndarray]]:
-  start, seconds, size, index = 0.0, -1 / rate, {}, 0
+  start, seconds, index = 0.0, -1 / rate, 0
+  size: dict[str, int] = {}  # of the first frame
   for frame in decoded:
     if index == 0:
       start = frame.time or 0.0
@@ -150,7 +151,8 @@ def open_writer(
   number of frames per second.
   """
   av = _import_pyav()
-  file = stream = None
+  file: Any = None
+  stream: Any = None
   ticks = -1
 
   def write(rgb: np.ndarray, seconds: float) -> None:

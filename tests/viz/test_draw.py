@@ -155,8 +155,14 @@ def test_numbers_stand_at_the_corner_of_the_box(corner):
   assert (abs(columns - low[0]) <= 12).all()
   assert (abs(rows - low[1]) <= 16).all()
   assert len(rows) > 20
-  pixels = np.asarray(picture).reshape(-1, 3)
-  assert (pixels == draw.number_color(3)).all(-1).any()
+
+
+def test_numbers_of_large_people_are_large_and_have_their_colour():
+  picture = _grey()
+  draw.draw_number(picture, np.array([30.0, 20.0, 90.0, 300.0]), 3)
+  drawn = (np.asarray(picture) == draw.number_color(3)).all(-1)
+  # px: digits of a font of 30 px.
+  assert 15 < np.ptp(np.nonzero(drawn)[0]) < 30
 
 
 def test_neighbouring_numbers_differ_in_colour():
