@@ -50,7 +50,10 @@ def main(flags: command.Flags, _) -> None:
   startup.start()
   walkers = read_walkers(flags.annotations, flags.images, flags.people)
   offsets = walk(walkers, flags.frames)
-  pose = Pose.pretrained(detector=darkjax.load_detector(flags.detector))
+  detector = darkjax.load_detector(
+    flags.detector, min_score=flags.min_box_score
+  )
+  pose = Pose.pretrained(detector=detector)
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / "walk.mp4"
     with video.open_writer(path, _RATE) as write:
@@ -143,17 +146,32 @@ def measure(
 
 
 def assign(found, walkers, offsets):
-  """Returns each walker's ids, and keypoints less its motion by frame."""
+  """Returns each walker's ids, and keypoints less its motion by frame.
+
+  Those of whom another hides more than half are left out.
+  """
   ids: list[list[int | None]] = [[] for _ in walkers]
   moved: list[dict[int, np.ndarray]] = [{} for _ in walkers]
   boxes = np.array([walker.bbox for walker in walkers])
   for t, (one, places) in enumerate(zip(found, offsets, strict=True)):
     true = np.concatenate([boxes[:, :2] + places, boxes[:, 2:]], -1)
-    matches = tracks.match(true, one.people.boxes, min_overlap=_OVERLAP)
-    for m, n in matches.items():
+    seen = np.flatnonzero(hidden(true) <= 0.5)
+    matches = tracks.match(true[seen], one.people.boxes, min_overlap=_OVERLAP)
+    for m, n in ((m, seen[n]) for m, n in matches.items()):
       ids[n].append(one.people[m].track_id)
       moved[n][t] = one.people[m].keypoints_image - places[n]
   return ids, moved
+
+
+def hidden(boxes: np.ndarray) -> np.ndarray:
+  """Returns the share [P] of each box behind the one later box that hides most.
+
+  Boxes are [P, 4] (x, y, w, h), px.
+  """
+  low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+  shared = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
+  share = np.maximum(shared, 0).prod(-1) / boxes[:, None, 2:].prod(-1)
+  return np.triu(share, 1).max(-1)
 
 
 def count_switches(ids: Sequence[int | None]) -> int:
@@ -163,14 +181,14 @@ def count_switches(ids: Sequence[int | None]) -> int:
 
 
 def jitter(moved: Sequence[dict[int, np.ndarray]]) -> float:
-  """Returns the mean second difference over frames in a row, px."""
+  """Returns the median second difference over frames in a row, px."""
   differences = [
     np.linalg.norm(one[t - 1] - 2 * one[t] + one[t + 1], axis=-1)
     for one in moved
     for t in one
     if t - 1 in one and t + 1 in one
   ]
-  return float(np.mean(differences))
+  return float(np.median(np.concatenate(differences)))
 
 
 def define_flags(define: command.Define) -> None:
@@ -178,6 +196,7 @@ def define_flags(define: command.Define) -> None:
   define.string("detector", None, "See `darkjax.load_detector`.")
   define.string("annotations", None, "COCO-format json, a person a photograph.")
   define.string("images", None, "Folder of its images.")
+  define.float("min_box_score", 0.1, "Lowest score of a box.")
   define.integer("people", 4, "People in the video.")
   define.integer("frames", 250, "Frames of the video.")
   define.required(["detector", "annotations", "images"])

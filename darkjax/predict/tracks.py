@@ -67,14 +67,12 @@ class ByteTracker:
   """ByteTrack of the package trackers, the extra `darkjax[track]`.
 
   Boxes are predicted by a Kalman filter, so that people who pass each other
-  keep their ids. A track starts at a box with a score of `MIN_SCORE`, and has
-  its id from the second frame on; lower boxes continue tracks. A track that is
-  not continued for a second ends.
+  keep their ids. A track starts at a box with a score of 0.7 and has its id
+  from the second frame on; lower boxes continue tracks. A track that is not
+  continued for a second ends.
 
   Reference: Zhang et al., ByteTrack, arXiv:2110.06864.
   """
-
-  MIN_SCORE = 0.5
 
   def __init__(self, rate: float):
     """Starts without tracks; `rate` is the video's mean, frames/s."""
@@ -87,12 +85,7 @@ class ByteTracker:
         'pip install "darkjax[track]"'
       ) from error
     self._detections = supervision.Detections
-    self._tracker: Any = trackers.ByteTrackTracker(
-      frame_rate=rate,
-      track_activation_threshold=self.MIN_SCORE,
-      high_conf_det_threshold=self.MIN_SCORE,
-      minimum_consecutive_frames=1,
-    )
+    self._tracker: Any = trackers.ByteTrackTracker(frame_rate=rate)
 
   def update(
     self, boxes: np.ndarray, scores: np.ndarray, seconds: float

@@ -48,3 +48,9 @@ def test_jitter_is_the_second_difference_of_frames_in_a_row():
   still = {t: np.array([[t, 0.0]]) for t in range(3)}
   # By hand: 6 px of the first, 0 of the second.
   assert bench_tracks.jitter([path, still]) == 3.0
+
+
+def test_who_is_hidden_is_behind_a_later_one():
+  boxes = np.array([[0, 0, 10, 10], [5, 0, 20, 20], [9, 5, 10, 5]], float)
+  # By hand: half of the first, 50 of 400 px² of the second.
+  np.testing.assert_allclose(bench_tracks.hidden(boxes), [0.5, 0.125, 0])
