@@ -107,16 +107,16 @@ def _decode(file: Any, name: str) -> Iterator[Any]:
 def _read_frames(
   decoded: Iterator[Any], name: str, count: int, rate: float, upright: bool
 ) -> Iterator[tuple[float, np.ndarray]]:
-  start, seconds, index = 0.0, -1 / rate, 0
+  start, index = 0.0, 0
+  seconds = -1 / rate
   size: dict[str, int] = {}  # of the first frame
   for frame in decoded:
     if index == 0:
       start = frame.time or 0.0
       size = {"width": frame.width, "height": frame.height}
     # Some files have frames without a time, or two with the same.
-    time = None if frame.time is None else frame.time - start
-    rises = time is not None and time > seconds
-    seconds = time if rises else seconds + 1 / rate
+    time = seconds if frame.time is None else frame.time - start
+    seconds = time if time > seconds else seconds + 1 / rate
     rgb = frame.to_ndarray(format="rgb24", **size)
     yield seconds, _turn_upright(rgb, frame) if upright else rgb
     index += 1
