@@ -21,6 +21,9 @@ _DEFAULT_RATE = 30.0
 _TICK = fractions.Fraction(1, 60000)
 
 
+_AS_STORED = np.eye(2)  # a display matrix
+
+
 def is_camera(name: str) -> bool:
   """Returns whether an argument is the number of a webcam."""
   return name.isdecimal() and not pathlib.Path(name).exists()
@@ -110,15 +113,18 @@ def _read_frames(
   start, index = 0.0, 0
   seconds = -1 / rate
   size: dict[str, int] = {}  # of the first frame
+  shown = _AS_STORED
   for frame in decoded:
     if index == 0:
       start = frame.time or 0.0
       size = {"width": frame.width, "height": frame.height}
+      # The file's; PyAV keeps each frame that is asked for it for long.
+      shown = _display_matrix(frame) if upright else _AS_STORED
     # Some files have frames without a time, or two with the same.
     time = seconds if frame.time is None else frame.time - start
     seconds = time if time > seconds else seconds + 1 / rate
     rgb = frame.to_ndarray(format="rgb24", **size)
-    yield seconds, _turn_upright(rgb, frame) if upright else rgb
+    yield seconds, _turn(rgb, shown)
     index += 1
   if index == 0:
     raise ValueError(f"{name} has no frame that FFmpeg can decode")
@@ -126,15 +132,20 @@ def _read_frames(
     _LOG.warning("%s: only %d of %d frames can be read", name, index, count)
 
 
-def _turn_upright(rgb: np.ndarray, frame: Any) -> np.ndarray:
-  """Turns and mirrors pixels by the frame's display matrix, in steps of 90°."""
+def _display_matrix(frame: Any) -> np.ndarray:
+  """Returns ((a, b), (c, d)): (x, y) is shown at (a·x + c·y, b·x + d·y)."""
   data = frame.side_data.get("DISPLAYMATRIX")
   if data is None:
-    return rgb
-  # The pixel (x, y) is shown at (a·x + c·y, b·x + d·y), the origin apart.
-  (a, b), (c, d) = np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2]
+    return _AS_STORED
+  fixed = np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2]
+  return fixed / 2**16
+
+
+def _turn(rgb: np.ndarray, shown: np.ndarray) -> np.ndarray:
+  """Turns and mirrors pixels by a display matrix, in steps of 90°."""
+  (a, b), (c, d) = shown
   x, y = a, d
-  if abs(int(b)) > abs(int(a)):
+  if abs(b) > abs(a):
     rgb, x, y = rgb.swapaxes(0, 1), c, b
   return np.ascontiguousarray(rgb[:: -1 if y < 0 else 1, :: -1 if x < 0 else 1])
 
