@@ -81,7 +81,7 @@ class ByteTracker:
       import trackers  # an extra
     except ImportError as error:
       raise ImportError(
-        "--track needs the package trackers, which is not installed; "
+        f"--track needs the package trackers ({error}); "
         'pip install "darkjax[track]"'
       ) from error
     self._detections = supervision.Detections
