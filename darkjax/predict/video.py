@@ -5,6 +5,8 @@ import fractions
 import itertools
 import logging
 import pathlib
+import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -20,7 +22,7 @@ _DEFAULT_RATE = 30.0
 # Seconds; MPEG-4 part 2 counts at most 65535 a second.
 _TICK = fractions.Fraction(1, 60000)
 
-
+_PLATFORM = sys.platform
 _AS_STORED = np.eye(2)  # a display matrix
 
 
@@ -44,7 +46,7 @@ class Video(NamedTuple):
 def open_video(
   name: str, max_frames: int | None = None, *, upright: bool = True
 ) -> Iterator[Video]:
-  """Opens a video file or, for a number, that webcam (Video4Linux).
+  """Opens a video file or, for a number, that webcam.
 
   Times are the file's own, of a webcam those of capture. Frames are turned
   `upright` as the file's display matrix says.
@@ -70,23 +72,57 @@ def open_video(
 
 def _open_file(name: str, camera: bool) -> Any:
   av = _import_pyav()
-  if not camera and not pathlib.Path(name).is_file():
+  if camera:
+    address, options = _find_camera(name)
+  elif pathlib.Path(name).is_file():
+    # Absolute, as FFmpeg takes "a:b.mp4" for an address.
+    address = str(pathlib.Path(name).absolute())
+    options = {"metadata_errors": "replace"}
+  else:
     raise FileNotFoundError(f"no video {name}")
   try:
-    if camera:
-      return av.open(f"/dev/video{name}", format="v4l2")
-    # Absolute, as FFmpeg takes "a:b.mp4" for an address.
-    path = str(pathlib.Path(name).absolute())
-    return av.open(path, metadata_errors="replace")
+    return av.open(address, **options)
   except (av.error.FFmpegError, ValueError) as error:
     reason = getattr(error, "strerror", None) or error
     if camera:
       raise FileNotFoundError(
-        f"webcam {name} cannot be opened as /dev/video{name} ({reason})"
+        f"webcam {name} cannot be opened as {address} ({reason})"
       ) from error
     raise ValueError(
       f"{name} is not a video that FFmpeg can read ({reason})"
     ) from error
+
+
+def _find_camera(number: str) -> tuple[str, dict[str, Any]]:
+  """Returns how this platform's FFmpeg opens a webcam: address and options."""
+  if _PLATFORM == "darwin":
+    # Its default of 29.97 frames/s is refused by cameras that have 30.
+    return number, {"format": "avfoundation", "options": {"framerate": "30"}}
+  if _PLATFORM != "win32":
+    return f"/dev/video{number}", {"format": "v4l2"}
+  av = _import_pyav()
+  if not hasattr(av, "enumerate_input_devices"):
+    raise ImportError("webcams on Windows need PyAV 17: pip install -U av")
+  cameras = [
+    device.name
+    for device in av.enumerate_input_devices("dshow")
+    if "video" in device.media_types
+  ]
+  if int(number) >= len(cameras):
+    raise FileNotFoundError(
+      f"no webcam {number}: {len(cameras)} are there, counted from 0"
+    )
+  return f"video={cameras[int(number)]}", {"format": "dshow"}
+
+
+def _packets(file: Any) -> Iterator[Any]:
+  """Yields the packets of the pictures as they come."""
+  while True:
+    try:
+      yield from file.demux(file.streams.video[0])
+      return
+    except BlockingIOError:  # AVFoundation has no new frame yet
+      time.sleep(0.002)
 
 
 def _decode(file: Any, name: str) -> Iterator[Any]:
@@ -94,7 +130,7 @@ def _decode(file: Any, name: str) -> Iterator[Any]:
   error_type = _import_pyav().error.FFmpegError
   num_damaged = 0
   try:
-    for packet in file.demux(file.streams.video[0]):
+    for packet in _packets(file):
       try:
         frames = packet.decode()
       except error_type:
@@ -156,12 +192,14 @@ def open_writer(
 ) -> Iterator[Callable[[np.ndarray, float], None]]:
   """Yields a function that appends a uint8 RGB frame and its time to an MP4.
 
+  It is named PATH.part until it is complete: after an error an older one stays.
   It is H.264, which browsers play, or MPEG-4 part 2, with a warning, where PyAV
   was built without x264. Frames [H, W, 3] have one size; an odd side gets its
   last row or column twice. Times are seconds and rise; `rate` is about the
   number of frames per second.
   """
   av = _import_pyav()
+  part = path.absolute().with_name(f"{path.name}.part")
   file: Any = None
   stream: Any = None
   ticks = -1
@@ -169,14 +207,15 @@ def open_writer(
   def write(rgb: np.ndarray, seconds: float) -> None:
     nonlocal file, stream, ticks
     if file is None:
-      file = av.open(str(path.absolute()), "w")
+      file = av.open(str(part), "w", format="mp4")
       stream = _add_stream(file, rgb.shape, rate)
     odd = [(0, side % 2) for side in rgb.shape[:2]]
     padded = np.pad(rgb, [*odd, (0, 0)], "edge")
     frame = av.VideoFrame.from_ndarray(padded, format="rgb24")
-    ticks = max(round(seconds / _TICK), ticks + 1)
-    frame.pts, frame.time_base = ticks, _TICK
+    frame.pts = max(round(seconds / _TICK), ticks + 1)
+    frame.time_base = _TICK
     file.mux(stream.encode(frame))
+    ticks = frame.pts
 
   try:
     yield write
@@ -185,6 +224,8 @@ def open_writer(
       if stream is not None:
         file.mux(stream.encode())
       file.close()
+  if ticks >= 0:
+    part.replace(path)
 
 
 def _add_stream(file: Any, shape: tuple[int, ...], rate: float) -> Any:

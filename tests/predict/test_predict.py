@@ -293,12 +293,21 @@ def test_an_interrupt_leaves_complete_files(pose, tmp_path):
 
   def pictures():
     for n in range(12):
-      yield _picture(photo, image_id=n)
+      yield _picture(photo, image_id=n, seconds=n / 20)
     raise KeyboardInterrupt
 
   found = predict_people(pose, pictures())
-  written = writers.write_all(found, tmp_path)
+  written = writers.write_all(
+    found,
+    tmp_path,
+    video=("walk", 20.0),
+    draw=lambda one: PIL.Image.fromarray(one.picture.pixels),
+  )
   assert written.interrupted
+  names = [path.name for path in tmp_path.iterdir()]
+  assert sorted(names) == ["results.csv", "results.json", "walk.mp4"]
+  with inputs.open_frames(str(tmp_path / "walk.mp4")) as overlay:
+    assert len(list(overlay.stream)) == written.pictures
   records = json.loads((tmp_path / "results.json").read_text())
   assert len(records) == written.people
   # The last two batches of four may be lost.
@@ -391,6 +400,32 @@ def test_photographs_have_no_tracks(pose):
   found = predict_people(pose, iter([_picture(colours.paint((115, 90), LEFT))]))
   with pytest.raises(ValueError, match="photographs have no time"):
     list(track_people(found, tracks.OverlapTracker()))
+
+
+def test_command_tracks_and_smooths_an_animation(checkpoint_folder, tmp_path):
+  frames = [PIL.Image.new("RGB", (48, 64), (n * 50, 9, 9)) for n in range(4)]
+  clip = tmp_path / "clip.gif"
+  frames[0].save(clip, save_all=True, append_images=frames[1:], duration=50)
+  command = (
+    f"--checkpoint={checkpoint_folder}",
+    "--batch_size=2",
+    "--track",
+    "--smooth",
+  )
+  out = tmp_path / "out"
+  done = commands.run("predict", *command, f"--out={out}", clip)
+  assert done.returncode == 0, done.stderr
+  names = [path.name for path in out.iterdir()]
+  assert sorted(names) == ["clip.mp4", "results.csv", "results.json"]
+  # The whole picture is one person; a track has its id from its second frame.
+  ids = [line["track_id"] for line in _read_csv(out / "results.csv")[::3]]
+  assert ids == ["", "0", "0", "0"]
+  with inputs.open_frames(str(out / "clip.mp4")) as overlay:
+    times = [frame.seconds for frame in overlay.stream]
+  assert times == pytest.approx([0.0, 0.05, 0.1, 0.15], abs=1e-4)
+  done = commands.run("predict", *command, f"--out={clip}/out", clip)
+  assert done.returncode == 2
+  assert done.stderr.splitlines()[-1].startswith(f"error: {clip}/out: Not a")
 
 
 class _Sides:

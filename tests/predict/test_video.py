@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import types
 
 import av
 import clips
@@ -134,17 +135,24 @@ def test_damaged_frames_are_left_out(tmp_path, caplog, rng):
   assert "clip.avi: 1 damaged parts are left out" in caplog.text
 
 
-@pytest.mark.parametrize(
-  ("content", "message"),
-  [
-    (b"not a video" * 100, r"clip\.mp4 is not a video that FFmpeg can read \("),
-    (b"", r"clip\.mp4 is not a video"),
-  ],
-)
-def test_a_file_that_is_no_video_is_refused(tmp_path, content, message):
-  (tmp_path / "clip.mp4").write_bytes(content)
-  with pytest.raises(ValueError, match=message):
-    _read(tmp_path / "clip.mp4")
+def test_files_that_are_no_videos_are_refused(tmp_path):
+  clips.write(tmp_path / "clip.mp4", [clips.plain(rgb) for rgb in COLOURS])
+  whole = (tmp_path / "clip.mp4").read_bytes()
+  cut = whole[: whole.index(b"moov")]  # its index, at the end
+  for content in (b"not a video" * 100, b"", cut):
+    (tmp_path / "clip.mp4").write_bytes(content)
+    with pytest.raises(
+      ValueError, match=r"clip\.mp4 is not a video that FFmpeg can read \("
+    ):
+      _read(tmp_path / "clip.mp4")
+
+
+def test_a_video_without_frames_is_refused(tmp_path):
+  clips.write(tmp_path / "clip.avi", [clips.plain(COLOURS[0])])
+  data = (tmp_path / "clip.avi").read_bytes()
+  (tmp_path / "clip.avi").write_bytes(data[: data.index(b"movi") + 4])
+  with pytest.raises(ValueError, match="no frame that FFmpeg can decode"):
+    _read(tmp_path / "clip.avi")
 
 
 def test_sound_alone_is_refused(tmp_path):
@@ -161,25 +169,84 @@ def test_sound_alone_is_refused(tmp_path):
     _read(path)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="of Video4Linux")
 def test_a_missing_webcam_is_named():
   with pytest.raises(FileNotFoundError, match=r"webcam 97 .* as /dev/video97"):
     _read("97")
 
 
-def test_webcams_are_opened_by_video4linux(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+  ("platform", "address", "options"),
+  [
+    ("linux", "/dev/video1", {"format": "v4l2"}),
+    (
+      "darwin",
+      "1",
+      {"format": "avfoundation", "options": {"framerate": "30"}},
+    ),
+    ("win32", "video=@back", {"format": "dshow"}),
+  ],
+)
+def test_webcams_are_opened_as_the_platform_asks(
+  tmp_path, monkeypatch, platform, address, options
+):
   clips.write(tmp_path / "clip.avi", [clips.plain(rgb) for rgb in COLOURS])
-  opened, names = av.open, []
+  opened, calls = av.open, []
 
-  def open_camera(name, format):
-    names.append((name, format))
+  def open_camera(*arguments, **options):
+    calls.append((*arguments, options))
     return opened(str(tmp_path / "clip.avi"))
 
   monkeypatch.setattr(av, "open", open_camera)
+  monkeypatch.setattr(
+    av, "enumerate_input_devices", _directshow_devices, raising=False
+  )
+  monkeypatch.setattr(video, "_PLATFORM", platform)
   monkeypatch.chdir(tmp_path)
-  pictures, read = _read("3", max_frames=4)
-  assert names == [("/dev/video3", "v4l2")]
-  assert (pictures.live, pictures.name, len(read)) == (True, "webcam3", 4)
+  pictures, read = _read("1", max_frames=4)
+  assert calls == [(address, options)]
+  assert (pictures.live, pictures.name, len(read)) == (True, "webcam1", 4)
   assert read[3].seconds == pytest.approx(3 / 25)
+
+
+def _directshow_devices(kind):
+  assert kind == "dshow"
+  names = [("@front", "video"), ("@microphone", "audio"), ("@back", "video")]
+  return [
+    types.SimpleNamespace(name=name, media_types=[media])
+    for name, media in names
+  ]
+
+
+def test_webcams_of_windows_are_counted(monkeypatch):
+  monkeypatch.setattr(video, "_PLATFORM", "win32")
+  monkeypatch.setattr(
+    av, "enumerate_input_devices", _directshow_devices, raising=False
+  )
+  with pytest.raises(FileNotFoundError, match="no webcam 2: 2 are there"):
+    _read("2")
+  monkeypatch.delattr(av, "enumerate_input_devices")
+  with pytest.raises(ImportError, match="PyAV 17"):
+    _read("0")
+
+
+class _SlowCamera:
+  """A file whose every other read finds no frame, as AVFoundation's."""
+
+  streams = types.SimpleNamespace(video=["the stream"])
+
+  def __init__(self):
+    self.packets = iter("abc")
+
+  def demux(self, stream):
+    assert stream == "the stream"
+    for packet in self.packets:
+      yield packet
+      raise BlockingIOError
+
+
+def test_a_camera_without_a_new_frame_is_asked_again():
+  assert list(video._packets(_SlowCamera())) == ["a", "b", "c"]
 
 
 def test_missing_pyav_names_the_extra(tmp_path, monkeypatch):
@@ -246,10 +313,23 @@ def test_without_x264_a_line_says_so(tmp_path, monkeypatch, caplog):
   np.testing.assert_allclose(read[1].pixels[16, 8], [200, 60, 10], atol=12)
 
 
-def test_a_video_of_nothing_is_not_written(tmp_path):
+def test_a_video_is_whole_or_absent(tmp_path):
+  path = tmp_path / "out.mp4"
+  with contextlib.suppress(KeyError), video.open_writer(path, 25.0):
+    raise KeyError
+  assert not list(tmp_path.iterdir())
+  with video.open_writer(path, 25.0) as write:
+    write(clips.plain((9, 9, 9)), 0.0)
+  assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
+  before = path.read_bytes()
   with (
     contextlib.suppress(KeyError),
-    video.open_writer(tmp_path / "out.mp4", 25.0),
+    video.open_writer(path, 25.0) as write,
   ):
+    write(clips.plain((200, 9, 9)), 0.0)
     raise KeyError
-  assert not (tmp_path / "out.mp4").exists()
+  assert path.read_bytes() == before
+  # What there is can be played.
+  (tmp_path / "out.mp4.part").rename(tmp_path / "part.mp4")
+  _, (frame,) = _read(tmp_path / "part.mp4")
+  assert frame.pixels[16, 24, 0] > 150
