@@ -15,6 +15,7 @@ from darkjax.inference import results
 from darkjax.metrics import coco
 from darkjax.predict import video as video_lib
 from darkjax.predict.people import PicturePeople
+from darkjax.runtime import files
 
 CSV_COLUMNS = ("file_name", "image_id", "seconds", *results.TABLE_COLUMNS)
 
@@ -147,6 +148,7 @@ def write_all(
   counts = Counts()
   out.mkdir(parents=True, exist_ok=True)
   with (
+    files.explain_full_disk(out),
     _json_writer(out / "results.json") as append_records,
     _csv_writer(out / "results.csv") as append_lines,
     _overlay_writer(out, video, draw) as write_overlay,

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import errno
 import json
 import os
 import subprocess
@@ -328,6 +329,15 @@ def test_an_error_leaves_older_results_and_whole_new_ones_apart(pose, tmp_path):
     writers.write_all(found, tmp_path)
   assert (tmp_path / "results.json").read_text() == "[1]"
   assert len(json.loads((tmp_path / "results.json.part").read_text())) >= 4
+
+
+def test_a_full_disk_is_named(tmp_path):
+  def stream():
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    yield
+
+  with pytest.raises(OSError, match=rf"the disk .* while writing {tmp_path}"):
+    writers.write_all(stream(), tmp_path)
 
 
 def _walk(count):
