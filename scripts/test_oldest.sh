@@ -33,6 +33,8 @@ tests=(
   tests/heatmaps/test_encode.py
   tests/inference/detectors
   tests/metrics
+  tests/predict/test_tracks.py
+  tests/predict/test_video.py
   tests/train/test_checks.py
   tests/train/test_train.py::test_from_files_to_metrics
 )

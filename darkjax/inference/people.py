@@ -215,7 +215,7 @@ class People(list[Person]):
   def plot(
     self, *, min_score: float = SHOWN_SCORE, uncertainty: bool = False
   ) -> PIL.Image.Image:
-    """Draws all people on a copy of the photograph.
+    """Draws all people, and the ids of their tracks, on a copy.
 
     Args:
       min_score: keypoints with lower scores are left out.
@@ -227,13 +227,17 @@ class People(list[Person]):
     photo = PIL.Image.fromarray(photo_lib.read(self.image))
     if not self:
       return photo
-    return draw.draw_skeleton(
+    picture = draw.draw_skeleton(
       photo,
       self.keypoints,
       self[0].skeleton,
       shown=self.scores >= min_score,
       covariances=self.covariances if uncertainty else None,
     )
+    for person in self:
+      if person.track_id is not None:
+        draw.draw_number(picture, person.bbox, person.track_id)
+    return picture
 
   def _stack(self, field: str, shape, dtype: Any = np.float32) -> np.ndarray:
     rows = [getattr(person, field) for person in self]

@@ -24,7 +24,7 @@ from darkjax.inference.pose import PRETRAINED, Pose
 from darkjax.inference.predictor import Predictor
 from darkjax.metrics import coco
 from darkjax.predict import boxes as boxes_lib
-from darkjax.predict import people, smoothing, writers
+from darkjax.predict import people, smoothing, tracks, writers
 from darkjax.predict.inputs import open_inputs
 from darkjax.runtime import command, startup
 
@@ -71,6 +71,11 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
     stream = people.predict_people(
       pose, pictures.stream, pictures.boxes, nms=flags.nms
     )
+    if flags.track or flags.smooth:
+      tracker: tracks.Tracker = tracks.OverlapTracker()
+      if flags.track and pictures.rate:
+        tracker = tracks.ByteTracker(pictures.rate)
+      stream = people.track_people(stream, tracker)
     if flags.smooth:
       settings = smoothing.OneEuro(min_cutoff=flags.min_cutoff, beta=flags.beta)
       stream = people.smooth_people(pose, stream, settings)
@@ -146,6 +151,7 @@ def define_flags(define: command.Define) -> None:
   define.bool("pictures", True, "Write overlays.")
   define.float("min_score", SHOWN_SCORE, "Lowest score of a keypoint to draw.")
   define.bool("uncertainty", False, "Draw covariances as ellipses.")
+  define.bool("track", False, "Give a video's people ids, by ByteTrack.")
   define.bool("smooth", False, "Smooth a video by the One-Euro filter.")
   define.float(
     "min_cutoff", 1.0, "Filter: cutoff at rest, Hz; less is steadier."

@@ -58,9 +58,9 @@ def open_inputs(
   """Opens photographs and folders, or one video, or one webcam's number.
 
   A video's frames have their index as image id; one animated picture (GIF,
-  WebP, pages of a TIFF) is a video. Photographs are turned `upright` by default
-  unless there are boxes, see `frame.choose_upright`. `recursive` reads
-  subfolders.
+  WebP, pages of a TIFF) is a video. Videos are turned `upright` by default,
+  photographs unless there are boxes, see `frame.choose_upright`. `recursive`
+  reads subfolders.
 
   Raises:
     FileNotFoundError: an input does not exist.
@@ -85,7 +85,9 @@ def open_inputs(
       "video a run and an --out of its own"
     )
   _check_folder(out, first)
-  return open_frames(inputs[0], boxes, max_pictures)
+  return open_frames(
+    inputs[0], boxes, max_pictures, upright=upright is not False
+  )
 
 
 def _is_video(name: str) -> bool:
@@ -182,17 +184,20 @@ def image_ids(
 
 @contextlib.contextmanager
 def open_frames(
-  name: str, boxes: BoxFile | None = None, max_frames: int | None = None
+  name: str,
+  boxes: BoxFile | None = None,
+  max_frames: int | None = None,
+  *,
+  upright: bool = True,
 ) -> Iterator[Pictures]:
-  """Opens a video or webcam; times follow from a constant frame rate."""
-  with video.open_video(name, max_frames) as opened:
+  """Opens a video or webcam; times are those of its frames."""
+  with video.open_video(name, max_frames, upright=upright) as opened:
     limits = [n for n in (max_frames, opened.num_frames) if n]
     limit = min(limits, default=None)
     by_id = _boxes_of_frames(boxes, limit, opened.name)
     yield Pictures(
       (
-        Picture(opened.name, n, n / opened.rate, pixels)
-        for n, pixels in enumerate(opened.frames)
+        Picture(opened.name, n, *frame) for n, frame in enumerate(opened.frames)
       ),
       limit,
       rate=opened.rate,

@@ -1,4 +1,4 @@
-"""People of a stream of pictures: prediction, duplicates, smoothing."""
+"""People of a stream of pictures: prediction, duplicates, tracks, smoothing."""
 
 import collections
 import dataclasses
@@ -12,7 +12,7 @@ from darkjax.inference import boxes as boxes_lib
 from darkjax.inference.people import People
 from darkjax.inference.pose import Pose
 from darkjax.metrics import coco, oks_nms
-from darkjax.predict import smoothing
+from darkjax.predict import smoothing, tracks
 from darkjax.predict.inputs import BoxesById, Picture
 
 _LOG = logging.getLogger(__name__)
@@ -94,38 +94,49 @@ def _without_duplicates(pose, people, nms) -> People:
   return People([people[int(i)] for i in index], people.image)
 
 
-def smooth_people(
-  pose: Pose, stream: Iterable[PicturePeople], settings: smoothing.OneEuro
+def track_people(
+  stream: Iterable[PicturePeople], tracker: tracks.Tracker
 ) -> Iterator[PicturePeople]:
-  """Smooths the keypoints of a video's people and numbers them by their tracks.
+  """Gives a video's people the ids of their tracks.
 
   Raises:
     ValueError: photographs, which have no time.
   """
-  tracks = smoothing.Tracks(settings)
   for frame in stream:
-    if np.isnan(frame.picture.seconds):
-      raise ValueError("--smooth is for videos; photographs have no time")
-    if not frame.people:
+    people, seconds = frame.people, frame.picture.seconds
+    if np.isnan(seconds):
+      raise ValueError(
+        "--smooth and --track are for videos; photographs have no time"
+      )
+    ids = tracker.update(people.boxes, people.box_scores, seconds)
+    tracked = [
+      dataclasses.replace(person, track_id=track_id)
+      for person, track_id in zip(people, ids, strict=True)
+    ]
+    yield frame._replace(people=People(tracked, people.image, people.skeleton))
+
+
+def smooth_people(
+  pose: Pose, stream: Iterable[PicturePeople], settings: smoothing.OneEuro
+) -> Iterator[PicturePeople]:
+  """Smooths the keypoints of a video's people along their tracks."""
+  smoother = smoothing.Smoother(settings)
+  for frame in stream:
+    people = frame.people
+    if not people:
       yield frame
       continue
-    boxes, covariances = frame.people.boxes, frame.people.covariances
-    keypoints, numbers = tracks.update(
-      boxes,
-      frame.people.keypoints,
+    covariances = people.covariances
+    keypoints = smoother.update(
+      [person.track_id for person in people],
+      people.keypoints,
       frame.picture.seconds,
-      peak_widths=np.array([pose.peak_width(bbox) for bbox in boxes]),
+      peak_widths=np.array([pose.peak_width(bbox) for bbox in people.boxes]),
       # Decoders without covariances get the plain filter.
       covariances=covariances if np.isfinite(covariances).any() else None,
     )
-    people = [
-      dataclasses.replace(
-        person,
-        keypoints_image=points.astype(np.float32),
-        track_id=int(number),
-      )
-      for person, points, number in zip(
-        frame.people, keypoints, numbers, strict=True
-      )
+    smoothed = [
+      dataclasses.replace(person, keypoints_image=points.astype(np.float32))
+      for person, points in zip(people, keypoints, strict=True)
     ]
-    yield frame._replace(people=People(people, frame.people.image))
+    yield frame._replace(people=People(smoothed, people.image))

@@ -15,7 +15,7 @@ doi:10.1145/2207676.2208639. The covariance weighting is ours.
 """
 
 import dataclasses
-import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -113,93 +113,52 @@ def _weighted(innovation, cutoff, interval, noise) -> np.ndarray:
   return (gain @ innovation[..., None])[..., 0]
 
 
-class _Track(NamedTuple):
-  number: int
-  bbox: np.ndarray
-  state: State
+class Smoother:
+  """Smoothing of all people of a video, each by a filter of its own.
 
-
-class Tracks:
-  """Smoothing of all people of a video, each as a track of its own.
-
-  A person continues the track whose last box overlaps most, if by more than
-  `MIN_OVERLAP`; a track that is not continued for `MAX_GAP` seconds ends.
+  A filter that gets nothing for `MAX_GAP` seconds starts anew.
   """
 
-  MIN_OVERLAP = 0.3
   MAX_GAP = 0.5
 
   def __init__(self, settings: OneEuro | None = None):
-    """Starts without tracks; the default settings suit 25 to 60 frames/s."""
+    """Starts without people; the default settings suit 25 to 60 frames/s."""
     self._filter = settings or OneEuro()
-    self._tracks: list[_Track] = []
-    self._numbers = itertools.count()
+    self._states: dict[int, State] = {}
 
   def update(
     self,
-    bboxes: np.ndarray,
+    track_ids: Sequence[int | None],
     keypoints: np.ndarray,
     time: float,
     *,
     peak_widths: np.ndarray,
     covariances: np.ndarray | None = None,
-  ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns smoothed keypoints [N, K, 2] and tracks' numbers [N], from 0.
+  ) -> np.ndarray:
+    """Returns the smoothed keypoints [N, K, 2] of a frame.
 
-    Boxes are [N, 4] (x, y, w, h), image px; the others are as in
-    `OneEuro.update` with a leading axis N.
+    Those of people without an id are returned as they are; the other arguments
+    are as in `OneEuro.update` with a leading axis N.
     """
-    alive = [t for t in self._tracks if time - t.state.time <= self.MAX_GAP]
-    matches = match(
-      np.array([track.bbox for track in alive]).reshape(-1, 4),
-      np.asarray(bboxes).reshape(-1, 4),
-      min_overlap=self.MIN_OVERLAP,
-    )
-    current = []
-    for n, bbox in enumerate(bboxes):
-      if n not in matches:
-        state = self._filter.start(keypoints[n], time)
-        current.append(_Track(next(self._numbers), bbox, state))
+    self._states = {
+      track_id: state
+      for track_id, state in self._states.items()
+      if time - state.time <= self.MAX_GAP
+    }
+    smoothed = np.array(keypoints, np.float64)
+    for n, track_id in enumerate(track_ids):
+      if track_id is None:
         continue
-      track = alive[matches[n]]
-      state = self._filter.update(
-        track.state,
-        keypoints[n],
-        time,
-        peak_width=peak_widths[n],
-        covariances=None if covariances is None else covariances[n],
-      )
-      current.append(_Track(track.number, bbox, state))
-    lost = [t for i, t in enumerate(alive) if i not in matches.values()]
-    self._tracks = current + lost
-    smoothed = np.array([track.state.keypoints for track in current])
-    numbers = np.array([track.number for track in current], int)
-    return smoothed.reshape(np.shape(keypoints)), numbers
-
-
-def match(
-  before: np.ndarray, now: np.ndarray, *, min_overlap: float
-) -> dict[int, int]:
-  """Returns the index in `before` of each box in `now` that has a match.
-
-  Boxes are [M, 4] and [N, 4] (x, y, w, h), px. Those that overlap most are
-  matched first, if their intersection over union exceeds `min_overlap`.
-  """
-  overlaps = _intersection_over_union(before, now)
-  pairs: dict[int, int] = {}
-  for flat in np.argsort(-overlaps, axis=None, kind="stable"):
-    m, n = np.unravel_index(flat, overlaps.shape)
-    if overlaps[m, n] <= min_overlap:
-      break
-    if n not in pairs and m not in pairs.values():
-      pairs[int(n)] = int(m)
-  return pairs
-
-
-def _intersection_over_union(before, now) -> np.ndarray:
-  """Returns [M, N]."""
-  before, now = before[:, None], now[None]
-  low = np.maximum(before[..., :2], now[..., :2])
-  ends = [boxes[..., :2] + boxes[..., 2:] for boxes in (before, now)]
-  shared = np.maximum(np.minimum(*ends) - low, 0).prod(-1)
-  return shared / (before[..., 2:].prod(-1) + now[..., 2:].prod(-1) - shared)
+      if track_id in self._states:
+        state = self._filter.update(
+          self._states[track_id],
+          keypoints[n],
+          time,
+          peak_width=peak_widths[n],
+          covariances=None if covariances is None else covariances[n],
+        )
+      else:
+        state = self._filter.start(keypoints[n], time)
+      self._states[track_id] = state
+      smoothed[n] = state.keypoints
+    return smoothed

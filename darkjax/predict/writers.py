@@ -15,6 +15,7 @@ from darkjax.inference import results
 from darkjax.metrics import coco
 from darkjax.predict import video as video_lib
 from darkjax.predict.people import PicturePeople
+from darkjax.runtime import files
 
 CSV_COLUMNS = ("file_name", "image_id", "seconds", *results.TABLE_COLUMNS)
 
@@ -24,19 +25,21 @@ def to_coco(
 ) -> list[dict[str, Any]]:
   """Returns one picture's results for COCO's server, best first.
 
-  Each has `file_name` and `box_score`, the detector's, besides.
+  Each has `file_name` and `box_score`, the detector's, besides, and `track_id`
+  where the person has one.
   """
   people = one.people
   records = people.to_coco(one.picture.image_id, category_id)
   best_first = np.argsort(
     -coco.rescore(people.box_scores, people.scores), kind="stable"
   )
-  return [
-    record | {"file_name": one.picture.name, "box_score": float(box_score)}
-    for record, box_score in zip(
-      records, people.box_scores[best_first], strict=True
-    )
-  ]
+  for record, n in zip(records, best_first, strict=True):
+    person = people[int(n)]
+    record["file_name"] = one.picture.name
+    record["box_score"] = float(person.box_score)
+    if person.track_id is not None:
+      record["track_id"] = person.track_id
+  return records
 
 
 @contextlib.contextmanager
@@ -138,13 +141,14 @@ def write_all(
     stream: the people of each picture.
     out: folder of all files.
     category_id: of the people in results.json.
-    video: name and frames/s of the overlay video; None for pictures.
+    video: name and mean frames/s of the overlay video; None for pictures.
     draw: makes an overlay; None writes none.
     total: number of people.
   """
   counts = Counts()
   out.mkdir(parents=True, exist_ok=True)
   with (
+    files.explain_full_disk(out),
     _json_writer(out / "results.json") as append_records,
     _csv_writer(out / "results.csv") as append_lines,
     _overlay_writer(out, video, draw) as write_overlay,
@@ -178,4 +182,4 @@ def _overlay_writer(out, video, draw) -> Iterator[Callable]:
   else:
     name, rate = video
     with video_lib.open_writer(out / f"{name}.mp4", rate) as write_frame:
-      yield lambda one: write_frame(np.asarray(draw(one)))
+      yield lambda one: write_frame(np.asarray(draw(one)), one.picture.seconds)

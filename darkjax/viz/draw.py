@@ -1,10 +1,11 @@
 """Drawing of people and their keypoints."""
 
+import colorsys
 import functools
 import math
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from darkjax.skeletons import Skeleton
 
@@ -121,3 +122,27 @@ def draw_dot(draw, point, radius, color) -> None:
   """Draws a filled circle into a Pillow drawing; px from the corner."""
   (x, y), r = point, radius
   draw.ellipse((x - r, y - r, x + r, y + r), fill=color)
+
+
+def draw_number(picture: Image.Image, bbox: np.ndarray, number: int) -> None:
+  """Writes a person's number into a picture, at the top left of the box.
+
+  Args:
+    picture: RGB, drawn on.
+    bbox: [4] (x, y, w, h), px of the picture.
+    number: from 0; each has a colour of its own.
+  """
+  size = int(np.clip(bbox[3] / 10, 11, 48))
+  font = ImageFont.load_default(size)
+  x, y = np.clip(bbox[:2], 0, np.maximum(np.array(picture.size) - size, 0))
+  ImageDraw.Draw(picture).text(
+    (float(x), float(y)), str(number), number_color(number), font,
+    stroke_width=max(1, size // 12), stroke_fill=(0, 0, 0),
+  )  # fmt: skip
+
+
+def number_color(number: int) -> tuple[int, int, int]:
+  """Returns a bright RGB; those of neighbouring numbers are far apart."""
+  hue = number * (math.sqrt(5) - 1) / 2 % 1  # the golden ratio
+  red, green, blue = colorsys.hsv_to_rgb(hue, 0.8, 1.0)
+  return round(255 * red), round(255 * green), round(255 * blue)

@@ -2,14 +2,13 @@
 
 import logging
 import pathlib
-import sys
 
-import cv2
+import clips
 import numpy as np
 import PIL.Image
 import pytest
 
-from darkjax.predict import boxes, inputs, video
+from darkjax.predict import boxes, inputs
 
 NO_BOX = np.zeros((0, 4)), np.zeros(0)
 ONE_BOX = np.array([[0.0, 0.0, 4.0, 4.0]]), np.ones(1)
@@ -206,31 +205,7 @@ def test_boxes_made_on_pictures_of_another_size_are_refused(folder, tmp_path):
 
 
 def _clip(path, count):
-  code = cv2.VideoWriter_fourcc(*"MJPG")
-  writer = cv2.VideoWriter(str(path), code, 12.5, (48, 32))
-  for t in range(count):
-    bgr = np.full((32, 48, 3), (0, 0, 20 * t), np.uint8)
-    writer.write(bgr)
-  writer.release()
-
-
-def test_videos_are_read_in_rgb_with_their_times(tmp_path):
-  _clip(tmp_path / "clip.avi", 6)
-  with inputs.open_frames(str(tmp_path / "clip.avi")) as opened:
-    assert (opened.num_pictures, opened.rate, opened.live) == (6, 12.5, False)
-    read = list(opened.stream)
-  for t, frame in enumerate(read):
-    assert (frame.name, frame.image_id) == ("clip.avi", t)
-    assert frame.seconds == pytest.approx(t / 12.5)
-    # Grey levels: Motion JPEG is lossy.
-    np.testing.assert_allclose(frame.pixels[16, 24], [20 * t, 0, 0], atol=6)
-
-
-def test_videos_stop_after_max_frames(tmp_path):
-  _clip(tmp_path / "clip.avi", 6)
-  with inputs.open_frames(str(tmp_path / "clip.avi"), max_frames=2) as opened:
-    assert opened.num_pictures == 2
-    assert len(list(opened.stream)) == 2
+  clips.write(path, [clips.plain((20 * t, 0, 0)) for t in range(count)])
 
 
 def test_frames_of_a_video_are_known_by_their_index(tmp_path):
@@ -252,46 +227,6 @@ def test_a_folder_named_by_a_number_is_no_webcam(folder, tmp_path, monkeypatch):
   folder.rename(tmp_path / "2019")
   with inputs.open_inputs(["2019"], out=tmp_path / "out") as opened:
     assert opened.num_pictures == 3
-
-
-def test_a_file_that_is_no_video_is_refused(tmp_path, capfd):
-  (tmp_path / "clip.mp4").write_bytes(b"not a video" * 100)
-  with (
-    pytest.raises(ValueError, match=r"clip\.mp4 is not a video"),
-    inputs.open_frames(str(tmp_path / "clip.mp4")),
-  ):
-    pass
-
-
-def test_a_missing_webcam_is_named(capfd):
-  with (
-    pytest.raises(FileNotFoundError, match="webcam 97"),
-    inputs.open_frames("97"),
-  ):
-    pass
-
-
-def test_missing_opencv_names_the_extra(tmp_path, monkeypatch):
-  monkeypatch.setitem(sys.modules, "cv2", None)
-  with (
-    pytest.raises(ImportError, match=r"darkjax\[video\]"),
-    inputs.open_frames(str(tmp_path / "clip.mp4")),
-  ):
-    pass
-
-
-def test_written_videos_can_be_read(tmp_path):
-  photo = np.zeros((32, 48, 3), np.uint8)
-  photo[:, :24] = (200, 60, 10)
-  with video.open_writer(tmp_path / "out.mp4", 25.0) as write:
-    for _ in range(3):
-      write(photo)
-  with inputs.open_frames(str(tmp_path / "out.mp4")) as opened:
-    assert opened.rate == 25.0
-    read = list(opened.stream)
-  assert len(read) == 3
-  # Grey levels: MPEG-4 is lossy.
-  np.testing.assert_allclose(read[1].pixels[16, 8], [200, 60, 10], atol=25)
 
 
 def _ids(names, ids):

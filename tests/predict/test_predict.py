@@ -1,14 +1,16 @@
 """The command: photographs, videos, boxes in; overlays, json and csv out."""
 
 import csv
+import dataclasses
+import errno
 import json
 import os
 import subprocess
 import sys
 
+import clips
 import colours
 import commands
-import cv2
 import detector_files
 import jax
 import numpy as np
@@ -17,10 +19,11 @@ import pytest
 from paths import ROOT
 
 from darkjax import checkpoint, models
+from darkjax.inference.people import People
 from darkjax.inference.pose import Pose
 from darkjax.inference.predictor import Predictor
-from darkjax.predict import inputs, smoothing, writers
-from darkjax.predict.people import predict_people, smooth_people
+from darkjax.predict import inputs, smoothing, tracks, writers
+from darkjax.predict.people import predict_people, smooth_people, track_people
 
 SIZE = (120, 160)
 LEFT = np.array([[40.3, 25.8], [30.0, 60.4], [52.7, 90.1]])
@@ -291,12 +294,21 @@ def test_an_interrupt_leaves_complete_files(pose, tmp_path):
 
   def pictures():
     for n in range(12):
-      yield _picture(photo, image_id=n)
+      yield _picture(photo, image_id=n, seconds=n / 20)
     raise KeyboardInterrupt
 
   found = predict_people(pose, pictures())
-  written = writers.write_all(found, tmp_path)
+  written = writers.write_all(
+    found,
+    tmp_path,
+    video=("walk", 20.0),
+    draw=lambda one: PIL.Image.fromarray(one.picture.pixels),
+  )
   assert written.interrupted
+  names = [path.name for path in tmp_path.iterdir()]
+  assert sorted(names) == ["results.csv", "results.json", "walk.mp4"]
+  with inputs.open_frames(str(tmp_path / "walk.mp4")) as overlay:
+    assert len(list(overlay.stream)) == written.pictures
   records = json.loads((tmp_path / "results.json").read_text())
   assert len(records) == written.people
   # The last two batches of four may be lost.
@@ -319,13 +331,13 @@ def test_an_error_leaves_older_results_and_whole_new_ones_apart(pose, tmp_path):
   assert len(json.loads((tmp_path / "results.json.part").read_text())) >= 4
 
 
-def _clip(path, photos, rate=20.0):
-  code = cv2.VideoWriter_fourcc(*"MJPG")
-  height, width = photos[0].shape[:2]
-  writer = cv2.VideoWriter(str(path), code, rate, (width, height))
-  for photo in photos:
-    writer.write(photo[..., ::-1])
-  writer.release()
+def test_a_full_disk_is_named(tmp_path):
+  def stream():
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    yield
+
+  with pytest.raises(OSError, match=rf"the disk .* while writing {tmp_path}"):
+    writers.write_all(stream(), tmp_path)
 
 
 def _walk(count):
@@ -336,7 +348,7 @@ def _walk(count):
 def test_video_gives_results_and_an_overlay(pose, tmp_path):
   truth = _walk(10)
   photos = [colours.paint(SIZE, keypoints) for keypoints in truth]
-  _clip(tmp_path / "walk.avi", photos)
+  clips.write(tmp_path / "walk.avi", photos, rate=20)
   boxes = _boxes(
     *((t, [15.0 + 2 * t, 10.0, 50.0, 100.0], 1.0) for t in range(10))
   )
@@ -361,7 +373,9 @@ def test_video_gives_results_and_an_overlay(pose, tmp_path):
   assert lines[-1]["image_id"] == "9"
   with inputs.open_frames(str(out / "walk.mp4")) as overlay:
     drawn = list(overlay.stream)
-  assert len(drawn) == 10
+  assert [frame.seconds for frame in drawn] == pytest.approx(
+    [t / 20 for t in range(10)], abs=1e-4
+  )
   assert overlay.rate == 20.0
   x = round(truth[5][:, 0].mean())
   assert drawn[5].pixels.shape == (*SIZE, 3)
@@ -379,6 +393,7 @@ def test_smoothing_steadies_a_person_at_rest(pose, rng):
   ]
   boxes = _boxes(*((t, BOXES[0], 1.0) for t in range(24)))
   raw = list(predict_people(pose, iter(clip), boxes))
+  raw = list(track_people(raw, tracks.OverlapTracker()))
   smooth = list(smooth_people(pose, iter(raw), smoothing.OneEuro()))
   spread = [
     np.std([found.people[0].keypoints_image for found in frames], axis=0).mean()
@@ -391,7 +406,76 @@ def test_smoothing_steadies_a_person_at_rest(pose, rng):
   np.testing.assert_array_equal(*covariances)
 
 
-def test_photographs_are_not_smoothed(pose):
+def test_photographs_have_no_tracks(pose):
   found = predict_people(pose, iter([_picture(colours.paint((115, 90), LEFT))]))
   with pytest.raises(ValueError, match="photographs have no time"):
-    list(smooth_people(pose, found, smoothing.OneEuro()))
+    list(track_people(found, tracks.OverlapTracker()))
+
+
+def test_command_tracks_and_smooths_an_animation(checkpoint_folder, tmp_path):
+  frames = [PIL.Image.new("RGB", (48, 64), (n * 50, 9, 9)) for n in range(4)]
+  clip = tmp_path / "clip.gif"
+  frames[0].save(clip, save_all=True, append_images=frames[1:], duration=50)
+  command = (
+    f"--checkpoint={checkpoint_folder}",
+    "--batch_size=2",
+    "--track",
+    "--smooth",
+  )
+  out = tmp_path / "out"
+  done = commands.run("predict", *command, f"--out={out}", clip)
+  assert done.returncode == 0, done.stderr
+  names = [path.name for path in out.iterdir()]
+  assert sorted(names) == ["clip.mp4", "results.csv", "results.json"]
+  # The whole picture is one person; a track has its id from its second frame.
+  ids = [line["track_id"] for line in _read_csv(out / "results.csv")[::3]]
+  assert ids == ["", "0", "0", "0"]
+  with inputs.open_frames(str(out / "clip.mp4")) as overlay:
+    times = [frame.seconds for frame in overlay.stream]
+  assert times == pytest.approx([0.0, 0.05, 0.1, 0.15], abs=1e-4)
+  done = commands.run("predict", *command, f"--out={clip}/out", clip)
+  assert done.returncode == 2
+  assert done.stderr.splitlines()[-1].startswith(f"error: {clip}/out: Not a")
+
+
+class _Sides:
+  """A tracker: 9 is at the left, 4 at the right."""
+
+  def update(self, boxes, scores, seconds):
+    return [9 if x < 50 else 4 for x in boxes[:, 0]]
+
+
+def test_tracks_are_in_json_csv_and_overlays(pose, tmp_path):
+  photo = colours.paint(SIZE, LEFT, RIGHT)
+  clip = [_picture(photo, image_id=t, seconds=t / 20) for t in range(2)]
+  boxes = {t: (np.array(BOXES[:: 1 - 2 * t]), np.ones(2)) for t in range(2)}
+  stream = predict_people(pose, iter(clip), boxes)
+  found = list(track_people(stream, _Sides()))
+  writers.write_all(iter(found), tmp_path)
+  records = json.loads((tmp_path / "results.json").read_text())
+  lines = _read_csv(tmp_path / "results.csv")
+  # Who is left and who is right, by the first keypoint's x.
+  of_records = [{}, {}]
+  for record in records:
+    place = round(record["keypoints"][0] / 50)
+    of_records[record["image_id"]][place] = record["track_id"]
+  of_lines = [{}, {}]
+  for line in lines[::3]:
+    place = round(float(line["x"]) / 50)
+    of_lines[int(line["image_id"])][place] = int(line["track_id"])
+  assert of_records[0] == of_records[1] == of_lines[0] == of_lines[1]
+  assert of_records[0] == {1: 9, 2: 4}
+  plain, numbered = (
+    np.asarray(writers.draw_overlay(one, min_score=0.2, uncertainty=False))
+    for one in (_without_ids(found[1]), found[1])
+  )
+  rows, columns = np.nonzero((plain != numbered).any(-1))
+  for x, y, _, _ in BOXES:
+    near = (abs(columns - x) < 14) & (abs(rows - y) < 14)
+    assert near.any()
+  assert len(rows) < 400
+
+
+def _without_ids(one):
+  people = [dataclasses.replace(person, track_id=None) for person in one.people]
+  return one._replace(people=People(people, one.people.image))

@@ -1,4 +1,4 @@
-"""The One-Euro filter and the tracks, against hand-made motions."""
+"""The One-Euro filter against hand-made motions."""
 
 import numpy as np
 import pytest
@@ -136,47 +136,37 @@ def test_time_must_advance():
     smoothing.OneEuro().update(state, np.zeros((1, 2)), 2.0, peak_width=1.0)
 
 
-def _step(tracks, boxes, keypoints, time):
-  return tracks.update(
-    np.array(boxes, float).reshape(-1, 4),
-    np.array(keypoints, float).reshape(len(boxes), 1, 2),
-    time,
-    peak_widths=np.full(len(boxes), WIDTH),
+def _step(smoother, track_ids, x, time):
+  """x [N] after a frame of one keypoint (x, 5) per person."""
+  keypoints = np.array([[[value, 5.0]] for value in x]).reshape(-1, 1, 2)
+  smooth = smoother.update(
+    track_ids, keypoints, time, peak_widths=np.full(len(x), WIDTH)
   )
+  assert smooth.shape == keypoints.shape
+  return smooth[:, 0, 0].tolist()
 
 
-def test_tracks_follow_people_whatever_their_order():
-  tracks = smoothing.Tracks()
-  left, right = [0, 0, 20, 40], [50, 0, 20, 40]
-  smooth, numbers = _step(tracks, [left, right], [[[5, 5]], [[60, 5]]], 0.0)
-  np.testing.assert_array_equal(numbers, [0, 1])
-  np.testing.assert_array_equal(smooth[:, 0], [[5, 5], [60, 5]])
-  smooth, numbers = _step(tracks, [right, left], [[[61, 5]], [[6, 5]]], 0.1)
-  np.testing.assert_array_equal(numbers, [1, 0])
+def test_people_are_smoothed_by_their_ids_whatever_their_order():
+  smoother = smoothing.Smoother()
+  assert _step(smoother, [4, 9], [5, 60], 0.0) == [5, 60]
+  right, left = _step(smoother, [9, 4], [61, 6], 0.1)
   # Each moves a part of one pixel towards its own measurement.
-  assert 60 < smooth[0, 0, 0] < 61
-  assert 5 < smooth[1, 0, 0] < 6
+  assert 60 < right < 61
+  assert 5 < left < 6
 
 
-def test_tracks_bridge_short_gaps_only():
-  tracks = smoothing.Tracks()
-  box, far = [0, 0, 20, 40], [100, 0, 20, 40]
-  for time, boxes, expected in (
-    (0.0, [box], [0]),
-    (0.1, [], []),
-    (0.2, [far], [1]),
-    (0.4, [box], [0]),  # missed for 0.4 s
-    (1.0, [box], [2]),  # missed for 0.6 s
-  ):
-    smooth, numbers = _step(tracks, boxes, [[[1, 1]]] * len(boxes), time)
-    assert numbers.tolist() == expected
-    assert smooth.shape == (len(boxes), 1, 2) if boxes else not smooth.size
+def test_people_without_an_id_are_not_smoothed():
+  smoother = smoothing.Smoother()
+  assert _step(smoother, [None, 3], [5, 60], 0.0) == [5, 60]
+  without, smooth = _step(smoother, [None, 3], [9, 64], 0.1)
+  assert without == 9
+  assert 60 < smooth < 64
 
 
-def test_match_takes_the_largest_overlaps_first():
-  before = np.array([[0, 0, 10, 10], [4, 0, 10, 10]], float)
-  now = np.array([[3, 0, 10, 10], [40, 0, 10, 10]], float)
-  # Overlaps of the first: 7/13 and 9/11; the second touches nobody.
-  assert smoothing.match(before, now, min_overlap=0.3) == {0: 1}
-  assert smoothing.match(before, now, min_overlap=0.9) == {}
-  assert smoothing.match(before[:0], now, min_overlap=0.3) == {}
+def test_filters_start_anew_after_a_gap():
+  smoother = smoothing.Smoother()
+  _step(smoother, [0], [10], 0.0)
+  assert _step(smoother, [], [], 0.2) == []
+  (near,) = _step(smoother, [0], [20], 0.4)  # missed for 0.4 s
+  assert near < 20
+  assert _step(smoother, [0], [40], 1.0) == [40]  # missed for 0.6 s

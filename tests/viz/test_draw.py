@@ -141,3 +141,31 @@ def test_one_colour_in_place_of_the_sides():
   drawn = draw.draw_skeleton(_grey(), keypoints, skeleton, color=(1, 2, 3))
   pixels = np.asarray(drawn)
   assert tuple(pixels[20, 20]) == tuple(pixels[70, 90]) == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+  "corner", [(30.0, 20.0), (-40.0, -9.0), (900.0, 900.0)]
+)
+def test_numbers_stand_at_the_corner_of_the_box(corner):
+  picture = _grey()
+  draw.draw_number(picture, np.array([*corner, 20.0, 60.0]), 3)
+  rows, columns = np.nonzero(_changed(picture, _grey()))
+  # px: a line of 11 px, inside the picture.
+  low = np.clip(corner, 0, (120 - 11, 90 - 11))
+  assert (abs(columns - low[0]) <= 12).all()
+  assert (abs(rows - low[1]) <= 16).all()
+  assert len(rows) > 20
+
+
+def test_numbers_of_large_people_are_large_and_have_their_colour():
+  picture = _grey()
+  draw.draw_number(picture, np.array([30.0, 20.0, 90.0, 300.0]), 3)
+  drawn = (np.asarray(picture) == draw.number_color(3)).all(-1)
+  # px: digits of a font of 30 px.
+  assert 15 < np.ptp(np.nonzero(drawn)[0]) < 30
+
+
+def test_neighbouring_numbers_differ_in_colour():
+  colors = np.array([draw.number_color(n) for n in range(8)], float)
+  gaps = np.abs(colors[:, None] - colors[None]).max(-1)
+  assert gaps[~np.eye(8, dtype=bool)].min() > 40
