@@ -16,9 +16,9 @@ from PIL import Image
 from darkjax import geometry
 from darkjax.convention import Convention
 from darkjax.data import from_config
-from darkjax.runtime import command, files, startup
+from darkjax.runtime import command, startup
 from darkjax.train import device_crop, device_pack
-from darkjax.viz import contact_sheet, draw
+from darkjax.viz import contact_sheet, draw, picture_file
 
 _LOG = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> None:
   """Writes the sheet of `--config`."""
   del arguments
   startup.start()
-  files.check_writable(flags.out)
+  picture_file.check(flags.out)
   config = flags.config
   data = from_config.read(config)
   pages = device_pack.place(data.packs) if data.packs else None
@@ -46,7 +46,7 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> None:
       print(f"{name}: {' '.join(map(str, batch[name][:left]))}")
     pictures += draw_people(batch, data.convention, count=left)
   sheet = contact_sheet.contact_sheet(pictures, columns=flags.columns)
-  sheet.save(flags.out)
+  picture_file.save(sheet, flags.out)
   _LOG.info("%s: %d people of step %d", flags.out, len(pictures), flags.step)
   if hasattr(batches, "close"):  # ends the threads behind a generator
     batches.close()

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from darkjax.runtime import files
+from darkjax.viz import picture_file
 
 People = Any  # of people.py, which imports this module
 
@@ -28,7 +29,6 @@ TABLE_COLUMNS = (
   *("probability", "error"),
 )
 _TYPES = {"person": "int64", "track_id": "Int64", "keypoint": "str"}
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 def table_rows(people: People) -> Iterator[list[Any]]:
@@ -154,11 +154,8 @@ def save(people: People, path: str | os.PathLike[str], **options: Any) -> None:
   """See `People.save`; the file is complete or as before."""
   path = pathlib.Path(path)
   suffix = path.suffix.lower()
-  if suffix in PICTURE_SUFFIXES:
-    data = io.BytesIO()
-    form = "png" if suffix == ".png" else "jpeg"
-    people.plot(**options).save(data, form, quality=92)
-    files.write_whole(path, data.getvalue())
+  if suffix in picture_file.SUFFIXES:
+    picture_file.save(people.plot(**options), path)
   elif suffix == ".json" and not options:
     files.write_whole(path, people.to_json().encode())
   elif suffix == ".csv" and not options:
@@ -170,7 +167,7 @@ def save(people: People, path: str | os.PathLike[str], **options: Any) -> None:
   else:
     raise ValueError(
       "people are saved as .json, .csv, or with options of plot() as "
-      f"{', '.join(PICTURE_SUFFIXES)}, got {path} with options {options}"
+      f"{', '.join(picture_file.SUFFIXES)}, got {path} with options {options}"
     )
 
 

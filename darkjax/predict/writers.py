@@ -16,6 +16,7 @@ from darkjax.metrics import coco
 from darkjax.predict import video as video_lib
 from darkjax.predict.people import PicturePeople
 from darkjax.runtime import files
+from darkjax.viz import picture_file
 
 CSV_COLUMNS = ("file_name", "image_id", "seconds", *results.TABLE_COLUMNS)
 
@@ -96,13 +97,8 @@ def draw_overlay(
 
 def _overlay_path(out: pathlib.Path, name: str) -> pathlib.Path:
   """Returns the file of an overlay: NAME, or NAME.png unless JPEG or PNG."""
-  keep = pathlib.Path(name).suffix.lower() in (".jpg", ".jpeg", ".png")
+  keep = pathlib.Path(name).suffix.lower() in picture_file.SUFFIXES
   return out / (name if keep else f"{name}.png")
-
-
-def _save(picture: PIL.Image.Image, path: pathlib.Path) -> None:
-  path.parent.mkdir(parents=True, exist_ok=True)  # of a subfolder
-  picture.save(path, quality=92)
 
 
 class Counts(NamedTuple):
@@ -178,7 +174,9 @@ def _overlay_writer(out, video, draw) -> Iterator[Callable]:
   if draw is None:
     yield lambda one: None
   elif video is None:
-    yield lambda one: _save(draw(one), _overlay_path(out, one.picture.name))
+    yield lambda one: picture_file.save(
+      draw(one), _overlay_path(out, one.picture.name)
+    )
   else:
     name, rate = video
     with video_lib.open_writer(out / f"{name}.mp4", rate) as write_frame:
