@@ -125,7 +125,8 @@ def start(
   """
   digest = hashlib.sha256(json.dumps(shards).encode()).hexdigest()
   asked = settings | {"shards": len(shards), "photographs_digest": digest}
-  file = folder / "run.json"
+  # With the _ that readers of a folder of Parquet files pass over.
+  file = folder / "_run.json"
   if file.exists():
     before = json.loads(file.read_text())
     fields = [n for n in asked if before.get(n) != asked[n]]

@@ -70,6 +70,7 @@ def test_a_run_goes_on_with_what_is_missing(tmp_path):
   table = pa.table({"path": ["1.jpg"]})
   shards.write(tmp_path / "out", 1, table)
   assert shards.start(tmp_path / "out", SETTINGS, found) == [0, 2]
+  assert pq.read_table(tmp_path / "out").equals(table)  # the folder as one
   for settings, others, named in (
     (SETTINGS | {"nms": "none"}, found, "with other nms;"),
     (SETTINGS, found[:2], "with other shards, photographs_digest;"),
