@@ -24,7 +24,7 @@ ORDER = (
   {"viz"},
   {"inference"},
   {"calibrate", "convert", "export", "evaluate", "predict", "release"},
-  {"train"},
+  {"predict_many", "train"},
   {"browse"},
 )
 # Rooms that work without these packages.

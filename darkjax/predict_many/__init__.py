@@ -1,0 +1,1 @@
+"""Prediction on very many photographs, on several processes or machines."""

@@ -1,0 +1,90 @@
+"""Shards: which photographs they hold, and runs that go on."""
+
+import pathlib
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from darkjax.predict_many import shards
+from darkjax.predict_many.shards import Shard
+
+SETTINGS = {"checkpoint": "a", "nms": "hard"}
+
+
+@pytest.fixture
+def photos(tmp_path):
+  folder = tmp_path / "photos"
+  for name in ("b.jpg", "a.png", "deep/c.JPG", "notes.txt", ".hidden.jpg"):
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).touch()
+  return folder
+
+
+def names(found):
+  return [[pathlib.Path(path).name for path in s.paths] for s in found]
+
+
+def test_folders_patterns_and_files_each_photograph_once(photos):
+  inputs = [str(photos), str(photos / "*.jpg"), str(photos / "**" / "*.*")]
+  found = shards.find(inputs, 2)
+  assert names(found) == [["a.png", "b.jpg"], ["c.JPG"]]
+  assert names(shards.find([str(photos / "a.png")], 9)) == [["a.png"]]
+
+
+def test_paths_in_parquet(tmp_path):
+  table = pa.table({"path": ["x/2.jpg", None, "x/1.jpg"], "n": [1, 2, 3]})
+  pq.write_table(table, tmp_path / "list.parquet")
+  (shard,) = shards.find([str(tmp_path / "list.parquet")], 10)
+  assert list(shards.read(shard)) == [(p, p) for p in ("x/2.jpg", "x/1.jpg")]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_images_in_parquet_are_a_shard_a_row_group(tmp_path, named):
+  images = [b"one", b"two", None]
+  if named:
+    images = [{"bytes": i, "path": f"{n}.jpg"} for n, i in enumerate(images)]
+  file = tmp_path / "some.parquet"
+  pq.write_table(pa.table({"image": images}), file, row_group_size=2)
+  found = shards.find([str(tmp_path)], 10)
+  read = [list(shards.read(shard)) for shard in found]
+  assert [[data for _, data in rows] for rows in read] == [
+    [b"one", b"two"],
+    [b""],
+  ]
+  expected = ["0.jpg", "1.jpg"] if named else [f"{file}:0:0", f"{file}:0:1"]
+  assert [name for name, _ in read[0]] == expected
+
+
+def test_what_cannot_be_read_is_named(photos, tmp_path):
+  with pytest.raises(FileNotFoundError, match=r"nothing\.jpg"):
+    shards.find([str(photos / "nothing.jpg")], 5)
+  pq.write_table(pa.table({"url": ["a"]}), tmp_path / "urls.parquet")
+  with pytest.raises(ValueError, match="has the columns"):
+    shards.find([str(tmp_path / "urls.parquet")], 5)
+
+
+def test_a_run_goes_on_with_what_is_missing(tmp_path):
+  found = [Shard([f"{n}.jpg"]) for n in range(3)]
+  assert shards.start(tmp_path / "out", SETTINGS, found) == [0, 1, 2]
+  table = pa.table({"path": ["1.jpg"]})
+  shards.write(tmp_path / "out", 1, table)
+  assert shards.start(tmp_path / "out", SETTINGS, found) == [0, 2]
+  assert pq.read_table(tmp_path / "out").equals(table)  # the folder as one
+  for settings, others, named in (
+    (SETTINGS | {"nms": "none"}, found, "with other nms;"),
+    (SETTINGS, found[:2], "with other shards, photographs_digest;"),
+  ):
+    with pytest.raises(ValueError, match=named):
+      shards.start(tmp_path / "out", settings, others)
+
+
+def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
+  def fail(table, part):
+    part.write_bytes(b"half")
+    raise OSError(28, "No space left on device", str(part))
+
+  monkeypatch.setattr(pq, "write_table", fail)
+  with pytest.raises(OSError, match="No space"):
+    shards.write(tmp_path, 0, pa.table({"path": ["a"]}))
+  assert not list(tmp_path.iterdir())
