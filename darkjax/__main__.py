@@ -6,6 +6,7 @@
   calibrate       fits what scores mean, on a labelled data set
   predict         finds people in photographs, folders and videos
   predict-many    finds people in very many photographs, on several machines
+  demo            serves a page to try a network on photographs
   export          writes a network as StableHLO, ONNX or SavedModel
   release         writes the weights of a run as a folder or a small file
   models          lists the networks with their size and cost
@@ -32,6 +33,7 @@ COMMANDS = {
   "calibrate": "darkjax.calibrate",
   "predict": "darkjax.predict.__main__",
   "predict-many": "darkjax.predict_many.__main__",
+  "demo": "darkjax.demo.__main__",
   "export": "darkjax.export.__main__",
   "release": "darkjax.release",
   "models": "darkjax.models.__main__",

@@ -25,7 +25,7 @@ ORDER = (
   {"inference"},
   {"calibrate", "convert", "export", "evaluate", "predict", "release"},
   {"predict_many", "train"},
-  {"browse"},
+  {"browse", "demo"},
 )
 # Rooms that work without these packages.
 FORBIDDEN = {

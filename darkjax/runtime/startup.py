@@ -19,7 +19,7 @@ def start() -> None:
   )
   # TFDS and orbax warn of what is normal here.
   absl.logging.set_verbosity(absl.logging.ERROR)
-  for noisy in ("jax", "orbax", "tensorflow", "PIL"):
+  for noisy in ("jax", "orbax", "tensorflow", "PIL", "httpx", "numexpr"):
     logging.getLogger(noisy).setLevel(logging.WARNING)
   # oneDNN would only log that it is there.
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

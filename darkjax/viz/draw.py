@@ -46,7 +46,7 @@ def draw_skeleton(
     outlines = {}
     if covariances is not None:
       widths = np.reshape(covariances, (-1, count, 2, 2))[n]
-      outlines = _ellipses(keypoints[n], widths, drawn[n])
+      outlines = ellipses(keypoints[n], widths, drawn[n])
     limbs = [(a, b) for a, b in skeleton.limbs if drawn[n, a] and drawn[n, b]]
     _draw_person(picture, keypoints[n], drawn[n], limbs, outlines, colors)
   return picture
@@ -95,8 +95,14 @@ def _zoom(size) -> int:
   return int(np.clip(math.sqrt(16e6 / (size[0] * size[1])), 1, 4))
 
 
-def _ellipses(keypoints, covariances, shown) -> dict[int, np.ndarray]:
-  """Returns outlines [32, 2] of positive definite covariances by keypoint."""
+def ellipses(keypoints, covariances, shown) -> dict[int, np.ndarray]:
+  """Returns outlines [32, 2] of positive definite covariances by keypoint.
+
+  Args:
+    keypoints: [K, 2], px, the centres.
+    covariances: [K, 2, 2], px².
+    shown: [K] booleans.
+  """
   angles = np.linspace(0, 2 * np.pi, 32, endpoint=False)
   circle = np.stack([np.cos(angles), np.sin(angles)], -1)
   outlines = {}

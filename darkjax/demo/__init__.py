@@ -1,0 +1,1 @@
+"""A page in the browser: photographs in, people with keypoints out."""
