@@ -38,9 +38,9 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> None:
     raise ValueError(
       f"photographs are given on the page, got {' '.join(arguments)}"
     )
+  _check_address(flags.host, flags.port)
   if importlib.util.find_spec("gradio") is None:
     raise ImportError("the page needs gradio: pip install 'darkjax[demo]'")
-  _check_address(flags.host, flags.port)
   signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
   pose = _load_pose(flags)
   with tempfile.TemporaryDirectory(prefix="darkjax-demo-") as folder:

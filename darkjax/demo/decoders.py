@@ -93,12 +93,12 @@ def _uncertainty(person: Person, k: int, dark: Point) -> str:
   short, long = np.sqrt(np.linalg.eigvalsh(dark.covariance_image))
   text = (
     "DARK's ellipse of one standard deviation has half axes of "
-    f"{long:.2f} and {short:.2f} px: the width of the peak, which is "
+    f"{long:.2f} and {short:.2f} px. This is the width of the peak; "
   )
   if person.errors is None or person.probabilities is None:
-    return f"{text}no error yet; `darkjax calibrate` fits that."
+    return f"{text}`darkjax calibrate` fits the error to expect."
   return (
-    f"{text}no error. By the weights' calibration the median error is "
-    f"{person.errors[k]:.2f} px, and the keypoint right with a probability of "
-    f"{person.probabilities[k]:.2f}."
+    f"{text}by the weights' calibration the median error is "
+    f"{person.errors[k]:.2f} px, and the keypoint is right with a probability "
+    f"of {person.probabilities[k]:.2f}."
   )

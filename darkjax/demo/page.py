@@ -20,6 +20,15 @@ _FONTS = {
   "font": ["system-ui", "sans-serif"],
   "font_mono": ["ui-monospace", "monospace"],
 }
+_STYLE = """#keypoints { max-height: 40em; overflow-y: auto; }
+#keypoints table { width: 100%; border-collapse: collapse; }
+#keypoints caption { text-align: left; }
+#keypoints :is(th, td) {
+  padding: 0.2em; text-align: left; border-bottom: 1px solid #8888;
+}
+#keypoints :is(th, td):nth-child(n + 3) {
+  text-align: right; font-variant-numeric: tabular-nums;
+}"""
 _BUTTONS = ["download", "fullscreen"]  # Gradio's other one sends it to a site
 _CLEANING = (600, 3600)  # s: how often, and the age of files that are deleted
 
@@ -53,12 +62,12 @@ class Answers:
   def show(self, found: PicturePeople | None, min_score: float) -> list[Any]:
     """Returns status, drawing, table and the drawing's file."""
     if found is None:
-      return ["", None, [], None]
+      return ["", None, "", None]
     drawing = photograph.draw(found, min_score)
     return [
       photograph.describe(found, min_score, detector=self._detector),
       photograph.for_page(drawing),
-      photograph.table(found, min_score),
+      photograph.to_html(photograph.table(found, min_score)),
       photograph.write_drawing(found, drawing, self._folder),
     ]
 
@@ -99,7 +108,7 @@ def build(answers: Answers, *, min_score: float) -> Any:
         webcam_options=gr.WebcamOptions(mirror=False),
       )
       drawing = gr.Image(
-        label="People, limbs of their left orange, of their right blue",
+        label="People: left orange, right blue",
         format="jpeg",
         interactive=False,
         buttons=_BUTTONS,
@@ -125,12 +134,7 @@ def build(answers: Answers, *, min_score: float) -> Any:
         for at in ("The photograph around the keypoint", "Its heatmap there")
       )
     words = gr.Markdown()
-    table = gr.Dataframe(
-      headers=list(photograph.COLUMNS),
-      label="Keypoints, x and y in pixels of the photograph",
-      interactive=False,
-      elem_id="keypoints",
-    )
+    table = gr.HTML(elem_id="keypoints")
 
     def file(path):
       return gr.update(value=path, interactive=path is not None)
@@ -183,6 +187,7 @@ def launch(page: Any, *, host: str, port: int) -> str:
     quiet=True,
     show_error=True,
     footer_links=[],
+    css=_STYLE,
     theme=gr.themes.Default(**_FONTS),
   )
   return address

@@ -1,10 +1,12 @@
 """What the page shows of a photograph: its people, in words, rows and files."""
 
+import html
 import io
 import json
 import os
 import pathlib
 import tempfile
+from collections.abc import Sequence
 
 import numpy as np
 import PIL.Image
@@ -68,6 +70,20 @@ def table(found: PicturePeople, min_score: float) -> list[list[str | int]]:
     )
     if score >= min_score
   ]
+
+
+def to_html(rows: Sequence[Sequence[str | int]]) -> str:
+  """Returns rows of `table` as the page shows them."""
+
+  def row(cells, tag):
+    texts = (html.escape(str(cell)) for cell in cells)
+    return f"<tr>{''.join(f'<{tag}>{text}</{tag}>' for text in texts)}</tr>"
+
+  body = "".join(row(cells, "td") for cells in rows)
+  return (
+    "<table><caption>Keypoints, x and y in pixels of the photograph</caption>"
+    f"<thead>{row(COLUMNS, 'th')}</thead><tbody>{body}</tbody></table>"
+  )
 
 
 def draw(found: PicturePeople, min_score: float) -> PIL.Image.Image:
