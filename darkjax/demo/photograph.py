@@ -91,11 +91,10 @@ def draw(found: PicturePeople, min_score: float) -> PIL.Image.Image:
   picture = found.people.plot(min_score=min_score)
   if len(found.people) > 1:
     drawing = ImageDraw.Draw(picture)
-    size = max(16, max(picture.size) // 30)
+    size = max(16, max(picture.size) // 25)
     for n, (x, y, w, h) in enumerate(found.people.boxes, 1):
-      drawing.rectangle((x, y, x + w, y + h), None, _BOX, max(1, size // 12))
-      corner = (max(x, 0) + size / 4, max(y, 0) + size / 4)
-      pictures.write(drawing, corner, str(n), size, anchor="lt")
+      drawing.rectangle((x, y, x + w, y + h), None, _BOX, max(2, size // 12))
+      pictures.write_plate(drawing, (x, y + h), str(n), size)
   return picture
 
 

@@ -125,9 +125,8 @@ def _with_points(picture, panels, points) -> PIL.Image.Image:
     line = [*map(tuple, line), tuple(line[0])]
     for color, width in (((0, 0, 0), 9), (_COLORS["dark"], 5)):
       drawing.line(line, color, width, joint="curve")
-    write(
-      drawing, min(line, key=lambda point: point[1]), f"{n + 1} sigma", _TEXT
-    )
+    top = min(line, key=lambda point: point[1])
+    write_plate(drawing, top, f"{n + 1} sigma", _TEXT)
   for point in points:
     draw_marker(drawing, panels.place(point.heatmap), point.method)
   drawing.rectangle((0, panels.side, *full.size), "white")
@@ -154,10 +153,11 @@ def draw_marker(drawing, point, method: str) -> None:
     draw.draw_dot(drawing, point, width * 0.6, color)
 
 
-def write(drawing, corner, text: str, size: int, anchor: str = "ms") -> None:
-  """Writes white edged with black; by default above a point, in its middle."""
+def write_plate(drawing, corner, text: str, size: int) -> None:
+  """Writes white on black into the lower left corner of a box."""
   font = ImageFont.load_default(size)
-  drawing.text(
-    tuple(corner), text, "white", font,
-    anchor=anchor, stroke_width=max(1, size // 10), stroke_fill="black",
-  )  # fmt: skip
+  x, y = corner
+  width = drawing.textlength(text, font) + size / 2
+  drawing.rectangle((x, y - size, x + width, y), "black")
+  middle = (x + width / 2, y - size / 2)
+  drawing.text(middle, text, "white", font, anchor="mm")

@@ -182,13 +182,13 @@ def test_a_photograph_on_the_page(chromium, detector, tmp_path):
     fewer = photograph.table(found, 0.5)
     assert 0 < len(fewer) < len(expected)
     assert rows(page) == [list(map(str, row)) for row in fewer]
-    page.screenshot(path=tmp_path / "page.png", full_page=True)
 
     path = downloaded(page, "Everyone as COCO json", tmp_path / "a.json")
     assert json.loads(path.read_text()) == writers.to_coco(found)
     path = downloaded(page, "Drawing as PNG", tmp_path / "a.png")
     with PIL.Image.open(path) as picture:
       assert picture.size == (512, 512)
+    page.screenshot(path=tmp_path / "page.png", full_page=True)
 
     page.set_viewport_size({"width": 360, "height": 700})
     assert pixels_wide(page) <= 360
