@@ -39,10 +39,10 @@ def get_config(variant: str = ""):
   config.augmentation.update(shift_factor=0.06, color_factor=0.3)
   config.augmentation.update(occlusion_probability=0.2, blur_probability=0.1)
   config.augmentation.update(jpeg_probability=0.1)
-  config.optimizer.milestones = (11, 15)
+  config.optimizer.milestones = (32, 38)
   config.optimizer.rate_batch_size = 32
   config.optimizer.ema_decay = 0.999
-  config.train.update(batch_size=32, epochs=16, log_every_steps=100)
+  config.train.update(batch_size=32, epochs=40, log_every_steps=100)
   config.train.update(evaluate_every_epochs=1, checkpoint_every_epochs=1)
   config.train.keep_best = "dark/AP/gt_boxes"
   config.evaluate.batch_size = 80
