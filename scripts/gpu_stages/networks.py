@@ -17,6 +17,7 @@ median over the turns, a ratio the median of the ratios within a turn:
 import functools
 import importlib.util
 import itertools
+import traceback
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -81,7 +82,7 @@ def check_same_device() -> None:
 
 
 def measure(case: Case, flags) -> Iterator[Line]:
-  """Yields a line for each side."""
+  """Yields a line for each side, with an error for one that does not run."""
   import gpu_sides
 
   size = bench.parse_size(case.size)
@@ -89,9 +90,14 @@ def measure(case: Case, flags) -> Iterator[Line]:
   runners = gpu_sides.TASKS[case.task](setting, case.batch)
   first, memory = {}, {}
   for name, run in runners.items():
-    first[name] = bench.seconds(functools.partial(run, 1))
-    memory[name] = gpu_sides.peak_bytes(name)
-  sides = {n: functools.partial(run, flags.steps) for n, run in runners.items()}
+    try:
+      first[name] = bench.seconds(functools.partial(run, 1))
+      memory[name] = gpu_sides.peak_bytes(name)
+    except Exception as error:  # the others are worth their time
+      traceback.print_exc()
+      text = f"{type(error).__name__}: {error}"[:500]
+      yield case._asdict() | {"side": name, "error_of_side": text}
+  sides = {n: functools.partial(runners[n], flags.steps) for n in memory}
   times = bench.take_turns(sides, flags.turns, calls=2)
   del runners, sides
   gpu_sides.forget()

@@ -24,7 +24,7 @@ _STEPS = 3
 # of functions and modules that an operation comes from.
 KERNELS = {
   "layout copies": r"nchwtonhwc|nhwctonchw|transpose|copy|memcpy|memset",
-  "convolution": r"fprop|dgrad|wgrad|conv|xmma|cutlass|cudnn|implicit|gemm",
+  "convolution": r"fprop|dgrad|wgrad|conv(?!ert)|xmma|cutlass|cudnn|gemm",
 }
 _LAST = r"/(jit\(relu\)/)?[a-z_]+$"  # an operation of the module itself
 OPERATIONS = {
@@ -57,9 +57,11 @@ def measure(flags) -> Iterator[Line]:
   step = lowered.compile(compiler_options=options)
   state, _ = step(state, batch)
   jax.block_until_ready(state)
+  settings = jax.profiler.ProfileOptions()
+  settings.python_tracer_level = 0  # it would slow the steps down
   with tempfile.TemporaryDirectory() as folder:
     start = time.perf_counter()
-    with jax.profiler.trace(folder):
+    with jax.profiler.trace(folder, profiler_options=settings):
       for _ in range(_STEPS):
         state, _ = step(state, batch)
       jax.block_until_ready(state)
@@ -87,11 +89,13 @@ def kernel_seconds(folder: pathlib.Path) -> dict[str, float]:
   (path,) = folder.rglob("*.xplane.pb")
   planes = list(jax.profiler.ProfileData.from_file(str(path)).planes)
   cards = [plane for plane in planes if plane.name.startswith("/device:GPU")]
+  measured = cards or [plane for plane in planes if plane.name == "/host:CPU"]
+  lines = [line for plane in measured for line in plane.lines]
+  # Of a card, the others repeat the same by operation or module.
+  streams = [line for line in lines if line.name.startswith("Stream")]
   spent: collections.Counter[str] = collections.Counter()
-  for plane in cards or [p for p in planes if p.name == "/host:CPU"]:
-    for line in plane.lines:
-      if not cards or line.name.startswith("Stream"):
-        add_events(spent, line.events)
+  for line in streams or lines:
+    add_events(spent, line.events)
   return dict(spent)
 
 

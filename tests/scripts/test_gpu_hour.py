@@ -5,6 +5,7 @@ What needs PyTorch, which the tests do not install, is not run here.
 
 import functools
 import json
+import types
 
 import absl.flags
 import commands
@@ -332,11 +333,37 @@ stage2_0/branches_0_1/add"}
 """
 
 
+def test_a_cards_streams_are_read_alone(monkeypatch, tmp_path):
+  (tmp_path / "host.xplane.pb").touch()
+  event = types.SimpleNamespace
+
+  def line(name, **nanoseconds):
+    events = [
+      event(name=n, duration_ns=t, stats=[("hlo_op", n.replace("_", "."))])
+      for n, t in nanoseconds.items()
+    ]
+    return types.SimpleNamespace(name=name, events=events)
+
+  lines = [line("Stream #7(Compute)", fusion_3=2e9, nchwToNhwc=1e9)]
+  card = types.SimpleNamespace(
+    name="/device:GPU:0", lines=[*lines, line("XLA Modules", step=3e9)]
+  )
+  host = types.SimpleNamespace(name="/host:CPU", lines=[line("python", a=9e9)])
+  data = types.SimpleNamespace(planes=[host, card])
+  monkeypatch.setattr(
+    jax.profiler.ProfileData, "from_file", staticmethod(lambda path: data)
+  )
+  spent = profile.kernel_seconds(tmp_path)
+  # A library's kernel keeps its name, another has its operation's.
+  assert spent == {"fusion.3": 2.0, "nchwToNhwc": 1.0}
+
+
 def test_kernels_by_kind():
   spent = {
     "sm90_xmma_fprop_implicit_gemm_bf16": 5.0,
     "void cudnn::nchwToNhwcKernel": 1.0,
     "fusion_3": 2.0,
+    "loop_convert_fusion": 0.0625,  # of types: no convolution
     "loop_add_fusion": 3.0,
     "copy_1": 0.5,  # of the optimizer, and yet a copy
     "fusion.4": 0.25,
@@ -350,5 +377,5 @@ def test_kernels_by_kind():
     "resize and fuse": 3.0,
     "input cutting": 0.25,
     "residual additions": 4.0,
-    "other": 0.125,
+    "other": 0.1875,
   }
