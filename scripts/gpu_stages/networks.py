@@ -54,15 +54,14 @@ def cells(flags, budget: Budget) -> Iterator[Cell]:
 
 
 def cases(flags) -> list[Case]:
-  """Returns the first network's first batches, then the other cases."""
+  """Returns the first type's cases, by network, then by place in a list."""
   batches = {"training": flags.training, "inference": flags.inference}
   every = [
-    (place, Case(model, task, int(batch), dtype, flags.size))
+    ((i, j, k), Case(model, task, int(batch), dtype, flags.size))
     for (i, dtype), (j, model), (task, sizes) in itertools.product(
       enumerate(flags.dtypes), enumerate(flags.networks), batches.items()
     )
     for k, batch in enumerate(sizes)
-    for place in [(i, max(j, k), j, k)]
   ]
   return [case for _, case in sorted(every, key=lambda pair: pair[0])]
 
