@@ -176,4 +176,6 @@ def apply_affine(target_from_source: Any, points: Any) -> Any:
 def apply_linear(target_from_source: Any, covariances: Any) -> Any:
   """Maps covariances Σ [..., K, 2, 2], px², to A Σ Aᵀ, A the linear part."""
   linear = target_from_source[..., None, :, :2]
-  return linear @ covariances @ linear.swapaxes(-1, -2)
+  # Sums, not products of matrices: those of GPUs round float32 to 11 bits.
+  half = (linear[..., None] * covariances[..., None, :, :]).sum(-2)
+  return (half[..., None, :] * linear[..., None, :, :]).sum(-1)

@@ -206,14 +206,16 @@ def make_batch(
   }
 
 
-def darkjax_training(
+def training_step(
   setting: Setting, batch: dict[str, np.ndarray]
-) -> Callable[[int], None]:
-  """`train_step` on one device, with Adam."""
+) -> tuple[Callable, Any, Any]:
+  """Returns a step to be jitted, with Adam, and its state and batch.
+
+  The batch, from `make_batch`, is put on the device.
+  """
   import optax
 
   from darkjax import models
-  from darkjax.runtime import xla_options
   from darkjax.train import step as step_lib
 
   network = models.create_model(
@@ -223,13 +225,22 @@ def darkjax_training(
   state = step_lib.create_state(
     jax.random.key(0), network, optimizer, crop_size=setting.size
   )
-  batch = jax.device_put(batch)
   take = functools.partial(
     step_lib.train_step,
     model=network,
     optimizer=optimizer,
     convention=make_convention(setting.size),
   )
+  return take, state, jax.device_put(batch)
+
+
+def darkjax_training(
+  setting: Setting, batch: dict[str, np.ndarray]
+) -> Callable[[int], None]:
+  """`train_step` on one device, with Adam."""
+  from darkjax.runtime import xla_options
+
+  take, state, batch = training_step(setting, batch)
   step = xla_options.tuned(jax.jit(take, donate_argnums=0), "training")
 
   def run(steps):

@@ -10,8 +10,10 @@ commit; medians over turns that the sides take in one process:
             out); those that were ready before do not count
   plan      all of a resident batch but its pixels, by one thread on the host
   cut       its pixels, on the device
+  send      images from the host's memory to the device
   step      a training step on images that are on the device
   cut+step  a training step that cuts them first, as training does
+  send+step a training step on images that the host sends, as with tf.data
 
 People and augmentation are the same on all sides. The first device alone works.
 """
@@ -44,24 +46,29 @@ def main(flags: command.Flags, _) -> None:
   """Prints the measurements."""
   startup.start()
   config = flags.config
-  sides = make_sides(config, flags.batches, steps=flags.steps)
+  for line in measure(config, flags.batches, flags.turns, steps=flags.steps):
+    bench.show(**line, device=jax.devices()[0].device_kind)
+
+
+def measure(config, count: int, turns: int, *, steps: bool) -> Iterator[dict]:
+  """Yields a line for each side."""
+  sides = make_sides(config, count, steps=steps)
   times = {name: [] for name in sides}
-  for turn in range(flags.turns + 1):
+  for turn in range(turns + 1):
     for name, side in sides.items():
       seconds = side()
       if turn:  # the first compiles
-        times[name].append(seconds / flags.batches)
+        times[name].append(seconds / count)
   for name, seconds in times.items():
     rate = config.train.batch_size / float(np.median(seconds))
-    bench.show(
-      side=name,
-      model=config.model.name,
-      crop_size=list(config.convention.crop_size),
-      batch_size=config.train.batch_size,
-      images_per_second=round(rate, 1),
-      turns=flags.turns,
-      device=jax.devices()[0].device_kind,
-    )
+    yield {
+      "side": name,
+      "model": config.model.name,
+      "crop_size": list(config.convention.crop_size),
+      "batch_size": config.train.batch_size,
+      "images_per_second": round(rate, 1),
+      "turns": turns,
+    }
 
 
 def make_sides(
@@ -87,9 +94,13 @@ def make_sides(
   planned = functools.partial(resident.train_batches, packs, **options)
   batches = on_device(planned(), count)
   cut = functools.partial(cut_crops, crop_size=convention.crop_size)
-  sides = {"cut": timed(jax.jit(cut), [(pages, batch) for batch in batches])}
+  images = [jax.device_get(jax.jit(cut)(pages, batch)) for batch in batches]
+  sides = {
+    "cut": timed(jax.jit(cut), [(pages, batch) for batch in batches]),
+    "send": timed(jax.device_put, [(batch,) for batch in images]),
+  }
   if steps:
-    sides |= step_sides(config, convention, cut, pages, batches)
+    sides |= step_sides(config, convention, cut, pages, batches, images)
   sides["plan"] = functools.partial(plan_side, planned, count)
   if importlib.util.find_spec("tensorflow") is not None:
     sides["tf.data"] = functools.partial(
@@ -142,8 +153,8 @@ def cut_crops(pages, batch, *, crop_size):
   return device_crop.with_images(batch, pages, crop_size=crop_size)
 
 
-def step_sides(config, convention, cut, pages, batches):
-  """Returns a training step without and with cutting before it."""
+def step_sides(config, convention, cut, pages, batches, images):
+  """Returns a training step alone, and after cutting or sending `images`."""
   model = models.create_model(
     config.model.name,
     convention.skeleton.num_keypoints,
@@ -171,9 +182,11 @@ def step_sides(config, convention, cut, pages, batches):
   def cut_and_step(state, pages, batch):
     return step(state, cut(pages, batch))
 
-  images = [jax.jit(cut)(pages, batch) for batch in batches]
+  step = jax.jit(step)
+  there = jax.device_put(images)
   return {
-    "step": timed(jax.jit(step), [(state, batch) for batch in images]),
+    "step": timed(step, [(state, batch) for batch in there]),
+    "send+step": timed(step, [(state, batch) for batch in images]),
     "cut+step": timed(
       jax.jit(cut_and_step), [(state, pages, batch) for batch in batches]
     ),

@@ -80,12 +80,12 @@ def numpy_windows(heatmaps: np.ndarray, blur_kernel: int) -> np.ndarray:
 
 
 def torch_windows(
-  blur_kernel: int,
+  blur_kernel: int, device: str = "cpu"
 ) -> Callable[[torch.Tensor], torch.Tensor]:
   """Returns the same in PyTorch, for torch.compile."""
-  band = torch.from_numpy(_band(blur_kernel))
+  band = torch.from_numpy(_band(blur_kernel)).to(device)
   size = band.shape[1]
-  offsets = torch.arange(size) - size // 2
+  offsets = torch.arange(size, device=device) - size // 2
 
   def decode(heatmaps: torch.Tensor) -> torch.Tensor:
     num_people, num_keypoints, height, width = heatmaps.shape

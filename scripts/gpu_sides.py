@@ -1,4 +1,4 @@
-"""Sides of bench_gpu.py and bench_memory.py: functions that run steps.
+"""Sides of gpu_hour.py and bench_memory.py: functions that run steps.
 
 Batches are on the device before, so that no transfer counts. Steps are
 dispatched one after the other as in training; a side waits for the last only.
@@ -130,9 +130,17 @@ def _wait() -> None:
     torch.cuda.synchronize()
 
 
+def peak_bytes(side: str) -> int:
+  """Returns the most memory of the device that a side's framework took."""
+  if side.startswith("torch"):
+    return torch.cuda.max_memory_allocated() if DEVICE == "cuda" else 0
+  return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0)
+
+
 def forget() -> None:
   """Frees programs and memory that no runner holds any more."""
   jax.clear_caches()
   torch._dynamo.reset()
   if DEVICE == "cuda":
     torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()

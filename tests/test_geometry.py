@@ -4,6 +4,7 @@ Tolerances: float64 maps of points below 1000 px round to about 1e-12 px; 1e-9
 leaves room and still sees any real difference.
 """
 
+import jax
 import numpy as np
 import pytest
 
@@ -217,3 +218,16 @@ def test_covariances_follow_the_linear_part(rng):
   result = geometry.apply_linear(matrix, before[None])[0]
   # Sample covariances transform exactly; 1e-9 relative is rounding.
   np.testing.assert_allclose(result, after, rtol=1e-9)
+
+
+def test_nothing_is_left_to_the_rounding_of_matrix_units():
+  # On GPUs a product of float32 matrices has 11 bits by default.
+  def both(matrix, points, covariances):
+    return (
+      geometry.apply_affine(matrix, points),
+      geometry.apply_linear(matrix, covariances),
+    )
+
+  shapes = [(3, 2, 3), (3, 5, 2), (3, 5, 2, 2)]
+  traced = jax.make_jaxpr(both)(*map(jax.numpy.ones, shapes))
+  assert "dot_general" not in str(traced)

@@ -4,7 +4,6 @@ With one bit of a large array flipped, orbax (0.11.36 to 0.12.8; it verifies its
 own index alone) and safetensors read other numbers without an error.
 """
 
-import importlib.metadata
 import pathlib
 import zlib
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ import numpy as np
 
 from darkjax import convention as convention_lib
 from darkjax.metrics import calibration as calibration_lib
+from darkjax.runtime.version import version
 
 
 class Metadata(NamedTuple):
@@ -28,7 +28,7 @@ class Metadata(NamedTuple):
   def to_json(self) -> dict[str, Any]:
     """Returns what json can hold, with the version of darkjax."""
     return {
-      "darkjax": importlib.metadata.version("darkjax"),
+      "darkjax": version(),
       "convention": self.convention.to_json(),
       "model": self.model,
       "config": self.config,

@@ -1,6 +1,5 @@
 """Description of an exported file for users without darkjax: darkjax.json."""
 
-import importlib.metadata
 from typing import Any
 
 import jax
@@ -9,6 +8,7 @@ import numpy as np
 from darkjax import geometry
 from darkjax.convention import Convention
 from darkjax.inference.predictor import Predictor
+from darkjax.runtime.version import version
 
 NAME = "darkjax.json"
 
@@ -22,7 +22,7 @@ def describe(predictor: Predictor) -> dict[str, Any]:
   names = predictor.convention.skeleton.keypoint_names
   columns = 6 if predictor.covariances else 3
   return {
-    "darkjax": importlib.metadata.version("darkjax"),
+    "darkjax": version(),
     "jax": jax.__version__,
     "input": {
       "name": "images",

@@ -73,7 +73,8 @@ def with_images(
   if pages is None:
     return batch
   cut = functools.partial(warp, pages, crop_size=crop_size)
-  images = jax.vmap(cut)(*(batch[name] for name in batch_lib.CANVAS))
+  with jax.named_scope("cut_crops"):
+    images = jax.vmap(cut)(*(batch[name] for name in batch_lib.CANVAS))
   rest = {n: array for n, array in batch.items() if n not in batch_lib.CANVAS}
   return rest | {"image": images}
 

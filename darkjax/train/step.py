@@ -140,10 +140,11 @@ def train_step(
   if axis_name is not None:
     result = jax.lax.pmean(result, axis_name)
   (mean_loss, batch_stats), gradients = result
-  updates, opt_state = optimizer.update(
-    gradients, state.opt_state, state.params
-  )
-  params = optax.apply_updates(state.params, updates)
+  with jax.named_scope("optimizer"):
+    updates, opt_state = optimizer.update(
+      gradients, state.opt_state, state.params
+    )
+    params = optax.apply_updates(state.params, updates)
   average = state.average
   if average is not None:
     average = optax.incremental_update(params, average, 1.0 - ema_decay)
@@ -176,7 +177,8 @@ def _accumulate(value_and_grad, params, batch, count: int):
 def _output_loss(name, batch, convention) -> Callable[[jax.Array], jax.Array]:
   """Returns a function from an output [B, H', W', K] to losses [B, K]."""
   if name == "mse":
-    targets = draw_targets(batch, convention)
+    with jax.named_scope("draw_targets"):
+      targets = draw_targets(batch, convention)
     return lambda heatmaps: losses.heatmap_mse(heatmaps, *targets)
   labels = batch["keypoints_heatmap"], _weights(batch, convention)
   if name == "ipr":

@@ -1,0 +1,1 @@
+"""Stages of gpu_hour.py, one module each."""

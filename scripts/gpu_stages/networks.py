@@ -1,0 +1,143 @@
+"""Stage c: training and inference of HRNet beside PyTorch.
+
+PyTorch runs timm's HRNet with a 1x1 head, channels-last, in torch.autocast
+under torch.compile; gpu_sides.py defines a step. A cell is a network, a task, a
+batch size and a type. Its sides take turns in one process; a figure is the
+median over the turns, a ratio the median of the ratios within a turn:
+
+  of_torch        PyTorch's seconds by this side's
+  share_of_peak   operations (two per multiply-add of the convolutions, three
+                  times that for training) a second, by the card's dense
+                  bfloat16 peak; null for other cards and types
+  decode_share    share of inference's time that DARK takes more than argmax
+  compile_s       seconds of the first call
+  peak_gb         most memory that the framework took until then
+"""
+
+import functools
+import importlib.util
+import itertools
+import traceback
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import bench
+import jax
+import numpy as np
+
+from darkjax import models
+from darkjax.models import cost
+from gpu_stages.cells import Budget, Cell, Line
+
+# FLOP/s in dense bfloat16 by JAX's name of the card: NVIDIA's data sheets of
+# the H100 SXM and the H200 SXM.
+PEAKS = {"NVIDIA H100 80GB HBM3": 989e12, "NVIDIA H200": 989e12}
+
+
+class Case(NamedTuple):
+  """What a cell measures: `batch` people a step, `size` is HxW."""
+
+  model: str
+  task: str
+  batch: int
+  dtype: str
+  size: str
+
+
+def cells(flags, budget: Budget) -> Iterator[Cell]:
+  """Yields the cells, the most important first."""
+  del budget
+  for case in cases(flags):
+    name = "/".join(map(str, case))
+    run = functools.partial(measure, case, flags)
+    yield Cell(f"c/{name}", run, 150)
+
+
+def cases(flags) -> list[Case]:
+  """Returns the first type's cases, by network, then by place in a list."""
+  batches = {"training": flags.training, "inference": flags.inference}
+  every = [
+    ((i, j, k), Case(model, task, int(batch), dtype, flags.size))
+    for (i, dtype), (j, model), (task, sizes) in itertools.product(
+      enumerate(flags.dtypes), enumerate(flags.networks), batches.items()
+    )
+    for k, batch in enumerate(sizes)
+  ]
+  return [case for _, case in sorted(every, key=lambda pair: pair[0])]
+
+
+def check_same_device() -> None:
+  """Exits if one of the two frameworks has a GPU and the other has not."""
+  if importlib.util.find_spec("torch") is None:
+    return
+  import gpu_sides
+
+  backend = jax.default_backend()
+  if (backend == "gpu") != (gpu_sides.DEVICE == "cuda"):
+    raise SystemExit(
+      f"JAX uses the {backend}, PyTorch the device {gpu_sides.DEVICE!r}: both "
+      "must use the GPU, or neither (JAX_PLATFORMS=cpu CUDA_VISIBLE_DEVICES=)"
+    )
+
+
+def measure(case: Case, flags) -> Iterator[Line]:
+  """Yields a line for each side, with an error for one that does not run."""
+  import gpu_sides
+
+  size = bench.parse_size(case.size)
+  setting = bench.Setting(case.model, size, case.dtype, flags.torch_mode)
+  runners = gpu_sides.TASKS[case.task](setting, case.batch)
+  first, memory = {}, {}
+  for name, run in runners.items():
+    try:
+      first[name] = bench.seconds(functools.partial(run, 1))
+      memory[name] = gpu_sides.peak_bytes(name)
+    except Exception as error:  # the others are worth their time
+      traceback.print_exc()
+      text = f"{type(error).__name__}: {error}"[:500]
+      yield case._asdict() | {"side": name, "error_of_side": text}
+  sides = {n: functools.partial(runners[n], flags.steps) for n in memory}
+  times = bench.take_turns(sides, flags.turns, calls=2)
+  del runners, sides
+  gpu_sides.forget()
+  counts = cost.model_cost(models.create_model(case.model), size)
+  seconds = {name: spent / flags.steps for name, spent in times.items()}
+  device = jax.devices()[0].device_kind
+  for line in summarize(case, seconds, counts.macs, device):
+    more = {
+      "compile_s": round(first[line["side"]], 1),
+      "peak_gb": round(memory[line["side"]] / 1e9, 2),
+      "torch_mode": flags.torch_mode,
+    }
+    yield case._asdict() | line | more
+
+
+def summarize(
+  case: Case, seconds: dict[str, np.ndarray], macs: int, device: str
+) -> list[Line]:
+  """Returns the figures of each side, None where one has no meaning.
+
+  Args:
+    case: what was measured.
+    seconds: of a step, by side and turn.
+    macs: multiply-adds of one image, forward.
+    device: JAX's name of the card.
+  """
+  peak = PEAKS.get(device) if case.dtype == "bfloat16" else None
+  operations = 2 * macs * (3 if case.task == "training" else 1)
+  lines = []
+  for side, spent in seconds.items():
+    rate = case.batch / float(np.median(spent))
+    argmax, torch = seconds.get(f"{side}-argmax"), seconds.get("torch")
+    lines.append(
+      {
+        "side": side,
+        "images_per_second": round(rate, 2),
+        "of_torch": None if torch is None else bench.ratio(torch, spent),
+        "share_of_peak": peak and round(operations * rate / peak, 4),
+        "decode_share": (
+          None if argmax is None else round(1 - bench.ratio(argmax, spent), 4)
+        ),
+      }
+    )
+  return lines
