@@ -30,7 +30,7 @@ COMMANDS = {
   "train": "darkjax.train.__main__",
   "browse": "darkjax.browse.__main__",
   "evaluate": "darkjax.evaluate.__main__",
-  "calibrate": "darkjax.calibrate",
+  "calibrate": "darkjax.evaluate.calibrate",
   "predict": "darkjax.predict.__main__",
   "predict-many": "darkjax.predict_many.__main__",
   "demo": "darkjax.demo.__main__",

@@ -23,7 +23,7 @@ ORDER = (
   {"checkpoint"},
   {"viz"},
   {"inference"},
-  {"calibrate", "convert", "export", "evaluate", "predict", "release"},
+  {"convert", "export", "evaluate", "predict", "release"},
   {"predict_many", "train"},
   {"browse", "demo"},
 )

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tiny_weights
 
-from darkjax import calibrate, checkpoint
+from darkjax import checkpoint
 from darkjax.data.synthetic import dataset
+from darkjax.evaluate import calibrate
 from darkjax.inference.pose import Pose
 from darkjax.metrics import calibration_fit
 from darkjax.metrics.calibration import Calibration

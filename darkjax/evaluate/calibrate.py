@@ -1,4 +1,4 @@
-"""Calibration of scores: `python -m darkjax.calibrate --checkpoint=...`.
+"""Calibration of scores: `python -m darkjax.evaluate.calibrate`.
 
     darkjax calibrate --checkpoint=runs/NAME --out=NAME.safetensors
 
