@@ -87,7 +87,7 @@ def define_flags(define: command.Define) -> None:
   define.string("out", None, "json to write.", required=True)
   define.string("images", None, "Folder of the images, if they lie elsewhere.")
   define.enum(
-    "format", None, list(recognise.FORMATS), "Format, if not recognised."
+    "format", None, sorted(recognise.FORMATS), "Format, if not recognised."
   )
   define.float(
     "padding",

@@ -78,6 +78,7 @@ class LeftOut(Counter[str]):
     self.names: dict[str, list[str]] = {}  # of what is counted, where it has
     self.guessed: dict[str, str] = {}  # files of images, by the name given
     self.warnings: list[str] = []  # of what is not left out
+    self.notes: list[str] = []  # how the labels were read
 
   def add(self, reason: str, name: str) -> None:
     """Counts one more, with its name."""
@@ -91,7 +92,6 @@ class Labels:
 
   images: list[Image]
   left_out: LeftOut
-  notes: list[str] = dataclasses.field(default_factory=list)
 
   def drop_empty(self) -> None:
     """Drops and counts people with neither a labelled keypoint nor a box."""

@@ -2,7 +2,7 @@
 
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 from darkjax.convert import extras
 from darkjax.convert.formats import (
@@ -18,40 +18,29 @@ from darkjax.convert.formats import (
   yolo,
   yolo_config,
 )
-from darkjax.convert.labels import Labels, is_converted
+from darkjax.convert.labels import Image, Labels, is_converted
+from darkjax.convert.project import Project
 from darkjax.runtime import errors
 from darkjax.runtime.json_file import read_json
 
-Format = Literal[
-  "coco",
-  "cvat",
-  "deeplabcut",
-  "label-studio",
-  "labelme",
-  "lightning-pose",
-  "sleap",
-  "yolo",
-]
-FORMATS: tuple[Format, ...] = get_args(Format)
-
-# Of a source, further folders of images, and the names of keypoints.
-_Read = Callable[[pathlib.Path, Sequence[pathlib.Path], Sequence[str]], Labels]
-_READERS: dict[Format, _Read] = {
-  "coco": coco.read,
-  "cvat": cvat.read,
-  "deeplabcut": deeplabcut.read,
-  "label-studio": label_studio.read,
-  "labelme": labelme.read,
-  "lightning-pose": lightning_pose.read,
-  "sleap": sleap.read,
-  "yolo": yolo.read,
+# Of each format its reader, and how it is told to whoever asks for it.
+FORMATS: dict[str, tuple[Callable[[Project], list[Image]], str]] = {
+  "deeplabcut": (
+    deeplabcut.read,
+    "DeepLabCut (a project's folder, CollectedData*.csv or .h5)",
+  ),
+  "sleap": (sleap.read, "SLEAP (.slp)"),
+  "lightning-pose": (
+    lightning_pose.read,
+    "lightning-pose (CollectedData*.csv)",
+  ),
+  "label-studio": (label_studio.read, "Label Studio (json)"),
+  "yolo": (yolo.read, "YOLO-pose (data.yaml)"),
+  "coco": (coco.read, "COCO (json)"),
+  "cvat": (cvat.read, "CVAT (annotations.xml)"),
+  "labelme": (labelme.read, "labelme (json)"),
 }
-
-_KNOWN = (
-  "DeepLabCut (a project's folder, CollectedData*.csv or .h5), SLEAP (.slp), "
-  "lightning-pose (CollectedData*.csv), Label Studio (json), YOLO-pose "
-  "(data.yaml), COCO (json), CVAT (annotations.xml), labelme (json)"
-)
+_KNOWN = ", ".join(text for _, text in FORMATS.values())
 _FAILURES = (
   *(ArithmeticError, AttributeError, LookupError, OSError, TypeError),
   ValueError,
@@ -63,10 +52,10 @@ _ZIP = b"PK\x03\x04"
 def read(
   source: pathlib.Path,
   *,
-  kind: Format | None = None,
+  kind: str | None = None,
   images: Sequence[pathlib.Path] = (),
   keypoints: Sequence[str] = (),
-) -> tuple[Format, Labels]:
+) -> tuple[str, Labels]:
   """Reads a project.
 
   Args:
@@ -91,7 +80,9 @@ def read(
       kind, path = recognise(source)
     else:
       path = _inside(source, kind)
-    labels = _READERS[kind](path, images, keypoints)
+    reader, _ = FORMATS[kind]
+    project = Project(path, images, keypoints)
+    labels = Labels(reader(project), project.left_out)
   except _FAILURES as error:
     if errors.is_user_error(error):
       raise
@@ -104,7 +95,7 @@ def read(
   return kind, labels
 
 
-def recognise(source: pathlib.Path) -> tuple[Format, pathlib.Path]:
+def recognise(source: pathlib.Path) -> tuple[str, pathlib.Path]:
   """Returns the format of a file or folder, and the file or folder to read.
 
   Raises:
@@ -126,7 +117,7 @@ def recognise(source: pathlib.Path) -> tuple[Format, pathlib.Path]:
   return kind, _inside(source, kind)
 
 
-def _inside(source: pathlib.Path, kind: Format) -> pathlib.Path:
+def _inside(source: pathlib.Path, kind: str) -> pathlib.Path:
   """The file that stands for a folder; the folder itself for some formats."""
   if not source.is_dir():
     return source
@@ -151,7 +142,7 @@ def _only(paths: Sequence[pathlib.Path], absent: pathlib.Path) -> pathlib.Path:
   return paths[0] if paths else absent
 
 
-def _of_folder(folder: pathlib.Path) -> Format | None:
+def _of_folder(folder: pathlib.Path) -> str | None:
   config = folder / deeplabcut.CONFIG
   if config.is_file() and (folder / "labeled-data").is_dir():
     if deeplabcut.is_config(extras.read_yaml(config)):
@@ -173,7 +164,7 @@ def _of_folder(folder: pathlib.Path) -> Format | None:
   return "coco" if coco.list_files(folder) else None
 
 
-def _jsons(folder: pathlib.Path) -> Iterator[tuple[Format, pathlib.Path]]:
+def _jsons(folder: pathlib.Path) -> Iterator[tuple[str, pathlib.Path]]:
   """Yields the jsons that are known, without those of earlier conversions."""
   for path in sorted(folder.rglob("*.json")):
     try:
@@ -196,7 +187,7 @@ def _yolo_files(folder: pathlib.Path) -> list[pathlib.Path]:
   return [p for p in paths if b"kpt_shape" in p.read_bytes()]
 
 
-def _of_file(path: pathlib.Path) -> Format | None:
+def _of_file(path: pathlib.Path) -> str | None:
   suffix = path.suffix.lower()
   if suffix in (".yaml", ".yml"):
     content = extras.read_yaml(path)
@@ -217,7 +208,7 @@ def _of_file(path: pathlib.Path) -> Format | None:
   return None
 
 
-def _of_json(content: Any) -> Format | None:
+def _of_json(content: Any) -> str | None:
   if labelme.is_labelme(content):
     return "labelme"
   if coco.is_coco(content):
@@ -227,13 +218,13 @@ def _of_json(content: Any) -> Format | None:
   return None
 
 
-def _of_hdf5(path: pathlib.Path) -> Format:
+def _of_hdf5(path: pathlib.Path) -> str:
   h5py = extras.load("h5py", f"{path}: HDF5")
   with h5py.File(path) as file:
     return "deeplabcut" if pandas_h5.is_table(file) else "sleap"
 
 
-def _of_table(path: pathlib.Path) -> Format:
+def _of_table(path: pathlib.Path) -> str:
   """Tells the two tools apart, whose files have the same form."""
   several = any(row[0] == "individuals" for row in keypoint_table.head(path))
   in_project = deeplabcut.find_config(path) is not None

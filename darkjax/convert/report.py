@@ -42,7 +42,7 @@ def text(
       f"  boxes of {boxes_made} people made: the extent of the keypoints and "
       f"{padding:g} of its longer side on every side"
     )
-  lines += [f"  {note}" for note in labels.notes]
+  lines += [f"  {note}" for note in labels.left_out.notes]
   for reason, number in sorted(labels.left_out.items()):
     if number:
       names = _listed(labels.left_out.names.get(reason, []))

@@ -14,7 +14,7 @@ appear.
 
 import re
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,11 +25,13 @@ from darkjax.convert.labels import (
   VISIBLE,
   Bbox,
   Category,
+  Frame,
   Image,
-  Labels,
   LeftOut,
   Person,
+  Size,
 )
+from darkjax.convert.project import Project
 
 DEFAULT_NAME = "person"
 
@@ -71,6 +73,16 @@ class Template(NamedTuple):
 
   keypoints: Sequence[str]
   limbs: Sequence[tuple[int, int]] = ()  # indices from 0
+
+
+class Drawing(NamedTuple):
+  """What is drawn on an image, before its file is found."""
+
+  names: Sequence[str]  # see `ImageFiles.open`
+  figures: Callable[[Size], list[Figure]]  # on an image of that size
+  size: Size | None = None  # that the labels give
+  split: str = ""
+  embedded: Frame | None = None
 
 
 # Kind and label of figures: their class.
@@ -151,24 +163,42 @@ def _figure(box: Box | None, points: Sequence[Point]) -> Figure:
   )
 
 
-def to_labels(
-  images: Sequence[tuple[Image, Sequence[Figure]]],
-  left_out: LeftOut,
-  *,
-  order: Sequence[str] = (),
+def read_images(
+  project: Project,
+  drawings: Iterable[Drawing],
   templates: Mapping[str, Template] | None = None,
-) -> Labels:
-  """Returns the labels of images and the figures on them.
+) -> list[Image]:
+  """Returns the images of drawings, near the labels, with their people.
 
-  Args:
-    images: each with its figures; its people are set here.
-    left_out: the counts so far.
-    order: names of all keypoints, whose order counts; () for none.
-    templates: by class; other classes have the keypoints that were seen.
+  Classes that are not among the templates have the keypoints that were seen, in
+  the order of the project's.
 
   Raises:
-    ValueError: a keypoint is neither in its template nor in `order`.
+    ValueError: no image is there, or a keypoint is neither in its template nor
+      among the project's.
   """
+  found = project.find_images(project.folder)
+  pairs = []
+  for drawing in drawings:
+    image = found.open(
+      *drawing.names,
+      size=drawing.size,
+      split=drawing.split,
+      embedded=drawing.embedded,
+    )
+    if image is not None:
+      pairs.append((image, drawing.figures(image.size or (0, 0))))
+  found.check_found(project.source, len(pairs))
+  add_people(pairs, project.keypoints, templates or {})
+  return [image for image, _ in pairs]
+
+
+def add_people(
+  images: Sequence[tuple[Image, Sequence[Figure]]],
+  order: Sequence[str] = (),
+  templates: Mapping[str, Template] | None = None,
+) -> None:
+  """Gives images the people of their figures, see `read_images`."""
   if len({figure.kind for _, figures in images for figure in figures}) == 1:
     # The one tool's name says nothing.
     images = [(i, [f._replace(kind="") for f in fs]) for i, fs in images]
@@ -182,7 +212,6 @@ def to_labels(
       category = categories[figure.kind, figure.label]
       rows = [figure.points.get(n, (0.0, 0.0, 0.0)) for n in category.keypoints]
       image.people.append(Person(category, np.array(rows), figure.bbox))
-  return Labels([image for image, _ in images], left_out)
 
 
 def _categories(

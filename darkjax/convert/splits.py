@@ -3,7 +3,7 @@
 import pathlib
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from darkjax.convert.labels import Image, Labels, number_labelled
 
@@ -25,6 +25,19 @@ def split_of(path: pathlib.Path) -> str:
     if found:
       return {"valid": "val"}.get(found[0], found[0])
   return path.stem
+
+
+def of_files(
+  paths: Sequence[pathlib.Path],
+) -> Iterator[tuple[pathlib.Path, str, str]]:
+  """Yields files of labels, what `split_of` each, and the name of its split.
+
+  That is the file's where several say the same, and "" for a single file.
+  """
+  usual = [split_of(path) for path in paths]
+  for path, name in zip(paths, usual, strict=True):
+    own = name if usual.count(name) == 1 else path.stem
+    yield path, name, own if len(paths) > 1 else ""
 
 
 def of_folders(parts: Iterable[str]) -> str:

@@ -115,17 +115,6 @@ def sides(names: Sequence[str]) -> tuple[Side | None, ...]:
   return tuple(found.get(i) for i in range(len(names)))
 
 
-def has_side(name: str) -> bool:
-  """Returns whether a name alone says left or right, as a word of its own.
-
-  >>> has_side("left_eye"), has_side("Eye.R"), has_side("bright_eye")
-  (True, True, False)
-  >>> has_side("LEye"), has_side("leye"), has_side("point_56")
-  (True, False, False)
-  """
-  return sides([name]) != (None,)
-
-
 def pairs_with_sides(
   names: Sequence[str], pairs: Iterable[tuple[int, int]]
 ) -> tuple[tuple[int, int], ...]:

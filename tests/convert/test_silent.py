@@ -16,6 +16,7 @@ from darkjax.convert import report, shapes, splits
 from darkjax.convert.formats import coco, label_studio
 from darkjax.convert.image_files import ImageFiles
 from darkjax.convert.labels import Category, Image, Labels, LeftOut, Person
+from darkjax.convert.project import Project
 
 
 def convert(source, out, *more):
@@ -243,10 +244,9 @@ def figure(label, points, kind="") -> shapes.Figure:
 
 
 def keypoints_of(*figures, **options) -> dict[str, set[str]]:
-  labels = shapes.to_labels(
-    [(Image(None), list(figures))], LeftOut(), **options
-  )
-  return {c.name: {*c.keypoints} for c in labels.categories()}
+  image = Image(None)
+  shapes.add_people([(image, list(figures))], **options)
+  return {p.category.name: {*p.category.keypoints} for p in image.people}
 
 
 def test_individuals_of_one_class():
@@ -499,13 +499,13 @@ def test_coco_files_are_refused_as_elsewhere(tmp_path, changes, message):
   content["annotations"][0] |= changes
   path, _ = coco_folder.write(tmp_path, content)
   with pytest.raises(ValueError, match=message):
-    coco.read(path, [tmp_path / "images"])
+    coco.read(Project(path, [tmp_path / "images"]))
 
 
 def test_an_empty_track_does_not_stop_a_coco_file(tmp_path):
   content = coco_folder.content(num_images=2)
   content["annotations"][0]["keypoints"] = []
   path, _ = coco_folder.write(tmp_path, content)
-  labels = coco.read(path, [tmp_path / "images"])
-  people = [person for image in labels.images for person in image.people]
+  images = coco.read(Project(path, [tmp_path / "images"]))
+  people = [person for image in images for person in image.people]
   assert [int((p.keypoints[:, 2] > 0).sum()) for p in people] == [0, 3]

@@ -19,12 +19,11 @@ from darkjax.convert.image_files import ImageFiles
 from darkjax.convert.labels import (
   Category,
   Image,
-  Labels,
-  LeftOut,
   Person,
   is_converted,
   keypoint_row,
 )
+from darkjax.convert.project import Project
 from darkjax.data.coco import reader
 from darkjax.metrics import coco_annotations
 from darkjax.runtime.json_file import read_json
@@ -61,40 +60,21 @@ def list_files(folder: pathlib.Path) -> list[pathlib.Path]:
   return usable
 
 
-def read(
-  source: pathlib.Path,
-  images: Sequence[pathlib.Path] = (),
-  keypoints: Sequence[str] = (),
-) -> Labels:
-  """Reads one json, or those of a folder as splits.
-
-  Args:
-    source: the json or the folder.
-    images: further folders to look for images in.
-    keypoints: not used: categories have an order.
-
-  Raises:
-    ValueError: damaged, or none of its images is there.
-  """
-  del keypoints
+def read(project: Project) -> list[Image]:
+  """Reads one json, or those of a folder as splits."""
+  source, left_out = project.source, project.left_out
   paths = list_files(source) if source.is_dir() else [source]
-  left_out = LeftOut()
-  labels = Labels([], left_out)
+  images: list[Image] = []
   categories: dict[Any, Category] = {}
-  names = [splits.split_of(path) for path in paths]
-  for path, split in zip(paths, names, strict=True):
-    if names.count(split) > 1:
-      split = path.stem
+  for path, name, split in splits.of_files(paths):
     content = coco_annotations.read_sections(path)
-    near = _folders(path, splits.split_of(path), source)
-    found = ImageFiles([*images, *near], left_out, splits.split_of(path))
-    number = len(labels.images)
-    labels.images += _images(
-      path, content, categories, found, split if len(paths) > 1 else ""
-    )
+    near = _folders(path, name, source)
+    found = project.find_images(*near, split=name)
+    listed = _images(path, content, categories, found, split)
     left_out["annotations without keypoints"] += _without(content)
-    found.check_found(path, len(labels.images) - number)
-  return labels
+    found.check_found(path, len(listed))
+    images += listed
+  return images
 
 
 def _folders(

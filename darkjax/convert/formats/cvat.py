@@ -20,6 +20,7 @@ Reference: docs.cvat.ai/docs/other/xml_format, and dump_as_cvat_annotation in
 cvat/apps/dataset_manager/formats/cvat.py of github.com/cvat-ai/cvat.
 """
 
+import functools
 import pathlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -28,11 +29,12 @@ from xml.etree import ElementTree
 
 from darkjax.convert import shapes
 from darkjax.convert.formats import cvat_labels
-from darkjax.convert.image_files import ImageFiles
-from darkjax.convert.labels import HIDDEN, VISIBLE, Labels, LeftOut, Size
+from darkjax.convert.labels import HIDDEN, VISIBLE, Image, LeftOut, Size
+from darkjax.convert.project import Project
 
 _Element = ElementTree.Element
 _SPLITS = {"validation": "val", "valid": "val", "training": "train"}
+_CORNERS = ("xtl", "ytl", "xbr", "ybr")
 _FRAME_NAMES = ("png", "PNG", "jpg", "jpeg")
 
 
@@ -45,37 +47,24 @@ class _Entry(NamedTuple):
   shapes: Sequence[_Element]
 
 
-def read(
-  source: pathlib.Path,
-  images: Sequence[pathlib.Path] = (),
-  keypoints: Sequence[str] = (),
-) -> Labels:
-  """Reads an annotations.xml.
-
-  Args:
-    source: the xml.
-    images: further folders to look for images in.
-    keypoints: names of the keypoints that are drawn without a skeleton, in
-      their order; () for that of shapes.py.
-
-  Raises:
-    ValueError: damaged, or none of its images is there.
-  """
-  root = parse(source)
-  left_out = LeftOut()
-  found = ImageFiles([*images, source.parent], left_out)
-  entries = [*_images(root), *_frames(root, left_out)]
+def read(project: Project) -> list[Image]:
+  """Reads an annotations.xml."""
+  root = parse(project.source)
+  entries = [*_images(root), *_frames(root, project.left_out)]
   if {entry.split for entry in entries} != {""}:
     entries = [e._replace(split=e.split or "default") for e in entries]
   lengths = _usual_lengths(entries)
-  pairs = []
-  for entry in entries:
-    image = found.open(*entry.names, size=entry.size, split=entry.split)
-    if image is not None:
-      pairs.append((image, _figures(entry, lengths, left_out, source)))
-  found.check_found(source, len(pairs))
+  drawings = (
+    shapes.Drawing(
+      entry.names,
+      functools.partial(_figures, entry, lengths, project),
+      entry.size,
+      entry.split,
+    )
+    for entry in entries
+  )
   templates = cvat_labels.read_templates(root)
-  return shapes.to_labels(pairs, left_out, order=keypoints, templates=templates)
+  return shapes.read_images(project, drawings, templates)
 
 
 def parse(path: pathlib.Path) -> _Element:
@@ -141,14 +130,12 @@ def _size(height: str | None, width: str | None) -> Size | None:
 
 
 def _figures(
-  entry: _Entry,
-  lengths: dict[str, int],
-  left_out: LeftOut,
-  source: pathlib.Path,
+  entry: _Entry, lengths: dict[str, int], project: Project, size: Size
 ) -> list[shapes.Figure]:
   """The people of an image: skeletons, rows of points, and single points."""
+  del size  # coordinates are in px
   points, boxes, figures = [], [], []
-  name = f"{source}: {entry.names[0]}"
+  name, left_out = f"{project.source}: {entry.names[0]}", project.left_out
   for shape in entry.shapes:
     label, group = shape.get("label", ""), shape.get("group_id")
     if shape.tag == "skeleton":
@@ -217,15 +204,7 @@ def _coordinates(
     pairs = [tuple(map(float, pair.split(","))) for pair in text.split(";")]
   except ValueError:
     pairs = []
-  if (
-    not pairs
-    or {len(p) for p in pairs} != {2}
-    or count
-    not in (
-      None,
-      len(pairs),
-    )
-  ):
+  if {len(p) for p in pairs} != {2} or count not in (None, len(pairs)):
     raise ValueError(
       f"{name}: points of {shape.get('label')!r} should be x,y;x,y;..., got "
       f"{text[:80]!r}"
@@ -242,6 +221,3 @@ def _bbox(shape: _Element, name: str) -> tuple[float, float, float, float]:
       f"{shape.attrib}"
     ) from error
   return x1, y1, x2 - x1, y2 - y1
-
-
-_CORNERS = ("xtl", "ytl", "xbr", "ybr")

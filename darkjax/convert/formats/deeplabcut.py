@@ -12,15 +12,15 @@ labels of both kinds in tests/data/dlc of github.com/talmolab/sleap-io.
 
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from darkjax.convert import extras
 from darkjax.convert.formats import keypoint_table, pandas_h5
-from darkjax.convert.image_files import ImageFiles
-from darkjax.convert.labels import Labels, LeftOut
+from darkjax.convert.labels import Image
+from darkjax.convert.project import Project
 
 CONFIG = "config.yaml"
 _LEVELS = 3  # of folders between the labels and the config
@@ -40,22 +40,9 @@ def find_config(path: pathlib.Path) -> pathlib.Path | None:
   return None
 
 
-def read(
-  source: pathlib.Path,
-  images: Sequence[pathlib.Path] = (),
-  keypoints: Sequence[str] = (),
-) -> Labels:
-  """Reads a project, a folder of it, or one file of labels.
-
-  Args:
-    source: the folder, its config.yaml, a csv or an h5.
-    images: further folders to look for images in.
-    keypoints: not used: the files have an order.
-
-  Raises:
-    ValueError: damaged, or none of its images is there.
-  """
-  del keypoints
+def read(project: Project) -> list[Image]:
+  """Reads a project's folder or config.yaml, a part of it, a csv or an h5."""
+  source = project.source
   config: pathlib.Path | None
   if source.suffix in (".yaml", ".yml"):
     config, paths = source, list_files(source.parent)
@@ -68,25 +55,16 @@ def read(
       "first"
     )
   tables = [read_table(path) for path in paths]
-  limbs: list[tuple[str, str]] = []
-  if config is not None:
-    content = extras.read_yaml(config)
-    limbs = _limbs(content if isinstance(content, Mapping) else {})
-  left_out = LeftOut()
-  labels = Labels([], left_out)
-  individuals = keypoint_table.categories(tables, limbs)
-  found = ImageFiles([*images, *map(_root, paths)], left_out)
+  content = None if config is None else extras.read_yaml(config)
+  limbs = _limbs(content if isinstance(content, Mapping) else {})
   for table in tables:
     if source != table.path and not _is_copied(table):
-      left_out.warnings.append(
+      project.left_out.warnings.append(
         f"{table.path} is read, whose .csv has other labels; DeepLabCut trains "
         "from the .h5 too, which its convertcsv2h5 makes of the .csv"
       )
-    labels.images += keypoint_table.find_images(
-      table, individuals, found, left_out
-    )
-  found.check_found(source, len(labels.images))
-  return labels
+  roots = map(_root, paths)
+  return keypoint_table.read_images(project, tables, roots, limbs)
 
 
 def _root(path: pathlib.Path) -> pathlib.Path:

@@ -15,7 +15,7 @@ are taken as they are.
 import csv
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,10 +25,10 @@ from darkjax.convert.labels import (
   VISIBLE,
   Category,
   Image,
-  LeftOut,
   Person,
   keypoint_row,
 )
+from darkjax.convert.project import Project
 
 NAME, SINGLE = "animal", "single"
 _HEAD = ("scorer", "individuals", "bodyparts", "coords")
@@ -49,6 +49,7 @@ class Table(NamedTuple):
   columns: Sequence[Column]
   images: Sequence[str]  # names, with / between their parts
   values: np.ndarray  # [rows, columns], px, NaN where not labelled
+  split: str = ""
 
 
 def head(path: pathlib.Path) -> list[list[str]]:
@@ -96,17 +97,11 @@ def read_csv(path: pathlib.Path) -> Table:
   names = {row[0]: row for row in top}
   with path.open(newline="", encoding="utf-8-sig") as file:
     rows = [row for row in csv.reader(file) if any(row)][len(top) :]
-  first = next(
-    (i for i, name in enumerate(names["coords"]) if name == "x"), len(top[0])
-  )
-  width = len(names["coords"])
-  individuals = names.get("individuals", [""] * width)
-  columns = [
-    Column(*map(str.strip, cells))
-    for cells in list(
-      zip(individuals, names["bodyparts"], names["coords"], strict=True)
-    )[first:]
-  ]
+  coords = names["coords"]
+  first = coords.index("x") if "x" in coords else len(coords)
+  individuals = names.get("individuals", [""] * len(coords))
+  cells = zip(individuals, names["bodyparts"], coords, strict=True)
+  columns = [Column(*map(str.strip, cell)) for cell in [*cells][first:]]
   images, values = [], []
   for number, row in enumerate(rows, start=len(top) + 1):
     images.append("/".join(row[:first]).replace("\\", "/"))
@@ -191,20 +186,33 @@ def categories(
   return {i: kinds[SINGLE if i == SINGLE else NAME] for i in individuals}
 
 
-def find_images(
-  table: Table,
-  individuals: Mapping[str, Category],
-  found: ImageFiles,
-  left_out: LeftOut,
+def read_images(
+  project: Project,
+  tables: Sequence[Table],
+  folders: Iterable[pathlib.Path],
+  limbs: Sequence[tuple[str, str]] = (),
 ) -> list[Image]:
-  """Returns the images of a table that are there, with their people."""
-  images: list[Image] = []
+  """Returns the images of tables, below some folders, with their people."""
+  individuals = categories(tables, limbs)
+  found = project.find_images(*folders)
+  images = [
+    image
+    for table in tables
+    for image in _find_images(table, individuals, found)
+  ]
+  found.check_found(project.source, len(images))
+  return images
+
+
+def _find_images(
+  table: Table, individuals: Mapping[str, Category], found: ImageFiles
+) -> Iterator[Image]:
   seen = set()
   folders = {pathlib.PurePosixPath(name).parent for name in table.images}
   near = pathlib.Path(os.path.abspath(table.path)).parent
   for name, values in zip(table.images, table.values, strict=True):
     if name in seen:
-      left_out["rows of an image that has one already"] += 1
+      found.left_out["rows of an image that has one already"] += 1
       continue
     seen.add(name)
     names = [name]
@@ -213,8 +221,8 @@ def find_images(
     image = found.open(*names)
     if image is not None:
       image.people = _people(table.columns, values, individuals)
-      images.append(image)
-  return images
+      image.split = table.split
+      yield image
 
 
 def _people(

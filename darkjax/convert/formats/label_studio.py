@@ -18,21 +18,23 @@ half a pixel too far to the right and down.
 Reference: labelstud.io/tags/keypointlabels and labelstud.io/guide/export.
 """
 
+import functools
 import pathlib
 import re
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from darkjax.convert import shapes
-from darkjax.convert.image_files import ImageFiles
-from darkjax.convert.labels import Labels, LeftOut, Size
+from darkjax.convert.labels import Image, LeftOut, Size
+from darkjax.convert.project import Project
 from darkjax.metrics.coco_annotations import finite_numbers
 from darkjax.runtime.json_file import read_json
 
 _KINDS = {"keypointlabels", "rectanglelabels"}
 # Results that say something about others, not shapes.
 _OTHER = {"relation", "choices", "labels"}
+_BOX = ("x", "y", "width", "height")
 # Of uploaded files: abcd1234-name.png.
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")
 
@@ -59,22 +61,9 @@ def is_minimal(content: Any) -> bool:
   )
 
 
-def read(
-  source: pathlib.Path,
-  images: Sequence[pathlib.Path] = (),
-  keypoints: Sequence[str] = (),
-) -> Labels:
-  """Reads an export.
-
-  Args:
-    source: the json.
-    images: further folders to look for images in.
-    keypoints: names of all keypoints in their order; () for that of shapes.py.
-
-  Raises:
-    ValueError: another json, a damaged result, or no image is there.
-  """
-  content = read_json(source)
+def read(project: Project) -> list[Image]:
+  """Reads an export."""
+  source, content = project.source, read_json(project.source)
   if is_minimal(content):
     raise ValueError(
       f"{source}: an export as JSON-MIN, which drops what belongs together; "
@@ -85,22 +74,20 @@ def read(
       f"{source}: expected Label Studio's list of tasks with 'data' and "
       "'annotations'; export as JSON"
     )
-  left_out = LeftOut()
-  found = ImageFiles([*images, source.parent], left_out)
-  pairs = []
-  for task in content:
-    results = _results(task, left_out)
-    rotated = [r for r in results if r.get("image_rotation")]
-    if rotated:
-      left_out["images rotated in Label Studio"] += 1
+  return shapes.read_images(project, _drawings(content, project))
+
+
+def _drawings(
+  tasks: Sequence[Mapping[str, Any]], project: Project
+) -> Iterator[shapes.Drawing]:
+  for task in tasks:
+    results = _results(task, project.left_out)
+    if any(r.get("image_rotation") for r in results):
+      project.left_out["images rotated in Label Studio"] += 1
       continue
-    image = found.open(*_names(task), size=_size(results))
-    if image is not None:
-      name = f"{source}: task {task.get('id')}"
-      points, boxes = _shapes(results, image.size or (0, 0), name, left_out)
-      pairs.append((image, shapes.find_figures(points, boxes, left_out)))
-  found.check_found(source, len(pairs))
-  return shapes.to_labels(pairs, left_out, order=keypoints)
+    name = f"{project.source}: task {task.get('id')}"
+    figures = functools.partial(_figures, results, name, project.left_out)
+    yield shapes.Drawing(_names(task), figures, _size(results))
 
 
 def _results(task: Mapping[str, Any], left_out: LeftOut) -> list[dict]:
@@ -144,12 +131,9 @@ def _size(results: Sequence[Mapping[str, Any]]) -> Size | None:
   return None
 
 
-def _shapes(
-  results: Sequence[Mapping[str, Any]],
-  size: Size,
-  name: str,
-  left_out: LeftOut,
-) -> tuple[list[shapes.Point], list[shapes.Box]]:
+def _figures(
+  results: Sequence[Mapping[str, Any]], name: str, left_out: LeftOut, size: Size
+) -> list[shapes.Figure]:
   regions = {
     str(r.get("id", number)): r
     for number, r in enumerate(results)
@@ -176,25 +160,19 @@ def _shapes(
         f"{name}: region {key} expected finite {', '.join(fields)} in percent, "
         f"got {dict(value)}"
       )
-    height, width = size
-    scale = [width / 100, height / 100] * (len(fields) // 2)
-    px = [float(n * s) for n, s in zip(numbers, scale, strict=True)]
+    scale = [size[1] / 100, size[0] / 100] * (len(fields) // 2)
+    x, y, *extent = [float(n * s) for n, s in zip(numbers, scale, strict=True)]
     group = groups.get(key)
     if not label:
       left_out["regions without a label"] += 1
     elif kind == "keypointlabels":
       control = str(region.get("from_name", ""))
-      points.append(
-        shapes.Point(label, px[0], px[1], key in hidden, group, control)
-      )
+      points.append(shapes.Point(label, x, y, key in hidden, group, control))
     elif value.get("rotation"):
       left_out["boxes that are rotated"] += 1
     else:
-      boxes.append(shapes.Box(label, (px[0], px[1], px[2], px[3]), key))
-  return points, boxes
-
-
-_BOX = ("x", "y", "width", "height")
+      boxes.append(shapes.Box(label, (x, y, extent[0], extent[1]), key))
+  return shapes.find_figures(points, boxes, left_out)
 
 
 def _groups(

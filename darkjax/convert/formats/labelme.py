@@ -15,21 +15,22 @@ Reference: github.com/wkentaro/labelme, examples/primitives/primitives.json.
 """
 
 import base64
+import functools
 import pathlib
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from darkjax.convert import shapes
-from darkjax.convert.image_files import ImageFiles
 from darkjax.convert.labels import (
   Bbox,
   Frame,
-  Labels,
+  Image,
   LeftOut,
   Size,
   is_converted,
 )
+from darkjax.convert.project import Project
 from darkjax.metrics.coco_annotations import finite_numbers
 from darkjax.runtime.json_file import read_json
 
@@ -43,50 +44,36 @@ def is_labelme(content: Any) -> bool:
   )
 
 
-def read(
-  source: pathlib.Path,
-  images: Sequence[pathlib.Path] = (),
-  keypoints: Sequence[str] = (),
-) -> Labels:
-  """Reads one json or all of a folder.
+def read(project: Project) -> list[Image]:
+  """Reads one json or all of a folder."""
+  paths = project.list_files("**/*.json")
+  images = shapes.read_images(project, _drawings(paths, project))
+  if not images:
+    raise ValueError(
+      f"{project.source}: none of its {len(paths)} jsons is labelme's (with "
+      "'shapes' and 'imagePath'); leave out --format to see what they are"
+    )
+  return images
 
-  Args:
-    source: the json or the folder.
-    images: further folders to look for images in.
-    keypoints: names of all keypoints in their order; () for that of shapes.py.
 
-  Raises:
-    ValueError: a file that is damaged or names no image that is there.
-  """
-  paths = sorted(source.rglob("*.json")) if source.is_dir() else [source]
-  left_out = LeftOut()
-  folder = source if source.is_dir() else source.parent
-  found = ImageFiles([*images, folder], left_out)
-  pairs = []
+def _drawings(
+  paths: Sequence[pathlib.Path], project: Project
+) -> Iterator[shapes.Drawing]:
   for path in paths:
     content = read_json(path)
     if is_converted(content):
       continue
     if not is_labelme(content):
-      left_out["json files that are not labelme's"] += 1
+      project.left_out["json files that are not labelme's"] += 1
       continue
     name = str(content["imagePath"]).replace("\\", "/")
-    beside = path.parent.relative_to(folder).as_posix()
-    image = found.open(
-      posixpath.normpath(posixpath.join(beside, name)),
-      size=_size(content),
+    beside = path.parent.relative_to(project.folder).as_posix()
+    yield shapes.Drawing(
+      [posixpath.normpath(posixpath.join(beside, name))],
+      functools.partial(_figures, content["shapes"], path, project.left_out),
+      _size(content),
       embedded=_embedded(content, path, beside),
     )
-    if image is not None:
-      points, boxes = _shapes(content["shapes"], path, left_out)
-      pairs.append((image, shapes.find_figures(points, boxes, left_out)))
-  found.check_found(source, len(pairs))
-  if not pairs:
-    raise ValueError(
-      f"{source}: none of its {len(paths)} jsons is labelme's (with 'shapes' "
-      "and 'imagePath'); leave out --format to see what they are"
-    )
-  return shapes.to_labels(pairs, left_out, order=keypoints)
 
 
 def _size(content: Mapping[str, Any]) -> Size | None:
@@ -119,9 +106,10 @@ def _embedded(
   return Frame(f"{beside}/{path.stem}{suffix}".removeprefix("./"), read)
 
 
-def _shapes(
-  listed: Sequence[Any], path: pathlib.Path, left_out: LeftOut
-) -> tuple[list[shapes.Point], list[shapes.Box]]:
+def _figures(
+  listed: Sequence[Any], path: pathlib.Path, left_out: LeftOut, size: Size
+) -> list[shapes.Figure]:
+  del size  # coordinates are in px
   points, boxes = [], []
   for number, shape in enumerate(listed):
     if not isinstance(shape, Mapping):
@@ -144,7 +132,7 @@ def _shapes(
       points.append(shapes.Point(label, *xy[0], _is_hidden(shape), group))
     else:
       boxes.append(shapes.Box(label, _extent(xy), group))
-  return points, boxes
+  return shapes.find_figures(points, boxes, left_out)
 
 
 def _is_hidden(shape: Mapping[str, Any]) -> bool:

@@ -10,43 +10,22 @@ github.com/paninski-lab/lightning-pose.
 """
 
 import pathlib
-from collections.abc import Sequence
 
 from darkjax.convert.formats import keypoint_table
-from darkjax.convert.image_files import ImageFiles
-from darkjax.convert.labels import Labels, LeftOut
+from darkjax.convert.labels import Image
+from darkjax.convert.project import Project
 
 
-def read(
-  source: pathlib.Path,
-  images: Sequence[pathlib.Path] = (),
-  keypoints: Sequence[str] = (),
-) -> Labels:
-  """Reads one csv or all of a folder.
-
-  Args:
-    source: the csv or the folder.
-    images: further folders to look for images in.
-    keypoints: not used: the files have an order.
-
-  Raises:
-    ValueError: damaged, or none of its images is there.
-  """
-  del keypoints
+def read(project: Project) -> list[Image]:
+  """Reads one csv or all of a folder."""
+  source = project.source
   paths = list_files(source) if source.is_dir() else [source]
   tables = [keypoint_table.read_csv(path) for path in paths]
-  left_out = LeftOut()
-  folder = source if source.is_dir() else source.parent
-  found = ImageFiles([*images, folder], left_out)
-  individuals = keypoint_table.categories(tables)
-  labels = Labels([], left_out)
-  for table in tables:
-    listed = keypoint_table.find_images(table, individuals, found, left_out)
-    for image in listed if len(tables) > 1 else ():
-      image.split = "new" if table.path.stem.endswith("_new") else "train"
-    labels.images += listed
-  found.check_found(source, len(labels.images))
-  return labels
+  if len(tables) > 1:
+    splits = ["new" if p.stem.endswith("_new") else "train" for p in paths]
+    named = zip(tables, splits, strict=True)
+    tables = [table._replace(split=split) for table, split in named]
+  return keypoint_table.read_images(project, tables, [project.folder])
 
 
 def list_files(folder: pathlib.Path) -> list[pathlib.Path]:

@@ -29,56 +29,33 @@ from darkjax.convert.labels import (
   Category,
   Frame,
   Image,
-  Labels,
-  LeftOut,
   Person,
   keypoint_row,
 )
+from darkjax.convert.project import Project
 
 NAME = "animal"
 
 
-def read(
-  source: pathlib.Path,
-  images: Sequence[pathlib.Path] = (),
-  keypoints: Sequence[str] = (),
-) -> Labels:
-  """Reads one file, or the .slp files of a folder as splits.
-
-  Args:
-    source: the file or the folder.
-    images: further folders to look for images and videos in.
-    keypoints: not used: skeletons have an order.
-
-  Raises:
-    ImportError: sleap-io is missing.
-    ValueError: sleap-io cannot read it, or no image or video is there.
-  """
-  del keypoints
-  paths = sorted(source.glob("*.slp")) if source.is_dir() else [source]
-  left_out = LeftOut()
-  labels = Labels([], left_out)
+def read(project: Project) -> list[Image]:
+  """Reads one file, or the .slp files of a folder as splits."""
+  images: list[Image] = []
   categories: dict[Any, Category] = {}
-  names = [splits.split_of(path) for path in paths]
-  for path, name in zip(paths, names, strict=True):
-    split = name if names.count(name) == 1 else path.stem
-    found = ImageFiles([*images, path.parent], left_out, name)
-    listed = _read_file(path, found, categories, left_out)
+  for path, name, split in splits.of_files(project.list_files("*.slp")):
+    found = project.find_images(path.parent, split=name)
+    listed = _read_file(path, found, categories)
     for image in listed:
-      image.split = split if len(paths) > 1 else ""
-      if len(paths) > 1 and isinstance(image.source, Frame):
+      image.split = split
+      if split and isinstance(image.source, Frame):
         frame = image.source
         image.source = frame._replace(name=f"{split}/{frame.name}")
-    labels.images += listed
+    images += listed
     found.check_found(path, len(listed))
-  return labels
+  return images
 
 
 def _read_file(
-  path: pathlib.Path,
-  found: ImageFiles,
-  categories: dict[Any, Category],
-  left_out: LeftOut,
+  path: pathlib.Path, found: ImageFiles, categories: dict[Any, Category]
 ) -> list[Image]:
   sleap_io = extras.load("sleap_io", f"{path}: this format")
   try:
@@ -94,7 +71,7 @@ def _read_file(
   images: dict[tuple[int, int], Image] = {}
   for frame in frames:
     predicted = len(frame.instances) - len(frame.user_instances)
-    left_out["instances that a network predicted"] += predicted
+    found.left_out["instances that a network predicted"] += predicted
     if predicted and not frame.user_instances:
       continue
     key = (id(frame.video), int(frame.frame_idx))

@@ -20,64 +20,49 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from darkjax.convert import extras
+from darkjax.convert import extras, splits
 from darkjax.convert.formats import yolo_config
 from darkjax.convert.image_files import ImageFiles
 from darkjax.convert.labels import (
   UNLABELLED,
   VISIBLE,
-  Labels,
+  Image,
   LeftOut,
   Person,
   Size,
   keypoint_row,
 )
+from darkjax.convert.project import Project
 
-_SPLITS = ("train", "val", "test")
 _BOX = 5  # numbers of a line before its keypoints
 _TOLERANCE = 0.01  # of the image's size, as in Ultralytics
 
 
-def read(
-  source: pathlib.Path,
-  images: Sequence[pathlib.Path] = (),
-  keypoints: Sequence[str] = (),
-) -> Labels:
-  """Reads the splits of a data.yaml.
-
-  Args:
-    source: the yaml.
-    images: further folders that its paths may be relative to.
-    keypoints: K names, where the yaml has none or others.
-
-  Raises:
-    ValueError: a yaml without kpt_shape, or a damaged line.
-  """
+def read(project: Project) -> list[Image]:
+  """Reads the splits of a data.yaml."""
+  source, left_out = project.source, project.left_out
   content = extras.read_yaml(source)
   if not yolo_config.is_yolo(content):
     raise ValueError(
       f"{source}: expected the yaml of a YOLO-pose data set with 'kpt_shape', "
       "such as [17, 3]; data sets of boxes or masks have no keypoints"
     )
-  left_out = LeftOut()
-  config, notes = yolo_config.read_config(source, content, keypoints)
-  labels = Labels([], left_out, notes)
-  for split in _SPLITS:
-    for path in yolo_config.list_split(
-      source, content, split, images, left_out
-    ):
+  config = yolo_config.read_config(project, content)
+  listed = []
+  for split in splits.USUAL:
+    for path in yolo_config.list_split(project, content, split):
       image = ImageFiles([path.parent], left_out).open(path.name, split=split)
       if image is not None:
         assert image.size is not None
         text = _label_file(path)
         image.people = _read_people(text, image.size, config, left_out)
-        labels.images.append(image)
-  if not labels.images:
+        listed.append(image)
+  if not listed:
     raise ValueError(
       f"{source}: found no images in its train, val and test; give the folder "
       "that they are relative to: --images"
     )
-  return labels
+  return listed
 
 
 def _label_file(path: pathlib.Path) -> pathlib.Path:

@@ -1,12 +1,13 @@
 """The data.yaml of a YOLO-pose folder: classes, keypoints, and its images."""
 
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from darkjax import skeletons
 from darkjax.convert.image_files import SUFFIXES, list_images
-from darkjax.convert.labels import Category, LeftOut
+from darkjax.convert.labels import Category
+from darkjax.convert.project import Project
 
 
 class Config(NamedTuple):
@@ -23,20 +24,15 @@ def is_yolo(content: Any) -> bool:
   return isinstance(content, Mapping) and "kpt_shape" in content
 
 
-def read_config(
-  source: pathlib.Path, content: Mapping[str, Any], keypoints: Sequence[str]
-) -> tuple[Config, list[str]]:
-  """Returns the meaning of the text files, and notes for the user.
+def read_config(project: Project, content: Mapping[str, Any]) -> Config:
+  """Returns the meaning of the text files, by the content of the yaml.
 
-  Args:
-    source: the yaml.
-    content: of the yaml.
-    keypoints: K names in place of the yaml's; () for those.
+  The project's names of keypoints, if any, are in place of the yaml's.
 
   Raises:
     ValueError: a field that contradicts another.
   """
-  shape = content["kpt_shape"]
+  source, shape = project.source, content["kpt_shape"]
   if (
     not isinstance(shape, list)
     or len(shape) != 2
@@ -53,7 +49,9 @@ def read_config(
   notes: list[str] = []
   categories = {}
   for number, name in classes.items():
-    names = _names(content, int(number), num_keypoints, keypoints, notes)
+    names = tuple(project.keypoints) or _names(
+      content, int(number), num_keypoints, notes
+    )
     if len(names) != num_keypoints or len({*names}) != num_keypoints:
       raise ValueError(
         f"{source}: expected {num_keypoints} different names of keypoints, got "
@@ -61,19 +59,16 @@ def read_config(
       )
     limbs = _limbs(content.get("skeleton"), num_keypoints)
     categories[int(number)] = Category(str(name).strip(), names, limbs, pairs)
-  config = Config(source, categories, num_keypoints, dimensions)
-  return config, list(dict.fromkeys(notes))
+  project.left_out.notes += dict.fromkeys(notes)
+  return Config(source, categories, num_keypoints, dimensions)
 
 
 def _names(
   content: Mapping[str, Any],
   number: int,
   num_keypoints: int,
-  keypoints: Sequence[str],
   notes: list[str],
 ) -> tuple[str, ...]:
-  if keypoints:
-    return tuple(keypoints)
   named = content.get("kpt_names") or content.get("node_names")
   if isinstance(named, Mapping):  # by class
     named = named.get(number, next(iter(named.values()), None))
@@ -116,20 +111,14 @@ def _limbs(edges: Any, num_keypoints: int) -> tuple[tuple[int, int], ...]:
 
 
 def list_split(
-  source: pathlib.Path,
-  content: Mapping[str, Any],
-  split: str,
-  further: Sequence[pathlib.Path],
-  left_out: LeftOut,
+  project: Project, content: Mapping[str, Any], split: str
 ) -> list[pathlib.Path]:
-  """Returns a split's images: of a folder, a list in a file, or several.
-
-  Its paths may also be relative to `further` folders.
-  """
+  """Returns a split's images: of a folder, a list in a file, or several."""
+  left_out = project.left_out
   listed = content.get(split)
   paths: list[pathlib.Path] = []
   for name in [listed] if isinstance(listed, str) else listed or ():
-    place = _resolve(source, content.get("path"), str(name), further)
+    place = _resolve(project, content.get("path"), str(name))
     if place is None:
       left_out.add(f"folders of the split {split} not found", str(name))
     elif place.is_dir():
@@ -145,12 +134,7 @@ def list_split(
   return paths
 
 
-def _resolve(
-  source: pathlib.Path,
-  root: Any,
-  name: str,
-  further: Sequence[pathlib.Path],
-) -> pathlib.Path | None:
+def _resolve(project: Project, root: Any, name: str) -> pathlib.Path | None:
   """Where a path of the yaml lies: its root is often that of another machine.
 
   Exporters write ../train/images for what lies in train/images.
@@ -159,10 +143,10 @@ def _resolve(
   shorter = name
   while shorter.startswith(("../", "./")):
     shorter = shorter.partition("/")[2]
-  folders = [*further, source.parent]
+  folders = [*project.images, project.folder]
   if root:
     root = str(root).replace("\\", "/")
-    folders = [source.parent / root, *folders]
+    folders = [project.folder / root, *folders]
   for folder in folders:
     for candidate in (name, shorter):
       if (folder / candidate).exists():
