@@ -11,8 +11,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
+from unittest import mock
 
+import commands
+import jax
 import ml_collections
 import numpy as np
 import pytest
@@ -127,44 +130,71 @@ def test_one_process_raises_as_usual():
     raise KeyError("mine")
 
 
-class Job:
-  """Processes of one run on this machine, each with one CPU device.
+Commands = dict[str, tuple[str, ...]]
 
-  They take the flags of `command` and each one's `own`.
+
+class Job:
+  """Two processes with one CPU device each, that run the same commands.
+
+  Each has a folder, with a log for every command.
+
+  Attributes:
+    folders: of process 0 and process 1.
+    running: the processes.
   """
 
-  def __init__(
-    self,
-    folder: pathlib.Path,
-    *command: str,
-    own: Sequence[Sequence[str]] = ((), ()),
-  ):
-    self.folder, self.command = folder, command
-    self.logs = [folder / f"process{i}.log" for i in range(len(own))]
+  def __init__(self, folder: pathlib.Path, first: Commands, second: Commands):
+    self.folders = [folder / "process0", folder / "process1"]
     with socket.create_server(("127.0.0.1", 0)) as free:
       port = free.getsockname()[1]
     self.running = [
-      self._start(
-        log,
-        f"--coordinator-address=127.0.0.1:{port}",
-        f"--num-processes={len(own)}",
-        f"--process-id={i}",
-        f"--peer-timeout={PEER_TIMEOUT}",
-        *flags,
-      )
-      for i, (log, flags) in enumerate(zip(self.logs, own, strict=True))
+      self._start(number, commands, port)
+      for number, commands in enumerate((first, second))
     ]
 
-  def _start(self, log: pathlib.Path, *flags: str) -> subprocess.Popen:
-    with log.open("w") as file:
-      return start((*self.command, *flags), self.folder, 1, file)
+  def _start(self, number: int, commands: Commands, port: int):
+    names = (
+      f"--coordinator-address=127.0.0.1:{port}",
+      "--num-processes=2",
+      f"--process-id={number}",
+      f"--peer-timeout={PEER_TIMEOUT}",
+    )
+    folder = self.folders[number]
+    folder.mkdir(parents=True)
+    path = folder / "commands.json"
+    path.write_text(json.dumps([(n, *a, *names) for n, a in commands.items()]))
+    environment = {
+      "JAX_NUM_CPU_DEVICES": "1",
+      "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax"),
+      "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+      "DARKJAX_CACHE": str(folder.parent / "cache"),
+      "PYTHONPATH": str(ROOT),
+    }
+    with (folder / "start.log").open("w") as log:
+      return subprocess.Popen(
+        [sys.executable, str(ROOT / "tests" / "several_commands.py"), path],
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=log,
+        stderr=log,
+      )
 
-  def wait(self) -> list[str]:
-    """What each process wrote, after all ended well."""
-    codes = [process.wait(timeout=300) for process in self.running]
-    texts = [log.read_text() for log in self.logs]
-    assert codes == [0] * len(codes), texts
-    return texts
+  def said(self, name: str, number: int = 0) -> str:
+    """What a process has written so far in the command of that name."""
+    log = self.folders[number] / f"{name}.log"
+    return log.read_text() if log.exists() else ""
+
+  def wait_for(self, name: str, text: str, seconds: float = 600) -> None:
+    """Waits until process 0 writes a text."""
+    limit = time.monotonic() + seconds
+    while text not in self.said(name):
+      assert time.monotonic() < limit, self.everything()
+      assert self.running[0].poll() is None, self.everything()
+      time.sleep(0.2)
+
+  def everything(self) -> str:
+    logs = (path for folder in self.folders for path in folder.glob("*.log"))
+    return "\n".join(f"{path}:\n{path.read_text()}" for path in sorted(logs))
 
   def end(self) -> None:
     for process in self.running:
@@ -173,31 +203,9 @@ class Job:
       process.wait()
 
 
-def start(command, folder, devices: int, output) -> subprocess.Popen:
-  environment = {
-    # By XLA_FLAGS, since several processes get no options (xla_options.py).
-    "XLA_FLAGS": " ".join(
-      f"--{name}={value}"
-      for name, value in xla_options.PURPOSES["inference"].items()
-    ),
-    "JAX_NUM_CPU_DEVICES": str(devices),
-    "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax"),
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    "DARKJAX_CACHE": str(folder.parent / "cache"),
-  }
-  return subprocess.Popen(
-    [sys.executable, "-m", *command],
-    cwd=ROOT,
-    env=os.environ | environment,
-    stdout=output,
-    stderr=subprocess.STDOUT,
-    text=True,
-  )
-
-
 def training(root, workdir, *changes: str) -> tuple[str, ...]:
   return (
-    "darkjax.train",
+    "train",
     "--config=tests/tiny_config.py",
     f"--config.data.root={root}",
     f"--workdir={workdir}",
@@ -205,14 +213,11 @@ def training(root, workdir, *changes: str) -> tuple[str, ...]:
   )
 
 
-def endless(root, folder) -> Job:
+def endless(root, workdir) -> tuple[str, ...]:
   """Training that neither ends nor saves by itself."""
   flags = ("epochs", "checkpoint_every_epochs", "evaluate_every_epochs")
-  return Job(
-    folder,
-    *training(root, folder / "run"),
-    *(f"--config.train.{flag}=100000" for flag in flags),
-  )
+  changes = (f"--config.train.{flag}=100000" for flag in flags)
+  return training(root, workdir, *changes)
 
 
 @pytest.fixture(scope="module")
@@ -226,29 +231,65 @@ def root(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="module")
 def alone(root, tmp_path_factory) -> pathlib.Path:
-  """The run of one process with two devices."""
+  """The run of one process with two devices, which is this one."""
   folder = tmp_path_factory.mktemp("alone")
-  process = start(training(root, folder), folder, 2, subprocess.PIPE)
-  output, _ = process.communicate(timeout=300)
-  assert process.returncode == 0, output
+  with (
+    # Several processes get no options: what is compiled is the same.
+    mock.patch.object(xla_options, "options", return_value={}),
+    mock.patch.dict(os.environ, DARKJAX_CACHE=str(folder.parent / "cache")),
+    jax.numpy_dtype_promotion("standard"),
+  ):
+    done = commands.run(*training(root, folder))
+  assert done.returncode == 0, done.stderr
   return folder
 
 
-def run_two(root: pathlib.Path, folder: pathlib.Path, *changes: str) -> None:
-  """A run of two processes with a device each, to its end."""
-  job = Job(folder, *training(root, folder, *changes))
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> pathlib.Path:
+  return tmp_path_factory.mktemp("together")
+
+
+@pytest.fixture(scope="module")
+def job(root, folder) -> Iterator[Job]:
+  """Two processes through commands of every kind, and a SIGTERM at last."""
+  other = folder / "other_people"
+  dataset.write_dataset(other, num_people=8, seed=3, split="train")
+  shutil.copytree(root, other, dirs_exist_ok=True, ignore=is_training)
+  both = {
+    "pmap": training(root, folder / "pmap"),
+    "shard_map": training(
+      root, folder / "shard_map", "--config.train.mapping=shard_map"
+    ),
+    # Sixteen people a batch, eight a process: the second gets padding only.
+    "evaluate": (
+      "evaluate",
+      f"--checkpoint={folder / 'pmap'}",
+      f"--root={root}",
+      f"--results={folder / 'results.json'}",
+      "--batch_size=16",
+    ),
+    "data": training(root, folder / "data"),
+    "settings": training(root, folder / "settings"),
+    "stop": endless(root, folder / "stop"),
+  }
+  own = {
+    "data": (*both["data"], f"--config.data.root={other}"),
+    "settings": (*both["settings"], "--config.seed=7"),
+  }
+  job = Job(folder, both, both | own)
   try:
-    job.wait()
+    job.wait_for("stop", "step 4/")
+    job.running[1].send_signal(signal.SIGTERM)
+    codes = [process.wait(timeout=300) for process in job.running]
+    assert codes == [0, 0], job.everything()
+    yield job
   finally:
     job.end()
 
 
-@pytest.fixture(scope="module")
-def together(alone, root, tmp_path_factory) -> pathlib.Path:
-  """The run of two processes."""
-  folder = tmp_path_factory.mktemp("together")
-  run_two(root, folder)
-  return folder
+def is_training(folder: str, names: list[str]) -> list[str]:
+  """For `copytree`: the labels of the training set, to be left out."""
+  return [name for name in names if name.endswith("_train.json")]
 
 
 def lines(folder: pathlib.Path) -> list[dict]:
@@ -260,34 +301,23 @@ def lines(folder: pathlib.Path) -> list[dict]:
   ]
 
 
-def test_two_processes_equal_one_bit_for_bit(alone, together, root, tmp_path):
-  """Six steps, two evaluations, two checkpoints, by both mappings.
+@pytest.mark.parametrize("mapping", ["pmap", "shard_map"])
+def test_two_processes_equal_one_bit_for_bit(alone, job, folder, mapping):
+  """Six steps, two evaluations, two checkpoints.
 
   The same devices compute the same halves of each batch, and the sum of two
   numbers does not depend on their order: nothing is left to differ.
   """
-  run_two(root, tmp_path, "--config.train.mapping=shard_map")
-  one = checkpoint.load(alone)[0]
+  one, two = (checkpoint.load(run)[0] for run in (alone, folder / mapping))
   assert lines(alone)[-1]["step"] == 6
-  for folder in (together, tmp_path):
-    two = checkpoint.load(folder)[0]
-    for name in ("params", "batch_stats"):
-      assert_same_bits(one[name], two[name])
-    assert lines(folder) == lines(alone)
+  for name in ("params", "batch_stats"):
+    jax.tree.map(np.testing.assert_array_equal, one[name], two[name])
+  assert lines(folder / mapping) == lines(alone)
 
 
-def assert_same_bits(one, other) -> None:
-  if not isinstance(one, dict):
-    np.testing.assert_array_equal(one, other)
-    return
-  assert one.keys() == other.keys()
-  for name in one:
-    assert_same_bits(one[name], other[name])
-
-
-def test_process_0_alone_writes(together):
-  assert len(list(together.glob("events.out.tfevents.*"))) == 1
-  first, second = ((together / f"process{i}.log").read_text() for i in (0, 1))
+def test_process_0_alone_writes(job, folder):
+  assert len(list((folder / "pmap").glob("events.out.tfevents.*"))) == 1
+  first, second = (job.said("pmap", number) for number in (0, 1))
   assert (
     "batch: 4 people a step = 2 processes x 1 devices (cpu) x 1 micro-batches "
     "x 2 people; batch norm over 2"
@@ -297,58 +327,37 @@ def test_process_0_alone_writes(together):
   assert "AP" not in second
 
 
-def test_a_process_without_people_evaluates_with_the_others(
-  together, root, tmp_path
-):
-  """Sixteen people a batch, eight a process: the second gets padding only."""
-  job = Job(
-    tmp_path,
-    "darkjax.evaluate",
-    f"--checkpoint={together}",
-    f"--root={root}",
-    f"--results={tmp_path / 'results.json'}",
-    "--batch_size=16",
-  )
-  try:
-    first, second = job.wait()
-  finally:
-    job.end()
-  last = lines(together)[-1]
+def test_a_process_without_people_evaluates_with_the_others(job, root, folder):
+  first, second = (job.said("evaluate", number) for number in (0, 1))
+  last = lines(folder / "pmap")[-1]
   row = re.search(r"^ *dark +(.*)$", first, re.MULTILINE)[1].split()
   names = re.search(r"^ +(AP .*)$", first, re.MULTILINE)[1].split()
   assert names == [name.split("/")[1] for name in last if "dark/" in name]
   expected = [f"{last[f'dark/{name}/gt_boxes']:.2f}" for name in names]
   assert row == expected
   assert "dark" not in second
-  found = json.loads((tmp_path / "results.json").read_text())
+  found = json.loads((folder / "results.json").read_text())
   labels = root / "annotations" / "person_keypoints_val.json"
   people = json.loads(labels.read_text())["annotations"]
   expected = sorted(person["image_id"] for person in people)
   assert sorted(person["image_id"] for person in found) == expected
 
 
-@pytest.mark.parametrize("other", ["data", "settings"])
-def test_processes_started_differently_end_at_once(root, tmp_path, other):
-  flags = "--config.seed=7"
-  if other == "data":
-    dataset.write_dataset(tmp_path, num_people=8, seed=3, split="train")
-    shutil.copytree(root, tmp_path, dirs_exist_ok=True, ignore=is_training)
-    flags = f"--config.data.root={tmp_path}"
-  job = Job(tmp_path, *training(root, tmp_path / "run"), own=((), (flags,)))
-  try:
-    codes = [process.wait(timeout=200) for process in job.running]
-  finally:
-    job.end()
-  assert all(codes)
-  for i, log in enumerate(job.logs):
-    said = log.read_text()
-    assert f"not given the same: process {i} has" in said, said
-    assert ("'label files'" if other == "data" else "'seed'") in said
+@pytest.mark.parametrize(
+  ("name", "field"), [("data", "'label files'"), ("settings", "'seed'")]
+)
+def test_processes_started_differently_end_at_once(job, name, field):
+  for number in (0, 1):
+    said = job.said(name, number)
+    assert f"not given the same: process {number} has" in said, said
+    assert field in said
+    assert said.endswith("exit status 2\n")
 
 
-def is_training(folder: str, names: list[str]) -> list[str]:
-  """For `copytree`: the labels of the training set, to be left out."""
-  return [name for name in names if name.endswith("_train.json")]
+def test_one_process_asked_to_stop_stops_all_after_one_step(job, folder):
+  assert all("stopped on request" in job.said("stop", i) for i in (0, 1))
+  last = lines(folder / "stop")[-1]["step"]
+  assert checkpoint.load(folder / "stop", step=last)
 
 
 @pytest.mark.parametrize(
@@ -362,11 +371,12 @@ def is_training(folder: str, names: list[str]) -> list[str]:
   ],
 )
 def test_a_dead_peer_ends_the_run_with_a_message(
-  together, root, tmp_path, kind, messages
+  root, tmp_path, kind, messages
 ):
-  job = endless(root, tmp_path)
+  run = {"train": endless(root, tmp_path / "run")}
+  job = Job(tmp_path, run, run)
   try:
-    wait_for(job.logs[0], "step 9/")
+    job.wait_for("train", "step 9/")
     job.running[1].send_signal(kind)
     then = time.monotonic()
     code = job.running[0].wait(timeout=60)
@@ -376,27 +386,4 @@ def test_a_dead_peer_ends_the_run_with_a_message(
   finally:
     job.end()
   assert code != 0
-  said = job.logs[0].read_text()
-  assert any(message in said for message in messages)
-
-
-def test_one_process_asked_to_stop_stops_all_after_one_step(
-  together, root, tmp_path
-):
-  job = endless(root, tmp_path)
-  try:
-    wait_for(job.logs[0], "step 4/")
-    job.running[1].send_signal(signal.SIGTERM)
-    texts = job.wait()
-  finally:
-    job.end()
-  assert all("stopped on request" in text for text in texts)
-  last = lines(tmp_path / "run")[-1]["step"]
-  assert checkpoint.load(tmp_path / "run", step=last)
-
-
-def wait_for(log: pathlib.Path, text: str, seconds: float = 200) -> None:
-  limit = time.monotonic() + seconds
-  while text not in log.read_text():
-    assert time.monotonic() < limit, log.read_text()
-    time.sleep(0.2)
+  assert any(message in job.said("train") for message in messages)
