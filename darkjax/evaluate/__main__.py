@@ -12,7 +12,7 @@ import json
 import logging
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -20,8 +20,7 @@ from PIL import Image
 
 from darkjax import geometry
 from darkjax.convention import METHODS, Convention
-from darkjax.data import from_config
-from darkjax.data.images import frame_flags
+from darkjax.evaluate import dataset as dataset_lib
 from darkjax.evaluate import errors, pictures, scores
 from darkjax.evaluate.crops import read_batches
 from darkjax.evaluate.predict import default_methods, predict_dataset
@@ -30,6 +29,10 @@ from darkjax.inference import check_method, ensemble
 from darkjax.inference.predictor import Predictor
 from darkjax.metrics import coco, coco_annotations
 from darkjax.runtime import command, distributed, files, startup
+from darkjax.skeletons import Skeleton
+
+if TYPE_CHECKING:
+  from darkjax.data.prepared import PreparedDataset  # TensorFlow
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,55 +48,30 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> None:
 
 def evaluate(flags: command.Flags) -> None:
   """Predicts all people of a data set, then scores, writes and draws them."""
-  from darkjax.data.coco import detections, reader, unreadable  # TensorFlow
+  from darkjax.data.coco import detections, unreadable  # TensorFlow
 
   _check_outputs(
     (flags.results, flags.metrics), (flags.picture, flags.errors_picture)
   )
   if (flags.errors or flags.errors_picture) and flags.boxes != "gt":
     raise ValueError("--errors compares with labels, so it takes their boxes")
-  predictors = _load_predictors(
-    flags.checkpoint,
-    changes={
-      "alignment": flags.alignment,
-      "flip_shift": flags.flip_shift,
-      "blur_kernel": flags.blur_kernel,
-    },
-    scales=[float(scale) for scale in flags.scales],
-    flip_test=flags.flip_test,
-    border=flags.border,
-  )
-  convention, config = predictors[0].convention, predictors[0].config
+  predictors = _load_predictors(flags)
+  convention = predictors[0].convention
   methods = flags.methods or default_methods(convention)
   for method in methods:
     check_method(method, convention)
-  annotations, images = from_config.validation_paths(
-    flags.checkpoint[0],
-    config,
-    annotations=flags.annotations,
-    images=flags.images,
-    root=flags.root,
+  annotations, images = dataset_lib.paths(
+    flags.checkpoint[0], predictors[0], flags
   )
-  labelled = reader.has_labels(annotations)
-  if not labelled and (flags.boxes == "gt" or not flags.results):
-    raise ValueError(
-      f"{annotations} has no labels, so neither boxes nor a score; give the "
-      "boxes of a detector (--boxes=detections.json) and --results=FILE, got "
-      f"--boxes={flags.boxes} and --results={flags.results}"
-    )
+  labelled = _has_labels(annotations, flags)
   dataset = detections.load(
     annotations,
     images,
     flags.boxes,
-    category=from_config.validation_category(
-      config, named=flags.category, annotations=flags.annotations
-    ),
-    skeleton=convention.skeleton,
+    **dataset_lib.options(predictors[0], flags),
     box_category=flags.box_category,
     score_threshold=flags.box_threshold,
-    cache_dir=flags.cache,
     skip_policy=unreadable.SkipPolicy(flags.on_error, flags.max_skipped),
-    upright=from_config.validation_upright(config, frame_flags.read(flags)),
   )
   _LOG.info("%s: %d %s", annotations, dataset.num_people, dataset.box_source)
   skeleton = scores.choose_sigmas(
@@ -107,33 +85,11 @@ def evaluate(flags: command.Flags) -> None:
 
   dataset.check_labels()
   if labelled:
-    metrics = scores.score(
-      predictions,
-      annotations,
-      skeleton,
-      category_ids=dataset.category_ids,
-      box_source=dataset.box_source,
-      nms=flags.nms,
-    )
-    print(scores.table(metrics))
-    if flags.metrics:
-      text = json.dumps(metrics, indent=2)
-      files.write_whole(pathlib.Path(flags.metrics), text.encode())
+    _score(predictions, dataset, skeleton, flags)
   else:
     print(f"{annotations} has no labels: nothing is scored")
   if flags.results:
-    results = scores.to_results(
-      predictions,
-      methods[-1],
-      skeleton,
-      category_id=dataset.category_ids[0],
-      nms=flags.nms,
-    )
-    ids = coco_annotations.image_ids_in_file(annotations)
-    coco.write_results(
-      flags.results,
-      [{**result, "image_id": ids[result["image_id"]]} for result in results],
-    )
+    _write_results(predictions, methods[-1], dataset, skeleton, flags)
   if flags.errors or flags.errors_picture:
     found = errors.find(predictions, methods[-1], annotations, skeleton)
     print(errors.table(found, category_ids=dataset.category_ids, nms=flags.nms))
@@ -145,6 +101,63 @@ def evaluate(flags: command.Flags) -> None:
       predictions, convention.skeleton, annotations, images, dataset.upright
     )
     picture.save(flags.picture)
+
+
+def _has_labels(annotations: pathlib.Path, flags: command.Flags) -> bool:
+  """Whether there is something to score; without, flags must make up for it."""
+  from darkjax.data.coco import reader  # TensorFlow
+
+  labelled = reader.has_labels(annotations)
+  if not labelled and (flags.boxes == "gt" or not flags.results):
+    raise ValueError(
+      f"{annotations} has no labels, so neither boxes nor a score; give the "
+      "boxes of a detector (--boxes=detections.json) and --results=FILE, got "
+      f"--boxes={flags.boxes} and --results={flags.results}"
+    )
+  return labelled
+
+
+def _score(
+  predictions: scores.DatasetPredictions,
+  dataset: "PreparedDataset",
+  skeleton: Skeleton,
+  flags: command.Flags,
+) -> None:
+  """Prints the metrics and writes them to --metrics."""
+  metrics = scores.score(
+    predictions,
+    dataset.annotations,
+    skeleton,
+    category_ids=dataset.category_ids,
+    box_source=dataset.box_source,
+    nms=flags.nms,
+  )
+  print(scores.table(metrics))
+  if flags.metrics:
+    text = json.dumps(metrics, indent=2)
+    files.write_whole(pathlib.Path(flags.metrics), text.encode())
+
+
+def _write_results(
+  predictions: scores.DatasetPredictions,
+  method: str,
+  dataset: "PreparedDataset",
+  skeleton: Skeleton,
+  flags: command.Flags,
+) -> None:
+  """Writes --results, with the images' ids of the labels' file."""
+  results = scores.to_results(
+    predictions,
+    method,
+    skeleton,
+    category_id=dataset.category_ids[0],
+    nms=flags.nms,
+  )
+  ids = coco_annotations.image_ids_in_file(dataset.annotations)
+  coco.write_results(
+    flags.results,
+    [{**result, "image_id": ids[result["image_id"]]} for result in results],
+  )
 
 
 def _check_outputs(
@@ -162,13 +175,16 @@ def _check_outputs(
       )
 
 
-def _load_predictors(
-  checkpoints, *, changes, scales, **options
-) -> list[Predictor]:
-  """Reads networks, at every scale of the boxes; `changes` as below."""
+def _load_predictors(flags: command.Flags) -> list[Predictor]:
+  """Reads the networks, at every one of the boxes' scales."""
+  names = ("alignment", "flip_shift", "blur_kernel")
+  changes = {name: getattr(flags, name) for name in names}
+  scales = [float(scale) for scale in flags.scales]
   predictors = []
-  for path in checkpoints:
-    predictor = Predictor.from_checkpoint(path, **options)
+  for path in flags.checkpoint:
+    predictor = Predictor.from_checkpoint(
+      path, flip_test=flags.flip_test, border=flags.border
+    )
     convention = _change_convention(predictor.convention, changes)
     predictor = dataclasses.replace(predictor, convention=convention)
     predictors += ensemble.at_scales(predictor, scales)
@@ -208,11 +224,7 @@ def define_flags(define: command.Define) -> None:
   )
   define.list("scales", "1", "Factors on the boxes, to average over.")
   define.check("scales", _are_factors, "are numbers above 0")
-  define.string(
-    "annotations", None, "COCO-format json; default: the run's validation set."
-  )
-  define.string("images", None, "Folder of the images of --annotations.")
-  define.string("category", "", "Category to evaluate; default: the run's.")
+  dataset_lib.define_flags(define)
   define.string("boxes", "gt", "'gt' (the labels'), or a json of detections.")
   define.integer(
     "box_category", None, "Id of people in --boxes; default: the labels'."
@@ -222,9 +234,6 @@ def define_flags(define: command.Define) -> None:
   define.enum(
     "sigmas", "checkpoint", scores.SIGMAS, "Whose sigmas OKS and AP have."
   )
-  define.string("root", None, "Folder the run's data was moved to.")
-  frame_flags.define(define, "as in training")
-  define.string("cache", "", "Folder of prepared records.")
   choices = ("raise", "skip")
   define.enum(
     "on_error", "raise", choices, "What to do about unreadable images."

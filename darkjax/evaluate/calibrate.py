@@ -20,8 +20,7 @@ import numpy as np
 from darkjax import checkpoint
 from darkjax.checkpoint import weight_file
 from darkjax.convention import METHODS
-from darkjax.data import from_config
-from darkjax.data.images import frame_flags
+from darkjax.evaluate import dataset as dataset_lib
 from darkjax.evaluate.crops import read_batches
 from darkjax.evaluate.predict import predict_dataset
 from darkjax.inference.predictor import Predictor
@@ -65,25 +64,9 @@ def _observe(flags) -> tuple[str, calibration_fit.Observations]:
   )
   convention = predictor.convention
   _LOG.info("convention: %s", convention.describe())
-  annotations, images = from_config.validation_paths(
-    flags.checkpoint,
-    predictor.config,
-    annotations=flags.annotations,
-    images=flags.images,
-    root=flags.root,
-  )
-  dataset = detections.load(
-    annotations,
-    images,
-    category=from_config.validation_category(
-      predictor.config, named=flags.category, annotations=flags.annotations
-    ),
-    skeleton=convention.skeleton,
-    cache_dir=flags.cache,
-    upright=from_config.validation_upright(
-      predictor.config, frame_flags.read(flags)
-    ),
-  )
+  annotations, images = dataset_lib.paths(flags.checkpoint, predictor, flags)
+  options = dataset_lib.options(predictor, flags)
+  dataset = detections.load(annotations, images, **options)
   _LOG.info("%s: %d people", annotations, dataset.num_people)
   method = flags.method or convention.default_method
   found = predict_dataset(
@@ -131,14 +114,7 @@ def define_flags(define: command.Define) -> None:
     _TOLERANCE,
     "Distance that counts as right, a share of the larger side of the box.",
   )
-  define.string(
-    "annotations", None, "COCO-format json; default: the run's validation set."
-  )
-  define.string("images", None, "Folder of the images of --annotations.")
-  define.string("category", "", "Category of people; default: the run's.")
-  define.string("root", None, "Folder the run's data was moved to.")
-  frame_flags.define(define, "as in training")
-  define.string("cache", "", "Folder of prepared records.")
+  dataset_lib.define_flags(define)
   define.enum(
     "method", None, METHODS, "Decoder; default: the one for the network's head."
   )

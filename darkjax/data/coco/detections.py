@@ -108,6 +108,43 @@ def read(
       these categories or in these images.
   """
   path = pathlib.Path(path)
+  everything = _read_boxes(path)
+  people = _boxes_of(categories, everything, path)
+  index = ImageIndex(images)
+  found = [index.find(box) for _, box in people]
+  boxes = np.array(
+    [
+      (position, image_id, box.bbox, box.score)
+      for (position, box), image_id in zip(people, found, strict=True)
+      if image_id is not None
+    ],
+    _BOXES,
+  )
+  if not len(boxes):
+    raise ValueError(
+      f"{path}: none of its {len(people)} boxes of people is in one of the "
+      f"labels' {len(images)} images; the first box has "
+      f"{_describe_image(people[0][1])}, the first image "
+      f"{index.describe_first()}: they are of another split, or numbered "
+      "otherwise"
+    )
+  has_area = np.all(boxes["bbox"][:, 2:] > 0, axis=-1)
+  _LOG.info(
+    "%s: %d detections, %d of category %s; of these left out: %d in images "
+    "that the labels do not have, %d without an area",
+    path, len(everything), len(people), " or ".join(map(str, categories)),
+    len(people) - len(boxes), (~has_area).sum(),
+  )  # fmt: skip
+  if index.contradictions:
+    _LOG.warning(
+      "%s: file_name and image_id of %d boxes mean different images of the "
+      "labels; file_name counts", path, index.contradictions,
+    )  # fmt: skip
+  return boxes[has_area].view(np.recarray)
+
+
+def _read_boxes(path: pathlib.Path) -> list[box_file.Box]:
+  """The boxes of a file, of all categories."""
   if not path.is_file():
     raise FileNotFoundError(f"no file of detections {path}: {_WHAT_TO_GIVE}")
   content = read_json(path)
@@ -118,7 +155,15 @@ def read(
     )
   if not content:
     raise ValueError(f"{path} has no boxes: an empty list")
-  everything = box_file.parse_boxes(content, path)
+  return box_file.parse_boxes(content, path)
+
+
+def _boxes_of(
+  categories: Sequence[int | str],
+  everything: Sequence[box_file.Box],
+  path: pathlib.Path,
+) -> list[tuple[int, box_file.Box]]:
+  """The boxes of some categories, with their positions; at least one."""
   counts = collections.Counter(box.category_id for box in everything)
   people = [
     (position, box)
@@ -139,40 +184,15 @@ def read(
       f"the labels' is {' or '.join(map(describe_id, categories))}; if one of "
       "theirs is people, give it as --box_category"
     )
-  index = ImageIndex(images)
-  found = [index.find(box) for _, box in people]
-  boxes = np.array(
-    [
-      (position, image_id, box.bbox, box.score)
-      for (position, box), image_id in zip(people, found, strict=True)
-      if image_id is not None
-    ],
-    _BOXES,
-  )
-  if not len(boxes):
-    box = people[0][1]
-    own = [f"file_name {box.file_name}"] if box.file_name else []
-    if box.image_id is not None:
-      own.append(f"image_id {describe_id(box.image_id)}")
-    raise ValueError(
-      f"{path}: none of its {len(people)} boxes of people is in one of the "
-      f"labels' {len(images)} images; the first box has {' and '.join(own)}, "
-      f"the first image {index.describe_first()}: they are of another split, "
-      "or numbered otherwise"
-    )
-  has_area = np.all(boxes["bbox"][:, 2:] > 0, axis=-1)
-  _LOG.info(
-    "%s: %d detections, %d of category %s; of these left out: %d in images "
-    "that the labels do not have, %d without an area",
-    path, len(everything), len(people), " or ".join(map(str, categories)),
-    len(people) - len(boxes), (~has_area).sum(),
-  )  # fmt: skip
-  if index.contradictions:
-    _LOG.warning(
-      "%s: file_name and image_id of %d boxes mean different images of the "
-      "labels; file_name counts", path, index.contradictions,
-    )  # fmt: skip
-  return boxes[has_area].view(np.recarray)
+  return people
+
+
+def _describe_image(box: box_file.Box) -> str:
+  """What a box says of its image, for messages."""
+  own = [f"file_name {box.file_name}"] if box.file_name else []
+  if box.image_id is not None:
+    own.append(f"image_id {describe_id(box.image_id)}")
+  return " and ".join(own)
 
 
 class ImageIndex:

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -67,21 +68,17 @@ def load(
       "keypoint json"
     )
   digest = files.digest(annotations)
-  if labelled or skeleton is None:
-    options: tuple = (category or None, keep_empty_images)
-    # The skeleton chooses the people only where categories differ.
-    if options[0] is None and skeleton is not None:
-      if reader.has_different_keypoints(annotations):
-        options = (skeleton.keypoint_names, keep_empty_images)
-  else:
-    options = ("no labels", category, skeleton.to_json())
-  options += (skip_policy.on_error, *(["upright"] if upright else []))
+  choice: dict[str, Any] = {"category": category, "skeleton": skeleton}
+  options = (
+    *_label_options(annotations, labelled, keep_empty_images, **choice),
+    skip_policy.on_error,
+    *(["upright"] if upright else []),
+  )
   name = _fingerprint(digest, images.absolute(), *options)
   folder = pathlib.Path(cache_dir or files.cache_directory()).absolute()
   path = folder / CocoKeypoints.name / name / str(CocoKeypoints.VERSION)
   with files.explain_full_disk(folder), files.locked(folder / f"{name}.lock"):
     if not path.is_dir():
-      choice = {"category": category, "skeleton": skeleton}
       labels = _read(annotations, labelled, keep_empty_images, **choice)
       if files.digest(annotations) != digest:
         raise ValueError(f"{annotations} changed while it was read; run again")
@@ -113,6 +110,24 @@ def load(
   )
   skip_policy.check(skipped, dataset.num_images, annotations)
   return dataset
+
+
+def _label_options(
+  path: pathlib.Path,
+  labelled: bool,
+  keep_empty_images: bool,
+  *,
+  category: str | None,
+  skeleton: Skeleton | None,
+) -> tuple:
+  """What tells records of one json apart that are prepared for other people."""
+  if not labelled and skeleton is not None:
+    return "no labels", category, skeleton.to_json()
+  # The skeleton chooses the people only where categories differ.
+  if not category and skeleton is not None:
+    if reader.has_different_keypoints(path):
+      return skeleton.keypoint_names, keep_empty_images
+  return category or None, keep_empty_images
 
 
 def _fingerprint(*parts) -> str:
