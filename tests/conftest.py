@@ -12,6 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # imports no Keras
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 # Compiles in three quarters of the time; the suite runs little else.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
@@ -48,6 +49,16 @@ def pytest_collection_modifyitems(items) -> None:
     return (*_LONGEST_FIRST, name).index(name)
 
   items.sort(key=position)
+
+
+def pytest_collection_finish() -> None:
+  """Makes garbage collection rare; JAX's tracing sets it off all the time.
+
+  What is imported by now stays, so that no collection looks at it again.
+  """
+  gc.collect()
+  gc.freeze()
+  gc.set_threshold(20_000, 10, 10)
 
 
 @pytest.fixture(autouse=True, scope="module")

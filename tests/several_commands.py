@@ -28,6 +28,8 @@ def main(path: pathlib.Path) -> None:
       try:
         run(argv)
       except SystemExit as end:
+        slow = {"keras", "matplotlib", "pandas"} & set(sys.modules)
+        print(f"needlessly imported: {slow or None}")
         print("exit status", end.code, flush=True)
   name, *argv = last
   write_to(path.with_name(f"{name}.log"))

@@ -24,6 +24,8 @@ def start() -> None:
   # oneDNN would only log that it is there.
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
   os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+  # Else TensorFlow imports Keras, which imports Matplotlib and pandas.
+  os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
   # The crops of a batch are made in parallel, so each takes one thread.
   os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
   if not jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]

@@ -1,30 +1,18 @@
 """Runs that are killed and asked to stop, a few times; real processes."""
 
-import os
-import subprocess
-import sys
-
+import commands
 import kill_test
 import numpy as np
 from paths import ROOT
 
-SCRIPT = ROOT / "scripts" / "kill_test.py"
 
-
-def test_nothing_is_lost(tmp_path):
-  environment = {
-    "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax"),
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    "PYTHONPATH": str(ROOT),
-  }
+def test_nothing_is_lost(tmp_path, monkeypatch):
+  # Of the runs, which are processes of their own.
+  cache = str(ROOT / ".cache" / "jax")
+  monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", cache)
+  monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
   flags = ("--kills=2", "--stops=1", f"--workdir={tmp_path / 'runs'}")
-  ran = subprocess.run(
-    [sys.executable, SCRIPT, *flags],
-    env=os.environ | environment,
-    capture_output=True,
-    text=True,
-    timeout=900,
-  )
+  ran = commands.run("kill_test", *flags)
   assert ran.returncode == 0, ran.stdout + ran.stderr
   *moments, verdict = ran.stdout.splitlines()
   assert sorted(line.split(":")[0] for line in moments) == [

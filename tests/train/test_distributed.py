@@ -163,18 +163,19 @@ class Job:
     folder.mkdir(parents=True)
     path = folder / "commands.json"
     path.write_text(json.dumps([(n, *a, *names) for n, a in commands.items()]))
-    environment = {
+    environment = os.environ | {
       "JAX_NUM_CPU_DEVICES": "1",
       "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax"),
       "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
       "DARKJAX_CACHE": str(folder.parent / "cache"),
       "PYTHONPATH": str(ROOT),
     }
+    environment.pop("TF_USE_LEGACY_KERAS", None)  # which commands set
     with (folder / "start.log").open("w") as log:
       return subprocess.Popen(
         [sys.executable, str(ROOT / "tests" / "several_commands.py"), path],
         cwd=ROOT,
-        env=os.environ | environment,
+        env=environment,
         stdout=log,
         stderr=log,
       )
@@ -341,6 +342,11 @@ def test_a_process_without_people_evaluates_with_the_others(job, root, folder):
   people = json.loads(labels.read_text())["annotations"]
   expected = sorted(person["image_id"] for person in people)
   assert sorted(person["image_id"] for person in found) == expected
+
+
+@pytest.mark.parametrize("name", ["pmap", "evaluate"])
+def test_tensorflow_brings_no_keras(job, name):
+  assert "needlessly imported: None" in job.said(name)
 
 
 @pytest.mark.parametrize(
