@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from PIL import Image
 
 from darkjax import geometry
 from darkjax.convention import METHODS, Convention
@@ -30,6 +29,7 @@ from darkjax.inference.predictor import Predictor
 from darkjax.metrics import coco, coco_annotations
 from darkjax.runtime import command, distributed, files, startup
 from darkjax.skeletons import Skeleton
+from darkjax.viz import picture_file
 
 if TYPE_CHECKING:
   from darkjax.data.prepared import PreparedDataset  # TensorFlow
@@ -95,12 +95,12 @@ def evaluate(flags: command.Flags) -> None:
     print(errors.table(found, category_ids=dataset.category_ids, nms=flags.nms))
     if flags.errors_picture:
       sheet = errors.sheet(found, images, upright=dataset.upright)
-      sheet.save(flags.errors_picture)
+      picture_file.save(sheet, flags.errors_picture)
   if flags.picture:
     picture = pictures.draw_predictions(
       predictions, convention.skeleton, annotations, images, dataset.upright
     )
-    picture.save(flags.picture)
+    picture_file.save(picture, flags.picture)
 
 
 def _has_labels(annotations: pathlib.Path, flags: command.Flags) -> bool:
@@ -164,15 +164,10 @@ def _check_outputs(
   paths: Sequence[str | None], pictures: Sequence[str | None]
 ) -> None:
   """Fails before the evaluation where outputs could not be written after it."""
-  for path in filter(None, (*paths, *pictures)):
+  for path in filter(None, paths):
     files.check_writable(path)
   for path in filter(None, pictures):
-    suffix = pathlib.Path(path).suffix
-    if suffix.lower() not in Image.registered_extensions():
-      raise ValueError(
-        f"{path}: {suffix!r} is not a format of pictures; end the name in .png "
-        "or .jpg"
-      )
+    picture_file.check(path)
 
 
 def _load_predictors(flags: command.Flags) -> list[Predictor]:

@@ -8,7 +8,7 @@ import PIL.Image
 
 from darkjax.runtime import files
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
+SUFFIXES = (".jpg", ".jpeg", ".png")  # of photographs' drawings
 
 
 def check(path: str | os.PathLike[str]) -> None:
@@ -16,22 +16,30 @@ def check(path: str | os.PathLike[str]) -> None:
 
   Raises:
     OSError: see `files.check_writable`.
-    ValueError: a path that ends in none of `SUFFIXES`.
+    ValueError: an ending of no format that Pillow writes.
   """
-  if pathlib.Path(path).suffix.lower() not in SUFFIXES:
-    raise ValueError(f"pictures are {', '.join(SUFFIXES)}, got {path}")
+  _format(pathlib.Path(path))
   files.check_writable(path)
 
 
 def save(picture: PIL.Image.Image, path: str | os.PathLike[str]) -> None:
-  """Writes a picture as JPEG or PNG; the file is complete or as before.
+  """Writes a picture as its ending says; the file is complete or as before.
 
   Raises:
-    ValueError: a path that ends in none of `SUFFIXES`.
+    ValueError: an ending of no format that Pillow writes.
   """
-  check(path)
   path = pathlib.Path(path)
   encoded = io.BytesIO()
-  kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
-  picture.save(encoded, kind, quality=92)
+  picture.save(encoded, _format(path), quality=92)
   files.write_whole(path, encoded.getvalue())
+
+
+def _format(path: pathlib.Path) -> str:
+  suffix = path.suffix.lower()
+  form = PIL.Image.registered_extensions().get(suffix)
+  if form not in PIL.Image.SAVE:
+    raise ValueError(
+      f"{path}: {suffix!r} is not a format of pictures; end the name in .png "
+      "or .jpg"
+    )
+  return form
