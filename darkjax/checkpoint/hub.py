@@ -4,12 +4,12 @@ The extra `hub` brings huggingface_hub, whose cache and environment variables
 (`HF_HOME`, `HF_HUB_CACHE`, `HF_HUB_OFFLINE`, `HF_TOKEN`) hold here.
 """
 
-import importlib
 import pathlib
 import re
 from typing import Any
 
 from darkjax.checkpoint.release_folder import CONFIG, WEIGHTS
+from darkjax.runtime import extras
 
 _REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
@@ -89,13 +89,12 @@ def _download(
 
 
 def _import_hub(repository: str) -> Any:
-  try:
-    hub = importlib.import_module("huggingface_hub")
-    for name in ("constants", "errors"):
-      importlib.import_module(f"huggingface_hub.{name}")
-  except ImportError as error:
-    raise ImportError(
-      f"no folder {repository} here, and the hub needs huggingface_hub: "
-      "pip install 'darkjax[hub]'"
-    ) from error
+  hub, *_ = (
+    extras.load(
+      f"huggingface_hub{module}",
+      extra="hub",
+      purpose=f"there is no folder {repository} here, and the hub",
+    )
+    for module in ("", ".constants", ".errors")
+  )
   return hub

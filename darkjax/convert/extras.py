@@ -1,21 +1,13 @@
 """Packages that only some formats need: the extra `convert`."""
 
-import importlib
 from typing import Any
+
+from darkjax.runtime import extras
 
 
 def load(module: str, purpose: str) -> Any:
-  """Imports a package of the extra.
-
-  Raises:
-    ImportError: it is not installed; says what needs it and how to get it.
-  """
-  try:
-    return importlib.import_module(module)
-  except ImportError as error:
-    raise ImportError(
-      f"{purpose} needs {module}: pip install 'darkjax[convert]'"
-    ) from error
+  """`darkjax.runtime.extras.load` of the extra."""
+  return extras.load(module, extra="convert", purpose=purpose)
 
 
 def read_yaml(path) -> Any:

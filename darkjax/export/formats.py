@@ -14,6 +14,7 @@ from jax import export as jax_export
 from darkjax.export import description
 from darkjax.inference.onnx.convert import to_onnx
 from darkjax.inference.predictor import Predictor
+from darkjax.runtime import extras
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,12 +47,7 @@ def to_savedmodel(predictor: Predictor, folder: str | os.PathLike[str]) -> None:
   Raises:
     ImportError: TensorFlow is not installed.
   """
-  try:
-    import tensorflow as tf
-  except ImportError as error:
-    raise ImportError(
-      "export to SavedModel needs TensorFlow: pip install tensorflow"
-    ) from error
+  tf = extras.load("tensorflow", extra="train", purpose="export to SavedModel")
   from jax.experimental import jax2tf  # loads TensorFlow
 
   shape = predictor.input_spec.shape[1:]

@@ -11,7 +11,7 @@ import numpy as np
 from darkjax.inference.keypoints import Keypoints
 from darkjax.inference.onnx.convert import to_onnx
 from darkjax.inference.predictor import Predictor
-from darkjax.runtime import xla_options
+from darkjax.runtime import extras, xla_options
 
 
 class JaxBackend:
@@ -88,13 +88,9 @@ class OnnxBackend:
       raise RuntimeError(
         "backend='onnxruntime' decodes on the CPU; add cpu to JAX_PLATFORMS"
       ) from error
-    try:
-      import onnxruntime
-    except ImportError as error:
-      raise ImportError(
-        "backend='onnxruntime' needs ONNX Runtime and jax2onnx: "
-        'pip install "darkjax[onnx]"'
-      ) from error
+    onnxruntime = extras.load(
+      "onnxruntime", extra="onnx", purpose="backend='onnxruntime'"
+    )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors; it warns of unused constants
     self._session = onnxruntime.InferenceSession(

@@ -5,7 +5,6 @@ The extra `results` brings pandas and supervision; the rest needs neither.
 
 import csv
 import dataclasses
-import importlib
 import io
 import json
 import os
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from darkjax.runtime import files
+from darkjax.runtime import extras, files
 from darkjax.viz import picture_file
 
 People = Any  # of people.py, which imports this module
@@ -107,7 +106,7 @@ def to_pandas(people: People) -> Any:
   Raises:
     ImportError: pandas is not installed.
   """
-  pandas = _load("pandas", "to_pandas()")
+  pandas = extras.load("pandas", extra="results", purpose="to_pandas()")
   types = {name: _TYPES.get(name, "float64") for name in TABLE_COLUMNS}
   frame = pandas.DataFrame(table_rows(people), columns=list(TABLE_COLUMNS))
   return frame.astype(types)
@@ -128,7 +127,9 @@ def to_supervision(people: People, *, min_score: float) -> Any:
   Raises:
     ImportError: supervision is not installed, or too old.
   """
-  supervision = _load("supervision", "to_supervision()")
+  supervision = extras.load(
+    "supervision", extra="results", purpose="to_supervision()"
+  )
   known = {field.name for field in dataclasses.fields(supervision.KeyPoints)}
   if "keypoint_confidence" not in known:
     raise ImportError(
@@ -169,12 +170,3 @@ def save(people: People, path: str | os.PathLike[str], **options: Any) -> None:
       "people are saved as .json, .csv, or with options of plot() as "
       f"{', '.join(picture_file.SUFFIXES)}, got {path} with options {options}"
     )
-
-
-def _load(module: str, purpose: str) -> Any:
-  try:
-    return importlib.import_module(module)
-  except ImportError as error:
-    raise ImportError(
-      f"{purpose} needs {module}: pip install 'darkjax[results]'"
-    ) from error

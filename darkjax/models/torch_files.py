@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
+from darkjax.runtime import extras
+
 _ENDINGS = (".npz", ".safetensors", ".pth", ".pt", ".tar", ".bin")
 
 
@@ -50,13 +52,11 @@ def read_state_dict(path: str | pathlib.Path) -> Mapping:
 
 
 def _import_torch(path: pathlib.Path) -> Any:
-  try:
-    import torch
-  except ImportError as error:
-    raise ValueError(
-      f"reading {path} needs PyTorch: pip install 'darkjax[torch]', or save "
-      "the state dict as .safetensors or .npz"
-    ) from error
+  torch = extras.load(
+    "torch",
+    extra="torch",
+    purpose=f"reading {path}, which is neither .safetensors nor .npz,",
+  )
   major, minor = torch.__version__.split(".")[:2]
   if (int(major), int(minor)) < (2, 6):
     raise ValueError(

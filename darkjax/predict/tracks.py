@@ -5,6 +5,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from darkjax.runtime import extras
+
 
 class Tracker(Protocol):
   """Gives the boxes of a video, frame by frame, the ids of their tracks."""
@@ -76,14 +78,10 @@ class ByteTracker:
 
   def __init__(self, rate: float):
     """Starts without tracks; `rate` is the video's mean, frames/s."""
-    try:
-      import supervision  # which trackers brings
-      import trackers  # an extra
-    except ImportError as error:
-      raise ImportError(
-        f"--track needs the package trackers ({error}); "
-        'pip install "darkjax[track]"'
-      ) from error
+    supervision, trackers = (  # trackers brings supervision
+      extras.load(name, extra="track", purpose="--track")
+      for name in ("supervision", "trackers")
+    )
     self._detections = supervision.Detections
     self._tracker: Any = trackers.ByteTrackTracker(frame_rate=rate)
 

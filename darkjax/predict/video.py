@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from darkjax.data.images import photo
+from darkjax.runtime import extras
 
 _LOG = logging.getLogger(__name__)
 
@@ -248,11 +249,4 @@ def _add_stream(file: Any, shape: tuple[int, ...], rate: float) -> Any:
 
 
 def _import_pyav() -> Any:
-  try:
-    import av  # an extra
-  except ImportError as error:
-    raise ImportError(
-      "videos and webcams need PyAV, which is not installed; "
-      'pip install "darkjax[video]"'
-    ) from error
-  return av
+  return extras.load("av", extra="video", purpose="a video or webcam")

@@ -24,7 +24,7 @@ from darkjax.convention import METHODS
 from darkjax.heatmaps.options import BORDERS
 from darkjax.inference.pose import PRETRAINED
 from darkjax.metrics import coco
-from darkjax.runtime import command, startup
+from darkjax.runtime import command, extras, startup
 
 _LOG = logging.getLogger(__name__)
 
@@ -110,13 +110,10 @@ def _start_ray(ray: Any, flags: command.Flags) -> None:
 
 def _import_ray() -> Any:
   os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # sent to its makers
-  try:
-    import ray
-    import ray.data
-  except ImportError as error:
-    raise ImportError(
-      "predict-many needs Ray Data: pip install 'darkjax[ray]'"
-    ) from error
+  ray, _ = (
+    extras.load(name, extra="ray", purpose="predict-many")
+    for name in ("ray", "ray.data")
+  )
   logging.getLogger("ray").setLevel(logging.WARNING)
   return ray
 

@@ -262,7 +262,7 @@ def test_without_torch_the_error_names_the_extra(tmp_path):
   path.write_bytes(b"")
   with (
     mock.patch.dict(sys.modules, {"torch": None}),
-    pytest.raises(ValueError, match=r"darkjax\[torch\].*npz"),
+    pytest.raises(ImportError, match=r"npz, needs torch: .*darkjax\[torch\]"),
   ):
     torch_files.read_state_dict(path)
 

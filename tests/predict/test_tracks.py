@@ -94,5 +94,5 @@ def test_frames_with_nobody_have_no_ids(byte_tracker):
 
 def test_missing_trackers_name_the_extra(monkeypatch):
   monkeypatch.setitem(sys.modules, "trackers", None)
-  with pytest.raises(ImportError, match=r"trackers \(.*darkjax\[track\]"):
+  with pytest.raises(ImportError, match=r"trackers: .*darkjax\[track\]"):
     tracks.ByteTracker(25.0)

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from darkjax.runtime import extras
+
 _TYPES = {
   "tensor(float)": np.float32,
   "tensor(float16)": np.float16,
@@ -92,13 +94,9 @@ def _open(path: str | os.PathLike, threads: int):
     raise FileNotFoundError(
       f"no detector {path}; it is an .onnx file or torchvision:NAME"
     )
-  try:
-    import onnxruntime  # an extra
-  except ImportError as error:
-    raise ImportError(
-      "detectors in .onnx files need ONNX Runtime, which is not installed; "
-      'pip install "darkjax[detect]"'
-    ) from error
+  onnxruntime = extras.load(
+    "onnxruntime", extra="detect", purpose="a detector in an .onnx file"
+  )
   options = onnxruntime.SessionOptions()
   options.log_severity_level = 3  # errors; it warns of unused constants
   options.intra_op_num_threads = threads

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from darkjax.inference.onnx import resize
 from darkjax.inference.onnx.simplify import simplify
 from darkjax.inference.predictor import Predictor
+from darkjax.runtime import extras
 
 # The newest that ONNX Runtime 1.20 (2024) reads.
 OPSET = 21
@@ -36,12 +37,7 @@ def to_onnx(
   Raises:
     ImportError: jax2onnx is not installed.
   """
-  try:
-    import jax2onnx
-  except ImportError as error:
-    raise ImportError(
-      'export to ONNX needs jax2onnx: pip install "darkjax[onnx]"'
-    ) from error
+  jax2onnx = extras.load("jax2onnx", extra="onnx", purpose="export to ONNX")
   if getattr(predictor.model, "dtype", None) == jnp.bfloat16:
     model = predictor.model.clone(dtype=jnp.dtype("float32"))
     predictor = dataclasses.replace(predictor, model=model)
