@@ -56,7 +56,7 @@ def _list(
   photographs: list[pathlib.Path] = []
   deeper: list[pathlib.Path] = []  # photographs of subfolders
   others: list[pathlib.Path] = []
-  for file in _walk(path, out):
+  for file in walk(path, out):
     is_photograph = file.suffix.lower() in PHOTO_SUFFIXES
     if recursive or file.parent == path:
       (photographs if is_photograph else others).append(file)
@@ -73,10 +73,13 @@ def _list(
   return [Photograph(p, p.relative_to(path).as_posix()) for p in photographs]
 
 
-def _walk(
+def walk(
   folder: pathlib.Path, out: pathlib.Path | None
 ) -> Iterator[pathlib.Path]:
-  """Files of a folder and its subfolders, sorted in each, but no .NAME."""
+  """Yields files of a folder and its subfolders, sorted in each, but no .NAME.
+
+  Those in `out` and below are left out.
+  """
   outputs = out.resolve() if out else None
   for parent, folders, files in os.walk(folder):
     folders[:] = sorted(

@@ -47,11 +47,11 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
     nms=flags.nms,
     batch_size=flags.batch_size,
   )
-  found = shards.find(flags.input, flags.shard_size)
+  folder = pathlib.Path(flags.out).absolute()
+  found = shards.find(flags.input, flags.shard_size, out=folder)
   _start_ray(ray, flags)  # before JAX's threads: it forks
   jax.config.update("jax_platforms", "cpu")  # GPUs are the workers'
   settings.load()  # here too, so that a mistake is one line
-  folder = pathlib.Path(flags.out).absolute()
   missing = shards.start(folder, settings._asdict(), found)
   _LOG.info("%s: %d of %d parts to do", folder, len(missing), len(found))
   if not missing:

@@ -8,6 +8,7 @@ in the results once.
 import glob
 import hashlib
 import json
+import logging
 import pathlib
 import uuid
 from collections.abc import Iterator, Sequence
@@ -17,10 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from darkjax.data.images.spelling import PHOTO_SUFFIXES
-from darkjax.predict.folders import find_photographs
-from darkjax.runtime import files
+from darkjax.predict import folders
+from darkjax.runtime import files, json_file
 
-_COLUMNS = ("path", "image")  # of Parquet inputs, the first that there is
+_LOG = logging.getLogger(__name__)
 
 
 class Shard(NamedTuple):
@@ -32,7 +33,9 @@ class Shard(NamedTuple):
   column: str = ""
 
 
-def find(patterns: Sequence[str], size: int) -> list[Shard]:
+def find(
+  patterns: Sequence[str], size: int, *, out: pathlib.Path | None = None
+) -> list[Shard]:
   """Returns the shards of files, folders with subfolders, and patterns.
 
   Args:
@@ -40,56 +43,95 @@ def find(patterns: Sequence[str], size: int) -> list[Shard]:
       files the column `path` is read, text from the working folder, else
       `image`, which holds encoded images as bytes or as {bytes, path}.
     size: photographs of a shard; images in Parquet are a shard a row group.
+    out: folder of results, which are not read.
 
   Raises:
     FileNotFoundError: nothing matches.
-    ValueError: a Parquet file without such a column.
+    ValueError: a damaged Parquet file, or one without such a column.
   """
   paths: dict[str, None] = {}  # in order, each once
   shards = []
   for pattern in patterns:
-    for path in _match(pattern):
+    for path in _match(pattern, out):
       if path.suffix.lower() != ".parquet":
         paths[str(path)] = None
         continue
-      column = _column(path)
+      table, column = _open(path)
       if column == "path":
-        names = pq.read_table(path, columns=[column])[column]
-        paths.update(dict.fromkeys(filter(None, names.to_pylist())))
+        names = table.read([column])[column].to_pylist()
+        if empty := sum(not name for name in names):
+          _LOG.warning("%s: %d rows without a path left out", path, empty)
+        paths.update(dict.fromkeys(filter(None, names)))
       else:
-        groups = pq.ParquetFile(path).num_row_groups
-        shards += [Shard((), str(path), n, column) for n in range(groups)]
+        shards += [
+          Shard((), str(path), n, column)
+          for n in range(table.num_row_groups)
+          if table.metadata.row_group(n).num_rows
+        ]
   listed = list(paths)
+  if not listed and not shards:
+    raise ValueError(f"{', '.join(patterns)}: no row names a photograph")
   starts = range(0, len(listed), size)
   return [Shard(listed[i : i + size]) for i in starts] + shards
 
 
-def _match(pattern: str) -> list[pathlib.Path]:
+def _match(pattern: str, out: pathlib.Path | None) -> list[pathlib.Path]:
   path = pathlib.Path(pattern)
   if path.is_dir():
-    tables = sorted(path.rglob("*.parquet"))
-    found = find_photographs([pattern], recursive=True) if not tables else []
-    return tables or [photograph.path for photograph in found]
-  names = [pattern] if path.is_file() else glob.glob(pattern, recursive=True)
+    found = list(folders.walk(path, out))
+  else:
+    names = [pattern] if path.is_file() else glob.glob(pattern, recursive=True)
+    own = out.resolve() if out else None
+    found = [
+      file
+      for file in map(pathlib.Path, sorted(names))
+      if file.is_file() and own not in file.resolve().parents
+    ]
   known = (*PHOTO_SUFFIXES, ".parquet")
-  files_found = map(pathlib.Path, sorted(names))
-  matched = [file for file in files_found if file.suffix.lower() in known]
+  matched = [file for file in found if file.suffix.lower() in known]
   if not matched:
     raise FileNotFoundError(
       f"no photograph and no Parquet file matches {pattern}"
     )
+  if others := len(found) - len(matched):
+    _LOG.info("%s: %d files of other kinds left out", pattern, others)
   return matched
 
 
-def _column(path: pathlib.Path) -> str:
-  schema = pq.read_schema(path)
-  for column in _COLUMNS:
-    if column in schema.names:
-      return column
+def _open(path: pathlib.Path) -> tuple[pq.ParquetFile, str]:
+  """Opens a Parquet file; returns it and its column of photographs."""
+  try:
+    table = pq.ParquetFile(path)
+  except pa.ArrowException as error:
+    raise ValueError(
+      f"{path} is not a Parquet file, or is damaged ({error})"
+    ) from error
+  schema = table.schema_arrow
+  for column, is_right in _COLUMNS.items():
+    if column in schema.names and is_right(schema.field(column).type):
+      return table, column
+  columns = ", ".join(f"{field.name} ({field.type})" for field in schema)
   raise ValueError(
-    f"{path} has the columns {schema.names}; expected path (text) or image "
+    f"{path} has the columns {columns}; expected path (text) or image "
     "(encoded images: bytes, or a struct of bytes and path)"
   )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+  if pa.types.is_dictionary(kind):
+    kind = kind.value_type
+  return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _is_image(kind: pa.DataType) -> bool:
+  if pa.types.is_struct(kind):
+    names = [field.name for field in kind]
+    return "bytes" in names and _is_image(kind.field("bytes").type)
+  return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
+# Of Parquet inputs the first that there is.
+_COLUMNS = {"path": _is_text, "image": _is_image}
 
 
 def read(shard: Shard) -> Iterator[tuple[str, str | bytes]]:
@@ -103,8 +145,10 @@ def read(shard: Shard) -> Iterator[tuple[str, str | bytes]]:
   for n, image in enumerate(table[shard.column].to_pylist()):
     name = f"{shard.file}:{shard.row_group}:{n}"
     if isinstance(image, dict):
-      name, image = image.get("path") or name, image["bytes"]
-    yield name, b"" if image is None else image
+      path, image = image.get("path"), image["bytes"]
+      name = path or name
+      image = path if image is None else image  # of a file beside the table
+    yield name, image or b""
 
 
 def start(
@@ -128,7 +172,9 @@ def start(
   # With the _ that readers of a folder of Parquet files pass over.
   file = folder / "_run.json"
   if file.exists():
-    before = json.loads(file.read_text())
+    before = json_file.read_json(file)
+    if not isinstance(before, dict):
+      raise ValueError(f"{file} is not of a run; name another --out")
     fields = [n for n in asked if before.get(n) != asked[n]]
     if fields:
       raise ValueError(

@@ -1,5 +1,6 @@
 """Shards: which photographs they hold, and runs that go on."""
 
+import logging
 import pathlib
 
 import pyarrow as pa
@@ -8,6 +9,7 @@ import pytest
 
 from darkjax.predict_many import shards
 from darkjax.predict_many.shards import Shard
+from darkjax.runtime import errors
 
 SETTINGS = {"checkpoint": "a", "nms": "hard"}
 
@@ -32,11 +34,33 @@ def test_folders_patterns_and_files_each_photograph_once(photos):
   assert names(shards.find([str(photos / "a.png")], 9)) == [["a.png"]]
 
 
-def test_paths_in_parquet(tmp_path):
+def test_a_folder_may_hold_photographs_beside_parquet(photos, caplog):
+  caplog.set_level(logging.INFO)
+  pq.write_table(pa.table({"path": ["x.jpg"]}), photos / "deep" / "a.parquet")
+  (shard,) = shards.find([str(photos)], 9)
+  assert names([shard]) == [["a.png", "b.jpg", "x.jpg", "c.JPG"]]
+  assert f"{photos}: 1 files of other kinds left out" in caplog.text
+
+
+@pytest.mark.parametrize("pattern", ["", "**", "found/*"])
+def test_results_below_the_input_are_not_read(photos, pattern):
+  out = photos / "found"
+  shards.start(out, SETTINGS, [])
+  shards.write(out, 0, pa.table({"path": ["a.png"]}))
+  if pattern == "found/*":
+    with pytest.raises(FileNotFoundError, match=r"matches .*found/\*"):
+      shards.find([str(photos / pattern)], 9, out=out)
+  else:
+    (shard,) = shards.find([str(photos / pattern)], 9, out=out)
+    assert sorted(names([shard])[0]) == ["a.png", "b.jpg", "c.JPG"]
+
+
+def test_paths_in_parquet(tmp_path, caplog):
   table = pa.table({"path": ["x/2.jpg", None, "x/1.jpg"], "n": [1, 2, 3]})
   pq.write_table(table, tmp_path / "list.parquet")
   (shard,) = shards.find([str(tmp_path / "list.parquet")], 10)
   assert list(shards.read(shard)) == [(p, p) for p in ("x/2.jpg", "x/1.jpg")]
+  assert "list.parquet: 1 rows without a path left out" in caplog.text
 
 
 @pytest.mark.parametrize("named", [False, True])
@@ -50,7 +74,7 @@ def test_images_in_parquet_are_a_shard_a_row_group(tmp_path, named):
   read = [list(shards.read(shard)) for shard in found]
   assert [[data for _, data in rows] for rows in read] == [
     [b"one", b"two"],
-    [b""],
+    ["2.jpg" if named else b""],  # the file, where there are no bytes
   ]
   expected = ["0.jpg", "1.jpg"] if named else [f"{file}:0:0", f"{file}:0:1"]
   assert [name for name, _ in read[0]] == expected
@@ -59,9 +83,31 @@ def test_images_in_parquet_are_a_shard_a_row_group(tmp_path, named):
 def test_what_cannot_be_read_is_named(photos, tmp_path):
   with pytest.raises(FileNotFoundError, match=r"nothing\.jpg"):
     shards.find([str(photos / "nothing.jpg")], 5)
-  pq.write_table(pa.table({"url": ["a"]}), tmp_path / "urls.parquet")
-  with pytest.raises(ValueError, match="has the columns"):
-    shards.find([str(tmp_path / "urls.parquet")], 5)
+  file = tmp_path / "some.parquet"
+  for columns, message in (
+    ({"url": ["a"]}, r"has the columns url \(string\); expected path"),
+    ({"path": [1], "image": [[1]]}, r"path \(int64\), image \(list"),
+    ({"image": [{"bytes": "a"}]}, r"image \(struct<bytes: string>\)"),
+    ({"path": pa.array([], pa.string())}, "no row names a photograph"),
+    ({"image": pa.array([], pa.binary())}, "no row names a photograph"),
+  ):
+    pq.write_table(pa.table(columns), file)
+    with pytest.raises(ValueError, match=message):
+      shards.find([str(file)], 5)
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 but no more", b"PAR1" * 9])
+def test_damaged_parquet_is_a_mistake_in_one_line(tmp_path, content):
+  (tmp_path / "bad.parquet").write_bytes(content)
+  with pytest.raises(ValueError, match=r"bad\.parquet is not a Par") as caught:
+    shards.find([str(tmp_path)], 5)
+  assert errors.is_user_error(caught.value)
+
+
+def test_text_in_categories_is_text(tmp_path):
+  paths = pa.array(["a.jpg", "b.jpg"]).dictionary_encode()
+  pq.write_table(pa.table({"path": paths}), tmp_path / "a.parquet")
+  assert names(shards.find([str(tmp_path)], 5)) == [["a.jpg", "b.jpg"]]
 
 
 def test_a_run_goes_on_with_what_is_missing(tmp_path):
@@ -77,6 +123,14 @@ def test_a_run_goes_on_with_what_is_missing(tmp_path):
   ):
     with pytest.raises(ValueError, match=named):
       shards.start(tmp_path / "out", settings, others)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_a_damaged_description_of_a_run_is_named(tmp_path, content):
+  (tmp_path / "_run.json").write_text(content)
+  with pytest.raises(ValueError, match=r"_run\.json") as caught:
+    shards.start(tmp_path, SETTINGS, [])
+  assert errors.is_user_error(caught.value)
 
 
 def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
