@@ -25,7 +25,7 @@ _LOG = logging.getLogger(__name__)
 
 def main(flags: command.Flags, arguments) -> None:
   """Writes the folder or the file."""
-  del arguments
+  command.refuse_arguments(arguments)
   startup.start()
   path = pathlib.Path(flags.out)
   metrics = _read_metrics(flags.metrics)

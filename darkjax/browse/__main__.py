@@ -25,7 +25,7 @@ _LOG = logging.getLogger(__name__)
 
 def main(flags: command.Flags, arguments: Sequence[str]) -> None:
   """Writes the sheet of `--config`."""
-  del arguments
+  command.refuse_arguments(arguments)
   startup.start()
   picture_file.check(flags.out)
   config = flags.config

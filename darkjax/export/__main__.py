@@ -28,7 +28,7 @@ _LOG = logging.getLogger(__name__)
 
 def main(flags: command.Flags, arguments: Sequence[str]) -> None:
   """Exports a checkpoint."""
-  del arguments
+  command.refuse_arguments(arguments)
   startup.start()
   predictor = Predictor.from_checkpoint(
     flags.checkpoint,

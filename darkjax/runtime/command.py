@@ -11,6 +11,7 @@ import functools
 import importlib
 import inspect
 import io
+import itertools
 import pathlib
 import re
 import runpy
@@ -87,6 +88,7 @@ def parse(
     for text in argv
   ]
   values, required = _define(define_flags, argv)
+  _refuse_spaced_booleans(values, argv)
   try:
     arguments = values(argv)[1:]
   except (AttributeError, KeyError) as error:
@@ -100,6 +102,23 @@ def parse(
   if missing:
     raise absl_flags.Error(f"missing {', '.join(missing)}; see --help")
   return values, arguments
+
+
+def _refuse_spaced_booleans(values: Flags, argv: Sequence[str]) -> None:
+  """Refuses `--flag false`, of which absl reads --flag, and false beside it."""
+  for flag, word in itertools.pairwise(argv):
+    name = flag.lstrip("-")
+    is_boolean = flag != name and name in values and values[name].boolean
+    if is_boolean and word.lower() in ("true", "false", "yes", "no"):
+      raise absl_flags.Error(f"write --{name}={word}, got --{name} {word}")
+
+
+def refuse_arguments(arguments: Sequence[str]) -> None:
+  """Raises ValueError for what is no flag, in commands that take flags only."""
+  if arguments:
+    raise ValueError(
+      f"got {' '.join(arguments)}, which is no flag; write --FLAG=VALUE"
+    )
 
 
 def _define(

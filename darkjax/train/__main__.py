@@ -9,7 +9,7 @@ from darkjax.runtime import command, distributed, preemption, startup
 
 def main(flags: command.Flags, arguments) -> None:
   """Trains what `--config` describes."""
-  del arguments
+  command.refuse_arguments(arguments)
   from darkjax.train import loop  # TensorBoard, of the extra `train`
 
   startup.start()

@@ -101,6 +101,37 @@ def test_configurations_that_cannot_be_read(name, expected, tmp_path):
   assert expected in message
 
 
+@pytest.mark.parametrize("word", ["false", "True", "no"])
+def test_a_boolean_takes_no_value_after_a_space(word):
+  done = commands.run("predict", "--flip-test", word, "a.jpg")
+  assert done.returncode == 2
+  assert done.stderr == (
+    f"error: write --flip_test={word}, got --flip_test {word}\n"
+  )
+  camera = command.parse(
+    lambda define: define.bool("smooth", False, ""), ["", "--smooth", "0"]
+  )
+  assert camera[1] == ["0"]
+
+
+@pytest.mark.parametrize(
+  ("name", "flags"),
+  [
+    ("release", ["--checkpoint=a", "--out=b"]),
+    ("export", ["--checkpoint=a", "--out=b", "--format=onnx"]),
+    ("browse", ["--config=quickstart"]),
+    ("train", ["--config=quickstart", "--workdir=a"]),
+  ],
+)
+def test_what_is_no_flag_is_not_passed_over(name, flags, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  done = commands.run(name, *flags, "runs/w32")
+  assert done.returncode == 2
+  assert done.stderr == (
+    "error: got runs/w32, which is no flag; write --FLAG=VALUE\n"
+  )
+
+
 def test_a_variant_and_hyphens_reach_the_command(tmp_path):
   path = tmp_path / "variants.py"
   path.write_text(
