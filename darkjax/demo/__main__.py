@@ -20,7 +20,7 @@ import numpy as np
 
 from darkjax.demo import decoders
 from darkjax.demo import page as page_lib
-from darkjax.inference.detectors.load import load_detector
+from darkjax.inference.detectors.load import from_flags
 from darkjax.inference.people import SHOWN_SCORE
 from darkjax.inference.pose import PRETRAINED, Pose
 from darkjax.runtime import command, startup
@@ -59,11 +59,7 @@ def _load_pose(flags: command.Flags) -> Pose:
   """Returns the pose of the flags, compiled for one person."""
   if not flags.checkpoint:
     _LOG.warning("no --checkpoint: the small network of Pose.pretrained()")
-  detector = None
-  if flags.detector:
-    score = flags.min_box_score
-    options = {} if score is None else {"min_score": score}
-    detector = load_detector(flags.detector, **options)
+  detector = from_flags(flags.detector, flags.min_box_score)
   pose = Pose.from_checkpoint(
     flags.checkpoint or PRETRAINED,
     flip_test=flags.flip_test,

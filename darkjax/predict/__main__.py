@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from darkjax.convention import METHODS
 from darkjax.data.images import frame_flags
 from darkjax.heatmaps.options import BORDERS
-from darkjax.inference.detectors.load import load_detector
+from darkjax.inference.detectors.load import from_flags
 from darkjax.inference.people import SHOWN_SCORE
 from darkjax.inference.pose import PRETRAINED, Pose
 from darkjax.inference.predictor import Predictor
@@ -53,9 +53,8 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
       min_score=min_score or 0.0,
       category=flags.category,
     )
-  elif flags.detector:
-    options = {} if min_score is None else {"min_score": min_score}
-    detector = load_detector(flags.detector, **options)
+  else:
+    detector = from_flags(flags.detector, min_score)
   with open_inputs(
     arguments,
     boxes,

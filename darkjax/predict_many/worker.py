@@ -11,7 +11,7 @@ import PIL.Image
 import pyarrow as pa
 
 from darkjax.data.images import photo
-from darkjax.inference.detectors.load import load_detector
+from darkjax.inference.detectors.load import from_flags
 from darkjax.inference.people import People
 from darkjax.inference.pose import Pose
 from darkjax.inference.predictor import Predictor
@@ -63,11 +63,7 @@ class Settings(NamedTuple):
       border=self.border,
       flip_test=self.flip_test,
     )
-    detector = None
-    if self.detector:
-      score = self.min_box_score
-      options = {} if score is None else {"min_score": score}
-      detector = load_detector(self.detector, **options)
+    detector = from_flags(self.detector, self.min_box_score)
     return Pose(predictor, detector=detector, batch_size=self.batch_size)
 
 

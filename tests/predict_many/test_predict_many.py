@@ -117,3 +117,4 @@ def test_mistakes_end_in_one_line(photos, checkpoint, tmp_path):
 
   assert "no photograph" in run(f"--input={tmp_path / 'none.jpg'}")
   assert "given by --input" in run("photo.jpg")
+  assert "add --detector" in run("--min_box_score=0.5")

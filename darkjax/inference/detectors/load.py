@@ -20,6 +20,25 @@ _TORCHVISION = "torchvision:"
 _LOADED = (CallableDetector, OnnxDetector, TorchvisionDetector)
 
 
+def from_flags(
+  specification: str | None, min_box_score: float | None
+) -> Detector | None:
+  """Loads the detector of a command, None where it has none.
+
+  Raises:
+    ValueError: a score without a detector; and see `load_detector`.
+  """
+  if not specification:
+    if min_box_score is not None:
+      raise ValueError(
+        f"--min_box_score={min_box_score:g} is of boxes, and without a "
+        "detector there are none; add --detector"
+      )
+    return None
+  options = {} if min_box_score is None else {"min_score": min_box_score}
+  return load_detector(specification, **options)
+
+
 def load_detector(specification: Any, **options: Any) -> Detector:
   """Loads a detector of people.
 

@@ -13,7 +13,7 @@ import pytest
 
 import darkjax
 from darkjax.inference.detectors import options, people
-from darkjax.inference.detectors.load import load_detector
+from darkjax.inference.detectors.load import from_flags, load_detector
 
 IMAGE = np.zeros((50, 60, 3), np.uint8)
 BOXES = np.array([[1.0, 2.0, 30.0, 40.0], [5.0, 6.0, 7.0, 8.0]])
@@ -86,6 +86,14 @@ def test_what_is_no_detector_is_refused(tmp_path):
     ValueError, match=r"takes one image .* got images .*4, 64"
   ):
     load_detector(two)
+
+
+def test_a_score_of_boxes_needs_a_detector(path):
+  assert from_flags(None, None) is None
+  detector = from_flags(str(path), 0.2)
+  assert len(detector(IMAGE).boxes) == 2
+  with pytest.raises(ValueError, match=r"min_box_score=0\.5 .*--detector"):
+    from_flags(None, 0.5)
 
 
 def test_a_missing_package_is_named(path, monkeypatch):
