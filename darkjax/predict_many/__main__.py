@@ -110,6 +110,9 @@ def _start_ray(ray: Any, flags: command.Flags) -> None:
 
 def _import_ray() -> Any:
   os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # sent to its makers
+  # Else it warns of what is normal here, among the lines of this command.
+  os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
+  os.environ.setdefault("RAY_DATA_LOG_LEVEL", "ERROR")
   ray, _ = (
     extras.load(name, extra="ray", purpose="predict-many")
     for name in ("ray", "ray.data")
