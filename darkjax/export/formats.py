@@ -14,7 +14,6 @@ from jax import export as jax_export
 from darkjax.export import description
 from darkjax.inference.onnx.convert import to_onnx
 from darkjax.inference.predictor import Predictor
-from darkjax.runtime import extras
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ def to_savedmodel(predictor: Predictor, folder: str | os.PathLike[str]) -> None:
   Raises:
     ImportError: TensorFlow is not installed.
   """
-  tf = extras.load("tensorflow", extra="train", purpose="export to SavedModel")
+  import tensorflow as tf  # of the extra `train`, which errors.py names
   from jax.experimental import jax2tf  # loads TensorFlow
 
   shape = predictor.input_spec.shape[1:]
