@@ -32,7 +32,7 @@ COMMANDS = {
   "evaluate": "darkjax.evaluate.__main__",
   "calibrate": "darkjax.evaluate.calibrate",
   "predict": "darkjax.predict.__main__",
-  "predict-many": "darkjax.predict_many.__main__",
+  "predict-many": "darkjax.predict.many.__main__",
   "demo": "darkjax.demo.__main__",
   "export": "darkjax.export.__main__",
   "release": "darkjax.release",

@@ -24,7 +24,7 @@ ORDER = (
   {"viz"},
   {"inference"},
   {"convert", "export", "evaluate", "predict", "release"},
-  {"predict_many", "train"},
+  {"train"},
   {"browse", "demo"},
 )
 # Rooms that work without these packages.

@@ -11,8 +11,8 @@ import pytest
 import tiny_weights
 
 from darkjax.inference.pose import Pose
-from darkjax.predict_many import worker
-from darkjax.predict_many.shards import Shard
+from darkjax.predict.many import worker
+from darkjax.predict.many.shards import Shard
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ from darkjax.inference.pose import Pose
 from darkjax.inference.predictor import Predictor
 from darkjax.metrics import coco
 from darkjax.predict.inputs import Picture
+from darkjax.predict.many import shards
+from darkjax.predict.many.shards import Shard
 from darkjax.predict.people import predict_people
-from darkjax.predict_many import shards
-from darkjax.predict_many.shards import Shard
 
 _FLOATS = pa.list_(pa.float32())
 # A row of results is a photograph. Lengths are px of the photograph upright.

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from darkjax.predict_many import shards
-from darkjax.predict_many.shards import Shard
+from darkjax.predict.many import shards
+from darkjax.predict.many.shards import Shard
 from darkjax.runtime import errors
 
 SETTINGS = {"checkpoint": "a", "nms": "hard"}

@@ -35,7 +35,7 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
     raise ValueError(f"photographs are given by --input, got {arguments[0]}")
   startup.start()
   ray = _import_ray()
-  from darkjax.predict_many import shards, worker
+  from darkjax.predict.many import shards, worker
 
   settings = worker.Settings(
     checkpoint=flags.checkpoint or str(PRETRAINED),
@@ -76,7 +76,7 @@ def _run(
   ray: Any, flags: command.Flags, rows: list[dict[str, Any]], arguments
 ) -> Iterator[dict[str, int]]:
   """Hands rows to the workers; yields the counts of each as it is done."""
-  from darkjax.predict_many import worker
+  from darkjax.predict.many import worker
 
   gpus = int(ray.cluster_resources().get("GPU", 0))
   workers = flags.workers or gpus or 1
