@@ -171,7 +171,7 @@ def _without(ends: tuple[str, ...], fields: Mapping[str, Any]) -> dict:
 
 def main(flags: command.Flags, arguments) -> None:
   """Writes the json with all keypoints in one list."""
-  del arguments
+  command.refuse_arguments(arguments)
   content = to_coco(flags.annotations)
   pathlib.Path(flags.out).write_text(json.dumps(content))
   print(f"{flags.out}: {len(content['annotations'])} people")

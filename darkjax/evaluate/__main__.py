@@ -39,7 +39,7 @@ _LOG = logging.getLogger(__name__)
 
 def main(flags: command.Flags, arguments: Sequence[str]) -> None:
   """Evaluates checkpoints."""
-  del arguments
+  command.refuse_arguments(arguments)
   startup.start()
   distributed.start(flags)
   with distributed.failing_together():

@@ -35,7 +35,7 @@ _TOLERANCE = 0.05
 
 def main(flags: command.Flags, arguments) -> None:
   """Predicts, fits, reports and writes."""
-  del arguments
+  command.refuse_arguments(arguments)
   startup.start()
   out = pathlib.Path(flags.out)
   if out.suffix != weight_file.SUFFIX:

@@ -63,6 +63,10 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
     recursive=flags.recursive,
     max_pictures=flags.max_frames,
   ) as pictures:
+    if (flags.track or flags.smooth) and pictures.rate is None:
+      raise ValueError(
+        "--smooth and --track are for videos; photographs have no time"
+      )
     # A camera's frames are processed as they come.
     batch_size = 1 if pictures.live else flags.batch_size
     pose = Pose(predictor, batch_size=batch_size, detector=detector)

@@ -97,17 +97,9 @@ def _without_duplicates(pose, people, nms) -> People:
 def track_people(
   stream: Iterable[PicturePeople], tracker: tracks.Tracker
 ) -> Iterator[PicturePeople]:
-  """Gives a video's people the ids of their tracks.
-
-  Raises:
-    ValueError: photographs, which have no time.
-  """
+  """Gives a video's people the ids of their tracks."""
   for frame in stream:
     people, seconds = frame.people, frame.picture.seconds
-    if np.isnan(seconds):
-      raise ValueError(
-        "--smooth and --track are for videos; photographs have no time"
-      )
     ids = tracker.update(people.boxes, people.box_scores, seconds)
     tracked = [
       dataclasses.replace(person, track_id=track_id)

@@ -406,10 +406,15 @@ def test_smoothing_steadies_a_person_at_rest(pose, rng):
   np.testing.assert_array_equal(*covariances)
 
 
-def test_photographs_have_no_tracks(pose):
-  found = predict_people(pose, iter([_picture(colours.paint((115, 90), LEFT))]))
-  with pytest.raises(ValueError, match="photographs have no time"):
-    list(track_people(found, tracks.OverlapTracker()))
+@pytest.mark.parametrize("flag", ["--track", "--smooth"])
+def test_photographs_have_no_tracks(checkpoint_folder, tmp_path, flag):
+  photo = tmp_path / "a.png"
+  PIL.Image.new("RGB", (48, 64)).save(photo)
+  given = [f"--checkpoint={checkpoint_folder}", f"--out={tmp_path / 'out'}"]
+  done = commands.run("predict", *given, flag, photo)
+  assert done.returncode == 2
+  assert "photographs have no time" in done.stderr
+  assert not (tmp_path / "out").exists()
 
 
 def test_command_tracks_and_smooths_an_animation(checkpoint_folder, tmp_path):

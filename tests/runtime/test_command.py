@@ -121,6 +121,11 @@ def test_a_boolean_takes_no_value_after_a_space(word):
     ("export", ["--checkpoint=a", "--out=b", "--format=onnx"]),
     ("browse", ["--config=quickstart"]),
     ("train", ["--config=quickstart", "--workdir=a"]),
+    ("evaluate", ["--checkpoint=a"]),
+    ("calibrate", ["--checkpoint=a", "--out=b"]),
+    ("data.pack", ["--config=quickstart"]),
+    ("data.mpii", ["--annotations=a", "--out=b"]),
+    ("data.whole_body", ["--annotations=a", "--out=b"]),
   ],
 )
 def test_what_is_no_flag_is_not_passed_over(name, flags, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from darkjax.runtime import command
 
 def main(flags: command.Flags, arguments) -> None:
   """Writes the json."""
-  del arguments
+  command.refuse_arguments(arguments)
   content = convert.to_coco(flags.annotations, headboxes=flags.headboxes)
   pathlib.Path(flags.out).write_text(json.dumps(content))
   left_out = content["info"]["left_out_without_center"]

@@ -10,7 +10,7 @@ from darkjax.runtime import command, startup
 
 def main(flags: command.Flags, arguments) -> None:
   """Packs what `--config` trains and evaluates on."""
-  del arguments
+  command.refuse_arguments(arguments)
   startup.start()
   from darkjax.data.pack import build  # TensorFlow
 

@@ -13,6 +13,7 @@ import collections
 import logging
 import os
 import pathlib
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -50,6 +51,7 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
   folder = pathlib.Path(flags.out).absolute()
   found = shards.find(flags.input, flags.shard_size, out=folder)
   _start_ray(ray, flags)  # before JAX's threads: it forks
+  signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
   jax.config.update("jax_platforms", "cpu")  # GPUs are the workers'
   settings.load()  # here too, so that a mistake is one line
   missing = shards.start(folder, settings._asdict(), found)
