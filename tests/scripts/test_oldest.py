@@ -10,7 +10,8 @@ def versions(lines, separator) -> dict[str, tuple[int, ...]]:
   """Version by name; 0.10 and 0.10.0 are the same."""
   found = {}
   for line in lines:
-    name, version = re.fullmatch(rf"([\w-]+){separator}([\d.]+)", line).groups()
+    pattern = rf"([\w-]+)(?:\[\w+\])?{separator}([\d.]+)"
+    name, version = re.fullmatch(pattern, line).groups()
     numbers = [int(part) for part in version.split(".")]
     while numbers[-1] == 0:
       numbers.pop()
