@@ -167,15 +167,24 @@ class Pose:
     return cls.from_checkpoint(hub.find(name, revision), **options)
 
   @classmethod
-  def pretrained(cls, **options: Any) -> "Pose":
+  def pretrained(cls, name: str = "small", **options: Any) -> "Pose":
     """Loads the small HRNet that comes with darkjax: 14 keypoints (LSP).
 
     It was trained on 3,000 photographs of people at sport, for research only;
     assets/README.md has its accuracy and its licence.
 
     Args:
+      name: "small", the only one.
       **options: see `from_checkpoint`.
+
+    Raises:
+      ValueError: another name.
     """
+    if name != "small":
+      raise ValueError(
+        f"the weights that come with darkjax are named small, got {name!r}; "
+        "from_checkpoint and from_pretrained read others"
+      )
     return cls.from_checkpoint(PRETRAINED, **options)
 
   def __call__(

@@ -17,11 +17,16 @@ PHOTOGRAPH = ROOT / "docs" / "photographs" / "astronaut.jpg"
 
 @pytest.fixture(scope="module")
 def pose():
-  return Pose.pretrained()
+  return Pose.pretrained("small")
 
 
 def test_file_is_small():
   assert PRETRAINED.stat().st_size < 8e6
+
+
+def test_other_names_are_refused():
+  with pytest.raises(ValueError, match="are named small, got 'large'"):
+    Pose.pretrained("large")
 
 
 def test_finds_the_head_of_the_astronaut(pose):
