@@ -52,12 +52,7 @@ def pytest_collection_modifyitems(items) -> None:
 
 
 def pytest_collection_finish() -> None:
-  """Makes garbage collection rare; JAX's tracing sets it off all the time.
-
-  What is imported by now stays, so that no collection looks at it again.
-  """
-  gc.collect()
-  gc.freeze()
+  """Makes garbage collection rare; JAX's tracing sets it off all the time."""
   gc.set_threshold(20_000, 10, 10)
 
 
