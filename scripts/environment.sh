@@ -22,7 +22,9 @@ install() {
   local stamp="$VIRTUAL_ENV/.darkjax-$1"
   if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
     echo "installing darkjax with $1 and its dependencies"
-    python -m pip install --quiet --disable-pip-version-check -e ".[$1]"
+    # Python compiles what is imported; pip would compile all, for a minute.
+    python -m pip install --quiet --disable-pip-version-check --no-compile \
+      -e ".[$1]"
     touch "$stamp"
   fi
 }
