@@ -22,9 +22,7 @@ install() {
   local stamp="$VIRTUAL_ENV/.darkjax-$1"
   if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
     echo "installing darkjax with $1 and its dependencies"
-    # Python compiles what is imported; pip would compile all, for a minute.
-    python -m pip install --quiet --disable-pip-version-check --no-compile \
-      -e ".[$1]"
+    python -m pip install --quiet --disable-pip-version-check -e ".[$1]"
     touch "$stamp"
   fi
 }

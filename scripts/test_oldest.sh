@@ -14,7 +14,7 @@ stamp=.venv-oldest/.darkjax
 if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ] ||
   [ scripts/oldest.txt -nt "$stamp" ]; then
   echo "installing the oldest dependencies"
-  "$python" -m pip install --quiet --disable-pip-version-check --no-compile \
+  "$python" -m pip install --quiet --disable-pip-version-check \
     --constraint scripts/oldest.txt -e ".[test]"
   touch "$stamp"
 fi
