@@ -20,7 +20,7 @@ import numpy as np
 
 from darkjax.demo import decoders
 from darkjax.demo import page as page_lib
-from darkjax.inference.detectors.load import from_flags
+from darkjax.inference.detectors import load
 from darkjax.inference.people import SHOWN_SCORE
 from darkjax.inference.pose import PRETRAINED, Pose
 from darkjax.runtime import command, startup
@@ -59,7 +59,7 @@ def _load_pose(flags: command.Flags) -> Pose:
   """Returns the pose of the flags, compiled for one person."""
   if not flags.checkpoint:
     _LOG.warning("no --checkpoint: the small network of Pose.pretrained()")
-  detector = from_flags(flags.detector, flags.min_box_score)
+  detector = load.from_flags(flags.detector, flags.min_box_score)
   pose = Pose.from_checkpoint(
     flags.checkpoint or PRETRAINED,
     flip_test=flags.flip_test,
@@ -90,13 +90,7 @@ def define_flags(define: command.Define) -> None:
     None,
     "Folder of a run, or weights; default: those that come with darkjax.",
   )
-  define.string(
-    "detector",
-    None,
-    "Finds the people: an .onnx file or torchvision:NAME, perhaps with "
-    "?option=value&...; default: every picture is one person's box.",
-  )
-  define.float("min_box_score", None, "Lowest score of a box; default: 0.3.")
+  load.define_flags(define)
   define.float(
     "min_score",
     SHOWN_SCORE,

@@ -15,9 +15,21 @@ from darkjax.inference.detectors.onnx_file import OnnxDetector
 from darkjax.inference.detectors.options import Options
 from darkjax.inference.detectors.people import Detector
 from darkjax.inference.detectors.torchvision_model import TorchvisionDetector
+from darkjax.runtime import command
 
 _TORCHVISION = "torchvision:"
 _LOADED = (CallableDetector, OnnxDetector, TorchvisionDetector)
+
+
+def define_flags(define: command.Define) -> None:
+  """Adds the flags that `from_flags` takes."""
+  define.string(
+    "detector",
+    None,
+    "Finds the people: an .onnx file or torchvision:NAME, perhaps with "
+    "?option=value&...; default: every picture is one person's box.",
+  )
+  define.float("min_box_score", None, "Lowest score of a box; default: 0.3.")
 
 
 def from_flags(

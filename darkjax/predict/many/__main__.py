@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from darkjax.convention import METHODS
 from darkjax.heatmaps.options import BORDERS
+from darkjax.inference.detectors import load
 from darkjax.inference.pose import PRETRAINED
 from darkjax.metrics import coco
 from darkjax.runtime import command, extras, startup
@@ -137,15 +138,7 @@ def define_flags(define: command.Define) -> None:
     None,
     "Folder of a run, or weights; default: those that come with darkjax.",
   )
-  define.string(
-    "detector",
-    None,
-    "Finds the people: an .onnx file or torchvision:NAME, perhaps with "
-    "?option=value&...; default: a photograph is one person.",
-  )
-  define.float(
-    "min_box_score", None, "Lowest score of a box; default: the detector's."
-  )
+  load.define_flags(define)
   define.enum("nms", "hard", coco.NMS, "How to remove duplicates, by OKS.")
   define.enum(
     "method", None, METHODS, "Decoder; default: the one for the network's head."
