@@ -67,7 +67,8 @@ def measure(flags) -> Iterator[Line]:
       jax.block_until_ready(state)
     wall = time.perf_counter() - start
     spent = kernel_seconds(pathlib.Path(folder))
-  kinds = by_kind(spent, operation_paths(step.as_text()))
+  paths = operation_paths(step.as_text())
+  kinds = by_kind(spent, paths)
   busy = sum(kinds.values())
   for kind, seconds in sorted(kinds.items(), key=lambda pair: -pair[1]):
     yield {
@@ -75,12 +76,15 @@ def measure(flags) -> Iterator[Line]:
       "ms_per_step": round(1e3 * seconds / _STEPS, 3),
       "share": round(seconds / busy, 4),
     }
-  top = collections.Counter(spent).most_common(25)
+  top = collections.Counter(spent).most_common(60)
   yield {
     "busy_ms_per_step": round(1e3 * busy / _STEPS, 3),
     "traced_wall_ms_per_step": round(1e3 * wall / _STEPS, 3),
     "kernels": len(spent),
-    "longest": {n[:80]: round(1e3 * s / _STEPS, 3) for n, s in top},
+    "longest": [
+      (round(1e3 * s / _STEPS, 3), n[:80], paths.get(kernel_name(n), "")[-80:])
+      for n, s in top
+    ],
   }
 
 

@@ -47,7 +47,7 @@ class Run(NamedTuple):
 RUNS = {
   "unbiased": Run("", "hrnet_w32", 0.0, 2.0),
   "biased": Run("biased", "hrnet_w32", 0.0, 2.0),
-  "small": Run("", "hrnet_small", 0.999, 1.0),
+  "small": Run("", "hrnet_small", 0.999, 2.0),
 }
 
 

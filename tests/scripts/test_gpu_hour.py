@@ -137,14 +137,14 @@ def test_trains_and_saves(people, tiny, tmp_path):
     "--batch=2",
     "--dtypes=float32",
     "--shortest_s=1",
-    "--budget_s=2",  # the first step alone takes longer
+    "--budget_s=2",
     f"--weights={tmp_path / 'weights'}",
     f"--out={out}",
   ]
   lines = lines_of(commands.run("gpu_hour", *flags))
   assert not [line["error"] for line in lines if "error" in line]
   (trained,) = [line for line in lines if "steps" in line]
-  assert trained["steps"] == 1
+  assert trained["steps"] >= 1
   (part,) = (tmp_path / "weights").iterdir()
   assert part.name == "biased.safetensors.0"
   part.rename(tmp_path / "biased.safetensors")
