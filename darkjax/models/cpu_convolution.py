@@ -59,7 +59,20 @@ def _convolve_backward(strides, padding, saved, gradient):
   _, to_kernel = jax.vjp(
     lambda kernel: _xla_convolve(x, kernel, strides, padding), kernel
   )
-  return to_input(gradient)[0], to_kernel(gradient)[0]
+  (by_kernel,) = to_kernel(gradient)
+  by_kernel = lax.platform_dependent(
+    by_kernel, cpu=lambda x: x, default=_as_stored
+  )
+  return to_input(gradient)[0], by_kernel
+
+
+def _as_stored(x):
+  """The same x, laid out in memory as parameters are.
+
+  Else XLA updates parameters and moments in the layout of cuDNN's gradient and
+  then copies all three.
+  """
+  return lax.optimization_barrier(x.reshape(-1)).reshape(x.shape)
 
 
 _convolve.defvjp(_convolve_forward, _convolve_backward)

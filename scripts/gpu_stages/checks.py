@@ -115,7 +115,9 @@ def step(mapping: devices.Mapping, dtype: str) -> Iterator[Line]:
       )
     )
     lowered = jax.jit(functools.partial(take, model=model)).lower(state, batch)
-    run = lowered.compile(compiler_options=xla_options.PURPOSES["training"])
+    run = lowered.compile(
+      compiler_options=xla_options.PURPOSES["cpu"]["training"]
+    )
     expected, metrics = jax.device_get(run(state, batch))
   # Batch norm over all people, also where several devices have some each.
   cast = functools.partial(

@@ -72,6 +72,54 @@ def test_synchronised_batch_norm_equals_one_large_batch(rng):
   assert np.abs(alone["mean"][0] - alone["mean"][1]).max() > 1e-3
 
 
+def test_batch_norm_has_the_gradient_of_its_formula(rng):
+  """In float64, for a batch of two devices together and for each alone."""
+  with jax.enable_x64(True):
+    x, weights = jnp.asarray(rng.normal(3.0, 2.0, (2, 2, 3, 4, 4, 5)))
+    scale, bias = jnp.asarray(rng.normal(size=(2, 5)))
+
+    def plain(x, scale, bias):
+      axes = tuple(range(x.ndim - 1))
+      x = x - x.mean(axes, keepdims=True)
+      x = x / jnp.sqrt(jnp.square(x).mean(axes, keepdims=True) + 1e-5)
+      return x * scale.reshape(1, 1, 1, 5) + bias.reshape(1, 1, 1, 5)
+
+    def ours(x, scale, bias, **fields):
+      norm = layers.BatchNorm(
+        use_running_average=False, dtype=jnp.float64, **fields
+      )
+      statistics = {"mean": jnp.zeros(5), "var": jnp.ones(5)}
+      variables = {
+        "params": {"scale": scale, "bias": bias},
+        "batch_stats": statistics,
+      }
+      return norm.apply(variables, x, mutable=["batch_stats"])[0]
+
+    def gradients(function, x, weights):
+      def loss(*arguments):
+        return jnp.sum(weights * function(*arguments))
+
+      return jax.grad(loss, argnums=(0, 1, 2))(x, scale, bias)
+
+    def on_devices(x, weights, **fields):
+      found = gradients(functools.partial(ours, **fields), x, weights)
+      return found[0], jax.lax.psum(found[1:], "devices")
+
+    together = jax.pmap(
+      functools.partial(on_devices, axis_name="devices"), axis_name="devices"
+    )(x, weights)
+    whole = gradients(plain, x.reshape(6, 4, 4, 5), weights.reshape(6, 4, 4, 5))
+    alone = jax.pmap(on_devices, axis_name="devices")(x, weights)
+    each = [gradients(plain, *pair) for pair in zip(x, weights, strict=True)]
+  # 1e-12: roundings of float64 in sums of 96 numbers of size 10.
+  close = functools.partial(np.testing.assert_allclose, rtol=1e-12, atol=1e-12)
+  close(together[0].reshape(whole[0].shape), whole[0])
+  close(alone[0], [one[0] for one in each])
+  for i in (0, 1):
+    close(together[1][i][0], whole[1 + i])
+    close(alone[1][i][0], each[0][1 + i] + each[1][1 + i])
+
+
 def test_strided_convolutions_pad_both_sides_like_pytorch():
   # Ramp 0..7, kernel of ones: PyTorch's windows start at -1, 1, 3, 5; "SAME"
   # would start them at 0, 2, 4, 6.

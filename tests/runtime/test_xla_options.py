@@ -44,8 +44,8 @@ def test_a_choice_in_the_environment_counts(monkeypatch):
 
 @pytest.mark.usefixtures("fresh_options")
 def test_unknown_options_are_left_out(monkeypatch):
-  options = xla_options.PURPOSES["training"]
-  purposes = {"inference": options | {"xla_cpu_no_more": "1"}}
+  options = xla_options.PURPOSES["cpu"]["training"]
+  purposes = {"cpu": {"inference": options | {"xla_cpu_no_more": "1"}}}
   monkeypatch.setattr(xla_options, "PURPOSES", purposes)
   assert xla_options.options("inference") == options
 
