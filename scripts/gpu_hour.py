@@ -63,12 +63,12 @@ def main(flags: command.Flags, _) -> None:
   }
   journal = Journal(flags.out, origin)
   done = journal.done() if flags.skip_done else set()
-  cells = without(all_cells(flags, budget), done)
+  cells = without([*all_cells(flags, budget)], done)
   run_all(cells, journal, budget)
 
 
 def all_cells(flags: command.Flags, budget: Budget) -> Iterator[Cell]:
-  """Yields the cells of all stages in order."""
+  """Yields the cells of all stages in order; f begins to compile."""
   for stage in flags.stages:
     yield from STAGES[stage](flags, budget)
 
@@ -87,6 +87,7 @@ def define_flags(define: command.Define) -> None:
   define.list("training", ["64", "128"], "c, e: batch sizes; empty for none.")
   define.list("inference", ["128", "1", "32"], "c: batch sizes.")
   define.string("size", "256x192", "c, e: height x width of the crops.")
+  define.float("reserve_s", 0.0, "c: seconds that waiting for PyTorch leaves.")
   define.list("dtypes", ["bfloat16", "float32"], "c, e: types of the layers.")
   define.enum(
     "torch_mode",

@@ -1,10 +1,16 @@
 """Sides of gpu_hour.py and bench_memory.py: functions that run steps.
 
+A task has a builder for each side, which returns such a function.
+
 Batches are on the device before, so that no transfer counts. Steps are
 dispatched one after the other as in training; a side waits for the last only.
 """
 
 import dataclasses
+import functools
+import multiprocessing
+import time
+import traceback
 from collections.abc import Callable
 
 import bench
@@ -18,22 +24,23 @@ from darkjax.runtime import xla_options
 from darkjax.train import step as step_lib
 
 Runner = Callable[[int], None]
+Builders = dict[str, Callable[[], Runner]]
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def training(setting: Setting, count: int):
+def training(setting: Setting, count: int) -> Builders:
   """Forward, mean squared error, backward, Adam; `count` people a step.
 
   darkjax draws the targets in the step, PyTorch gets them drawn.
   """
   batch = make_batch(count, setting.size)
   return {
-    "darkjax": bench.darkjax_training(setting, batch),
-    "torch": torch_training(setting, batch),
+    "darkjax": functools.partial(bench.darkjax_training, setting, batch),
+    "torch": functools.partial(torch_training, setting, batch),
   }
 
 
-def inference(setting: Setting, count: int):
+def inference(setting: Setting, count: int) -> Builders:
   """From uint8 crops to keypoints, no flip test; `count` people a step.
 
   The network is what `Pose` runs, and once more with argmax instead of DARK.
@@ -44,16 +51,72 @@ def inference(setting: Setting, count: int):
   network = bench_inference.make_graph(
     twin, setting.size, setting.model, dtype=setting.dtype
   )
+  plain = dataclasses.replace(network, method="argmax")
   return {
-    "darkjax": darkjax_inference(network, crops),
-    "darkjax-argmax": darkjax_inference(
-      dataclasses.replace(network, method="argmax"), crops
-    ),
-    "torch": torch_inference(twin, crops, setting),
+    "darkjax": functools.partial(darkjax_inference, network, crops),
+    "darkjax-argmax": functools.partial(darkjax_inference, plain, crops),
+    "torch": functools.partial(torch_inference, twin, crops, setting),
   }
 
 
 TASKS = {"training": training, "inference": inference}
+
+
+class TorchProcess:
+  """PyTorch's side of a task in a process that compiles from now on.
+
+  With an interpreter of its own, so that JAX can trace meanwhile.
+  """
+
+  def __init__(self, task: str, setting: Setting, count: int):
+    context = multiprocessing.get_context("spawn")
+    self._ends, theirs = context.Pipe()
+    self._process = context.Process(
+      target=_serve, args=(theirs, task, setting, count), daemon=True
+    )
+    self._process.start()
+    theirs.close()
+
+  def ready(self, seconds: float) -> tuple[float, int]:
+    """Returns the seconds of compiling and the peak of memory, bytes.
+
+    Raises:
+      TimeoutError: it is still compiling after `seconds`; it is stopped.
+      RuntimeError: it failed.
+    """
+    if not self._ends.poll(max(seconds, 0.0)):
+      self.close()
+      raise TimeoutError(f"still compiling after {seconds:.0f} s more")
+    answer = self._ends.recv()
+    if isinstance(answer, str):
+      raise RuntimeError(answer)
+    return answer
+
+  def __call__(self, steps: int) -> None:
+    """Runs steps, as a `Runner`."""
+    self._ends.send(steps)
+    self._ends.recv()
+
+  def close(self) -> None:
+    """Ends the process, and frees its memory."""
+    self._process.kill()
+    self._process.join()
+
+
+def _serve(ends, task: str, setting: Setting, count: int) -> None:
+  """Builds PyTorch's side, runs a step, then as many as is asked for."""
+  try:
+    start = time.perf_counter()
+    run = TASKS[task](setting, count)["torch"]()
+    run(1)
+    ends.send((time.perf_counter() - start, peak_bytes("torch")))
+  except Exception as error:
+    traceback.print_exc()
+    ends.send(f"{type(error).__name__}: {error}"[:500])
+    return
+  while True:
+    run(ends.recv())
+    ends.send(None)
 
 
 def darkjax_inference(network, crops) -> Runner:

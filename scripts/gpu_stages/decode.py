@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from darkjax import decode_heatmaps
+from gpu_stages import background
 from gpu_stages.cells import Budget, Cell, Line
 
 # Bytes a second by JAX's name of the card: NVIDIA's data sheets.
@@ -46,6 +47,7 @@ def measure(shape, sigma, kernel, many: int, flags) -> Iterator[Line]:
     if name != "maximum"
   }
   calls = {n: functools.partial(run, flags.steps) for n, run in sides.items()}
+  background.wait()
   times = bench.take_turns(calls, flags.turns, calls=3)
   peak = BANDWIDTHS.get(jax.devices()[0].device_kind)
   for name, spent in times.items():

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import bench_resident
 
-from gpu_stages import training
+from gpu_stages import background, training
 from gpu_stages.cells import Budget, Cell, Line
 
 _BATCHES = 10
@@ -27,6 +27,7 @@ def cells(flags, budget: Budget) -> Iterator[Cell]:
 def measure(steps: bool, flags) -> Iterator[Line]:
   """Yields a line for each side."""
   config = training.read_config(training.RUNS["unbiased"], flags)
+  background.wait()
   names = training.pack_names(flags.packs)["train"]
   config.data.pack = str(pathlib.Path(flags.packs))
   config.data.train = tuple((f"{name}.json", "") for name in names)

@@ -17,6 +17,7 @@ import bench
 import jax
 
 from darkjax.runtime import xla_options
+from gpu_stages import background
 from gpu_stages.cells import Budget, Cell, Line
 
 _STEPS = 3
@@ -57,6 +58,7 @@ def measure(flags) -> Iterator[Line]:
   step = lowered.compile(compiler_options=options)
   state, _ = step(state, batch)
   jax.block_until_ready(state)
+  background.wait()
   settings = jax.profiler.ProfileOptions()
   settings.python_tracer_level = 0  # it would slow the steps down
   with tempfile.TemporaryDirectory() as folder:

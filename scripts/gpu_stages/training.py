@@ -2,7 +2,7 @@
 
 The recipe is that of configs/coco_hrnet_w32_128x96.py with bfloat16 layers, but
 the learning rate drops after the same shares of the time (170 and 200 of 210)
-as there of the epochs. While one run trains, the next is compiled. Weights are
+as there of the epochs. All runs compile while earlier stages do. Weights are
 written in half precision, in parts of at most 15 MiB (`cat NAME.safetensors.* >
 NAME.safetensors`); `python -m darkjax.evaluate` scores them elsewhere.
 """
@@ -28,6 +28,7 @@ from darkjax.data.pipeline import augment
 from darkjax.runtime import command, devices
 from darkjax.train import device_crop, device_pack, optim
 from darkjax.train.step import State, create_state, train_step
+from gpu_stages import background
 from gpu_stages.cells import Budget, Cell, Line
 
 _PART = 15 * 2**20  # bytes
@@ -88,20 +89,17 @@ def read_config(run: Run, flags):
 
 
 def cells(flags, budget: Budget) -> Iterator[Cell]:
-  """Yields a cell for each run; the first begins to compile all of them."""
+  """Yields a cell for each run; begins to compile them all."""
   runs = {name: RUNS[name] for name in flags.runs}
-
-  @functools.cache
-  def prepared():
-    data = place(flags.packs)
-    pool = futures.ThreadPoolExecutor(1)
-    make = functools.partial(prepare, data=data, flags=flags)
-    return data, {name: pool.submit(make, run) for name, run in runs.items()}
-
+  data = background.begin(functools.partial(place, flags.packs))
+  prepared = {
+    name: background.begin(functools.partial(prepare, run, data, flags))
+    for name, run in runs.items()
+  }
   for i, (name, run) in enumerate(runs.items()):
     rest = sum(other.share for other in [*runs.values()][i:])
     measure = functools.partial(
-      train, name, run.share / rest, prepared, budget, flags
+      *(train, name, run.share / rest, data, prepared[name], budget, flags)
     )
     yield Cell(f"f/{name}", measure, flags.shortest_s, adapts=True)
 
@@ -113,9 +111,10 @@ def place(folder: str | None) -> Data:
   return Data(packs, device_pack.place(packs))
 
 
-def prepare(run: Run, *, data: Data, flags) -> Prepared:
+def prepare(run: Run, waiting: futures.Future, flags) -> Prepared:
   """Creates a run and takes its first step, which compiles."""
   config = read_config(run, flags)
+  data: Data = waiting.result()
   convention = convention_lib.from_config(
     config.convention, skeleton=data.train[0].skeleton
   )
@@ -175,14 +174,18 @@ def rate_at(share: float, settings) -> float:
 
 
 def train(
-  name: str, share: float, prepared, budget: Budget, flags
+  name: str,
+  share: float,
+  data: futures.Future,
+  prepared: futures.Future,
+  budget: Budget,
+  flags,
 ) -> Iterator[Line]:
   """Trains for a share of the time that is left, and saves."""
-  data, waiting = prepared()
-  made = waiting[name].result()
+  made = prepared.result()
   yield {"compiled": True, "left_s": round(budget.left(), 1)}
   seconds = share * budget.left() - _WRITING
-  state = yield from steps(made, data.pages, seconds)
+  state = yield from steps(made, data.result().pages, seconds)
   state = jax.device_get(devices.first_copy(state))
   if flags.weights:
     metadata = checkpoint.Metadata(made.convention, made.fields, {})
