@@ -17,12 +17,16 @@ if [ -z "${VIRTUAL_ENV:-}" ]; then
   . .venv/bin/activate
 fi
 
+# Modules are compiled when first imported: most of what is installed never is.
+unset PYTHONDONTWRITEBYTECODE
+
 # install EXTRAS: darkjax in place with these extras.
 install() {
   local stamp="$VIRTUAL_ENV/.darkjax-$1"
   if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
     echo "installing darkjax with $1 and its dependencies"
-    python -m pip install --quiet --disable-pip-version-check -e ".[$1]"
+    python -m pip install --quiet --disable-pip-version-check --no-compile \
+      -e ".[$1]"
     touch "$stamp"
   fi
 }

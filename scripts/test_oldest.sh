@@ -4,6 +4,7 @@
 # scripts/test.sh has the newest. Arguments replace the list.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+unset PYTHONDONTWRITEBYTECODE  # see environment.sh
 
 python=.venv-oldest/bin/python
 if [ ! -x "$python" ]; then
@@ -14,7 +15,7 @@ stamp=.venv-oldest/.darkjax
 if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ] ||
   [ scripts/oldest.txt -nt "$stamp" ]; then
   echo "installing the oldest dependencies"
-  "$python" -m pip install --quiet --disable-pip-version-check \
+  "$python" -m pip install --quiet --disable-pip-version-check --no-compile \
     --constraint scripts/oldest.txt -e ".[test]"
   touch "$stamp"
 fi
