@@ -16,9 +16,9 @@ Stages, each of several cells:
 Prints lines of json and appends them to --out at once; with --skip_done, cells
 that the file has of this card and commit are not run again. Cells that would
 end after --budget_s are not begun, and one that fails does not keep the next
-from running. PACKS are from gpu_pack.py. Needs no TensorFlow; a, d and f need
-no PyTorch, and without it b and c measure darkjax alone. Where there is no GPU
-all runs on the CPU, for small cases:
+from running. PACKS are from gpu_pack.py. Needs no TensorFlow, and PyTorch for c
+and b's comparison alone. Where there is no GPU all runs on the CPU, for small
+cases:
 
     python scripts/gpu_hour.py --networks=hrnet_small --size=128x96 \
         --dtypes=float32 --training=8 --inference=8 --turns=2 --many=1

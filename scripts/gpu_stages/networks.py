@@ -50,7 +50,7 @@ class Case(NamedTuple):
 def cells(flags, budget: Budget) -> Iterator[Cell]:
   """Yields the cells, the most important first; begins to compile them all."""
   for case in cases(flags):
-    sides = begin(case, flags)
+    sides = begin(case, flags) if importlib.util.find_spec("torch") else None
     name = "/".join(map(str, case))
     run = functools.partial(measure, case, sides, budget, flags)
     yield Cell(f"c/{name}", run, 40)
@@ -126,8 +126,10 @@ def compile_side(name: str, build) -> Side:
   return Side(run, seconds, gpu_sides.peak_bytes(name))
 
 
-def measure(case: Case, sides: Sides, budget, flags) -> Iterator[Line]:
+def measure(case: Case, sides: Sides | None, budget, flags) -> Iterator[Line]:
   """Yields a line for each side, with an error for one that does not run."""
+  if sides is None:
+    raise ModuleNotFoundError("stage c compares with PyTorch: install torch")
   background.wait(budget.left() - flags.reserve_s)
   compiled = {}
   waiting: dict[str, Callable[[], Side]] = {
