@@ -198,12 +198,3 @@ def peak_bytes(side: str) -> int:
   if side.startswith("torch"):
     return torch.cuda.max_memory_allocated() if DEVICE == "cuda" else 0
   return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0)
-
-
-def forget() -> None:
-  """Frees programs and memory that no runner holds any more."""
-  jax.clear_caches()
-  torch._dynamo.reset()
-  if DEVICE == "cuda":
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()

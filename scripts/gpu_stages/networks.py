@@ -10,7 +10,7 @@ median over the turns, a ratio the median of the ratios within a turn:
                   times that for training) a second, by the card's dense
                   bfloat16 peak; null for other cards and types
   decode_share    share of inference's time that DARK takes more than argmax
-  compile_s       seconds until the first step is done; all compile at once
+  compile_s       seconds until the first step is done; they compile at once
   peak_gb         most memory that the framework took until then
 """
 
@@ -48,11 +48,10 @@ class Case(NamedTuple):
 
 
 def cells(flags, budget: Budget) -> Iterator[Cell]:
-  """Yields the cells, the most important first; begins to compile them all."""
+  """Yields the cells, the most important first."""
   for case in cases(flags):
-    sides = begin(case, flags) if importlib.util.find_spec("torch") else None
     name = "/".join(map(str, case))
-    run = functools.partial(measure, case, sides, budget, flags)
+    run = functools.partial(measure, case, budget, flags)
     yield Cell(f"c/{name}", run, 40)
 
 
@@ -99,8 +98,8 @@ class Side(NamedTuple):
 
 
 def begin(case: Case, flags) -> Sides:
-  """Begins to compile the sides of a case, without PyTorch JAX's alone."""
-  import gpu_sides
+  """Begins to compile the sides of a case."""
+  import gpu_sides  # PyTorch
 
   size = bench.parse_size(case.size)
   setting = bench.Setting(case.model, size, case.dtype, flags.torch_mode)
@@ -126,10 +125,9 @@ def compile_side(name: str, build) -> Side:
   return Side(run, seconds, gpu_sides.peak_bytes(name))
 
 
-def measure(case: Case, sides: Sides | None, budget, flags) -> Iterator[Line]:
+def measure(case: Case, budget: Budget, flags) -> Iterator[Line]:
   """Yields a line for each side, with an error for one that does not run."""
-  if sides is None:
-    raise ModuleNotFoundError("stage c compares with PyTorch: install torch")
+  sides = begin(case, flags)
   background.wait(budget.left() - flags.reserve_s)
   compiled = {}
   waiting: dict[str, Callable[[], Side]] = {
