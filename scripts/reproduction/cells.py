@@ -62,7 +62,7 @@ class Network(NamedTuple):
 class Cell:
   """One training run."""
 
-  data: str  # lsp | synthetic
+  data: str  # lsp | people17 | synthetic
   model: str  # a name of `darkjax.models.MODELS`
   network: Network
   epochs: int

@@ -29,7 +29,22 @@ from reproduction.cells import Cell, config_fields
 _LOG = logging.getLogger(__name__)
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 _PYTHON = (sys.executable, "-m")
-CONFIGS = {"lsp": "lsp_hrnet_small_128x96", "synthetic": "quickstart"}
+CONFIGS = {
+  "lsp": "lsp_hrnet_small_128x96",
+  "people17": "lsp_hrnet_small_128x96",
+  "synthetic": "quickstart",
+}
+# Data in place of the configuration's: all of LSP Extended, 17 keypoints.
+DATA_FIELDS = {
+  "people17": {
+    "data.train": (
+      ("people17/lsp_train.json", "lsp/images"),
+      ("people17/lspet.json", "lspet/images"),
+      ("people17/lspet_more.json", "lspet_more/images"),
+    ),
+    "data.val": ("people17/lsp_test.json", "lsp/images"),
+  },
+}
 POLL_SECONDS = 0.2
 
 
@@ -149,6 +164,7 @@ class Runner:
       "data.root": self.roots[cell.data],
       "data.pack": self.workdir / "packs" / packs,
     }
+    fields |= DATA_FIELDS.get(cell.data, {})
     fields |= dict(one.split("=", 1) for one in self.overrides)
     return [
       f"--config={ROOT / 'configs' / name}.py{variant}",

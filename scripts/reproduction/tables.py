@@ -15,7 +15,11 @@ from reproduction.cells import FAMILIES, SIZES, Cell, Network
 BIASED, UNBIASED = Network(encoding="biased"), Network()
 # By default. Labels of photographs are accurate to a few pixels; those of drawn
 # people are exact and show the effect of the representation alone.
-DATA_TABLES = {"lsp": (1, 2, 3, 4, 5, 6, 8), "synthetic": (1, 2, 3, 8)}
+DATA_TABLES = {
+  "lsp": (1, 2, 3, 4, 5, 6, 8),
+  "people17": (1, 2, 3, 8),
+  "synthetic": (1, 2, 3, 8),
+}
 
 
 class Row(NamedTuple):
