@@ -69,7 +69,8 @@ def test_holds_every_module_asset_and_configuration(wheel):
   files = {
     f"darkjax/{name}" if name.startswith("configs/") else name for name in files
   }
-  assert {"darkjax/assets/lsp_hrnet_small.npz", "darkjax/py.typed"} <= files
+  weights = "darkjax/assets/people_hrnet_small.safetensors"
+  assert {weights, "darkjax/py.typed"} <= files
   packed = set(zipfile.ZipFile(wheel).namelist())
   others = {name for name in packed if ".dist-info/" not in name}
   assert others == files

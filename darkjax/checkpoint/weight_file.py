@@ -3,9 +3,6 @@
 A safetensors file: "params/..." in half precision, "batch_stats/..." in single,
 since variances may be too small for half; its header holds the metadata as json
 text under "darkjax", and a checksum. Nothing in it is executed when it is read.
-
-Earlier versions of darkjax wrote a NumPy archive (.npz) with the same names and
-an entry "metadata"; these are still read.
 """
 
 import json
@@ -59,7 +56,7 @@ def write(path: str | pathlib.Path, variables: Any, metadata: Metadata) -> None:
 
 
 def read(path: str | pathlib.Path) -> tuple[dict[str, Any], Metadata]:
-  """Reads what `write`, of this or an earlier version, wrote.
+  """Reads what `write` wrote.
 
   Returns:
     ({"params": ..., "batch_stats": ...} of float32 arrays, metadata).
@@ -67,9 +64,8 @@ def read(path: str | pathlib.Path) -> tuple[dict[str, Any], Metadata]:
   Raises:
     ValueError: the file is damaged, or holds something else.
   """
-  is_archive = pathlib.Path(path).suffix == ".npz"
   try:
-    arrays, text = (_read_archive if is_archive else _read_tensors)(path)
+    arrays, text = _read_tensors(path)
     fields = json.loads(text)
     leaves = {name: a.astype(np.float32) for name, a in arrays.items()}
     variables = flax.traverse_util.unflatten_dict(leaves, sep="/")
@@ -95,12 +91,3 @@ def _read_tensors(path) -> tuple[Mapping[str, np.ndarray], str]:
 def _checksum(arrays: Mapping[str, np.ndarray], text: str) -> str:
   names = "\n".join([text, *sorted(arrays)])
   return str(zlib.crc32(names.encode(), checksum(arrays)))
-
-
-def _read_archive(path) -> tuple[Mapping[str, np.ndarray], str]:
-  with (
-    pathlib.Path(path).open("rb") as file,  # NumPy leaves bad ones open
-    np.load(file, allow_pickle=False) as archive,
-  ):
-    arrays = dict(archive)
-  return arrays, str(arrays.pop("metadata"))

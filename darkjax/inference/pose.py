@@ -36,7 +36,7 @@ from darkjax.inference.predictor import Predictor
 
 # The weights that come with darkjax; assets/README.md has their accuracy.
 ASSETS = pathlib.Path(__file__).resolve().parents[1] / "assets"
-PRETRAINED = ASSETS / "lsp_hrnet_small.npz"
+PRETRAINED = ASSETS / "people_hrnet_small.safetensors"
 
 _MOST_AHEAD = 8  # photographs in memory whose people a detector has found
 

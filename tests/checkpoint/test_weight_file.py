@@ -1,7 +1,5 @@
 """Files of weights: what is written is read, and nothing else is."""
 
-import json
-
 import colours
 import commands
 import jax
@@ -28,27 +26,13 @@ def variables():
   return jax.jit(model.init)(jax.random.key(0), images)
 
 
-def write_archive(path, metadata=METADATA):
-  """Writes a file as earlier versions of darkjax did."""
-  arrays = {
-    "params/stem/kernel": TREE["params"]["stem"]["kernel"].astype(np.float16),
-    "batch_stats/norm/var": TREE["batch_stats"]["norm"]["var"].astype("f4"),
-  }
-  text = json.dumps(metadata.to_json())
-  np.savez_compressed(path, metadata=text, **arrays)
-
-
 def write_tensors(path, metadata=METADATA):
   weight_file.write(path, TREE, metadata)
 
 
-WRITERS = {"w.safetensors": write_tensors, "w.npz": write_archive}
-
-
-@pytest.mark.parametrize("name", WRITERS)
-def test_what_is_written_is_read(name, tmp_path):
-  WRITERS[name](tmp_path / name)
-  read, metadata = checkpoint.load(tmp_path / name)
+def test_what_is_written_is_read(tmp_path):
+  write_tensors(tmp_path / "w.safetensors")
+  read, metadata = checkpoint.load(tmp_path / "w.safetensors")
   assert metadata == METADATA
   assert jax.tree.structure(read) == jax.tree.structure(TREE)
   assert {leaf.dtype for leaf in jax.tree.leaves(read)} == {np.dtype("f4")}
@@ -155,65 +139,49 @@ def test_a_flipped_bit_is_never_read_as_other_weights(tmp_path, rng):
   assert refused > 0.9 * len(intact)
 
 
-def truncated(path):
-  WRITERS["w" + path.suffix](path)
-  path.write_bytes(path.read_bytes()[:200])
-
-
-def names_that_clash(path):
-  np.savez(path, metadata="{}", params=np.ones(3), **{"params/a": np.ones(3)})
-
-
-def array_alone(path):
+def array_file(path):
   with path.open("wb") as file:
-    np.save(file, np.ones(3))
+    np.savez(file, a=np.ones(3))
 
 
-def of_objects(path):
-  np.savez(path, metadata="{}", evil=np.array([object()], dtype=object))
+def truncated(path):
+  write_tensors(path)
+  path.write_bytes(path.read_bytes()[:200])
 
 
 @pytest.mark.parametrize(
   ("name", "write"),
   [
-    ("w.npz", truncated),
-    ("w.npz", of_objects),
-    ("w.npz", lambda path: np.savez(path, weights=np.ones(3))),
-    ("w.npz", lambda path: path.write_text("not an archive")),
-    ("w.npz", lambda path: path.write_bytes(b"")),
-    ("w.npz", array_alone),
-    ("w.npz", names_that_clash),
     ("w.safetensors", truncated),
     ("w.safetensors", lambda path: path.write_bytes(b"\x08" * 99)),
     ("w.safetensors", lambda path: path.write_text("not tensors")),
     ("w.safetensors", lambda path: path.write_bytes(b"")),
-    ("w.safetensors", write_archive),
+    ("w.safetensors", array_file),
     (
       "w.safetensors",
       lambda path: safetensors.numpy.save_file({"a": np.ones(3)}, path),
     ),
+    ("w.npz", array_file),
     ("w.pth", lambda path: path.write_bytes(b"PK\x03\x04 something else")),
   ],
 )
 def test_other_files_are_refused(name, write, tmp_path):
   path = tmp_path / name
   write(path)
-  if not path.exists():  # NumPy appends its own ending
-    path.with_name(f"{name}.npz").rename(path)
   with pytest.raises(
     ValueError, match=rf"{name} is not a file of weights .*models\.weights"
   ):
     checkpoint.load(path)
 
 
-@pytest.mark.parametrize("name", WRITERS)
-def test_a_file_with_incomplete_metadata_is_refused(name, tmp_path):
+def test_a_file_with_incomplete_metadata_is_refused(tmp_path):
   class Incomplete(checkpoint.Metadata):
     def to_json(self):
       return {"model": {"name": "x"}}
 
-  WRITERS[name](tmp_path / name, Incomplete(CONVENTION, MODEL, {}))
+  path = tmp_path / "w.safetensors"
+  write_tensors(path, Incomplete(CONVENTION, MODEL, {}))
   with pytest.raises(
-    ValueError, match=rf"metadata of the checkpoint in .*{name}"
+    ValueError, match=rf"metadata of the checkpoint in .*{path.name}"
   ):
-    checkpoint.load(tmp_path / name)
+    checkpoint.load(path)

@@ -169,11 +169,11 @@ def test_a_photograph_on_the_page(chromium, detector, tmp_path):
     assert rows(page) == [list(map(str, row)) for row in expected]
     wait_for_points(page, words(0, best))
 
-    choose(page, "Keypoint", "head_top")
-    wait_for(page, "head_top, score")
-    wait_for_points(page, words(0, "head_top"))
+    choose(page, "Keypoint", "nose")
+    wait_for(page, "nose, score")
+    wait_for_points(page, words(0, "nose"))
     choose(page, "Person", "2")
-    wait_for_points(page, words(1, "head_top"))
+    wait_for_points(page, words(1, "nose"))
 
     number = page.get_by_role("spinbutton")
     number.fill("0.5")

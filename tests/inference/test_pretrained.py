@@ -29,16 +29,16 @@ def test_other_names_are_refused():
     Pose.pretrained("large")
 
 
-def test_finds_the_head_of_the_astronaut(pose):
+def test_finds_the_face_of_the_astronaut(pose):
   (person,) = pose(PHOTOGRAPH, [[0, 0, 400, 900]])
-  assert person.names == skeletons.LSP.keypoint_names
+  assert person.names == skeletons.COCO.keypoint_names
   result = dict(zip(person.names, person.keypoints_image, strict=True))
   scores = dict(zip(person.names, person.scores, strict=True))
-  # px: by eye, the hair's top is at (215, 20) and the chin at (212, 150); a
-  # head is 130 px, of which we allow a third.
-  np.testing.assert_allclose(result["head_top"], [215, 40], atol=45)
-  np.testing.assert_allclose(result["neck"], [210, 175], atol=45)
-  assert min(scores["head_top"], scores["neck"]) > 0.5
+  # px, by eye; a face is 100 px wide, of which we allow a fifth.
+  seen = {"nose": (224, 122), "left_eye": (243, 104), "right_eye": (207, 103)}
+  for name, point in seen.items():
+    np.testing.assert_allclose(result[name], point, atol=20, err_msg=name)
+    assert scores[name] > 0.5
   # Her legs are not to be seen.
   assert max(scores["left_ankle"], scores["right_ankle"]) < 0.3
 
@@ -62,18 +62,16 @@ def test_predict_uses_it_by_default(pose, tmp_path, caplog):
 
 
 def test_finds_people_it_was_not_trained_on(pose, test_data):
-  content = json.loads(
-    (test_data / "lsp/annotations/person_keypoints_test.json").read_text()
-  )
+  content = json.loads((test_data / "people17/lsp_test.json").read_text())
   names = {i["id"]: i["file_name"] for i in content["images"]}
   people = content["annotations"][:80]
   photographs = [
     test_data / "lsp/images" / names[p["image_id"]] for p in people
   ]
   result = pose(photographs, [[p["bbox"]] for p in people])
-  labels = np.array([p["keypoints"] for p in people]).reshape(-1, 14, 3)
+  labels = np.array([p["keypoints"] for p in people]).reshape(-1, 17, 3)
   truth, visible = labels[..., :2], labels[..., 2] > 0
-  torso = pck.torso_length(truth, visible, skeletons.LSP)
+  torso = pck.torso_length(truth, visible, skeletons.COCO)
   share = pck.pck(
     np.stack([person.keypoints_image for (person,) in result]),
     truth,
@@ -81,6 +79,6 @@ def test_finds_people_it_was_not_trained_on(pose, test_data):
     torso,
     threshold=0.2,
   )
-  # All 800 give 70.9 % (assets/README.md). For a share of these 80 people's
-  # 1,100 labels, 5 % below that is three standard deviations.
-  assert share.mean > 0.65
+  # All 800 give 63.7 % (assets/README.md). For a share of these 80 people's
+  # 960 labels, 5 % below that is three standard deviations.
+  assert share.mean > 0.58
