@@ -17,9 +17,6 @@ if [ -z "${VIRTUAL_ENV:-}" ]; then
   . .venv/bin/activate
 fi
 
-# Modules are compiled when first imported: most of what is installed never is.
-unset PYTHONDONTWRITEBYTECODE
-
 # install EXTRAS: darkjax in place with these extras.
 install() {
   local stamp="$VIRTUAL_ENV/.darkjax-$1"
@@ -27,6 +24,8 @@ install() {
     echo "installing darkjax with $1 and its dependencies"
     python -m pip install --quiet --disable-pip-version-check --no-compile \
       -e ".[$1]"
+    # On all cores, which pip does on one; what does not compile is not needed.
+    python -m compileall -qq -j 0 "$VIRTUAL_ENV/lib" || true
     touch "$stamp"
   fi
 }

@@ -4,7 +4,7 @@
 # scripts/test.sh has the newest. Arguments replace the list.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-unset PYTHONDONTWRITEBYTECODE  # see environment.sh
+unset PYTHONDONTWRITEBYTECODE  # a few modules are compiled, when imported
 
 python=.venv-oldest/bin/python
 if [ ! -x "$python" ]; then
