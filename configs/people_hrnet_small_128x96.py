@@ -9,8 +9,8 @@ Hardware  2 CPU cores.
 Expected  AP of about 14 on 359 people of COCO val2017.
           With :biased, for scripts/ablation.py, AP below that by every decoder.
 Achieved  AP 13.6 there with DARK, 12.5 with standard, 10.0 with argmax;
-          PCK@0.2 63.7 on LSP's 800 test people; commit 65ee2ea, with pauses, at
-          60 to 80 images a second.
+          PCK@0.2 63.7 on LSP's 800 test people; epoch 31, the best of 39, where
+          it was stopped; commit 65ee2ea, 60 to 90 images a second.
           With :biased not run.
 """
 
