@@ -2,7 +2,7 @@
 
 PyTorch runs timm's HRNet with a 1x1 head, channels-last, in torch.autocast
 under torch.compile; gpu_sides.py defines a step. A cell is a network, a task, a
-batch size and a type. Its sides take turns in one process; a figure is the
+batch size and a type. Its sides take turns; a figure is the
 median over the turns, a ratio the median of the ratios within a turn:
 
   of_torch        PyTorch's seconds by this side's
