@@ -168,10 +168,10 @@ class Pose:
 
   @classmethod
   def pretrained(cls, name: str = "small", **options: Any) -> "Pose":
-    """Loads the small HRNet that comes with darkjax: 14 keypoints (LSP).
+    """Loads the small HRNet that comes with darkjax: COCO's 17 keypoints.
 
-    It was trained on 3,000 photographs of people at sport, for research only;
-    assets/README.md has its accuracy and its licence.
+    It was trained on 16,819 people at sport and in everyday photographs, for
+    research only; assets/README.md has its accuracy and its licence.
 
     Args:
       name: "small", the only one.

@@ -2,7 +2,7 @@
 
 Labelling tools write numbers as text, ids as floats and flags as booleans. Each
 field is read in one way here, for checking, training, scoring and prediction
-alike; docs/your_data.md has the table. What cannot be read is left as it is,
+alike; docs/files.md has the table. What cannot be read is left as it is,
 for `coco_annotations.find_problems` to say.
 """
 
