@@ -28,15 +28,16 @@ def main(flags: command.Flags, arguments) -> None:
   command.refuse_arguments(arguments)
   startup.start()
   path = pathlib.Path(flags.out)
+  is_file = path.suffix == weight_file.SUFFIX
   metrics = _read_metrics(flags.metrics)
   variables, metadata = checkpoint.load(flags.checkpoint)
-  if path.suffix:
+  if is_file:
     checkpoint.save_file(path, variables, metadata._replace(config={}))
   else:
     checkpoint.save_release(
       path, variables, metadata, licence=flags.licence, metrics=metrics
     )
-  weights = path if path.suffix else path / release_folder.WEIGHTS
+  weights = path if is_file else path / release_folder.WEIGHTS
   _LOG.info("%s: %.2f MB", path, weights.stat().st_size / 1e6)
 
 

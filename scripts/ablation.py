@@ -33,8 +33,8 @@ from ablation_report import ENCODERS, Measured
 
 from darkjax import checkpoint
 from darkjax.convention import Convention
-from darkjax.data import from_config
 from darkjax.data.people_table import GT_BOXES
+from darkjax.evaluate import dataset
 from darkjax.inference.predictor import Predictor
 from darkjax.runtime import command, startup
 
@@ -152,24 +152,13 @@ def read_people(
   from darkjax.data.coco import detections  # TensorFlow
 
   metadata = checkpoint.load(run)[1]
-  annotations, images = from_config.validation_paths(
-    run,
-    metadata.config,
-    annotations=flags.annotations,
-    images=flags.images,
-    root=flags.root,
-  )
+  annotations, images = dataset.paths(run, metadata, flags)
   source = detections.load(
     annotations,
     images,
     flags.boxes,
-    category=from_config.validation_category(
-      metadata.config, named=flags.category, annotations=flags.annotations
-    ),
-    skeleton=metadata.convention.skeleton,
     score_threshold=flags.box_threshold,
-    cache_dir=flags.cache,
-    upright=from_config.validation_upright(metadata.config),
+    **dataset.options(metadata, flags),
   )
   if flags.limit:
     return first_people(source, flags.limit, folder)
@@ -202,15 +191,9 @@ def define_flags(define: command.Define) -> None:
     define.string(
       f"checkpoint_{name}", None, f"Folder of weights of {name} targets."
     )
-  define.string("root", None, "Folder of the run's data, where it has moved.")
-  define.string(
-    "annotations", None, "COCO-format json; default: the run's validation set."
-  )
-  define.string("images", None, "Folder of its images.")
-  define.string("category", "", "Category to read, if several differ.")
+  dataset.define_flags(define)
   define.string("boxes", "gt", "'gt', the labels', or a json of detections.")
   define.float("box_threshold", 0.0, "Lowest score of a detection.")
-  define.string("cache", "", "Folder for prepared records.")
   define.integer("batch_size", 64, "People in all devices together.")
   define.integer("limit", 0, "Use only the first people; 0 for all.", 0)
   define.list("metrics", "AP,error_px", "Metrics to print the grid of.")

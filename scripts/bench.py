@@ -175,7 +175,7 @@ def make_convention(
     sigma=height / 128,
     quantize="none",
     truncate=None,
-    blur_kernel={128: 3, 256: 11, 384: 17}[height],
+    blur_kernel={128: 3, 256: 11, 384: 11}[height],
     flip_shift=0,
     channel_order="rgb",
   )

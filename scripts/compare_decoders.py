@@ -24,6 +24,7 @@ import jax
 import numpy as np
 
 from darkjax import checkpoint, convention, geometry, inference, models
+from darkjax.data import from_config
 from darkjax.heatmaps.decode import decode_heatmaps
 from darkjax.runtime import command, startup
 
@@ -67,7 +68,12 @@ def predict_maps(
     )
   )
   batches = pipeline.eval_batches(
-    prepare.load(annotations, images),
+    prepare.load(
+      annotations,
+      images,
+      category=from_config.validation_category(metadata.config),
+      upright=from_config.validation_upright(metadata.config),
+    ),
     metadata.convention,
     batch_size=batch_size,
   )
@@ -137,13 +143,12 @@ def write_heatmaps(path: str, maps: Maps) -> None:
   )
 
 
-def data_paths(directory: str, root: str | None) -> tuple[str, str]:
+def data_paths(
+  directory: str, root: str | None
+) -> tuple[pathlib.Path, pathlib.Path]:
   """Returns the annotations and images that a run was evaluated on."""
-  _, metadata = checkpoint.load(directory)
-  data = metadata.config["data"]
-  base = pathlib.Path(root or data["root"])
-  annotations, images = data["val"]
-  return str(base / annotations), str(base / images)
+  config = checkpoint.load(directory)[1].config
+  return from_config.validation_paths(directory, config, root=root)
 
 
 def main(flags: command.Flags, _) -> None:

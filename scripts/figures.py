@@ -16,6 +16,7 @@ import PIL.Image
 from darkjax.heatmaps import blur
 from darkjax.heatmaps.decode import decode_heatmaps
 from darkjax.heatmaps.encode import render_heatmaps
+from darkjax.runtime import extras
 
 # Colours that colour-blind readers can tell apart (Okabe and Ito), and shapes
 # that differ without any colour.
@@ -164,13 +165,10 @@ def to_image(figure: Any) -> PIL.Image.Image:
 
 def new_figure(width: float, height: float) -> Any:
   """Returns an empty figure, in inches of 100 px, unknown to pyplot."""
-  try:
-    from matplotlib.figure import Figure  # an extra, and slow to load
-  except ImportError as error:
-    raise ImportError(
-      "drawings of heatmaps need matplotlib: pip install darkjax[figures]"
-    ) from error
-  figure = Figure(figsize=(width, height), layout="constrained")
+  matplotlib = extras.load(
+    "matplotlib.figure", extra="figures", purpose="a drawing of heatmaps"
+  )
+  figure = matplotlib.Figure(figsize=(width, height), layout="constrained")
   # Room for titles, which the layout otherwise cuts off at the top.
   figure.get_layout_engine().set(h_pad=0.1, w_pad=0.06)
   return figure

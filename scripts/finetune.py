@@ -23,16 +23,16 @@ import ml_collections
 import numpy as np
 from flax import traverse_util
 from reproduction import report
-from reproduction.runs import write_whole
 from reproduction.verdicts import NOT_RUN, Spread
 
 from darkjax import checkpoint, skeletons
 from darkjax.checkpoint.metadata import Metadata
+from darkjax.data import from_config
 from darkjax.evaluate import crops, predict
 from darkjax.inference.pose import PRETRAINED
 from darkjax.inference.predictor import Predictor
 from darkjax.metrics import pck
-from darkjax.runtime import command, preemption, startup
+from darkjax.runtime import command, files, preemption, startup
 from darkjax.train.log import whole_lines
 
 STARTS = ("scratch", "pretrained")
@@ -180,11 +180,10 @@ def recipe(config: ml_collections.ConfigDict) -> dict[str, Any]:
 
 def score(run: pathlib.Path, cell: Cell, flags) -> dict[str, float]:
   """Returns the metrics of a run on its test set, in percent."""
-  from darkjax.data.coco import prepare  # TensorFlow
-
   predictor, task = Predictor.from_checkpoint(run), TASKS[cell.task]
-  data = predictor.config["data"]
-  source = prepare.load(*data["val"], cache_dir=data["cache"])
+  source = from_config.prepare_validation(
+    ml_collections.ConfigDict(predictor.config), 0.0
+  )
   batches = crops.read_batches(
     source, [predictor], flags.config.evaluate.batch_size
   )
@@ -270,8 +269,10 @@ def main(flags: command.Flags, _) -> None:
       line |= {"seconds": round(time.monotonic() - start)}  # since this start
       line |= {"commit": bench.commit(), "machine": bench.machine()}
       lines.append(line | {"recipe": recipe(configs[cell])})
-      write_whole(results, "".join(json.dumps(one) + "\n" for one in lines))
-      write_whole(workdir / "table.md", table(lines, cells) + "\n")
+      text = "".join(json.dumps(one) + "\n" for one in lines)
+      files.write_whole(results, text.encode())
+      text = table(lines, cells) + "\n"
+      files.write_whole(workdir / "table.md", text.encode())
       jax.clear_caches()  # a run's programs are its own
   text = table(lines, cells)
   print(text)

@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import PIL.Image
+import scipy.io
 
 from darkjax import skeletons
 from darkjax.runtime import command
@@ -51,14 +52,7 @@ def load_joints(path: pathlib.Path) -> np.ndarray:
 
   Raises:
     FileNotFoundError: no such file.
-    ImportError: scipy is not installed.
   """
-  try:
-    import scipy.io
-  except ImportError as error:
-    raise ImportError(
-      "reading joints.mat needs scipy: pip install scipy"
-    ) from error
   if not path.is_file():
     raise FileNotFoundError(
       f"no {path}; give the folder of the public data set, which holds images/ "

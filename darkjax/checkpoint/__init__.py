@@ -4,7 +4,6 @@ from darkjax.checkpoint.metadata import Metadata
 from darkjax.checkpoint.reader import load
 from darkjax.checkpoint.release_folder import write as save_release
 from darkjax.checkpoint.runs import (
-  Restored,
   manager,
   restore,
   save,
@@ -14,7 +13,6 @@ from darkjax.checkpoint.weight_file import write as save_file
 
 __all__ = [
   "Metadata",
-  "Restored",
   "load",
   "manager",
   "restore",

@@ -10,6 +10,7 @@ in one. A guess that fits several files is none, nor is a file in the folder of
 another split. Two names that lead to one file are an error.
 """
 
+import contextlib
 import itertools
 import os
 import pathlib
@@ -17,14 +18,11 @@ import posixpath
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import PIL.Image
-
 from darkjax.convert import splits
 from darkjax.convert.labels import Frame, Image, LeftOut, Size
-from darkjax.data.images import photo
+from darkjax.data.images import encoded
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
-_ORIENTATION = 0x0112  # EXIF's tag
 # Folders that say nothing about their images.
 _PLAIN = ("images", "imgs", "photos", "frames")
 
@@ -83,15 +81,17 @@ class ImageFiles:
       self.left_out.add("images not found", names[0])
       return None
     self.claim(path, names[0])
-    header = _read_header(path)
+    header = None
+    with contextlib.suppress(OSError, ValueError):
+      header = encoded.read_header(path)
     if header is None and size is None:
       self.left_out["images that cannot be read"] += 1
       return None
-    if turned and header is not None and header[1]:
+    if turned and header is not None and header.orientation != 1:
       self.left_out["images turned by EXIF (save them upright)"] += 1
       return None
     if size is None and header is not None:
-      size = header[0]
+      size = header.stored_size
     return Image(path, size, split=split)
 
   def find(
@@ -199,13 +199,3 @@ def _agreeing_parts(path: tuple[str, ...], name: tuple[str, ...]) -> int:
   """How many parts two paths share, counted from their ends."""
   pairs = zip(reversed(path), reversed(name), strict=False)
   return len([*itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)])
-
-
-def _read_header(path: pathlib.Path) -> tuple[Size, bool] | None:
-  """Size, and whether EXIF turns the image; None if it cannot be read."""
-  try:
-    with photo.decoding(path), PIL.Image.open(path) as image:
-      turned = image.getexif().get(_ORIENTATION, 1) not in (0, 1)
-      return image.size[::-1], turned
-  except (OSError, ValueError):
-    return None

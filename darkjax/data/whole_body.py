@@ -22,7 +22,7 @@ from typing import Any
 from darkjax import skeletons
 from darkjax.data.coco import reader
 from darkjax.metrics.coco_fields import ADDED
-from darkjax.runtime import command
+from darkjax.runtime import command, files
 
 _FINGERS = ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky")
 HAND_NAMES = (
@@ -173,7 +173,7 @@ def main(flags: command.Flags, arguments) -> None:
   """Writes the json with all keypoints in one list."""
   command.refuse_arguments(arguments)
   content = to_coco(flags.annotations)
-  pathlib.Path(flags.out).write_text(json.dumps(content))
+  files.write_whole(pathlib.Path(flags.out), json.dumps(content).encode())
   print(f"{flags.out}: {len(content['annotations'])} people")
 
 

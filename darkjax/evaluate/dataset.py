@@ -3,6 +3,7 @@
 import pathlib
 from typing import Any
 
+from darkjax.checkpoint.metadata import Metadata
 from darkjax.data import from_config
 from darkjax.data.images import frame_flags
 from darkjax.inference.predictor import Predictor
@@ -10,7 +11,7 @@ from darkjax.runtime import command
 
 
 def paths(
-  checkpoint: str, predictor: Predictor, flags: command.Flags
+  checkpoint: str, predictor: Predictor | Metadata, flags: command.Flags
 ) -> tuple[pathlib.Path, pathlib.Path]:
   """Returns the json of labels and the folder of its images."""
   return from_config.validation_paths(
@@ -22,7 +23,9 @@ def paths(
   )
 
 
-def options(predictor: Predictor, flags: command.Flags) -> dict[str, Any]:
+def options(
+  predictor: Predictor | Metadata, flags: command.Flags
+) -> dict[str, Any]:
   """Returns the options of `detections.load` that suit a network."""
   config = predictor.config
   return {

@@ -98,7 +98,7 @@ def table(
       found.predictions._replace(keypoints={found.method: moved}),
       found.method,
       skeleton,
-      category_id=(category_ids or [1])[0],
+      category_id=(category_ids or [scores.first_category_id(content)])[0],
       nms=nms,
     )
     numbers = coco.average_precision(
@@ -118,13 +118,8 @@ def table(
     rows.append([name, count, pck_share, median, *kinds, f"{lost:.1f}"])
   costs = [f"{ap(found.kinds == n) - before:.1f}" for n in range(1, 5)]
   rows.append(["AP lost", "", "", "", "", *costs, ""])
-  widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
   title = f"errors of {found.method}, percent of the labelled keypoints"
-  lines = (
-    "  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True))
-    for row in rows
-  )
-  return "\n".join([title, *lines])
+  return "\n".join([title, *scores.align(rows)])
 
 
 def _pck(found: Errors, content: Mapping[str, Any]) -> tuple[str, list[float]]:

@@ -100,7 +100,7 @@ def score(
         predictions,
         method,
         skeleton,
-        category_id=(category_ids or [_first_category_id(content)])[0],
+        category_id=(category_ids or [first_category_id(content)])[0],
         nms=nms,
       )
     with timer("COCO's AP"):
@@ -140,7 +140,7 @@ def to_results(
   return coco.to_results(people, category_id, sigmas=skeleton.sigmas, nms=nms)
 
 
-def _first_category_id(content) -> int | str:
+def first_category_id(content) -> int | str:
   """Returns the first category with keypoints; COCO's person is 1."""
   categories = content["categories"]
   with_keypoints = [c for c in categories if c.get("keypoints")]
@@ -203,8 +203,10 @@ def _lines(metrics, methods, columns) -> list[str]:
   for method in methods:
     values = (metrics[f"{method}/{column}"] for column in columns)
     rows.append([method, *(f"{value:.2f}" for value in values)])
+  return align(rows)
+
+
+def align(rows: Sequence[Sequence[str]]) -> list[str]:
+  """Returns the lines of a table, cells aligned to the right."""
   widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-  return [
-    "  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True))
-    for row in rows
-  ]
+  return ["  ".join(map(str.rjust, row, widths)) for row in rows]

@@ -60,7 +60,7 @@ class _Padding:
       The arrays, and the matrices in float32.
     """
     count = len(arrays)
-    fitting = [rows for rows in self._compiled if rest and rows >= count]
+    fitting = [rows for rows in tuple(self._compiled) if rest and rows >= count]
     rows = min(fitting, default=1 << (count - 1).bit_length())
     self._compiled.add(rows)
     both = [arrays, matrices.astype(np.float32)]

@@ -22,6 +22,7 @@ from darkjax.metrics import oks_nms as nms_lib
 from darkjax.metrics.coco_eval import METRIC_NAMES as METRIC_NAMES
 from darkjax.metrics.coco_eval import average_precision as average_precision
 from darkjax.metrics.oks import oks as oks
+from darkjax.runtime import files
 
 NMS = (*nms_lib.METHODS, "none")  # ways to remove duplicates
 
@@ -145,9 +146,7 @@ def write_results(
   path: str | os.PathLike[str], results: Sequence[Mapping[str, Any]]
 ) -> None:
   """Writes the results as the json file that COCO's server takes."""
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  path.write_text(json.dumps(list(results)))
+  files.write_whole(pathlib.Path(path), json.dumps(list(results)).encode())
 
 
 def people_by_image(image_ids: np.ndarray) -> list[np.ndarray]:

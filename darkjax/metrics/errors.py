@@ -15,6 +15,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from darkjax.metrics import coco
+from darkjax.metrics.oks import similarity
+
 KINDS = ("good", "jitter", "inversion", "swap", "miss")
 UNLABELLED = -1
 
@@ -63,28 +66,10 @@ def classify(
   return kinds.astype(np.int8)
 
 
-def similarity(
-  keypoints: np.ndarray,
-  truth: np.ndarray,
-  area: np.ndarray,
-  sigmas: Sequence[float],
-) -> np.ndarray:
-  """Returns exp(-d² / (2 s² k²)), k = 2 sigma, of keypoints [..., K, 2].
-
-  Areas [...], px², broadcast to the people; the result is [..., K].
-  """
-  squared = ((np.asarray(keypoints, np.float64) - truth) ** 2).sum(-1)
-  variances = (2 * np.asarray(sigmas, np.float64)) ** 2
-  scale = 2 * (np.asarray(area, np.float64) + np.spacing(1))[..., None]
-  return np.exp(-squared / (scale * variances))
-
-
 def _near_others(keypoints, truth, labelled, area, image_ids, sigmas, twins):
   """[N, K]: near the same keypoint, or its twin, of another in the image."""
   near = np.zeros(labelled.shape, bool)
-  order = np.argsort(image_ids, kind="stable")
-  starts = np.flatnonzero(np.diff(np.asarray(image_ids)[order])) + 1
-  for people in np.split(order, starts):
+  for people in coco.people_by_image(image_ids):
     others = ~np.eye(len(people), dtype=bool)[..., None]
     for part in (np.arange(len(twins)), twins):
       close = similarity(

@@ -38,7 +38,8 @@ def oks(
   keypoints, truth = _points(keypoints), _points(truth)
   counts = np.asarray(visible) > 0
   _check_shapes(keypoints, truth, counts, np.asarray(area), sigmas)
-  closeness = _closeness(keypoints, truth, np.asarray(area)[None], sigmas)
+  areas = np.asarray(area)[None]
+  closeness = similarity(keypoints[:, None], truth[None], areas, sigmas)
   labelled = np.maximum(counts.sum(-1), 1)
   return (closeness * counts).sum(-1) / labelled
 
@@ -55,16 +56,25 @@ def prediction_oks(
   everything = np.ones(keypoints.shape[:2], bool)
   _check_shapes(keypoints, keypoints, everything, areas, sigmas)
   pair_areas = (areas[:, None] + areas[None]) / 2
-  return _closeness(keypoints, keypoints, pair_areas, sigmas).mean(-1)
+  each = similarity(keypoints[:, None], keypoints[None], pair_areas, sigmas)
+  return each.mean(-1)
 
 
-def _closeness(keypoints, others, areas, sigmas) -> np.ndarray:
-  """[N, M, K] of exp(-d² / (2 s² k²)); areas broadcasts to [N, M]."""
-  distances = keypoints[:, None] - others[None]
-  variances = (2 * np.asarray(sigmas, np.float64)) ** 2
+def similarity(
+  keypoints: np.ndarray,
+  truth: np.ndarray,
+  area: np.ndarray,
+  sigmas: Sequence[float],
+) -> np.ndarray:
+  """Returns exp(-d² / (2 s² k²)), k = 2 sigma, of keypoints [..., K, 2].
+
+  Areas [...], px², broadcast to the people; the result is [..., K].
+  """
   # spacing(1) keeps an area of zero finite, in pycocotools' way.
-  scale = 2 * (np.asarray(areas, np.float64) + np.spacing(1))[..., None]
-  return np.exp(-(distances**2).sum(-1) / (scale * variances))
+  squared = ((np.asarray(keypoints, np.float64) - truth) ** 2).sum(-1)
+  variances = (2 * np.asarray(sigmas, np.float64)) ** 2
+  scale = 2 * (np.asarray(area, np.float64) + np.spacing(1))[..., None]
+  return np.exp(-squared / (scale * variances))
 
 
 def _points(keypoints) -> np.ndarray:

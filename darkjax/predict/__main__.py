@@ -8,7 +8,6 @@ be read is logged and left out; the exit status is then 1, and 130 after Ctrl-C
 or SIGTERM.
 """
 
-import functools
 import logging
 import pathlib
 import signal
@@ -82,11 +81,12 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
     if flags.smooth:
       settings = smoothing.OneEuro(min_cutoff=flags.min_cutoff, beta=flags.beta)
       stream = people.smooth_people(pose, stream, settings)
-    draw = functools.partial(
-      writers.draw_overlay,
-      min_score=flags.min_score,
-      uncertainty=flags.uncertainty,
-    )
+
+    def draw(one: people.PicturePeople):
+      return one.people.plot(
+        min_score=flags.min_score, uncertainty=flags.uncertainty
+      )
+
     start = time.monotonic()
     counts = writers.write_all(
       stream,

@@ -41,7 +41,8 @@ def open_animation(
 ) -> Iterator[Animation]:
   """Opens a picture of several frames."""
   with photo.open_file(path) as image:
-    duration = _duration(image)
+    with photo.decoding(path):
+      duration = _duration(image)
     if not duration:
       _LOG.warning(
         "%s: its frames have no durations; %g frames/s assumed",

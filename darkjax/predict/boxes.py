@@ -16,9 +16,9 @@ from darkjax.data.coco.box_file import (
   Box,
   parse_boxes,
   warn_of_units,
-  with_slashes,
 )
 from darkjax.data.images.names import FileNames
+from darkjax.data.images.spelling import with_slashes
 from darkjax.metrics import coco_annotations
 from darkjax.metrics.coco_fields import describe_id, id_in_file
 from darkjax.runtime.json_file import read_json

@@ -88,13 +88,6 @@ def _lines(one: PicturePeople) -> Iterator[list[Any]]:
     yield results.to_csv_cells([name, image_id, seconds, *row])
 
 
-def draw_overlay(
-  one: PicturePeople, *, min_score: float, uncertainty: bool
-) -> PIL.Image.Image:
-  """Draws the people on their picture, see `People.plot`."""
-  return one.people.plot(min_score=min_score, uncertainty=uncertainty)
-
-
 def _overlay_path(out: pathlib.Path, name: str) -> pathlib.Path:
   """Returns the file of an overlay: NAME, or NAME.png unless JPEG or PNG."""
   keep = pathlib.Path(name).suffix.lower() in picture_file.SUFFIXES

@@ -36,7 +36,10 @@ def map_ahead(
       return [pool.submit(function, i) for i in itertools.islice(items, count)]
 
     pending = collections.deque(submit(ahead))
-    while pending:
-      result = pending.popleft().result()
-      pending.extend(submit(1))
-      yield result
+    try:
+      while pending:
+        result = pending.popleft().result()
+        pending.extend(submit(1))
+        yield result
+    finally:
+      pool.shutdown(cancel_futures=True)

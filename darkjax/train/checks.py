@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import ml_collections
 import numpy as np
 
-from darkjax.runtime import devices
+from darkjax.runtime import devices, files
 
 _LABELS_FILE = "labels.json"
 # Fields of `train` that are at least 1.
@@ -94,7 +94,4 @@ def check_same_labels(
         "or use a new --workdir"
       )
   elif writes:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")  # so that a kill leaves no half file
-    part.write_text(json.dumps(list(digests)))
-    part.replace(path)
+    files.write_whole(path, json.dumps(list(digests)).encode())

@@ -18,7 +18,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from darkjax.models import cost
-from darkjax.runtime import distributed
+from darkjax.runtime import distributed, files
 from darkjax.train import optim
 from darkjax.train.run import Run
 from darkjax.train.tensorboard import Curves
@@ -41,8 +41,8 @@ class Report:
     # Metrics and `step` of each; only lines of training have an epoch.
     self.evaluations = [line for line in lines if "epoch" not in line]
     if self._writes:
-      self._path.parent.mkdir(parents=True, exist_ok=True)
-      _drop_after(self._path, start_step)
+      text = "".join(json.dumps(line) + "\n" for line in lines)
+      files.write_whole(self._path, text.encode())
       self._file = self._path.open("a")
       self._curves = Curves(workdir, start_step=start_step)
     self._first, self._total = start_step + 1, total_steps
@@ -124,14 +124,6 @@ def whole_lines(path: pathlib.Path) -> list[dict[str, Any]]:
     except json.JSONDecodeError:
       break
   return lines
-
-
-def _drop_after(path: pathlib.Path, step: int) -> None:
-  """Keeps the whole lines up to a step; a kill leaves the old or the new."""
-  kept = [line for line in whole_lines(path) if line["step"] <= step]
-  new = path.with_name(f"{path.name}.new")
-  new.write_text("".join(json.dumps(line) + "\n" for line in kept))
-  new.replace(path)
 
 
 def describe(run: Run, first_step: int) -> None:

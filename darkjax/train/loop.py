@@ -26,7 +26,8 @@ from darkjax.train import (
 from darkjax.train import run as run_lib
 from darkjax.train.run import Run, TrainingData
 from darkjax.train.step import State
-from darkjax.train.tensorboard import Trace, targets_sheet
+from darkjax.train.tensorboard import Trace, draw_targets
+from darkjax.viz.contact_sheet import contact_sheet
 
 _LOG = logging.getLogger(__name__)
 
@@ -190,7 +191,7 @@ def _targets(run: Run, batch):
     crop_size=convention.crop_size,
     mapping=run.config.train.mapping,
   )
-  return targets_sheet(batch, convention)
+  return contact_sheet(draw_targets(batch, convention, count=16), columns=8)
 
 
 def _log_step(run: Run, report: log.Report, step: int, values) -> None:

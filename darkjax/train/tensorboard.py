@@ -14,7 +14,6 @@ from tensorboard.summary.writer import event_file_writer
 from darkjax.convention import Convention
 from darkjax.data import batch as batch_lib
 from darkjax.train import step as step_lib
-from darkjax.viz.contact_sheet import contact_sheet
 
 _LOG = logging.getLogger(__name__)
 
@@ -87,13 +86,6 @@ class Trace:
       folder = os.fspath(self._folder)
       jax.profiler.start_trace(folder, create_perfetto_trace=True)
       self._running = True
-
-
-def targets_sheet(
-  batch: dict[str, np.ndarray], convention: Convention, *, count: int = 16
-) -> Image.Image:
-  """Arranges the pictures of `draw_targets`, eight a row."""
-  return contact_sheet(draw_targets(batch, convention, count=count), columns=8)
 
 
 def draw_targets(

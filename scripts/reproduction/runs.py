@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import bench
 
+from darkjax.runtime import files
 from darkjax.train.log import whole_lines
 from reproduction import recipes
 from reproduction.cells import Cell, config_fields
@@ -142,7 +143,8 @@ class Runner:
     command = [*_PYTHON, "reproduction.scores", f"--run={folder}"]
     command.append(f"--out={folder / 'scores.json'}")
     self._process(command, folder, cores, "evaluate")
-    write_whole(folder / "cell.json", json.dumps(summary(cell, folder)))
+    text = json.dumps(summary(cell, folder))
+    files.write_whole(folder / "cell.json", text.encode())
     _LOG.info("done     %s", cell.name)
 
   def train_command(self, cell: Cell) -> list[str]:
@@ -195,7 +197,7 @@ class Runner:
     }
     parts = [*whole_lines(folder / "parts.jsonl"), part]
     lines = "".join(json.dumps(one) + "\n" for one in parts)
-    write_whole(folder / "parts.jsonl", lines)
+    files.write_whole(folder / "parts.jsonl", lines.encode())
     if stopped:
       raise StopRequested
     if process.returncode:
@@ -280,10 +282,3 @@ def summary(cell: Cell, folder: pathlib.Path) -> dict:
     "images_per_second": round(statistics.median(rates), 1),
     "parts": parts,
   }
-
-
-def write_whole(path: pathlib.Path, text: str) -> None:
-  """Replaces a file in one step."""
-  draft = path.with_suffix(".draft")
-  draft.write_text(text)
-  draft.replace(path)

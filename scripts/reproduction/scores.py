@@ -12,7 +12,9 @@ import pathlib
 import time
 
 import ablation_grid
+import ml_collections
 
+from darkjax.data import from_config
 from darkjax.inference.predictor import Predictor
 from darkjax.runtime import command, startup
 
@@ -24,14 +26,13 @@ def scores(run: str) -> dict:
     "metrics" as `scores.score` names them, "convention" in words, "people",
     and "evaluation_seconds".
   """
-  from darkjax.data.coco import prepare  # TensorFlow
-  from darkjax.data.pipeline import batches
+  from darkjax.data.pipeline import batches  # TensorFlow
 
   start = time.monotonic()
   predictor = Predictor.from_checkpoint(run)
-  data = predictor.config["data"]
-  annotations, images = (pathlib.Path(data["root"]) / p for p in data["val"])
-  source = prepare.load(annotations, images, cache_dir=data["cache"])
+  source = from_config.prepare_validation(
+    ml_collections.ConfigDict(predictor.config), 0.0
+  )
   crops = functools.partial(batches.eval_batches, source, batch_size=80)
   metrics = ablation_grid.evaluate_trained(predictor, crops, source.annotations)
   return {

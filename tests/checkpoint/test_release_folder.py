@@ -181,6 +181,15 @@ def test_the_command_writes_a_folder(metrics, tmp_path):
   assert described["metrics"] == ({"dark/AP": 54.2} if metrics else {})
 
 
+def test_a_folder_may_have_a_dot_in_its_name(tmp_path):
+  write(tmp_path / "a")
+  out = tmp_path / "hrnet-v1.0"
+  arguments = [f"--checkpoint={tmp_path / 'a'}", f"--out={out}"]
+  done = commands.run("release", *arguments, "--licence=MIT")
+  assert done.returncode == 0, done.stderr
+  assert checkpoint.load(out)[1].model == MODEL
+
+
 def test_the_command_names_what_is_missing(tmp_path):
   write(tmp_path / "a")
   arguments = [f"--checkpoint={tmp_path / 'a'}", f"--out={tmp_path / 'b'}"]

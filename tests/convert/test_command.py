@@ -251,6 +251,28 @@ def test_images_turned_by_exif_are_left_out(tmp_path):
   assert "left out: 1 images turned by EXIF" in done.stdout
 
 
+@pytest.mark.parametrize(("suffix", "orientation"), [("jpg", 9), ("tiff", 1)])
+def test_images_that_training_does_not_turn_are_kept(
+  tmp_path, suffix, orientation
+):
+  exif = projects.PIL.Image.Exif()
+  exif[0x0112] = orientation
+  path = tmp_path / f"b.{suffix}"
+  projects.image(path, exif=exif)
+  image = ImageFiles([tmp_path], LeftOut()).open(path.name)
+  with projects.PIL.Image.open(path) as stored:
+    assert image.size == stored.size[::-1]
+
+
+def test_a_size_is_that_of_the_stored_picture(tmp_path):
+  exif = projects.PIL.Image.Exif()
+  exif[0x0112] = 6
+  picture = projects.PIL.Image.new("RGB", (40, 20))
+  picture.save(tmp_path / "a.tiff", exif=exif)
+  files = ImageFiles([tmp_path], LeftOut())
+  assert files.open("a.tiff", turned=False).size == (20, 40)
+
+
 def test_nobody_is_an_error(tmp_path):
   source = projects.labelme(tmp_path)
   (tmp_path / "a.json").unlink()

@@ -2,6 +2,7 @@
 
 import json
 
+import commands
 import numpy as np
 import pytest
 
@@ -99,6 +100,15 @@ def test_parts_are_joined_and_invalid_ones_left_out(tmp_path):
   path = tmp_path / "joined.json"
   path.write_text(json.dumps(content))
   assert reader.read_annotations(path).skeleton.num_keypoints == 133
+
+
+def test_the_command_makes_the_folder_of_its_json(tmp_path):
+  path, out = write(tmp_path, official()), tmp_path / "new" / "joined.json"
+  done = commands.run(
+    "data.whole_body", f"--annotations={path}", f"--out={out}"
+  )
+  assert done.returncode == 0, done.stderr
+  assert reader.read_annotations(out).skeleton.num_keypoints == 133
 
 
 def test_other_lengths_are_refused(tmp_path):

@@ -74,3 +74,13 @@ def test_the_sheet_has_a_row_for_each_kind_that_occurs(folder):
   assert isinstance(
     errors.sheet(found(folder, {}), folder / "images"), PIL.Image.Image
   )
+
+
+def test_the_category_may_have_any_id(tmp_path):
+  content = coco_folder.content(num_images=3)
+  for entry in (*content["annotations"], *content["categories"]):
+    entry["category_id" if "bbox" in entry else "id"] = 18
+  coco_folder.write(tmp_path, content)
+  coco_folder.write(tmp_path / "usual", coco_folder.content(num_images=3))
+  table = errors.table(found(tmp_path, MOVES))
+  assert table == errors.table(found(tmp_path / "usual", MOVES))

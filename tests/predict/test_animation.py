@@ -83,3 +83,18 @@ def test_stills_and_other_files_are_no_animations(tmp_path):
   (tmp_path / "folder.gif").mkdir()
   for name in ("a.gif", "b.gif", "folder.gif", "none.gif"):
     assert not animation.is_animated(tmp_path / name)
+
+
+def test_an_animation_cut_off_in_its_first_frame_is_named(tmp_path):
+  noise = np.random.default_rng(0).integers(0, 256, (2, 60, 80, 3), np.uint8)
+  first, second = map(PIL.Image.fromarray, noise)
+  path = tmp_path / "clip.png"
+  first.save(path, save_all=True, append_images=[second], duration=100)
+  path.write_bytes(path.read_bytes()[:4000])
+  assert animation.is_animated(path)
+  message = r"clip\.png is not an image that can be read"
+  with (
+    pytest.raises(ValueError, match=message),
+    inputs.open_inputs([str(path)], out=tmp_path / "out") as opened,
+  ):
+    list(opened.stream)

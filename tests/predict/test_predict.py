@@ -359,9 +359,7 @@ def test_video_gives_results_and_an_overlay(pose, tmp_path):
       predict_people(pose, video.stream, boxes),
       out,
       video=(video.name, video.rate),
-      draw=lambda found: writers.draw_overlay(
-        found, min_score=0.2, uncertainty=False
-      ),
+      draw=lambda found: found.people.plot(min_score=0.2),
     )
   lines = _read_csv(out / "results.csv")
   found = np.array([[float(line["x"]), float(line["y"])] for line in lines])
@@ -471,7 +469,7 @@ def test_tracks_are_in_json_csv_and_overlays(pose, tmp_path):
   assert of_records[0] == of_records[1] == of_lines[0] == of_lines[1]
   assert of_records[0] == {1: 9, 2: 4}
   plain, numbered = (
-    np.asarray(writers.draw_overlay(one, min_score=0.2, uncertainty=False))
+    np.asarray(one.people.plot(min_score=0.2))
     for one in (_without_ids(found[1]), found[1])
   )
   rows, columns = np.nonzero((plain != numbered).any(-1))

@@ -43,3 +43,19 @@ def test_closing_ends_the_threads():
   results.close()
   names = [thread.name for thread in threading.enumerate()]
   assert not any("darkjax-ahead" in name for name in names)
+
+
+def test_closing_drops_the_calls_that_have_not_begun():
+  called, release = [], threading.Event()
+
+  def wait_after_the_first(n: int) -> None:
+    called.append(n)
+    if n:
+      release.wait(60)
+
+  results = map_ahead(wait_after_the_first, range(99), ahead=30)
+  next(results)
+  threading.Timer(0.1, release.set).start()
+  results.close()
+  # One at a time: the first, and the second if it had begun.
+  assert called in ([0], [0, 1])

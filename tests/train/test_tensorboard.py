@@ -114,8 +114,10 @@ def test_targets_lie_over_the_crops_pixel():
     "image_from_heatmap": np.zeros((2, 2, 3), np.float32),
     "mask": np.ones(2, np.float32),
   }
-  sheet = np.asarray(tensorboard.targets_sheet(batch, convention)).astype(int)
-  crops = sheet[:, :48], sheet[:, 52:100]
+  crops = [
+    np.asarray(picture).astype(int)
+    for picture in tensorboard.draw_targets(batch, convention, count=2)
+  ]
   assert (crops[1] == 90).all()
   red = crops[0][..., 0] - crops[0][..., 1]
   ys, xs = np.mgrid[:64, :48]

@@ -124,11 +124,7 @@ def _images(
   listed = coco_annotations.index_images(content["images"], path)
   images = {}
   for image_id, entry in listed.items():
-    height, width = entry.get("height"), entry.get("width")
-    size = None
-    if isinstance(height, int) and isinstance(width, int):
-      size = height, width
-    name = str(entry["file_name"])
+    size, name = reader.image_size(entry), str(entry["file_name"])
     image = found.open(name, size=size, turned=False, split=split)
     if image is not None:
       image.fields = {"id": image_id}

@@ -62,7 +62,8 @@ class Report(NamedTuple):
       parts.append(text.summary(self.labels.content, self.summary))
       if self.estimate is not None:
         names = self.labels.content.skeleton.keypoint_names
-        parts.append("\n" + text.estimate(names, self.estimate))
+        sigmas = self.summary["category"]["sigmas"]
+        parts.append("\n" + text.estimate(names, self.estimate, sigmas))
     return "\n".join([*parts, text.findings(self.findings)])
 
 

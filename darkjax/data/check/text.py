@@ -106,12 +106,16 @@ def findings(listed: Sequence[Finding]) -> str:
   return "\n".join([*lines, "", f"{numbers}: {_VERDICTS[worst]}"])
 
 
-def estimate(names: Sequence[str], estimated: Estimate) -> str:
-  """Returns sigmas from people labelled twice, a line for each keypoint."""
+def estimate(
+  names: Sequence[str], estimated: Estimate, sigmas: Sequence[float]
+) -> str:
+  """Returns sigmas from people labelled twice, a line for each keypoint.
+
+  The last line has all `sigmas` as a category takes them.
+  """
   table = [("sigmas", "from labels", "±", "by the median", "pairs")]
   columns = (*estimated[:2], estimated.relative_error, estimated.counts)
   for name, sigma, robust, error, count in zip(names, *columns, strict=True):
     numbers = (f"{sigma:.4f}", f"{error:.0%}", f"{robust:.4f}", str(count))
     table.append((name, *numbers))
-  rounded = [round(float(s), 4) for s in estimated.sigmas]
-  return "\n".join([*_table(table), f'  "sigmas": {rounded}'])
+  return "\n".join([*_table(table), f'  "sigmas": {list(sigmas)}'])

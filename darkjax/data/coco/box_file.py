@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from darkjax.data.images.spelling import with_slashes
 from darkjax.metrics.coco_fields import is_id, read_annotation
 from darkjax.metrics.coco_problems import finite_numbers
 
@@ -105,8 +106,3 @@ def warn_of_corners(
       "x2, y2); boxes are (x, y, w, h)",
       path, beyond.sum(), len(bbox),
     )  # fmt: skip
-
-
-def with_slashes(file_name: str) -> str:
-  """Returns the name with "/" between folders, also where Windows wrote it."""
-  return file_name.replace("\\", "/")

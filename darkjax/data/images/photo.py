@@ -92,11 +92,11 @@ def open_file(path: str | os.PathLike[str]) -> PIL.Image.Image:
     with open(path, "rb") as file:
       heif = bad_file.is_heif(file.read(12))
     if heif:
-      _register_heif()
+      register_heif()
     return PIL.Image.open(path)
 
 
-def _register_heif() -> None:
+def register_heif() -> None:
   """Adds HEIC to what Pillow opens, where the extra is installed."""
   with contextlib.suppress(ImportError):
     import pillow_heif

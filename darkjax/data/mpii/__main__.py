@@ -11,14 +11,14 @@ import json
 import pathlib
 
 from darkjax.data.mpii import convert
-from darkjax.runtime import command
+from darkjax.runtime import command, files
 
 
 def main(flags: command.Flags, arguments) -> None:
   """Writes the json."""
   command.refuse_arguments(arguments)
   content = convert.to_coco(flags.annotations, headboxes=flags.headboxes)
-  pathlib.Path(flags.out).write_text(json.dumps(content))
+  files.write_whole(pathlib.Path(flags.out), json.dumps(content).encode())
   left_out = content["info"]["left_out_without_center"]
   print(
     f"{flags.out}: {len(content['annotations'])} people in "

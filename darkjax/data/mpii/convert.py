@@ -19,13 +19,13 @@ import numpy as np
 from darkjax import skeletons
 from darkjax.data.mpii import labels
 from darkjax.metrics.coco_annotations import read_sections
+from darkjax.metrics.coco_fields import AREA_SHARE
 
 ONE_BASED = 1.0
 PERSON_PX = 200.0
 CENTER_DOWN = 15.0
 
 # No masks exist: areas are a share of the labels' box, grown on every side.
-_AREA_SHARE = 0.53
 _AREA_MARGIN = 0.05
 
 
@@ -101,7 +101,7 @@ def read_headboxes(
     FileNotFoundError: no such file.
     ValueError: a person without a head box.
   """
-  content = read_sections(_existing(annotations), ("annotations",))
+  content = read_sections(annotations, ("annotations",))
   boxes = {p["id"]: p.get("headbox") for p in content["annotations"]}
   missing = [int(i) for i in annotation_ids if boxes.get(i) is None]
   if missing:
@@ -144,7 +144,7 @@ def _annotation(person: Mapping[str, Any]) -> dict[str, Any]:
   box, area = crop_square(person["center"], person["scale"]), 0.0
   if labelled.any():
     extent = np.ptp(keypoints[labelled[:, 0], :2], axis=0)
-    area = float(_AREA_SHARE * np.prod(extent + 2 * _AREA_MARGIN * box[2]))
+    area = float(AREA_SHARE * np.prod(extent + 2 * _AREA_MARGIN * box[2]))
   annotation = {
     "category_id": 1,
     "iscrowd": 0,

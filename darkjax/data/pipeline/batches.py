@@ -7,7 +7,6 @@ generator there can hang the interpreter at exit, and hides exceptions.
 
 import contextlib
 import functools
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -179,7 +178,6 @@ def _options() -> tf.data.Options:
   options = tf.data.Options()
   options.deterministic = True
   # Own threads, one op each, so that XLA's are not starved.
-  threads = len(os.sched_getaffinity(0))
-  options.threading.private_threadpool_size = threads
+  options.threading.private_threadpool_size = 0  # as many as cores
   options.threading.max_intra_op_parallelism = 1
   return options

@@ -15,8 +15,7 @@ from darkjax.runtime import command
 
 def main(flags: command.Flags, arguments) -> None:
   """Writes the people to train on and those to evaluate on."""
-  if arguments:
-    raise ValueError(f"unexpected arguments: {arguments}")
+  command.refuse_arguments(arguments)
   for split, num_people in (("train", flags.train), ("val", flags.val)):
     path = dataset.write_dataset(
       flags.out, num_people=num_people, seed=flags.seed, split=split

@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 import pyarrow as pa
 
-from darkjax.data.images import photo
+from darkjax.data.images import bad_file, photo
 from darkjax.inference.detectors.load import from_flags
 from darkjax.inference.people import People
 from darkjax.inference.pose import Pose
@@ -125,6 +125,8 @@ def _read(shard: Shard, rows: list[dict[str, Any]]) -> Iterator[Picture]:
 def _pixels(image: str | bytes, name: str) -> np.ndarray:
   if isinstance(image, str):
     return photo.read(image)
+  if bad_file.is_heif(image[:12]):
+    photo.register_heif()
   with photo.decoding(name):
     opened = PIL.Image.open(io.BytesIO(image))
   return photo.pixels(opened, name=name)

@@ -104,6 +104,17 @@ def test_the_check_estimates_from_two_files(repeated):
   assert json.dumps(report.to_json()["estimated_sigmas"])
 
 
+def test_a_keypoint_labelled_once_keeps_its_sigma(repeated):
+  first, labels, folder = repeated
+  for person in labels["annotations"]:
+    person["keypoints"][:3] = 0, 0, 0
+  report = check.check(first, repeated=check_folder.write(folder, labels))
+  sigmas = report.summary["category"]["sigmas"]
+  assert sigmas[1:] == [0.02] * 4
+  assert sigmas[0] > 0
+  assert f'"sigmas": {sigmas}' in report.text()
+
+
 def other_names(labels):
   labels["categories"][0]["keypoints"][0] = "chin"
 

@@ -94,3 +94,20 @@ def test_images_in_parquet_are_read_as_their_files(settings, tmp_path, rng):
   for row, n in ((empty, 1), (bad, 2)):
     expected_error = f"{file}:0:{n} is not an image that can be read"
     assert row["error"].startswith(expected_error)
+
+
+def test_photographs_of_phones_in_parquet_are_read(
+  settings, tmp_path, monkeypatch
+):
+  pillow_heif = pytest.importorskip("pillow_heif")
+  path = tmp_path / "a.heic"
+  picture = PIL.Image.new("RGB", (64, 48), (90, 120, 30))
+  pillow_heif.from_pillow(picture).save(path, quality=90)
+  # As in a new process, where no file has been read.
+  monkeypatch.delitem(PIL.Image.OPEN, "HEIF", raising=False)
+  file = str(tmp_path / "images.parquet")
+  pq.write_table(pa.table({"image": [path.read_bytes()]}), file)
+  _, table = predict(settings, tmp_path, Shard([], file, 0, "image"))
+  (row,) = table.to_pylist()
+  assert row["error"] is None
+  assert (row["height"], row["width"]) == (48, 64)
