@@ -10,6 +10,7 @@ import blobs
 import commands
 import numpy as np
 import pytest
+import tiny_config
 from published import docstring, load
 from reproduction import plots, report, scores, verdicts
 from reproduction.cells import (
@@ -280,18 +281,16 @@ def test_a_trained_network_is_scored_on_its_validation_set(
   annotations = dataset.write_dataset(tmp_path, num_people=3, seed=2)
   fields = {"name": "hrnet_small", "num_keypoints": 17}
   convention = blobs.convention_of(skeletons.COCO, "hrnet", crop_size=(64, 64))
-  data = {
-    "root": str(tmp_path),
-    "val": [str(annotations.relative_to(tmp_path)), "images"],
-    "cache": str(tmp_path / "cache"),
-  }
+  config = tiny_config.get_config()
+  config.data.root, config.data.cache = str(tmp_path), str(tmp_path / "cache")
+  config.data.val = (str(annotations.relative_to(tmp_path)), "images")
   with checkpoint.manager(tmp_path / "run" / "checkpoints") as checkpoints:
     checkpoint.save(
       checkpoints,
       1,
       variables={"params": {"kernel": np.ones(2, np.float32)}},
       training=None,
-      metadata=checkpoint.Metadata(convention, fields, {"data": data}),
+      metadata=checkpoint.Metadata(convention, fields, config.to_dict()),
     )
 
   def evaluate(member, crops, path):
