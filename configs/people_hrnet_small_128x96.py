@@ -10,7 +10,7 @@ Expected  AP of about 23 on 359 people of COCO val2017.
           With :biased, for scripts/ablation.py, AP below that by every decoder.
 Achieved  AP 23.7 there with DARK, 22.0 with standard, 18.2 with argmax;
           PCK@0.2 77.5 on LSP's 800 test people; epoch 46, the best of 47;
-          commit 00f619e, 60 to 67 images a second, 4 hours.
+          commit 00f619e and before, in parts, 60 to 67 images a second.
           With :biased not run.
 """
 
