@@ -3,22 +3,10 @@
 # (scripts/oldest.txt), in a virtual environment of their own: .venv-oldest.
 # scripts/test.sh has the newest. Arguments replace the list.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-unset PYTHONDONTWRITEBYTECODE  # a few modules are compiled, when imported
-
-python=.venv-oldest/bin/python
-if [ ! -x "$python" ]; then
-  echo "making a virtual environment in .venv-oldest"
-  python3 -m venv .venv-oldest
-fi
-stamp=.venv-oldest/.darkjax
-if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ] ||
-  [ scripts/oldest.txt -nt "$stamp" ]; then
-  echo "installing the oldest dependencies"
-  "$python" -m pip install --quiet --disable-pip-version-check --no-compile \
-    --constraint scripts/oldest.txt -e ".[test]"
-  touch "$stamp"
-fi
+unset VIRTUAL_ENV
+venv=.venv-oldest
+. "$(dirname "$0")/environment.sh"
+install test --constraint scripts/oldest.txt
 
 tests=(
   tests/test_api.py
@@ -39,5 +27,5 @@ tests=(
   tests/train/test_checks.py
   tests/train/test_train.py::test_from_files_to_metrics
 )
-"$python" -m pytest -n "${DARKJAX_TEST_PROCESSES:-2}" --dist loadfile \
+python -m pytest -n "${DARKJAX_TEST_PROCESSES:-2}" --dist loadfile \
   "${@:-${tests[@]}}"
