@@ -2,7 +2,7 @@
 #
 # An active virtual environment is used as it is; otherwise .venv is made. What
 # pyproject.toml names is installed again only after it changed, by uv where
-# there is one, which takes a third of pip's time.
+# there is one that can, which takes a third of pip's time.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -24,12 +24,9 @@ install() {
   local stamp="$VIRTUAL_ENV/.darkjax-$1"
   if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
     echo "installing darkjax with $1 and its dependencies"
-    if command -v uv >/dev/null; then
-      uv pip install --quiet "${@:2}" -e ".[$1]"
-    else
+    command -v uv >/dev/null && uv pip install --quiet "${@:2}" -e ".[$1]" ||
       python -m pip install --quiet --disable-pip-version-check --no-compile \
         "${@:2}" -e ".[$1]"
-    fi
     # On all cores, which pip does on one; what does not compile is not needed.
     python -m compileall -qq -j 0 "$VIRTUAL_ENV/lib" || true
     touch "$stamp"
