@@ -88,6 +88,10 @@ class Convention:
       value = fields[name]
       if (name, value) != ("truncate", None) and not 0 < value < np.inf:
         raise ValueError(f"{name} is a number above 0, got {value}")
+    if self.blur_kernel < 1 or self.blur_kernel % 2 == 0:
+      raise ValueError(
+        f"blur_kernel is odd, from 1 (no blur), got {self.blur_kernel}"
+      )
     for name, choices in _CHOICES.items():
       if fields[name] not in choices:
         raise ValueError(
@@ -172,7 +176,13 @@ def from_config(
       Gaussian.
     skeleton: of the training data.
   """
-  height, width = fields["crop_size"]
+  size = fields["crop_size"]
+  if len(size) != 2 or not all(isinstance(side, int) for side in size):
+    raise ValueError(
+      "convention.crop_size is a height and a width, as in (128, 96), got "
+      f"{size}"
+    )
+  height, width = size
   changed = {
     "crop_size": (height, width),
     "heatmap_size": (height // 4, width // 4),

@@ -144,7 +144,9 @@ def restore(
   if result is None:
     raise RuntimeError(
       f"none of the checkpoints {steps} in {checkpoints.directory} can be "
-      "read for this configuration; remove them or choose another workdir"
+      "read, see the log; a run keeps its model and whether it averages "
+      "weights (optimizer.ema_decay), so set these as they were, or choose "
+      "another workdir"
     )
   step, content = result
   if damaged := steps[: steps.index(step)]:

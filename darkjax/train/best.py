@@ -47,6 +47,18 @@ class Best(NamedTuple):
     return cls(int(evaluations[n]["step"]), values[n], len(values) - 1 - n)
 
 
+def forget_after(workdir: str | os.PathLike[str], step: int) -> None:
+  """Removes weights of a later step, which the run is going to do again."""
+  folder = pathlib.Path(workdir) / FOLDER
+  if not folder.exists():
+    return
+  with checkpoint.manager(folder, keep=1) as checkpoints:
+    for later in checkpoints.all_steps():
+      if later > step:
+        _LOG.warning("the run goes on behind the best step %d: removed", later)
+        checkpoints.delete(later)
+
+
 def keep(
   workdir: str | os.PathLike[str],
   best: Best,

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import ml_collections
 import numpy as np
 
+from darkjax.inference.keypoints import check_method
+from darkjax.metrics import coco
 from darkjax.runtime import devices, files
 
 _LABELS_FILE = "labels.json"
@@ -19,6 +21,14 @@ _COUNTS = (
   "checkpoint_every_epochs",
   "evaluate_every_epochs",
 )
+# Fields of `optimizer` that are at least 0.
+_NOT_NEGATIVE = (
+  "learning_rate",
+  "decay",
+  "warmup_steps",
+  "clip_norm",
+  "ema_decay",
+)
 
 
 def first_device(values) -> dict[str, float]:
@@ -26,12 +36,44 @@ def first_device(values) -> dict[str, float]:
   return {n: float(value) for n, value in devices.first_copy(values).items()}
 
 
-def check_settings(settings: ml_collections.ConfigDict) -> None:
-  """Raises ValueError for `train` settings that make no run."""
-  counts = {name: getattr(settings, name) for name in _COUNTS}
+def check_settings(config: ml_collections.ConfigDict) -> None:
+  """Raises ValueError for settings that make no run, or no evaluation of it."""
+  settings, optimizer = config.train, config.optimizer
+  counts = {f"train.{name}": settings[name] for name in _COUNTS}
+  counts["evaluate.batch_size"] = config.evaluate.batch_size
+  counts["optimizer.rate_batch_size"] = optimizer.rate_batch_size
   low = {name: count for name, count in counts.items() if count < 1}
   if low:
-    raise ValueError(f"these fields of train are at least 1, got {low}")
+    raise ValueError(f"these fields are at least 1, got {low}")
+  numbers = {"seed": config.seed} | {
+    f"optimizer.{name}": optimizer[name] for name in _NOT_NEGATIVE
+  }
+  low = {name: number for name, number in numbers.items() if not number >= 0}
+  if low:
+    raise ValueError(f"these fields are at least 0, got {low}")
+  if optimizer.ema_decay >= 1:
+    raise ValueError(
+      f"optimizer.ema_decay is less than 1, got {optimizer.ema_decay}"
+    )
+  _check_evaluation(config)
+
+
+def _check_evaluation(config: ml_collections.ConfigDict) -> None:
+  settings, methods = config.train, config.evaluate.methods
+  if not methods:
+    raise ValueError("evaluate.methods names at least one decoder, got none")
+  for method in methods:
+    check_method(method, config.convention)
+  if config.evaluate.nms not in coco.NMS:
+    raise ValueError(
+      f"evaluate.nms is one of {coco.NMS}, got {config.evaluate.nms!r}"
+    )
+  method, *metric = settings.keep_best.split("/")
+  if settings.keep_best and (method not in methods or len(metric) < 2):
+    raise ValueError(
+      f"train.keep_best={settings.keep_best!r} is no metric of the evaluation, "
+      f"METHOD/METRIC/BOXES, as in {methods[-1]}/AP/gt_boxes"
+    )
   if settings.patience < 0 or (settings.patience and not settings.keep_best):
     raise ValueError(
       "train.patience is a number of evaluations, and needs the metric of "

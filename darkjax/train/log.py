@@ -32,13 +32,26 @@ class Report:
   """Metrics and progress of a run, from process 0; use it in a `with`."""
 
   def __init__(
-    self, workdir: str | pathlib.Path, *, start_step: int, total_steps: int
+    self,
+    workdir: str | pathlib.Path,
+    *,
+    start_step: int,
+    total_steps: int,
+    evaluated: bool = True,
   ):
-    """Opens the files; drops lines of the log after `start_step`."""
+    """Opens the files; drops lines of the log after `start_step`.
+
+    And that step's evaluation, unless `evaluated`: it was of other settings.
+    """
     self._path = pathlib.Path(workdir) / "metrics.jsonl"
     self._writes = jax.process_index() == 0
-    lines = [x for x in whole_lines(self._path) if x["step"] <= start_step]
-    # Metrics and `step` of each; only lines of training have an epoch.
+    lines = [
+      line
+      for line in whole_lines(self._path)
+      # Only lines of training have an epoch.
+      if line["step"] < start_step + (evaluated or "epoch" in line)
+    ]
+    # Metrics and `step` of each.
     self.evaluations = [line for line in lines if "epoch" not in line]
     if self._writes:
       text = "".join(json.dumps(line) + "\n" for line in lines)

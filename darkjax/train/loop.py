@@ -40,7 +40,7 @@ def train(
   stop: preemption.Stop | None = None,
 ) -> dict[str, float]:
   """Trains on the data that a configuration names; else like `fit`."""
-  checks.check_settings(config.train)
+  checks.check_settings(config)
   index, count = jax.process_index(), jax.process_count()
   data = from_config.read(config, process_index=index, process_count=count)
   distributed.check_same({"label files": data.labels_digests})
@@ -88,7 +88,7 @@ def fit(
     Stopped: `stop` asked for it; the run is saved.
     Where several processes run, they end instead: see `distributed`.
   """
-  checks.check_settings(config.train)
+  checks.check_settings(config)
   steps = {"steps of an epoch": data.steps_per_epoch}
   distributed.check_same(steps | resume.shared_fields(config))
   run = run_lib.create(config, workdir, data)
@@ -99,12 +99,16 @@ def fit(
     ) as checkpoints,
     distributed.failing_together(),
   ):
-    state = resume.first_state(run, checkpoints)
+    state, changed = resume.first_state(run, checkpoints)
     first = int(state.step)
+    best.forget_after(workdir, first)
     log.describe(run, first)
     with (
       log.Report(
-        workdir, start_step=first, total_steps=run.last_step
+        workdir,
+        start_step=first,
+        total_steps=run.last_step,
+        evaluated=not resume.EVALUATION.intersection(changed),
       ) as report,
       Trace(workdir if profile else None, start_step=first) as trace,
     ):

@@ -60,9 +60,16 @@ def create_optimizer(
 ) -> optax.GradientTransformation:
   """Returns Adam (β 0.9 and 0.999, ε 1e-8, no weight decay), clipped if asked.
 
-  A `clip_norm` above 0 is the most that the gradients' global norm may be.
+  A `clip_norm` above 0 is the most that the gradients' global norm may be. The
+  state is Adam's with it and without, so that a run may set it later.
   """
   adam = optax.adam(schedule)
   if not clip_norm:
     return adam
-  return optax.chain(optax.clip_by_global_norm(clip_norm), adam)
+  clip = optax.clip_by_global_norm(clip_norm)
+
+  def update(gradients, state, params=None):
+    clipped, _ = clip.update(gradients, optax.EmptyState())
+    return adam.update(clipped, state, params)
+
+  return optax.GradientTransformation(adam.init, update)

@@ -23,12 +23,22 @@ _LOG = logging.getLogger(__name__)
 # Fields that a run cannot change: they decide who is in a batch.
 _FIXED = ("seed", "train.batch_size", "data.category")
 
+# Fields that an evaluation's metrics depend on.
+EVALUATION = {
+  f"evaluate.{name}"
+  for name in ("methods", "flip_test", "boxes", "box_threshold", "nms")
+}
+
 # Values of fields in runs from before these existed.
 _BEFORE = {"data.category": ""}
 
 
-def first_state(run: Run, checkpoints: ocp.CheckpointManager) -> State:
+def first_state(
+  run: Run, checkpoints: ocp.CheckpointManager
+) -> tuple[State, list[str]]:
   """Returns the run's last state, else pretrained weights, else new ones.
+
+  And the names of fields that changed since that state was saved.
 
   Raises:
     ValueError: the run was begun with another convention or `_FIXED` field, or
@@ -50,8 +60,8 @@ def first_state(run: Run, checkpoints: ocp.CheckpointManager) -> State:
   )
   if last is not None:
     _compare_conventions(last.metadata.convention, convention)
-    _compare_configs(last.metadata.config, config)
-    return state.restored(last.variables, last.training)
+    changed = _compare_configs(last.metadata.config, config)
+    return state.restored(last.variables, last.training), changed
   if config.pretrained:
     shipped = config.pretrained == "small"
     variables = fine_tuning.load_into(
@@ -61,8 +71,8 @@ def first_state(run: Run, checkpoints: ocp.CheckpointManager) -> State:
       convention=convention,
     )
     begun = state.training | {"params": variables["params"]}
-    return state.restored(variables, begun)
-  return state
+    return state.restored(variables, begun), []
+  return state, []
 
 
 def _compare_conventions(before: Convention, now: Convention) -> None:
@@ -92,18 +102,20 @@ def _warn_of_changes(before, now, *, prefix: str = "") -> list[str]:
   return changed
 
 
-def _compare_configs(stored: dict[str, Any], config) -> None:
-  """Warns of changed fields; refuses changes of `_FIXED`."""
+def _compare_configs(stored: dict[str, Any], config) -> list[str]:
+  """Returns changed fields and warns of them; refuses those of `_FIXED`."""
   before = _BEFORE | traverse_util.flatten_dict(stored, sep=".")
   now = json.loads(json.dumps(config.to_dict()))  # lists for tuples
   now = traverse_util.flatten_dict(now, sep=".")
-  fixed = [n for n in _warn_of_changes(before, now) if n in _FIXED]
+  changed = _warn_of_changes(before, now)
+  fixed = [name for name in changed if name in _FIXED]
   if fixed:
     raise ValueError(
       f"a run keeps its {' and '.join(fixed)}, which decide who is in a batch "
       f"(before: {[before[n] for n in fixed]}, now: {[now[n] for n in fixed]})"
       "; use a new --workdir, and `pretrained` to begin with this run's weights"
     )
+  return changed
 
 
 def shared_fields(config: ml_collections.ConfigDict) -> dict[str, Any]:

@@ -67,10 +67,26 @@ def test_a_resumed_run_remembers_its_best(tmp_path):
   assert [line["step"] for line in log(tmp_path) if METRIC in line] == [2, 4, 6]
 
 
+def test_weights_of_steps_that_are_done_again_are_forgotten(tmp_path, caplog):
+  settings = config()
+  settings.train.checkpoint_every_epochs = 3
+  with pytest.raises(KeyboardInterrupt):
+    fit(settings, tmp_path, stopping_at(9), scores=[1, 2, 3, 9])
+  assert checkpoint.load(tmp_path / "best", step=8)
+  # From step 6, at another rate.
+  settings.optimizer.learning_rate = 1e-4
+  _, scored = fit(settings, tmp_path, scores=[5, 4])
+  assert "goes on behind the best step 8" in caplog.text
+  assert_same_bits(checkpoint.load(tmp_path / "best")[0], scored[0])
+
+
 @pytest.mark.parametrize(
   ("settings", "message"),
   [
-    (config(metric="AP"), "keep_best='AP' is no metric .*: dark/AP/gt_boxes"),
+    (
+      config(metric="dark/ap/gt_boxes"),
+      "keep_best='dark/ap/gt_boxes' is no metric .*: dark/AP/gt_boxes",
+    ),
     (config(2, metric=""), "needs the metric of train.keep_best"),
     (config(-1), "got -1 and"),
   ],

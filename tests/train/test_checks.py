@@ -28,16 +28,38 @@ def test_a_label_that_is_not_finite_is_named(field, bad):
 
 
 @pytest.mark.parametrize(
-  "field",
-  ["epochs", "batch_size", "keep_checkpoints", "log_every_steps"]
-  + [f"{what}_every_epochs" for what in ("evaluate", "checkpoint")],
+  ("field", "value", "message"),
+  [
+    ("train.epochs", 0, "at least 1, got {'train.epochs': 0}"),
+    ("train.batch_size", 0, "at least 1, got {'train.batch_size'"),
+    ("train.keep_checkpoints", 0, "at least 1, got {'train.keep_"),
+    ("train.log_every_steps", 0, "at least 1, got {'train.log_"),
+    ("train.evaluate_every_epochs", 0, "at least 1, got {'train.evalu"),
+    ("train.checkpoint_every_epochs", 0, "at least 1, got {'train.check"),
+    ("evaluate.batch_size", 0, "at least 1, got {'evaluate.batch_size': 0}"),
+    ("optimizer.rate_batch_size", 0, "at least 1, got {'optimizer.rate_"),
+    ("optimizer.learning_rate", -1e-3, "at least 0, got {'optimizer.lear"),
+    ("optimizer.warmup_steps", -5, "at least 0, got {'optimizer.warmup"),
+    ("optimizer.clip_norm", float("nan"), "at least 0, got {'optimizer.clip"),
+    ("optimizer.ema_decay", 1.0, "ema_decay is less than 1, got 1.0"),
+    ("seed", -1, "at least 0, got {'seed': -1}"),
+    # What --config.evaluate.methods=dark,argmax is read as.
+    ("evaluate.methods", ("dark,argmax",), "one of .*, got 'dark,argmax'"),
+    ("evaluate.methods", ("integral",), "softmax head"),
+    ("evaluate.methods", (), "at least one decoder, got none"),
+    ("evaluate.nms", "foo", "evaluate.nms is one of .*'none'.*, got 'foo'"),
+    ("train.keep_best", "AP", "keep_best='AP' .*as in dark/AP/gt_boxes"),
+    ("train.keep_best", "integral/AP/gt_boxes", "is no metric of the eval"),
+  ],
 )
-def test_counts_below_1_are_refused(field):
-  settings = coco_hrnet_w32_128x96.get_config().train
-  checks.check_settings(settings)
-  settings[field] = 0
-  with pytest.raises(ValueError, match=rf"at least 1, got {{'{field}': 0}}"):
-    checks.check_settings(settings)
+def test_settings_that_make_no_run_are_refused_at_its_start(
+  field, value, message
+):
+  config = coco_hrnet_w32_128x96.get_config()
+  checks.check_settings(config)
+  config.update_from_flattened_dict({field: value})
+  with pytest.raises(ValueError, match=message):
+    checks.check_settings(config)
 
 
 def test_places_of_unlabelled_keypoints_do_not_matter():

@@ -131,6 +131,36 @@ def test_what_changed_since_the_run_began_is_said(tmp_path, caplog):
   assert caplog.text.count("continuing with") == 2
 
 
+def test_a_run_that_diverged_goes_on_with_clipped_gradients(tmp_path):
+  """As the error of a loss that is not finite advises."""
+  fit_until_stopped(tmp_path, asking_before(3))
+  tiny_run.fit(tiny_run.tiny_config(clip_norm=0.1), tmp_path)
+  assert tiny_run.log(tmp_path)[-1]["step"] == 6
+
+
+@pytest.mark.usefixtures("forgotten_reads")
+def test_a_run_keeps_whether_it_averages(tmp_path):
+  fit_until_stopped(tmp_path, asking_before(3))
+  with pytest.raises(RuntimeError, match=r"optimizer\.ema_decay.* as they were"):
+    tiny_run.fit(tiny_run.tiny_config(ema_decay=0.9), tmp_path)
+
+
+def test_an_evaluation_of_other_settings_is_done_again(tmp_path):
+  config = tiny_run.tiny_config()
+  config.train.epochs = 2
+  tiny_run.fit(config, tmp_path, scores=[1.0])
+  config.evaluate.batch_size = 2  # changes no score
+  assert tiny_run.fit(config, tmp_path, scores=[]) == (
+    {"dark/AP/gt_boxes": 1.0},
+    [],
+  )
+  config.evaluate.flip_test = False
+  metrics, _ = tiny_run.fit(config, tmp_path, scores=[2.0])
+  assert metrics == {"dark/AP/gt_boxes": 2.0}
+  scores = [line.get("dark/AP/gt_boxes") for line in tiny_run.log(tmp_path)]
+  assert scores == [None] * 4 + [2.0]
+
+
 def test_a_run_goes_on_where_its_category_is_read_with_more(tmp_path, caplog):
   """Versions before read no limbs of a category named as COCO's."""
   fit_until_stopped(tmp_path, asking_before(3))
