@@ -175,6 +175,8 @@ def recipe(config: ml_collections.ConfigDict) -> dict[str, Any]:
   """Returns the fields by dotted name, without folders of the machine."""
   fields = traverse_util.flatten_dict(config.to_dict(), sep=".")
   fields = {n: v for n, v in fields.items() if not n.startswith("data.")}
+  labels = config.data.train[0][0], config.data.val[0]
+  fields["labels"] = [pathlib.Path(path).name for path in labels]
   return json.loads(json.dumps(fields))
 
 
@@ -289,7 +291,9 @@ def define_flags(define: command.Define) -> None:
   define.list("tasks", ",".join(TASKS), "Labels to train on.")
   define.check("tasks", set(TASKS).issuperset, f"is of {sorted(TASKS)}")
   define.list("people", "100,1000", "Numbers of people to train on.")
-  define.check("people", lambda n: all(map(str.isdigit, n)), "are numbers")
+  define.check(
+    "people", lambda n: all(x.isdigit() and int(x) for x in n), "are above 0"
+  )
   define.integer("test_people", 0, "People to score; 0 for all.", 0)
   define.integer("seeds", 3, "Runs of each.", 1)
   define.integer("steps", 3000, "Steps of every run, about.", 1)

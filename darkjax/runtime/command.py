@@ -61,7 +61,8 @@ def run(
       status = main(*parse(define_flags, argv))
     sys.stdout.flush()  # so that a closed pipe is noticed here
   except (Exception, KeyboardInterrupt) as error:
-    status = errors.explain(error)
+    folder = pathlib.Path(inspect.getfile(main)).resolve().parent
+    status = errors.explain(error, folder=folder)
     if status is None:
       raise
   sys.exit(status)

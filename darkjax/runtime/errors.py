@@ -25,8 +25,18 @@ _TRAIN_PACKAGES = {
 }
 
 
-def explain(error: BaseException, prefix: str = "error") -> int | None:
+def explain(
+  error: BaseException,
+  prefix: str = "error",
+  *,
+  folder: pathlib.Path = PACKAGE,
+) -> int | None:
   """Prints in one line what ended a command, unless it is a fault of darkjax.
+
+  Args:
+    error: what was raised.
+    prefix: begins the line.
+    folder: of the command; what modules in it raise may be a user's mistake.
 
   Returns:
     The exit status, or None for an error whose traceback is to be shown.
@@ -41,17 +51,18 @@ def explain(error: BaseException, prefix: str = "error") -> int | None:
   if isinstance(error, KeyboardInterrupt):
     print("interrupted", file=sys.stderr, flush=True)
     return INTERRUPTED
-  if not is_user_error(error):
+  if not is_user_error(error, folder):
     return None
   print(f"{prefix}: {one_line(error)}", file=sys.stderr, flush=True)
   return USER_ERROR
 
 
-def is_user_error(error: BaseException) -> bool:
+def is_user_error(error: BaseException, folder: pathlib.Path = PACKAGE) -> bool:
   """Tells a user's mistake from a fault of darkjax.
 
   Mistakes are flags, unusable files, a missing package of the extra `train` and
-  the types below from a `raise` in this package, not out of a library.
+  the types below from a `raise` in this package or the folder of a command, not
+  out of a library.
   """
   if isinstance(error, absl_flags.Error) or _lacks_train(error):
     return True
@@ -62,8 +73,10 @@ def is_user_error(error: BaseException) -> bool:
     return False
   *_, last = traceback.extract_tb(error.__traceback__)
   # JAX removes its own frames, so that the file alone does not tell.
-  ours = PACKAGE in pathlib.Path(last.filename).parents
-  return ours and (last.line or "").startswith("raise")
+  ours = {PACKAGE, folder}.intersection(
+    pathlib.Path(last.filename).resolve().parents
+  )
+  return bool(ours) and (last.line or "").startswith("raise")
 
 
 def one_line(error: BaseException) -> str:

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import ml_collections
 import numpy as np
 
+from darkjax import convention as convention_lib
+from darkjax import skeletons
+from darkjax.data.pipeline import augment
 from darkjax.inference.keypoints import check_method
 from darkjax.metrics import coco
 from darkjax.runtime import devices, files
@@ -55,15 +58,20 @@ def check_settings(config: ml_collections.ConfigDict) -> None:
     raise ValueError(
       f"optimizer.ema_decay is less than 1, got {optimizer.ema_decay}"
     )
+  augment.from_config(config.augmentation)
   _check_evaluation(config)
 
 
 def _check_evaluation(config: ml_collections.ConfigDict) -> None:
   settings, methods = config.train, config.evaluate.methods
+  # The labels' keypoints are not read yet, and do not matter here.
+  convention = convention_lib.from_config(
+    config.convention, skeleton=skeletons.COCO
+  )
   if not methods:
     raise ValueError("evaluate.methods names at least one decoder, got none")
   for method in methods:
-    check_method(method, config.convention)
+    check_method(method, convention)
   if config.evaluate.nms not in coco.NMS:
     raise ValueError(
       f"evaluate.nms is one of {coco.NMS}, got {config.evaluate.nms!r}"

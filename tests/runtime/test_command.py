@@ -72,8 +72,12 @@ def test_wrong_flags(arguments, expected):
     ("train.epochs=many", "flag --config.train.epochs=many: invalid literal"),
     ("train=1", "flag --config.train=1: Failed to parse '1' as a ConfigDict"),
     (
+      "convention.crop_size=128x96",
+      "convention.crop_size is a height and a width, as in (128, 96)",
+    ),
+    (
       "train.epochs=0",
-      "these fields of train are at least 1, got {'epochs': 0}",
+      "these fields are at least 1, got {'train.epochs': 0}",
     ),
   ],
 )

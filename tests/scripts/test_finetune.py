@@ -145,6 +145,12 @@ def test_a_tiny_run_goes_on_and_is_not_mixed_with_another(tmp_path):
   assert results.read_bytes() == before
   assert done.stdout.strip() in page.read_text()
   assert (tmp_path / "runs" / "table.md").read_text() == done.stdout
-  with pytest.raises(ValueError, match=r"another recipe \(.*train\.epochs"):
-    start(1, "--steps=4")
+  for other, field in (
+    ("--steps=4", "train.epochs"),
+    ("--test_people=5", "labels"),
+  ):
+    done = start(1, "--steps=2", other)
+    assert done.returncode == 2
+    assert "trained with another recipe (" in done.stderr
+    assert field in done.stderr
   assert results.read_bytes() == before

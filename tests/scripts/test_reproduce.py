@@ -341,3 +341,9 @@ def test_the_command_writes_tables_and_plots(tmp_path, named):
   ]
   assert sorted(p.name for p in tmp_path.glob("*.png")) == pictures
   assert all(f"]({picture})" in page.read_text() for picture in pictures)
+
+
+def test_a_mistake_is_one_line():
+  done = commands.run("reproduce", "--tables=7")
+  assert done.returncode == 2
+  assert done.stderr == "error: tables are [1, 2, 3, 4, 5, 6, 8], got [7]\n"

@@ -48,6 +48,8 @@ def test_a_label_that_is_not_finite_is_named(field, bad):
     ("evaluate.methods", ("integral",), "softmax head"),
     ("evaluate.methods", (), "at least one decoder, got none"),
     ("evaluate.nms", "foo", "evaluate.nms is one of .*'none'.*, got 'foo'"),
+    ("convention.blur_kernel", 4, "blur_kernel is odd, from 1 .*, got 4"),
+    ("augmentation.flip_probability", 2.0, "flip_probability must lie in"),
     ("train.keep_best", "AP", "keep_best='AP' .*as in dark/AP/gt_boxes"),
     ("train.keep_best", "integral/AP/gt_boxes", "is no metric of the eval"),
   ],
