@@ -9,7 +9,8 @@ several lengths under one label the most usual counts.
 
 In projects each image has a subset, which is its split: train, val and test for
 CVAT's Train, Validation and Test. Exports for video have frames in place of
-names, which are looked for as frame_000000.png and so on. What is between the
+names, which are looked for as frame_000000.png and so on; each task counts them
+from 0, so that a project may have one video in a subset. What is between the
 keyframes of a track nobody drew, and it is left out.
 
 CVAT does not say what an integer coordinate is; its canvas has 0 at the left
@@ -50,7 +51,7 @@ class _Entry(NamedTuple):
 def read(project: Project) -> list[Image]:
   """Reads an annotations.xml."""
   root = parse(project.source)
-  entries = [*_images(root), *_frames(root, project.left_out)]
+  entries = [*_images(root), *_frames(root, project.source, project.left_out)]
   if {entry.split for entry in entries} != {""}:
     entries = [e._replace(split=e.split or "default") for e in entries]
   lengths = _usual_lengths(entries)
@@ -94,20 +95,35 @@ def parse(path: pathlib.Path) -> _Element:
 
 def _images(root: _Element) -> Iterator[_Entry]:
   for image in root.iter("image"):
-    subset = image.get("subset", "").lower()
-    split = _SPLITS.get(subset, subset)
     size = _size(image.get("height"), image.get("width"))
-    name = image.get("name", "")
-    names = [name]
-    if subset:  # the folder of a project's images
-      names = [f"images/{image.get('subset')}/{name}", name]
-    yield _Entry(names, size, split, list(image))
+    names, subset = [image.get("name", "")], image.get("subset", "")
+    yield _entry(names, size, subset, list(image))
 
 
-def _frames(root: _Element, left_out: LeftOut) -> Iterator[_Entry]:
-  """Yields the images of an export for video, all frames with a label."""
-  frames: dict[int, list[_Element]] = {}
+def _entry(
+  names: Sequence[str],
+  size: Size | None,
+  subset: str,
+  listed: Sequence[_Element],
+) -> _Entry:
+  """The shapes of an image, which a project has in a folder of its subset."""
+  split = _SPLITS.get(subset.lower(), subset.lower())
+  below = [f"images/{subset}/{name}" for name in names if subset]
+  return _Entry([*below, *names], size, split, listed)
+
+
+def _frames(
+  root: _Element, source: pathlib.Path, left_out: LeftOut
+) -> Iterator[_Entry]:
+  """Yields the images of an export for video, all frames with a label.
+
+  Raises:
+    ValueError: tasks of one subset, whose frames have the same names.
+  """
+  frames: dict[tuple[str, int], list[_Element]] = {}
+  tasks: dict[tuple[str, int], str] = {}
   for track in root.iter("track"):
+    subset, task = track.get("subset", ""), track.get("task_id", "")
     for shape in track:
       if shape.get("keyframe") == "0":
         left_out["shapes between keyframes, which CVAT interpolated"] += 1
@@ -115,14 +131,21 @@ def _frames(root: _Element, left_out: LeftOut) -> Iterator[_Entry]:
         shape.set("label", track.get("label", ""))
         if track.get("group_id"):
           shape.set("group_id", track.get("group_id", ""))
-        frames.setdefault(int(shape.get("frame", 0)), []).append(shape)
+        key = subset, int(shape.get("frame", 0))
+        if tasks.setdefault(key, task) != task:
+          raise ValueError(
+            f"{source}: tasks {tasks[key]} and {task} both have a frame "
+            f"{key[1]}{subset and f' in the subset {subset}'}, and CVAT names "
+            "their images alike: export each task by itself"
+          )
+        frames.setdefault(key, []).append(shape)
   size = _size(
     root.findtext(".//original_size/height"),
     root.findtext(".//original_size/width"),
   )
-  for number, listed in sorted(frames.items()):
+  for (subset, number), listed in sorted(frames.items()):
     names = [f"frame_{number:06d}.{suffix}" for suffix in _FRAME_NAMES]
-    yield _Entry(names, size, "", listed)
+    yield _entry(names, size, subset, listed)
 
 
 def _size(height: str | None, width: str | None) -> Size | None:
