@@ -3,7 +3,8 @@
 Tools write names relative to a project that has moved since, with the
 separators of another system, or with a prefix of their own. A file is looked
 for by its whole name below each folder, then anywhere below them, where one of
-the two paths ends as the other: what is before it is another machine's. Other
+the two paths ends as the other: what is before it is another machine's, and a
+name without a suffix is a file with any (CVAT's frames of videos). Other
 files of the same last part are guesses, which are warned of: those that agree
 in the folder too, or in the last part alone where the images of all folders lie
 in one. A guess that fits several files is none, nor is a file in the folder of
@@ -20,7 +21,7 @@ from typing import NamedTuple
 
 from darkjax.convert import splits
 from darkjax.convert.labels import Frame, Image, LeftOut, Size
-from darkjax.data.images import encoded
+from darkjax.data.images import encoded, spelling
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 # Folders that say nothing about their images.
@@ -131,9 +132,11 @@ class ImageFiles:
       if split not in splits.USUAL
       or splits.of_folders(file.below[:-1]) in ("", split)
     ]
-    agreeing = [_agreeing_parts(_parts(str(f.path)), own) for f in files]
+    has_suffix = spelling.has_suffix(name)
+    paths = [f.path if has_suffix else f.path.with_suffix("") for f in files]
+    agreeing = [_agreeing_parts(_parts(str(path)), own) for path in paths]
     best = max(agreeing, default=0)
-    if agreeing.count(best) != 1:
+    if not best or agreeing.count(best) != 1:
       return None, False
     file = files[agreeing.index(best)]
     if best == len(own) or 1 < len(file.below) <= best:
@@ -175,7 +178,9 @@ class ImageFiles:
       self._by_name = {}
       for file in found.values():
         self._inner.setdefault(file.folder, set()).add(file.below[:-1])
-        self._by_name.setdefault(file.below[-1], []).append(file)
+        name = file.below[-1]
+        for key in (name, pathlib.PurePath(name).stem):
+          self._by_name.setdefault(key, []).append(file)
     return self._by_name
 
 

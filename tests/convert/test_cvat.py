@@ -4,7 +4,7 @@ import commands
 import label_projects as projects
 import numpy as np
 import pytest
-from label_projects import FIRST, flat
+from label_projects import ALONE, FIRST, flat
 
 from darkjax.convert.formats import cvat
 from darkjax.convert.project import Project
@@ -65,3 +65,19 @@ def test_tasks_with_frames_of_one_name_are_refused(tmp_path, subset):
   assert done.stderr.count("\n") == 1
   assert "tasks 11 and 12 both have a frame 0" in done.stderr
   assert ("in the subset Train" in done.stderr) == bool(subset)
+
+
+def test_frames_of_videos_have_no_suffix(tmp_path):
+  project = write(
+    tmp_path,
+    f'<image name="frame_000000" subset="Train">{skeleton(FIRST)}</image>'
+    f'<image name="frame_000000" subset="Test">{skeleton(ALONE)}</image>',
+  )
+  for subset in ("Train", "Test"):
+    projects.image(tmp_path / "images" / subset / "frame_000000.PNG")
+  found = people(cvat.read(project))
+  assert [*found] == [
+    ("train", "Train/frame_000000.PNG"),
+    ("test", "Test/frame_000000.PNG"),
+  ]
+  assert not project.left_out.guessed

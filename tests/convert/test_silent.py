@@ -70,6 +70,9 @@ FILES = {
     False,
   ),
   "latest": (["latest/1.png"], "1.png", "train", "latest/1.png", False),
+  "no suffix": (["a/f.1.PNG", "a/f.2.png"], "a/f.1", "", "a/f.1.PNG", False),
+  "two suffixes": (["a/1.PNG", "a/1.jpg"], "a/1", "", None, False),
+  "suffix": (["1.jpg.png"], "1.jpg", "", None, False),
 }
 
 

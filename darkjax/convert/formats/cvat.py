@@ -9,9 +9,9 @@ several lengths under one label the most usual counts.
 
 In projects each image has a subset, which is its split: train, val and test for
 CVAT's Train, Validation and Test. Exports for video have frames in place of
-names, which are looked for as frame_000000.png and so on; each task counts them
-from 0, so that a project may have one video in a subset. What is between the
-keyframes of a track nobody drew, and it is left out.
+names, which are looked for as frame_000000 with any suffix; each task counts
+them from 0, so that a project may have one video in a subset. What is between
+the keyframes of a track nobody drew, and it is left out.
 
 CVAT does not say what an integer coordinate is; its canvas has 0 at the left
 edge of the first pixel. Numbers are taken as they are: points may lie half a
@@ -36,7 +36,6 @@ from darkjax.convert.project import Project
 _Element = ElementTree.Element
 _SPLITS = {"validation": "val", "valid": "val", "training": "train"}
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
-_FRAME_NAMES = ("png", "PNG", "jpg", "jpeg")
 
 
 class _Entry(NamedTuple):
@@ -96,20 +95,17 @@ def parse(path: pathlib.Path) -> _Element:
 def _images(root: _Element) -> Iterator[_Entry]:
   for image in root.iter("image"):
     size = _size(image.get("height"), image.get("width"))
-    names, subset = [image.get("name", "")], image.get("subset", "")
-    yield _entry(names, size, subset, list(image))
+    name, subset = image.get("name", ""), image.get("subset", "")
+    yield _entry(name, size, subset, list(image))
 
 
 def _entry(
-  names: Sequence[str],
-  size: Size | None,
-  subset: str,
-  listed: Sequence[_Element],
+  name: str, size: Size | None, subset: str, listed: Sequence[_Element]
 ) -> _Entry:
   """The shapes of an image, which a project has in a folder of its subset."""
   split = _SPLITS.get(subset.lower(), subset.lower())
-  below = [f"images/{subset}/{name}" for name in names if subset]
-  return _Entry([*below, *names], size, split, listed)
+  names = [f"images/{subset}/{name}", name] if subset else [name]
+  return _Entry(names, size, split, listed)
 
 
 def _frames(
@@ -144,8 +140,7 @@ def _frames(
     root.findtext(".//original_size/width"),
   )
   for (subset, number), listed in sorted(frames.items()):
-    names = [f"frame_{number:06d}.{suffix}" for suffix in _FRAME_NAMES]
-    yield _entry(names, size, subset, listed)
+    yield _entry(f"frame_{number:06d}", size, subset, listed)
 
 
 def _size(height: str | None, width: str | None) -> Size | None:
