@@ -23,7 +23,6 @@ from darkjax.convert import splits
 from darkjax.convert.labels import Frame, Image, LeftOut, Size
 from darkjax.data.images import encoded, spelling
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 # Folders that say nothing about their images.
 _PLAIN = ("images", "imgs", "photos", "frames")
 
@@ -190,7 +189,7 @@ def list_images(folder: pathlib.Path) -> list[pathlib.Path]:
     pathlib.Path(root, name)
     for root, _, names in os.walk(folder)
     for name in names
-    if pathlib.PurePath(name).suffix.lower() in SUFFIXES
+    if spelling.has_suffix(name)
   )
 
 

@@ -17,6 +17,7 @@ from darkjax.convert.formats import coco, label_studio
 from darkjax.convert.image_files import ImageFiles
 from darkjax.convert.labels import Category, Image, Labels, LeftOut, Person
 from darkjax.convert.project import Project
+from darkjax.data.images.spelling import PHOTO_SUFFIXES
 
 
 def convert(source, out, *more):
@@ -201,6 +202,19 @@ def test_what_cvat_interpolated_is_left_out(tmp_path):
     projects.keypoints(content)["images/frame_000000.png"][0], flat(FIRST)
   )
   assert "left out: 1 shapes between keyframes" in done.stdout
+
+
+def test_images_of_every_suffix_that_training_reads(tmp_path):
+  source = projects.yolo(tmp_path)
+  folder = tmp_path / "train"
+  text = (folder / "labels" / "a.txt").read_text()
+  suffixes = [s for s in PHOTO_SUFFIXES if s not in (".heic", ".heif")]
+  for suffix in suffixes:  # those that need no extra
+    projects.image(folder / "images" / f"{suffix[1:]}{suffix}")
+    (folder / "labels" / f"{suffix[1:]}.txt").write_text(text)
+  content, _ = convert(source, tmp_path / "train.json")
+  assert len(names(content)) == 1 + len(suffixes)
+  assert len(content["annotations"]) == 2 * len(names(content))
 
 
 def test_earlier_splits_and_shared_images(tmp_path):

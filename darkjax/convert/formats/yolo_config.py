@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from darkjax import skeletons
-from darkjax.convert.image_files import SUFFIXES, list_images
+from darkjax.convert.image_files import list_images
 from darkjax.convert.labels import Category
 from darkjax.convert.project import Project
+from darkjax.data.images import spelling
 
 
 class Config(NamedTuple):
@@ -127,7 +128,7 @@ def list_split(
       lines = place.read_text().split("\n")
       for line in filter(None, map(str.strip, lines)):
         path = (place.parent / line).resolve()
-        if path.is_file() and path.suffix.lower() in SUFFIXES:
+        if path.is_file() and spelling.has_suffix(path.name):
           paths.append(path)
         else:
           left_out.add("images not found", line)
