@@ -8,6 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from darkjax.convert.labels import Image, Labels, number_labelled
 
 USUAL = ("train", "val", "test")
+# Not inside a word, such as latest or constrained.
+_SPLIT = re.compile(
+  r"(?<![a-z])(train|val|test)(ing|id|idation|set)?(?![a-z])", re.IGNORECASE
+)
 
 
 def split_of(path: pathlib.Path) -> str:
@@ -20,11 +24,7 @@ def split_of(path: pathlib.Path) -> str:
   >>> split_of(pathlib.Path("valid/_annotations.coco.json"))
   'val'
   """
-  for name in (path.stem.lower(), path.parent.name.lower()):
-    found = re.search(r"train|valid|val|test", name)
-    if found:
-      return {"valid": "val"}.get(found[0], found[0])
-  return path.stem
+  return of_folders([path.parent.name, path.stem]) or path.stem
 
 
 def of_files(
@@ -47,11 +47,8 @@ def of_folders(parts: Iterable[str]) -> str:
   'val'
   """
   for part in reversed([*parts]):
-    found = re.search(
-      r"(?<![a-z])(train|val|test)(ing|id|idation)?(?![a-z])", part.lower()
-    )
-    if found:
-      return found[1]
+    if found := _SPLIT.search(part):
+      return found[1].lower()
   return ""
 
 
@@ -120,10 +117,16 @@ def split_paths(
   paths = {}
   for split in splits:
     name = re.sub(r"[^\w.-]+", "_", split) or "rest"
-    stem = f"{out.stem}_{name}"
-    if "train" in out.stem:
-      stem = out.stem.replace("train", name)
+    stem = _replace_train(out.stem, name)
+    if stem == out.stem:
+      stem = f"{out.stem}_{name}"
     paths[split] = out if split == "train" else out.with_stem(stem)
   if len({*paths.values()}) < len(paths):
     raise ValueError(f"splits {splits} cannot all have files named as {out}")
   return paths
+
+
+def _replace_train(stem: str, name: str) -> str:
+  return _SPLIT.sub(
+    lambda found: name if found[1].lower() == "train" else found[0], stem
+  )
