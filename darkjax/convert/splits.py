@@ -32,11 +32,16 @@ def of_files(
 ) -> Iterator[tuple[pathlib.Path, str, str]]:
   """Yields files of labels, what `split_of` each, and the name of its split.
 
-  That is the file's where several say the same, and "" for a single file.
+  That is the file's where several say the same, after its folder's where
+  several files have the same, and "" for a single file.
   """
-  usual = [split_of(path) for path in paths]
+  usual, stems = [split_of(path) for path in paths], [p.stem for p in paths]
   for path, name in zip(paths, usual, strict=True):
-    own = name if usual.count(name) == 1 else path.stem
+    own = path.stem
+    if usual.count(name) == 1:
+      own = name
+    elif stems.count(own) > 1:
+      own = f"{path.parent.name}_{own}"
     yield path, name, own if len(paths) > 1 else ""
 
 
