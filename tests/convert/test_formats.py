@@ -349,6 +349,19 @@ def test_coco(tmp_path):
   assert "left out: 2 annotations without keypoints" in done.stdout
 
 
+def test_coco_ids_that_are_text_stay(tmp_path):
+  source = projects.coco(tmp_path) / "annotations" / "keypoints_train2020.json"
+  text = source.read_text().replace('"id": 40', '"id": "IMG_1"')
+  text = text.replace('"image_id": 40', '"image_id": "IMG_1"')
+  source.write_text(text.replace('"id": 70', '"id": "ann_a"'))
+  jsons, done = convert(source, tmp_path / "train.json")
+  content = jsons["train.json"]
+  assert [image["id"] for image in content["images"]] == ["IMG_1"]
+  assert [a["id"] for a in content["annotations"]] == ["ann_a", 71]
+  assert {a["image_id"] for a in content["annotations"]} == {"IMG_1"}
+  assert "refused: 0" in done.stdout
+
+
 def test_coco_images_of_one_name_in_two_splits(tmp_path):
   source = projects.coco(tmp_path)
   (tmp_path / "val2020" / "b.jpg").rename(tmp_path / "val2020" / "a.jpg")

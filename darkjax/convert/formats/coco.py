@@ -26,12 +26,13 @@ from darkjax.convert.labels import (
 from darkjax.convert.project import Project
 from darkjax.data.coco import reader
 from darkjax.metrics import coco_annotations
+from darkjax.metrics.coco_fields import id_in_file
 from darkjax.runtime.json_file import read_json
 from darkjax.skeletons import names
 from darkjax.skeletons.fields import CategoryFields
 
 _OF_CATEGORY = (*("id", "supercategory", "sigmas", "upper_body", "lower_body"),)
-_OF_PERSON = ("id", "iscrowd", "segmentation", "track_id", "score")
+_OF_PERSON = ("iscrowd", "segmentation", "track_id", "score")
 
 
 def is_coco(content: Any) -> bool:
@@ -127,7 +128,7 @@ def _images(
     size, name = reader.image_size(entry), str(entry["file_name"])
     image = found.open(name, size=size, turned=False, split=split)
     if image is not None:
-      image.fields = {"id": image_id}
+      image.fields = {"id": id_in_file(entry)}
       images[image_id] = image
   for category_id, category in own.items():
     people = [
@@ -163,6 +164,7 @@ def _person(annotation: Mapping[str, Any], category: Category) -> Person:
   fields = {
     k: annotation[k] for k in _OF_PERSON if annotation.get(k) is not None
   }
+  fields["id"] = id_in_file(annotation)
   if "area" not in filled and annotation["area"] > 0:
     fields["area"] = annotation["area"]
   x, y, w, h = map(float, annotation["bbox"])
