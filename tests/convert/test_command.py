@@ -103,7 +103,19 @@ BAD_FILES = {
     "cvat",
     "annotations.xml",
     lambda t: t.replace('xtl="5.00"', 'xtl="five"'),
-    "a box needs the numbers",
+    "a box needs the finite numbers",
+  ),
+  "nan in points": (
+    "cvat",
+    "annotations.xml",
+    lambda t: t.replace('points="10.25,20.50"', 'points="nan,20.50"'),
+    "of finite numbers, got 'nan,20.50'",
+  ),
+  "infinite box": (
+    "cvat",
+    "annotations.xml",
+    lambda t: t.replace('xtl="5.00"', 'xtl="-inf"'),
+    "a box needs the finite numbers",
   ),
   "cut json": ("labelme", "a.json", lambda t: t[:500], "not valid json"),
   "labelme point": (

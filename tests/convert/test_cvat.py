@@ -19,10 +19,12 @@ def write(folder, content) -> Project:
 def skeleton(points, frame=0) -> str:
   listed = "".join(
     f'<points label="{name}" outside="{int(np.isnan(x))}" occluded="0" '
-    f'points="{x},{y}"></points>'
-    for name, (x, y) in zip(projects.NAMES, np.nan_to_num(points), strict=True)
+    f'points="{np.nan_to_num(x)},{np.nan_to_num(y)}"></points>'
+    for name, (x, y) in zip(projects.NAMES, points, strict=True)
   )
-  return f'<skeleton frame="{frame}" keyframe="1">{listed}</skeleton>'
+  return (
+    f'<skeleton frame="{frame}" keyframe="1">{listed}<attribute/></skeleton>'
+  )
 
 
 def track(points, task, subset) -> str:
@@ -81,3 +83,22 @@ def test_frames_of_videos_have_no_suffix(tmp_path):
     ("test", "Test/frame_000000.PNG"),
   ]
   assert not project.left_out.guessed
+
+
+def test_points_outside_need_no_place(tmp_path):
+  text = skeleton(ALONE).replace('points="0.0,0.0"', 'points=""')
+  assert text.count('points=""') == 2
+  project = write(tmp_path, f'<image name="a.png">{text}</image>')
+  projects.image(tmp_path / "a.png")
+  ((points,),) = people(cvat.read(project)).values()
+  np.testing.assert_array_equal(points, flat(ALONE))
+
+
+def test_the_end_of_a_track_is_no_image(tmp_path):
+  end = skeleton(FIRST, frame=1).replace('outside="0"', 'outside="1"')
+  project = write(
+    tmp_path, f'<track label="dog">{skeleton(FIRST)}{end}</track>'
+  )
+  for frame in range(2):
+    projects.image(tmp_path / f"frame_00000{frame}.png")
+  assert len(cvat.read(project)) == 1

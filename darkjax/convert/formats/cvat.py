@@ -22,6 +22,7 @@ cvat/apps/dataset_manager/formats/cvat.py of github.com/cvat-ai/cvat.
 """
 
 import functools
+import math
 import pathlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -30,7 +31,14 @@ from xml.etree import ElementTree
 
 from darkjax.convert import shapes
 from darkjax.convert.formats import cvat_labels
-from darkjax.convert.labels import HIDDEN, VISIBLE, Image, LeftOut, Size
+from darkjax.convert.labels import (
+  HIDDEN,
+  UNLABELLED,
+  VISIBLE,
+  Image,
+  LeftOut,
+  Size,
+)
 from darkjax.convert.project import Project
 
 _Element = ElementTree.Element
@@ -123,7 +131,7 @@ def _frames(
     for shape in track:
       if shape.get("keyframe") == "0":
         left_out["shapes between keyframes, which CVAT interpolated"] += 1
-      elif shape.get("outside") != "1":
+      elif not _is_outside(shape):
         shape.set("label", track.get("label", ""))
         if track.get("group_id"):
           shape.set("group_id", track.get("group_id", ""))
@@ -141,6 +149,12 @@ def _frames(
   )
   for (subset, number), listed in sorted(frames.items()):
     yield _entry(f"frame_{number:06d}", size, subset, listed)
+
+
+def _is_outside(shape: _Element) -> bool:
+  """Whether a shape is; of skeletons mostly the points say so alone."""
+  points = [point.get("outside") == "1" for point in shape.iterfind("points")]
+  return shape.get("outside") == "1" or (bool(points) and all(points))
 
 
 def _size(height: str | None, width: str | None) -> Size | None:
@@ -197,12 +211,11 @@ def _usual_lengths(entries: Sequence[_Entry]) -> dict[str, int]:
 def _skeleton(shape: _Element, label: str, name: str) -> shapes.Figure:
   points = {}
   for point in shape.iter("points"):
-    ((x, y),) = _coordinates(point, name, count=1)
-    visibility = HIDDEN if point.get("occluded") == "1" else VISIBLE
-    if point.get("outside") == "1":
-      visibility = 0.0
-    seen = (x, y) if visibility else (0.0, 0.0)
-    points[point.get("label", "")] = (*seen, visibility)
+    x, y, visibility = 0.0, 0.0, UNLABELLED
+    if point.get("outside") != "1":
+      ((x, y),) = _coordinates(point, name, count=1)
+      visibility = HIDDEN if point.get("occluded") == "1" else VISIBLE
+    points[point.get("label", "")] = (x, y, visibility)
   return shapes.Figure(points, label, kind="skeleton")
 
 
@@ -219,23 +232,30 @@ def _coordinates(
 ) -> list[tuple[float, float]]:
   text = shape.get("points", "")
   try:
-    pairs = [tuple(map(float, pair.split(","))) for pair in text.split(";")]
+    pairs = [tuple(map(_finite, pair.split(","))) for pair in text.split(";")]
   except ValueError:
     pairs = []
   if {len(p) for p in pairs} != {2} or count not in (None, len(pairs)):
     raise ValueError(
-      f"{name}: points of {shape.get('label')!r} should be x,y;x,y;..., got "
-      f"{text[:80]!r}"
+      f"{name}: points of {shape.get('label')!r} should be x,y;x,y;... of "
+      f"finite numbers, got {text[:80]!r}"
     )
   return [(pair[0], pair[1]) for pair in pairs]
 
 
 def _bbox(shape: _Element, name: str) -> tuple[float, float, float, float]:
   try:
-    x1, y1, x2, y2 = (float(shape.attrib[k]) for k in _CORNERS)
+    x1, y1, x2, y2 = (_finite(shape.attrib[k]) for k in _CORNERS)
   except (KeyError, ValueError) as error:
     raise ValueError(
-      f"{name}: a box needs the numbers {', '.join(_CORNERS)}, got "
+      f"{name}: a box needs the finite numbers {', '.join(_CORNERS)}, got "
       f"{shape.attrib}"
     ) from error
   return x1, y1, x2 - x1, y2 - y1
+
+
+def _finite(text: str) -> float:
+  number = float(text)
+  if not math.isfinite(number):
+    raise ValueError(f"{text} is not finite")
+  return number
