@@ -173,6 +173,18 @@ BAD_FILES = {
     lambda t: t.replace(" 2.000000 ", " ", 1),
     "a.txt: line 1 expected 14 numbers",
   ),
+  "no number": (
+    "yolo",
+    "train/labels/a.txt",
+    lambda t: t.replace(" 2.000000 ", " two ", 1),
+    "a.txt: line 1 expected finite numbers, got 'two'",
+  ),
+  "not finite": (
+    "yolo",
+    "train/labels/a.txt",
+    lambda t: t.replace(" 2.000000 ", " nan ", 1),
+    "a.txt: line 1 expected finite numbers, got 'nan'",
+  ),
   "class": (
     "yolo",
     "train/labels/a.txt",

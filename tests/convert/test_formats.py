@@ -311,6 +311,18 @@ def test_yolo_lists_of_images_and_backgrounds(tmp_path):
   assert "left out: 1 images not found" in done.stdout
 
 
+def test_yolo_texts_with_a_byte_order_mark(tmp_path):
+  source = projects.yolo(tmp_path)
+  (tmp_path / "some.txt").write_text("train/images/a.jpg")
+  for path in (tmp_path / "some.txt", *tmp_path.glob("*/labels/*.txt")):
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+  config = source / "data.yaml"
+  config.write_text(config.read_text().replace("../train/images", "some.txt"))
+  jsons, done = convert(source, tmp_path / "train.json")
+  assert len(jsons["train.json"]["annotations"]) == 2
+  assert "left out" not in done.stdout
+
+
 def test_label_studio(tmp_path):
   source = projects.label_studio(tmp_path)
   jsons, _ = convert(source, tmp_path / "train" / "out.json")

@@ -15,6 +15,7 @@ ultralytics/data/utils.py, which ignores images with numbers over 1; here the
 people with such numbers are left out.
 """
 
+import math
 import pathlib
 from collections.abc import Sequence
 
@@ -83,7 +84,7 @@ def _read_people(
   if not path.is_file():
     return []  # a background
   people = []
-  lines = path.read_text().splitlines()
+  lines = path.read_text(encoding="utf-8-sig").splitlines()
   for number, line in enumerate(lines, start=1):
     if fields := line.split():
       person = _person(fields, f"{path}: line {number}", size, config, left_out)
@@ -102,16 +103,13 @@ def _person(
   if len(fields) == _BOX:
     left_out["boxes without keypoints"] += 1
     return None
-  try:
-    numbers = np.array(fields, np.float64)
-  except ValueError:
-    numbers = np.array([np.nan])
-  if numbers.shape != (expected,) or not np.isfinite(numbers).all():
+  if len(fields) != expected:
     raise ValueError(
       f"{name} expected {expected} numbers (class, box, "
       f"{config.num_keypoints} times {config.dimensions}), got {len(fields)}: "
       f"{' '.join(fields)[:80]}"
     )
+  numbers = np.array([_number(field, name) for field in fields])
   category = config.categories.get(int(numbers[0]))
   if category is None:
     raise ValueError(
@@ -128,6 +126,16 @@ def _person(
   (x, y), (w, h) = (center - extent / 2).tolist(), extent.tolist()
   rows = [_row(point, scale) for point in keypoints]
   return Person(category, np.array(rows), (x, y, w, h))
+
+
+def _number(field: str, name: str) -> float:
+  try:
+    number = float(field)
+  except ValueError:
+    number = math.nan
+  if not math.isfinite(number):
+    raise ValueError(f"{name} expected finite numbers, got {field!r:.80}")
+  return number
 
 
 def _row(point: np.ndarray, scale: np.ndarray) -> list[float]:

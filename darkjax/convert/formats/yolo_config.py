@@ -125,7 +125,7 @@ def list_split(
     elif place.is_dir():
       paths += list_images(place)
     else:
-      lines = place.read_text().split("\n")
+      lines = place.read_text(encoding="utf-8-sig").split("\n")
       for line in filter(None, map(str.strip, lines)):
         path = (place.parent / line).resolve()
         if path.is_file() and spelling.has_suffix(path.name):
