@@ -172,11 +172,21 @@ def _category(category: Category, number: int) -> dict[str, Any]:
 
 def _image(image: Image, number: int, base: pathlib.Path) -> dict[str, Any]:
   assert isinstance(image.source, pathlib.Path)
-  name = os.path.relpath(image.source, base)
-  content = {"id": number, "file_name": pathlib.PurePath(name).as_posix()}
+  content = {"id": number, "file_name": _relative(image.source, base)}
   if image.size is not None:
     content |= {"height": image.size[0], "width": image.size[1]}
   return {**image.fields, **content, "id": image.fields.get("id", number)}
+
+
+def _relative(path: pathlib.Path, base: pathlib.Path) -> str:
+  """The path of a file from a folder, or its own where none leads there."""
+  try:
+    name = os.path.relpath(path, base)
+    if (base / name).resolve() != path.resolve():  # .. of a link
+      name = os.path.relpath(path.resolve(), base.resolve())
+  except ValueError:  # on Windows, on another drive
+    name = os.path.abspath(path)
+  return pathlib.PurePath(name).as_posix()
 
 
 def _annotation(

@@ -1,6 +1,7 @@
 """`darkjax convert`: files, splits, and one line for each mistake."""
 
 import json
+import ntpath
 import sys
 
 import commands
@@ -408,6 +409,29 @@ def test_files_by_the_end_of_their_path(tmp_path):
   assert counts == {"images not found": 1}
   with pytest.raises(ValueError, match=r"3.png and 2.png both lead to"):
     found.open("2.png")
+
+
+def test_an_out_folder_that_is_a_link(tmp_path):
+  source = projects.lightning_pose(tmp_path / "project")
+  (tmp_path / "other" / "place").mkdir(parents=True)
+  link = tmp_path / "out"
+  link.symlink_to(tmp_path / "other" / "place", target_is_directory=True)
+  done = commands.run("convert", source, f"--out={link / 'train.json'}")
+  assert done.returncode == 0, done.stdout
+  name = projects.read_json(link / "train.json")["images"][0]["file_name"]
+  assert name == "../../project/labeled-data/one/img01.png"
+
+
+def test_images_of_another_drive_keep_their_whole_path(tmp_path, monkeypatch):
+  source = projects.lightning_pose(tmp_path / "project")
+  monkeypatch.setattr(
+    writer.os.path, "relpath", lambda *_: ntpath.relpath("D:/a", "C:/b")
+  )
+  out = tmp_path / "train.json"
+  done = commands.run("convert", source, f"--out={out}")
+  assert done.returncode == 0, done.stderr
+  path = source.parent / "labeled-data" / "one" / "img01.png"
+  assert projects.read_json(out)["images"][0]["file_name"] == path.as_posix()
 
 
 def test_a_frame_that_cannot_be_read_leaves_no_file(tmp_path):
