@@ -442,12 +442,26 @@ def test_what_cannot_be_read_is_named(tmp_path):
   path.write_text(text.replace(",", ";"))
   assert "separated by ;" in refused(source, out)
   assert "separated by ;" in refused(path, out)
+  rows = [line.replace("one", "café") for line in text.splitlines()]
+  rows += rows[4:] * 400  # the head alone can be read
+  for lines in (rows[:5], rows):
+    path.write_text("\n".join(lines), encoding="cp1252")
+    for given in (source, path):
+      assert "(not in UTF-8, byte 0xe9 at " in refused(given, out)
   (tmp_path / "zips").mkdir()
   (tmp_path / "zips" / "a.zip").write_bytes(b"PK\x03\x04")
   assert "a.zip: unpack it first" in refused(tmp_path / "zips", out)
   coco = projects.coco(tmp_path / "coco")
   text = refused(coco, out, "--format=labelme")
   assert "none of its 2 jsons is labelme's" in text
+
+
+def test_no_table_of_a_folder_is_passed_over(tmp_path):
+  source = projects.lightning_pose(tmp_path)
+  text = source.read_text().replace("/one/", "/café/")
+  (tmp_path / "CollectedData_new.csv").write_text(text, encoding="cp1252")
+  text = refused(tmp_path, f"--out={tmp_path / 'train.json'}")
+  assert "CollectedData_new.csv (not in UTF-8" in text
 
 
 def test_val_holds_images_out(tmp_path):

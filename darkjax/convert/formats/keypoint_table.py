@@ -75,6 +75,12 @@ def describe(path: pathlib.Path) -> str:
     return " (an empty file)"
   if start.startswith(tuple(f"{name};".encode() for name in _HEAD)):
     return " (separated by ; as spreadsheets save it: use commas)"
+  if start.startswith(tuple(f"{name},".encode() for name in _HEAD)):
+    try:
+      path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+      byte = f"byte {error.object[error.start]:#x} at {error.start}"
+      return f" (not in UTF-8, {byte}: save it as CSV UTF-8)"
   return ""
 
 
@@ -84,10 +90,10 @@ def read_csv(path: pathlib.Path) -> Table:
   Raises:
     ValueError: another file, or a cell that is no number.
   """
-  top = head(path)
-  if not top:
+  top, problem = head(path), describe(path)
+  if problem or not top:
     raise ValueError(
-      f"{path}{describe(path)}: expected rows {', '.join(_HEAD)} at the top "
+      f"{path}{problem}: expected rows {', '.join(_HEAD)} at the top "
       "(individuals only in projects of several animals), as DeepLabCut and "
       "lightning-pose write"
     )

@@ -33,5 +33,6 @@ def list_files(folder: pathlib.Path) -> list[pathlib.Path]:
   return sorted(
     path
     for path in folder.glob("*.csv")
-    if path.name.startswith("CollectedData") and keypoint_table.head(path)
+    if path.name.startswith("CollectedData")
+    and (keypoint_table.head(path) or keypoint_table.describe(path))
   )
