@@ -464,6 +464,22 @@ def test_no_table_of_a_folder_is_passed_over(tmp_path):
   assert "CollectedData_new.csv (not in UTF-8" in text
 
 
+def test_images_inside_tasks_are_counted(tmp_path):
+  source = projects.label_studio(tmp_path)
+
+  def embed(tasks):
+    for task in tasks[:1]:
+      task["data"]["image"] = "data:image/png;base64," + "iVBORw0K" * 999
+
+  edit(source, embed)
+  content, done = convert(source, tmp_path / "train.json")
+  assert names(content) == ["photos/b.png"]
+  assert (
+    "left out: 1 images inside the task (save them as files): " in done.stdout
+  )
+  assert "iVBORw0K" not in done.stdout
+
+
 def test_val_holds_images_out(tmp_path):
   source = projects.lightning_pose(tmp_path)
   train, done = convert(source, tmp_path / "train.json", "--val=0.5")

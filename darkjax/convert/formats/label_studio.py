@@ -9,7 +9,7 @@ related to each other are one person, without a rectangle too.
 
 Of several annotations of a task the one marked as ground truth is used, else
 the first that was not cancelled. Predictions are not labels. Images that were
-rotated in Label Studio are left out.
+rotated in Label Studio, or that are in their tasks as base64, are left out.
 
 The percentages count from the edge of the first pixel, and Label Studio does
 not say what an integer px is. Numbers are taken as they are: points may lie
@@ -86,6 +86,9 @@ def _drawings(
       project.left_out["images rotated in Label Studio"] += 1
       continue
     name = f"{project.source}: task {task.get('id')}"
+    if _url(task).startswith("data:"):
+      project.left_out.add("images inside the task (save them as files)", name)
+      continue
     figures = functools.partial(_figures, results, name, project.left_out)
     yield shapes.Drawing(_names(task), figures, _size(results))
 
@@ -102,14 +105,18 @@ def _results(task: Mapping[str, Any], left_out: LeftOut) -> list[dict]:
   return [r for r in usable[0].get("result") or () if isinstance(r, dict)]
 
 
-def _names(task: Mapping[str, Any]) -> list[str]:
-  """Where the image of a task may lie, the most certain first."""
+def _url(task: Mapping[str, Any]) -> str:
   data = task.get("data") or {}
   texts = [v for v in [data.get("image"), *data.values()] if v]
   urls = [urllib.parse.unquote(v) for v in texts if isinstance(v, str)]
   # A task may hold other texts too.
   likely = [url for url in urls if pathlib.PurePath(url).suffix]
-  url = next(iter([*likely, *urls]), "")
+  return next(iter([*likely, *urls]), "")
+
+
+def _names(task: Mapping[str, Any]) -> list[str]:
+  """Where the image of a task may lie, the most certain first."""
+  url = _url(task)
   original = (task.get("meta") or {}).get("original_file")
   upload = task.get("file_upload")
   # /data/local-files/?d=folder/name.png and s3://bucket/folder/name.png
