@@ -27,7 +27,8 @@ class Labels:
   """A json, its people, and what is wrong with the other annotations."""
 
   content: reader.Content
-  # Of the annotations without problems; `record` is each one's position.
+  # Of the annotations without problems; `record` is each one's position, and
+  # `annotation_id` [N] object the file's own.
   people: People
   # For the others, the id (or position) and what is wrong.
   broken: Sequence[tuple[int | str, coco_problems.Problem]]
@@ -71,7 +72,9 @@ def read_labels(
   table = People(
     record=np.array(list(usable), np.int64),
     image_id=np.array(image_ids, np.int64),
-    annotation_id=column("annotation_id", np.int64),
+    annotation_id=np.array(
+      [*map(coco_fields.id_in_file, usable.values())], object
+    ),
     image_size=np.array(image_sizes, np.int32).reshape(-1, 2),
     bbox=column("bbox", np.float32, 4),
     area=column("area", np.float32),

@@ -124,7 +124,7 @@ def check(
   estimate = None
   if repeated is not None:
     again = reader.read_content(repeated, category=category)
-    estimate = sigmas.from_repeated(labels, read_labels(again, labels.sizes))
+    estimate = sigmas.from_repeated(labels, again)
   counts = summary.summarize(labels, crop_size, padding, estimate)
   defaults = [k["sigma_is_default"] for k in counts["keypoints"]]
   if any(defaults) and estimate is None:

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from darkjax.data.check.labels import Labels
+from darkjax.data.check.labels import Labels, read_labels
+from darkjax.data.coco import reader
 
 
 class Estimate(NamedTuple):
@@ -65,28 +66,39 @@ def estimate_sigmas(
   return Estimate(np.sqrt(mean), np.sqrt(median / np.log(2)), counts)
 
 
-def from_repeated(first: Labels, second: Labels) -> Estimate:
+def from_repeated(first: Labels, again: reader.Content) -> Estimate:
   """Returns the sigmas of two jsons that label the same people, matched by id.
 
   The area is the first's; people in one of the two only are left out.
   """
-  paths = f"{first.content.path} and {second.content.path}"
-  names = [x.content.skeleton.keypoint_names for x in (first, second)]
+  paths = f"{first.content.path} and {again.path}"
+  names = [x.skeleton.keypoint_names for x in (first.content, again)]
   if names[0] != names[1]:
     raise ValueError(
       f"{paths} must label the same keypoints in the same order, got {names}"
     )
-  a, b = first.trainable(), second.trainable()
-  shared, i, j = np.intersect1d(
-    a.annotation_id, b.annotation_id, return_indices=True
+  images = [x.image_ids_in_file for x in (first.content, again)]
+  sizes = {images[0][i]: size for i, size in first.sizes.items()}
+  second = read_labels(
+    again, {i: sizes[own] for i, own in images[1].items() if own in sizes}
   )
-  if not len(shared):
+  a, b = first.trainable(), second.trainable()
+  rows = [{own: n for n, own in enumerate(x.annotation_id)} for x in (a, b)]
+  shared = [own for own in rows[0] if own in rows[1]]
+  if not shared:
     raise ValueError(
       f"{paths} have no annotation id in common: the second labels of a person "
       "need the id of the first"
     )
-  a, b = a.rows(i), b.rows(j)
-  elsewhere = shared[a.image_id != b.image_id].tolist()
+  a, b = (
+    people.rows(np.array([row[own] for own in shared]))
+    for people, row in zip((a, b), rows, strict=True)
+  )
+  elsewhere = [
+    own
+    for own, i, j in zip(shared, a.image_id, b.image_id, strict=True)
+    if images[0][i] != images[1][j]
+  ]
   if elsewhere:
     raise ValueError(
       f"{paths}: annotations {elsewhere[:5]} are in other images in the second "

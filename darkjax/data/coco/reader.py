@@ -96,6 +96,11 @@ class Content:
   annotations: Sequence[Mapping[str, Any]] = dataclasses.field(repr=False)
   unlisted: str = ""  # annotations of categories that the file does not list
 
+  @property
+  def image_ids_in_file(self) -> dict[int, int | str]:
+    """The file's own id of each image, by that of `images`."""
+    return {i: coco_fields.id_in_file(m) for i, m in self.images.items()}
+
 
 def read_content(
   path: str | os.PathLike[str],

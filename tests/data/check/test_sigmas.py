@@ -104,6 +104,31 @@ def test_the_check_estimates_from_two_files(repeated):
   assert json.dumps(report.to_json()["estimated_sigmas"])
 
 
+def test_ids_that_are_text_are_matched_in_any_order(repeated):
+  first, labels, folder = repeated
+  again = check_folder.write(folder, labels)
+  content = json.loads(first.read_text())
+  content["images"][0]["width"] = 10  # nobody is inside this one
+  first.write_text(json.dumps(content))
+  expected = check.check(first, repeated=again).estimate
+  for path in (first, again):
+    content = json.loads(path.read_text())
+    for image in content["images"]:
+      image["id"] = f"im{image['id']}"
+    for person in content["annotations"]:
+      person["id"] = f"p{person['id']}"
+      person["image_id"] = f"im{person['image_id']}"
+    if path == again:
+      content["annotations"].reverse()
+      content["images"].reverse()
+      for image in content["images"]:
+        del image["width"]  # then the first file's counts
+    path.write_text(json.dumps(content))
+  estimate = check.check(first, repeated=again).estimate
+  np.testing.assert_allclose(estimate.sigmas, expected.sigmas)
+  assert estimate.counts.tolist() == expected.counts.tolist()
+
+
 def test_a_keypoint_labelled_once_keeps_its_sigma(repeated):
   first, labels, folder = repeated
   for person in labels["annotations"]:
