@@ -65,20 +65,19 @@ def average_precision(
     raise ValueError(f"sigmas are K positive numbers, got {sigmas}")
   with contextlib.redirect_stdout(io.StringIO()):
     truth = _load_truth(annotations, len(sigmas), category_ids)
-    numbers_of = {
-      coco_fields.id_in_file(image): number
-      for number, image in truth.imgs.items()
-    }
+    numbers_of = {own: number for number, own in _own_ids(truth).items()}
+    for result in results:
+      _check_result(result, len(sigmas))
     results = [
-      {**r, "image_id": numbers_of.get(r.get("image_id"), r.get("image_id"))}
+      {**r, "image_id": numbers_of.get(r["image_id"], r["image_id"])}
       for r in results
     ]
-    predicted = _load_results(truth, results, len(sigmas))
+    predicted = _load_results(truth, results)
   evaluation = COCOeval(truth, predicted, "keypoints")
   evaluation.params.kpt_oks_sigmas = numbers
   if image_ids is not None:
     image_ids = [numbers_of.get(i, i) for i in image_ids]
-    _check_exist("image_ids", set(image_ids), truth.imgs)
+    _check_exist("image_ids", set(image_ids), _own_ids(truth))
     evaluation.params.imgIds = image_ids
   with contextlib.redirect_stdout(io.StringIO()):
     evaluation.evaluate()
@@ -112,7 +111,9 @@ def _scored_categories(categories, category_ids) -> list[Mapping[str, Any]]:
   """Those with the ids, else those with keypoints: COCO's file has others."""
   usable = [c for c in categories if coco_fields.is_id(c.get("id"))]
   if category_ids is not None:
-    _check_exist("categories", set(category_ids), {c["id"] for c in usable})
+    _check_exist(
+      "categories", set(category_ids), {c["id"]: c["id"] for c in usable}
+    )
     return [c for c in usable if c["id"] in category_ids]
   return [c for c in usable if c.get("keypoints")] or usable
 
@@ -130,12 +131,15 @@ def _person(person, number: int, category_id, num_keypoints: int) -> dict:
   return {**given, **fixed}
 
 
-def _load_results(truth: "COCO", results, num_keypoints: int) -> "COCO":
-  for result in results:
-    _check_result(result, num_keypoints)
+def _own_ids(truth: "COCO") -> dict[int, Any]:
+  """Returns the file's own id of each image, by that of the index."""
+  return {i: coco_fields.id_in_file(image) for i, image in truth.imgs.items()}
+
+
+def _load_results(truth: "COCO", results) -> "COCO":
   for field, existing in (
-    ("image_id", truth.imgs),
-    ("category_id", truth.cats),
+    ("image_id", _own_ids(truth)),
+    ("category_id", {i: i for i in truth.cats}),
   ):
     _check_exist(f"{field} of results", {r[field] for r in results}, existing)
   if not results:  # loadRes looks at the first result to learn its kind
@@ -177,11 +181,12 @@ def _check_result(result, num_keypoints: int) -> None:
       )
 
 
-def _check_exist(what: str, ids: set[Any], existing) -> None:
+def _check_exist(what: str, ids: set[Any], existing: Mapping[Any, Any]) -> None:
+  """Raises a ValueError for ids that do not exist; values are the file's."""
   unknown = sorted(ids - set(existing), key=str)
   if unknown:
     raise ValueError(
       f"{what} {unknown[:5]} ({len(unknown)} in all) are not in the annotation "
-      f"file, which has {sorted(existing, key=str)[:5]}...; use the file of "
-      "the split that was predicted"
+      f"file, which has {sorted(existing.values(), key=str)[:5]}...; use the "
+      "file of the split that was predicted"
     )

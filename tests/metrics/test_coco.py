@@ -409,6 +409,17 @@ def test_results_of_another_split_are_refused(field):
     _score(people, [{**_result(people[0]), field: 99}])
 
 
+def test_unknown_ids_are_told_from_the_files_own_where_these_are_text():
+  file = _file([_person("a"), _person("b")], image_ids=("a", "b"))
+  other = _result(_person("IMG_9"))
+  message = r"results \['IMG_9'\] \(1 in all\).*which has \['a', 'b'\]"
+  with pytest.raises(ValueError, match=message):
+    coco.average_precision(file, [other], sigmas=SIGMAS)
+  broken = {**_result(_person("b")), "score": "high"}
+  with pytest.raises(ValueError, match="'score' of a result in image b must"):
+    coco.average_precision(file, [broken], sigmas=SIGMAS)
+
+
 def test_unknown_image_ids_are_refused():
   with pytest.raises(ValueError, match=r"image_ids \[99\]"):
     _score(_two_people(), [], image_ids=[1, 99])

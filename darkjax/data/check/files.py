@@ -56,13 +56,14 @@ def findings(
   `upright` says which frame the labels are of; None means as stored, with a
   warning where EXIF turns an image.
   """
+  own_ids = content.image_ids_in_file
   names = {i: str(m["file_name"]) for i, m in content.images.items()}
   sizes = {i: reader.image_size(m) for i, m in content.images.items()}
   counts = Counter(names.values())
   repeated = [name for name, count in counts.items() if count > 1]
   if repeated:
     yield finding("file-name-repeated", repeated)
-  unknown = [i for i, size in sizes.items() if not size]
+  unknown = [own_ids[i] for i, size in sizes.items() if not size]
   if unknown and folder is None:
     yield finding("image-size-unknown", unknown)
   impossible = {
@@ -86,7 +87,8 @@ def findings(
     ("image-size", other),
   ):
     if wrong:
-      yield finding(rule, wrong, first=next(iter(wrong.values())))
+      first = next(iter(wrong.values()))
+      yield finding(rule, [own_ids[i] for i in wrong], first=first)
   fitting = {i: header for i, header in readable.items() if i not in other}
   yield from _frames(names, sizes, fitting, upright)
   missing = [i for i, e in headers.items() if isinstance(e, FileNotFoundError)]

@@ -1,5 +1,6 @@
 """Findings about people: their boxes, areas and keypoints, and their number."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -47,9 +48,10 @@ def _refused(labels: Labels) -> Iterator[Finding]:
       part=(len(broken), len(labels.content.annotations)),
       first="{}: {}".format(*broken[0]),
     )
-  ids, counts = np.unique(labels.people.annotation_id, return_counts=True)
-  if (counts > 1).any():
-    yield finding("id-repeated", ids[counts > 1].tolist())
+  counts = Counter(labels.people.annotation_id.tolist())
+  repeated = [i for i, count in counts.items() if count > 1]
+  if repeated:
+    yield finding("id-repeated", repeated)
 
 
 def _missing(labels: Labels) -> Iterator[Finding]:
@@ -202,7 +204,8 @@ def _counts(labels: Labels) -> Iterator[Finding]:
   crowds = people.iscrowd & people.labelled
   yield from about_people("crowd-with-labels", people, crowds)
   images, counts = np.unique(labels.trainable().image_id, return_counts=True)
-  many = images[counts > _MOST_PEOPLE].tolist()
+  own_ids = labels.content.image_ids_in_file
+  many = [own_ids[i] for i in images[counts > _MOST_PEOPLE]]
   if many:
     yield finding("many-people", many, limit=_MOST_PEOPLE, most=counts.max())
 

@@ -15,7 +15,7 @@ from darkjax.data.coco.reader import Annotations
 from darkjax.data.coco.records import CocoConfig, CocoKeypoints, prepare
 from darkjax.data.people_table import People
 from darkjax.data.prepared import PreparedDataset
-from darkjax.metrics.coco_annotations import check_hint
+from darkjax.metrics.coco_annotations import check_hint, image_ids_in_file
 from darkjax.runtime import files
 from darkjax.skeletons import Skeleton
 
@@ -166,12 +166,13 @@ def _report(people: People, path: pathlib.Path) -> None:
   """Logs how many people are left out and why."""
   unreadable = ~people.readable
   if unreadable.any():
+    images = np.unique(people.image_id[unreadable])
+    own_ids = image_ids_in_file(path)
     _LOG.warning(
       "%s: %d people on %d images that cannot be read (ids %s) are left out of "
       "training; metrics of COCO count them as missed, PCK and errors in px "
       "leave them out",
-      path, unreadable.sum(), len(np.unique(people.image_id[unreadable])),
-      np.unique(people.image_id[unreadable])[:5].tolist(),
+      path, unreadable.sum(), len(images), [own_ids[i] for i in images[:5]],
     )  # fmt: skip
   people = people.rows(people.readable)
   crowds = people.iscrowd
@@ -181,13 +182,13 @@ def _report(people: People, path: pathlib.Path) -> None:
   left_out = (
     f"{crowds.sum()} crowds, {unlabelled.sum()} without labelled keypoints, "
     f"{outside.sum()} with all of them outside the image, "
-    f"{boxless.sum()} whose box or area inside the image is zero (annotation "
-    f"ids {people.annotation_id[boxless][:5].tolist()})"
+    f"{boxless.sum()} whose box or area inside the image is zero"
   )
   count = people.trainable.sum()
-  _LOG.info("%s: %d people; left out: %s", path, count, left_out)
+  hint = check_hint(path)
+  _LOG.info("%s: %d people; left out: %s; %s", path, count, left_out, hint)
   if not count:
     raise ValueError(
       f"{path} has nobody to train on: of {len(people)} people left out: "
-      f"{left_out}; {check_hint(path)}"
+      f"{left_out}; {hint}"
     )

@@ -79,15 +79,14 @@ def read(
     problem = encoded.size_problem(image["size"], header, upright=upright)
     if problem:
       raise ValueError(
-        f"{annotations}: image {image['image_id']} ({image['file_name']}) "
-        f"{problem}; coordinates would not fit: use the image the labels were "
-        f"made on, or correct the json. {check_hint(annotations)} (with "
-        "--images=FOLDER)"
+        f"{annotations}: image {image['file_name']} {problem}; coordinates "
+        "would not fit: use the image the labels were made on, or correct the "
+        f"json. {check_hint(annotations)} (with --images=FOLDER)"
       )
   except (FileNotFoundError, ValueError) as error:
     if skip_policy.on_error == "raise":
       raise
-    _LOG.warning("skipped image %d: %s", image["image_id"], error)
+    _LOG.warning("skipped image %s: %s", image["file_name"], error)
     return Encoded(b"", image["size"] or (0, 0))
   return Encoded(
     data,

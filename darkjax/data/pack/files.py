@@ -80,11 +80,7 @@ class Pack:
       checksums = [*pool.map(self._checksum, range(len(self.people)))]
     wrong = np.flatnonzero(checksums != self.layout.checksum)
     if len(wrong):
-      raise _damaged(
-        self.folder,
-        f"pages.npy: {len(wrong)} canvases changed, the first that of "
-        f"annotation {self.people.annotation_id[wrong[0]]}",
-      )
+      raise _damaged(self.folder, f"pages.npy: {len(wrong)} canvases changed")
 
   def _checksum(self, i: int) -> int:
     return zlib.crc32(np.ascontiguousarray(self.canvas(i)).data)

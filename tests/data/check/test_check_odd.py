@@ -212,3 +212,28 @@ def test_an_empty_list_counts_where_the_names_are_known(
   path = tmp_path / "labels.json"
   path.write_text(json.dumps(content))
   assert getattr(reader.read_content(path).skeleton, attribute) == ()
+
+
+def test_ids_that_are_text_are_those_of_the_file(tmp_path):
+  labels = check_folder.content()
+  for image in labels["images"]:
+    image["id"] = f"im{image['id']}"
+  people = labels["annotations"]
+  for person in people:
+    person["id"], person["image_id"] = f"p{person['id']}", "im2"
+  people[1]["id"] = people[0]["id"]
+  people[2]["area"] = 0
+  swapped = np.array(people[3]["keypoints"]).reshape(-1, 3)[[0, 2, 1, 3, 4]]
+  people[3]["keypoints"] = swapped.ravel().tolist()
+  del labels["images"][0]["width"]
+  found = findings(tmp_path, labels)
+  assert found["id-repeated"].ids == ("p101",)
+  assert found["area-zero"].ids == ("p103",)
+  assert found["person-twisted"].ids == ("p104",)
+  assert found["many-people"].ids == ("im2",)
+  assert found["image-size-unknown"].ids == ("im1",)
+  labels["images"][0]["width"] = 3
+  check_folder.write_images(tmp_path, labels)
+  labels["images"][0]["width"] = 4
+  found = findings(tmp_path, labels, images=tmp_path / "images")
+  assert found["image-size"].ids == ("im1",)

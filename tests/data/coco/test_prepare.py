@@ -243,7 +243,7 @@ BAD_JSON = {
   ),
   "wrong size": (
     put("images", 1, "width", 50),
-    r"image 2 \(2\.jpg\) should be",
+    r"image 2\.jpg should be",
   ),
   "nobody": (put("annotations", []), "annotates nobody"),
   "no images": (lambda w: w.update(images=[], annotations=[]), "nobody"),

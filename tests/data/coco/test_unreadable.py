@@ -82,7 +82,7 @@ def test_an_unreadable_image_is_an_error_or_a_counted_skip(
       annotations, folder, cache_dir=cache, skip_policy=SKIP
     )
   assert source.people.annotation_id.tolist() == [101, *range(103, 109)]
-  assert "skipped image 2" in caplog.text
+  assert "skipped image 2.jpg" in caplog.text
   assert "1 people on 1 images that cannot be read (ids [2])" in caplog.text
 
 
@@ -99,6 +99,19 @@ def test_a_skip_is_counted_again_when_the_records_are_found(tmp_path, caplog):
   options["skip_policy"] = unreadable.SkipPolicy("skip", max_skipped=0.12)
   with pytest.raises(ValueError, match=r"1 of 8 images.*max_skipped=0\.12"):
     prepare.load(annotations, folder, **options)
+
+
+def test_ids_of_skipped_images_are_those_of_the_file(tmp_path, caplog):
+  content = coco_folder.content(num_images=8)
+  for image in content["images"]:
+    image["id"] = f"photo {image['id']}"
+  for person in content["annotations"]:
+    person["image_id"] = f"photo {person['image_id']}"
+  annotations, folder = coco_folder.write(tmp_path, content)
+  (folder / "2.jpg").unlink()
+  with caplog.at_level(logging.WARNING):
+    prepare.load(annotations, folder, cache_dir=tmp_path, skip_policy=SKIP)
+  assert "cannot be read (ids ['photo 2'])" in caplog.text
 
 
 def test_too_many_skips_end_the_preparation(tmp_path):

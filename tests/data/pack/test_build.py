@@ -144,7 +144,7 @@ def test_a_changed_pixel_and_a_changed_label_are_noticed(pack):
   labels = pack.annotations
   labels.write_text(labels.read_text() + " ")
   changed = files.read(pack.folder)
-  with pytest.raises(ValueError, match=r"1 canvases changed.* annotation 102"):
+  with pytest.raises(ValueError, match="1 canvases changed"):
     changed.check_pixels()
   with pytest.raises(ValueError, match="was edited or removed"):
     changed.check_labels()
