@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 import pathlib
+import shutil
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from darkjax.data import prepared
 from darkjax.data.coco import reader, unreadable
 from darkjax.data.coco.reader import Annotations
 from darkjax.data.coco.records import CocoConfig, CocoKeypoints, prepare
+from darkjax.data.images.names import FolderNames
 from darkjax.data.people_table import People
 from darkjax.data.prepared import PreparedDataset
 from darkjax.metrics.coco_annotations import check_hint, image_ids_in_file
@@ -39,7 +41,8 @@ def load(
   Every annotation and image (by its header and one decode, of a JPEG at 1/8
   size) is checked while preparing. The folder of the records is named
   after the json's content, the image folder and the version: an edited
-  json is prepared anew; after replacing an image, delete the folder.
+  json is prepared anew, and so are images that were skipped once one of them
+  can be read; after replacing another image, delete the folder.
 
   Args:
     annotations: COCO-format keypoint json.
@@ -78,6 +81,9 @@ def load(
   folder = pathlib.Path(cache_dir or files.cache_directory()).absolute()
   path = folder / CocoKeypoints.name / name / str(CocoKeypoints.VERSION)
   with files.explain_full_disk(folder), files.locked(folder / f"{name}.lock"):
+    if path.is_dir() and skip_policy.on_error == "skip":
+      if _any_repaired(path, annotations, images, skip_policy, bool(upright)):
+        shutil.rmtree(path)
     if not path.is_dir():
       labels = _read(annotations, labelled, keep_empty_images, **choice)
       if files.digest(annotations) != digest:
@@ -148,6 +154,22 @@ def _read(path, labelled, keep_empty_images, **choice) -> Annotations:
       f"split is empty; {check_hint(path)}"
     )
   return labels
+
+
+def _any_repaired(records, annotations, images, skip_policy, upright) -> bool:
+  """Returns whether an image that the records lack can be read now."""
+  table = prepared.read_images(prepared.open_records(records)[0])
+  skipped = table.image_id[~table.readable]
+  if not len(skipped):
+    return False
+  listed = reader.read_images(annotations)
+  folder = FolderNames(images, [i["file_name"] for i in listed.values()])
+  return any(
+    unreadable.read(
+      listed[i], folder, annotations, skip_policy, upright=upright
+    ).data
+    for i in skipped
+  )
 
 
 def _warn_of_turned(count: int, path: pathlib.Path) -> None:

@@ -172,6 +172,13 @@ def read_unlabelled_content(
   return Content(path, {}, ids, skeleton, images, [])
 
 
+def read_images(path: str | os.PathLike[str]) -> dict[int, dict[str, Any]]:
+  """Returns the images of a json by id, as in `Annotations`, without people."""
+  images = coco_annotations.read_sections(path, ("images",))["images"]
+  index = coco_annotations.index_images(images, path)
+  return {i: _image(image, []) for i, image in index.items()}
+
+
 def warn_of_filled(
   annotations: Sequence[Mapping[str, Any]], path: str | os.PathLike[str]
 ) -> None:

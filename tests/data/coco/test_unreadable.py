@@ -93,12 +93,26 @@ def test_a_skip_is_counted_again_when_the_records_are_found(tmp_path, caplog):
   caplog.clear()
   with caplog.at_level(logging.WARNING):
     prepare.load(annotations, folder, **options)
-  assert "skipped image" not in caplog.text
+  assert "skipped image 2.jpg" in caplog.text
   assert "1 people on 1 images that cannot be read" in caplog.text
   # By hand: one image of eight is a share of 0.125.
   options["skip_policy"] = unreadable.SkipPolicy("skip", max_skipped=0.12)
   with pytest.raises(ValueError, match=r"1 of 8 images.*max_skipped=0\.12"):
     prepare.load(annotations, folder, **options)
+
+
+def test_a_skipped_image_is_used_once_it_is_repaired(tmp_path):
+  annotations, folder = folder_with(tmp_path, None)
+  (folder / "3.jpg").unlink()
+  options = {"cache_dir": tmp_path / "cache", "skip_policy": SKIP}
+  source = prepare.load(annotations, folder, **options)
+  assert source.num_people == 6
+  (folder / "3.jpg").write_bytes(encoded("jpeg", "RGB"))
+  repaired = prepare.load(annotations, folder, **options)
+  assert repaired.people.annotation_id.tolist() == [101, *range(103, 109)]
+  (folder / "2.jpg").write_bytes(encoded("jpeg", "RGB"))
+  options["skip_policy"] = unreadable.SkipPolicy("skip", max_skipped=0)
+  assert prepare.load(annotations, folder, **options).num_people == 8
 
 
 def test_ids_of_skipped_images_are_those_of_the_file(tmp_path, caplog):
