@@ -21,7 +21,8 @@ from typing import Any
 
 from darkjax import skeletons
 from darkjax.data.coco import reader
-from darkjax.metrics.coco_fields import ADDED
+from darkjax.metrics.coco_fields import ADDED, id_in_file
+from darkjax.metrics.coco_problems import finite_numbers
 from darkjax.runtime import command, files
 
 _FINGERS = ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky")
@@ -134,15 +135,16 @@ def to_coco(annotations: str | os.PathLike[str]) -> dict[str, Any]:
   """Returns COCO-WholeBody's labels with 133 keypoints in one list.
 
   Parts that the file calls not valid, or does not have, are not labelled.
-  Everything else stays: images, boxes, areas (of the body's mask), crowds.
+  Everything else of images and people stays: ids, boxes, areas (of the body's
+  mask), crowds.
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: malformed, or a part of another length.
+    ValueError: malformed, or a part that is not as many numbers.
   """
   content = reader.read_content(pathlib.Path(annotations))
   return {
-    "images": [_without(ADDED, image) for image in content.images.values()],
+    "images": [_as_in_file(image) for image in content.images.values()],
     "annotations": [_merged(a, annotations) for a in content.annotations],
     "categories": [category(content.category["id"])],
   }
@@ -150,28 +152,35 @@ def to_coco(annotations: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _merged(annotation: Mapping[str, Any], path) -> dict[str, Any]:
   keypoints: list[float] = []
+  merged = _as_in_file(annotation)
   for field, count in _PARTS.items():
-    valid = annotation.get(field.replace("_kpts", "_valid"), True)
-    numbers = annotation.get(field) if valid else None
-    numbers = [0.0] * (3 * count) if numbers is None else numbers
-    if len(numbers) != 3 * count:
+    numbers = merged.pop(field, None)
+    if not merged.pop(field.replace("_kpts", "_valid"), True):
+      numbers = None
+    numbers = [0.0] * (3 * count) if numbers in (None, []) else numbers
+    if finite_numbers(numbers, (3 * count,)) is None:
       raise ValueError(
-        f"{path}: annotation {annotation.get('id')} should hold {count} times "
-        f"x, y, visibility in {field!r}, got {len(numbers)} numbers"
+        f"{path}: annotation {id_in_file(annotation)!r} should hold {count} "
+        f"times x, y, visibility in {field!r}, got {numbers!r:.60}"
       )
     keypoints += numbers
-  kept = _without((*ADDED, "_kpts", "_valid"), annotation)
   labelled = sum(flag > 0 for flag in keypoints[2::3])
-  return kept | {"keypoints": keypoints, "num_keypoints": labelled}
+  return merged | {"keypoints": keypoints, "num_keypoints": labelled}
 
 
-def _without(ends: tuple[str, ...], fields: Mapping[str, Any]) -> dict:
-  return {k: v for k, v in fields.items() if not k.endswith(ends)}
+def _as_in_file(item: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns an image or annotation with the file's own ids."""
+  own = {name: value for name, value in item.items() if name not in ADDED}
+  own["id"] = id_in_file(item)
+  if "image_id_in_file" in item:
+    own["image_id"] = item["image_id_in_file"]
+  return own
 
 
 def main(flags: command.Flags, arguments) -> None:
   """Writes the json with all keypoints in one list."""
   command.refuse_arguments(arguments)
+  files.check_not_read(flags.out, flags.annotations)
   content = to_coco(flags.annotations)
   files.write_whole(pathlib.Path(flags.out), json.dumps(content).encode())
   print(f"{flags.out}: {len(content['annotations'])} people")

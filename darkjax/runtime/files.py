@@ -63,6 +63,16 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     pass
 
 
+def check_not_read(
+  out: str | os.PathLike[str], source: str | os.PathLike[str]
+) -> None:
+  """Raises a ValueError if a file to be written is one that is read."""
+  if pathlib.Path(out).resolve() == pathlib.Path(source).resolve():
+    raise ValueError(
+      f"{out} is the file to read and would be replaced; name another to write"
+    )
+
+
 def write_whole(path: pathlib.Path, data: bytes) -> None:
   """Writes a file by way of PATH.part, so that it is complete or as before."""
   path.parent.mkdir(parents=True, exist_ok=True)

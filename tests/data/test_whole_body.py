@@ -111,7 +111,36 @@ def test_the_command_makes_the_folder_of_its_json(tmp_path):
   assert reader.read_annotations(out).skeleton.num_keypoints == 133
 
 
-def test_other_lengths_are_refused(tmp_path):
-  path = write(tmp_path, official(face_kpts=[1, 2, 2]))
+def test_the_command_does_not_replace_what_it_reads(tmp_path):
+  path = write(tmp_path, official())
+  before = path.read_text()
+  for name in ("whole_body", "mpii"):
+    done = commands.run(
+      f"data.{name}", f"--annotations={path}", f"--out={path}"
+    )
+    assert done.returncode != 0
+    assert "is the file to read and would be replaced" in done.stderr
+  assert path.read_text() == before
+
+
+def test_ids_and_other_fields_stay(tmp_path):
+  person = official(id="anna", image_id="im", is_filled=1, my_valid=0)
+  path = write(tmp_path, person)
+  labels = json.loads(path.read_text())
+  labels["images"][0] |= {"id": "im", "is_filled": 2}
+  path.write_text(json.dumps(labels))
+  content = whole_body.to_coco(path)
+  assert content["images"] == labels["images"]
+  (merged,) = content["annotations"]
+  parts = ("foot", "face", "lefthand", "righthand")
+  gone = {f"{part}_{end}" for part in parts for end in ("kpts", "valid")}
+  assert merged.keys() == person.keys() - gone
+  same = merged.keys() - {"keypoints", "num_keypoints"}
+  assert {k: merged[k] for k in same} == {k: person[k] for k in same}
+
+
+@pytest.mark.parametrize("part", [[1, 2, 2], 5, [None] * 204, [[1, 2, 2]] * 68])
+def test_parts_that_are_not_as_many_numbers_are_refused(tmp_path, part):
+  path = write(tmp_path, official(face_kpts=part))
   with pytest.raises(ValueError, match=r"annotation 7.*68 times.*face_kpts"):
     whole_body.to_coco(path)

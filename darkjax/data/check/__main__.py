@@ -13,13 +13,15 @@ import re
 
 from darkjax.data.check import report as report_lib
 from darkjax.data.images import frame_flags
-from darkjax.runtime import command
+from darkjax.runtime import command, files
 
 
 def main(flags: command.Flags, arguments) -> int:
   """Prints the report; returns 1 with an error or a warning, else 0."""
   if len(arguments) != 1:
     raise ValueError("give one json: check train.json --images=FOLDER")
+  if flags.write:
+    files.check_not_read(flags.write, arguments[0])
   height, width = map(int, flags.crop.split("x"))
   report = report_lib.check(
     arguments[0],

@@ -19,6 +19,7 @@ from darkjax.data.images.encoded import Header
 from darkjax.data.images.names import FolderNames
 from darkjax.metrics import coco_fields
 from darkjax.metrics.coco_annotations import check_hint
+from darkjax.runtime.files import write_whole
 from darkjax.runtime.json_file import read_json
 
 CROP_SIZE = (256, 192)  # (height, width) px: the most usual of the recipes
@@ -149,4 +150,4 @@ def write_completed(report: Report, path: str | pathlib.Path) -> None:
     for field in read.get("filled", ()):
       if annotation.get("keypoints") and read[field] is not None:
         annotation[field] = np.round(read[field], 2).tolist()
-  pathlib.Path(path).write_text(json.dumps(content))
+  write_whole(pathlib.Path(path), json.dumps(content).encode())

@@ -498,6 +498,18 @@ def test_limbs_and_pairs_are_suggested_and_written(tmp_path):
   assert check.check(completed).findings == ()
 
 
+def test_the_completed_json_does_not_replace_the_one_it_is_of(tmp_path):
+  path = check_folder.write(tmp_path, check_folder.content())
+  before = path.read_text()
+  done = run(path, f"--write={tmp_path / 'new' / '..' / path.name}")
+  assert done.returncode == 2
+  assert "is the file to read and would be replaced" in done.stderr
+  assert path.read_text() == before
+  out = tmp_path / "new" / "completed.json"
+  assert run(path, f"--write={out}").returncode == 0
+  assert check.check(out).findings == ()
+
+
 def test_the_command_prints_text_or_json(tmp_path):
   labels = check_folder.content()
   path = check_folder.write(tmp_path, labels)
