@@ -193,7 +193,13 @@ def _read_packs(config) -> list[Pack]:
   val = _read_pack(config, _pairs(config, "val")[0][0], boxes)
   if boxes != "gt":
     _check_unchanged(config, boxes, val.boxes_digest, val.folder)
-    val = val.rows(val.people.score >= config.evaluate.box_threshold)
+    scores, threshold = val.people.score, config.evaluate.box_threshold
+    if not (scores >= threshold).any():
+      raise ValueError(
+        f"{val.folder}: none of {len(scores)} boxes has a score of at least "
+        f"{threshold}; the best score is {max(scores):g}: lower the threshold"
+      )
+    val = val.rows(scores >= threshold)
   return [*train, val]
 
 

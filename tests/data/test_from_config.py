@@ -2,8 +2,10 @@
 
 import json
 import pathlib
+import types
 
 import coco_folder
+import numpy as np
 import pytest
 
 from configs import quickstart
@@ -85,3 +87,19 @@ def test_no_pairs_to_train_on_are_one_line(train):
     config.data.train = train
   with pytest.raises(ValueError, match=r'such as \(\("train.json", "photos"\)'):
     from_config.prepare_training(config)
+
+
+def test_a_threshold_above_every_packed_box_is_one_line(monkeypatch):
+  pack = types.SimpleNamespace(
+    people=types.SimpleNamespace(score=np.array([0.2, 0.7])),
+    folder="packs/val",
+    boxes_digest="",
+  )
+  monkeypatch.setattr(from_config, "_read_pack", lambda *_: pack)
+  config = quickstart.get_config()
+  config.data.source, config.data.pack = "resident", "packs"
+  config.data.root = "none"
+  config.evaluate.boxes, config.evaluate.box_threshold = "boxes.json", 0.8
+  message = "packs/val: none of 2 boxes .* best score is 0.7: lower the thresh"
+  with pytest.raises(ValueError, match=message):
+    from_config.read(config)
