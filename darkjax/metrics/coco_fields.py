@@ -171,7 +171,7 @@ def _box_of_keypoints(keypoints: Any) -> list[float] | None:
 
 
 def _area_of_box(bbox: Any) -> float | None:
-  if not _are_numbers(bbox) or len(bbox) != 4:
+  if not _are_numbers(bbox) or len(bbox) != 4 or min(bbox[2:]) < 0:
     return None
   try:
     return AREA_SHARE * bbox[2] * bbox[3]

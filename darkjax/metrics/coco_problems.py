@@ -47,6 +47,9 @@ def find_problems(
       "box",
       f"'bbox' must be four finite numbers (x, y, w, h), got {bbox!r:.60}",
     )
+  elif bbox is not None and area is None:  # none is filled in from such a box
+    rule = "w and h of 'bbox' must be 0 or more where 'area' is missing"
+    yield Problem("box", f"{rule}, got {bbox!r:.60}")
   number = finite_numbers(area, ())
   # Without a box that can be read, a missing area is no fault of its own.
   if (number is None or number < 0) and area is not None:

@@ -213,3 +213,9 @@ def test_the_file_ids_of_images_are_kept_for_results(tmp_path):
   path = tmp_path / "a.json"
   path.write_text(json.dumps(content(["x", "y"], [1], ["y"])))
   assert coco_annotations.image_ids_in_file(path) == {0: "x", 1: "y"}
+
+
+@pytest.mark.parametrize("bbox", [[1, 2, -5, 5], [1, 2, 5, -5], [1, 2, -5, -5]])
+def test_no_area_is_made_of_a_box_with_negative_sides(bbox):
+  assert read(bbox=bbox, area=None)["area"] is None
+  assert problems(bbox=bbox, area=None) == ["box"]
