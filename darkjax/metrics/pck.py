@@ -80,10 +80,11 @@ def normalized_mean_error(
 ) -> float:
   """Returns the mean over people of their mean distance / length: NME.
 
-  People whose reference length is nan or who have no label are left out; nan
-  without any others.
+  People whose reference length is nan or 0, or who have no label, are left out;
+  nan without any others.
   """
   lengths = np.asarray(reference_length, np.float64)
+  lengths = np.where(lengths == 0, np.nan, lengths)
   distances = _distances(predicted, truth, visible, lengths)
   labelled = np.asarray(visible) > 0
   sums = np.where(labelled, distances, 0.0).sum(1)
@@ -143,8 +144,9 @@ def pckh(
 ) -> dict[str, float]:
   """Returns MPII's PCKh by body part, in percent, as the columns of Table 8.
 
-  A part is the average of its left and right keypoint; the mean is over all
-  labelled keypoints but pelvis and thorax.
+  A part is the average of its left and right keypoint, of one alone where the
+  other is never labelled; the mean is over all labelled keypoints but pelvis
+  and thorax.
 
   Returns:
     {"Head": ..., "Shoulder": ..., ..., "Ankle": ..., "Mean": ...} in 0..100;
@@ -158,10 +160,12 @@ def pckh(
   shares = pck(predicted, truth, scored, head_sizes, threshold)
   scored[:, left_out] = False
   mean = pck(predicted, truth, scored, head_sizes, threshold).mean
-  groups = {
-    group: 100 * float(shares.per_keypoint[_indices(skeleton, names)].mean())
-    for group, names in PCKH_GROUPS.items()
-  }
+  groups = {}
+  for group, names in PCKH_GROUPS.items():
+    sides = shares.per_keypoint[_indices(skeleton, names)]
+    labelled = np.isfinite(sides)
+    mean_of_sides = _ratio(sides[labelled].sum(), labelled.sum())
+    groups[group] = 100 * float(mean_of_sides)
   return {**groups, "Mean": 100 * mean}
 
 

@@ -180,3 +180,27 @@ def test_a_length_between_keypoints_needs_both_labels():
   np.testing.assert_array_equal(got, [5.0, np.nan])
   with pytest.raises(ValueError, match=r"needs the keypoints \['ear'\]"):
     pck.length_between(truth, [[1, 1, 1]] * 2, face, ("nose", "ear"))
+
+
+def test_people_of_no_length_are_left_out_of_the_normalized_mean_error():
+  truth, predicted = np.zeros((3, 2, 2)), np.zeros((3, 2, 2))
+  predicted[..., 0] = [[1, 1], [3, 5], [9, 9]]
+  visible = np.ones((3, 2))
+  error = pck.normalized_mean_error(predicted, truth, visible, [2.0, 8.0, 0.0])
+  # Means of 1 and 4 px: (1/2 + 4/8) / 2.
+  assert error == 0.5
+  none = pck.normalized_mean_error(truth[:1], truth[:1], visible[:1], [0.0])
+  assert np.isnan(none)
+
+
+def test_a_part_of_pckh_is_one_side_where_the_other_is_never_labelled():
+  names = skeletons.MPII.keypoint_names
+  truth, visible = np.zeros((2, 16, 2)), np.ones((2, 16))
+  visible[:, names.index("left_knee")] = 0
+  visible[:, [names.index(f"{side}_hip") for side in ("left", "right")]] = 0
+  predicted = truth.copy()
+  predicted[0, names.index("right_knee")] = 100
+  got = pck.pckh(predicted, truth, visible, [10.0, 10.0])
+  assert got["Knee"] == 50
+  assert got["Elbow"] == 100
+  assert np.isnan(got["Hip"])
