@@ -88,7 +88,9 @@ def define_flags(define: command.Define) -> None:
   define.config("config", None, "Configuration, see darkjax.train.")
   define.string("out", "browse.png", "Picture to write.")
   define.integer("count", 24, "How many people.", lower_bound=1)
-  define.integer("step", 0, "Steps of training before the ones shown.")
+  define.integer(
+    "step", 0, "Steps of training before the ones shown.", lower_bound=0
+  )
   define.integer("columns", 6, "People in a row.", lower_bound=1)
   define.required(["config"])
 

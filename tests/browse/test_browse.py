@@ -42,3 +42,10 @@ def test_wrong_inputs_are_one_line(tmp_path):
   done = browse(tmp_path)
   assert done.returncode == 2
   assert "no annotation file" in done.stderr
+
+
+def test_a_step_before_the_first_is_one_line(tmp_path):
+  done = browse(tmp_path, "--step=-1")
+  assert done.returncode != 0
+  assert "--step" in done.stderr
+  assert "Traceback" not in done.stderr
