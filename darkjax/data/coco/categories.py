@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from darkjax import skeletons
-from darkjax.metrics.coco_fields import describe_id
+from darkjax.metrics.coco_fields import describe_id, is_id
 from darkjax.skeletons import Skeleton
 
 _SHOWN = 100  # annotations that a message looks at
@@ -61,7 +61,7 @@ def describe_unlisted(
   content: Mapping[str, Any], chosen: Mapping[Any, Any]
 ) -> str:
   """Returns how many annotations have an unlisted category; "" for none."""
-  listed = {category.get("id") for category in content["categories"]}
+  listed = {c["id"] for c in content["categories"] if is_id(c.get("id"))}
   ids = [item.get("category_id") for item in content["annotations"]]
   unlisted = [i for i in ids if i not in listed]
   if not unlisted:

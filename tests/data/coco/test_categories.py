@@ -243,6 +243,13 @@ def test_a_few_annotations_of_unlisted_categories_are_left_out(
   assert "1 annotations have category_id '1' (text)" in caplog.text
 
 
+def test_a_category_without_keypoints_may_have_any_id(tmp_path):
+  content = coco_folder.content(num_images=2)
+  content["categories"].append({"id": [2], "name": "car"})
+  path, _ = coco_folder.write(tmp_path, content)
+  assert reader.read_annotations(path).category_ids == (1,)
+
+
 @pytest.mark.parametrize("category_id", [0, "1", "person", 1.0])
 def test_ids_of_categories_are_of_any_kind(tmp_path, category_id):
   content = coco_folder.content(num_images=2)
