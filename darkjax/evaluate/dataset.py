@@ -44,7 +44,12 @@ def define_flags(define: command.Define) -> None:
     "annotations", None, "COCO-format json; default: the run's validation set."
   )
   define.string("images", None, "Folder of the images of --annotations.")
-  define.string("category", "", "Category of people; default: the run's.")
+  define.string(
+    "category",
+    "",
+    "Category of people; default: the run's, on its own data; with "
+    "--annotations all that have keypoints.",
+  )
   define.string("root", None, "Folder the run's data was moved to.")
   frame_flags.define(define, "as in training")
   define.string("cache", "", "Folder of prepared records.")

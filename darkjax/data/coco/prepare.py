@@ -207,10 +207,9 @@ def _report(people: People, path: pathlib.Path) -> None:
     f"{boxless.sum()} whose box or area inside the image is zero"
   )
   count = people.trainable.sum()
-  hint = check_hint(path)
-  _LOG.info("%s: %d people; left out: %s; %s", path, count, left_out, hint)
+  _LOG.info("%s: %d people; left out: %s", path, count, left_out)
   if not count:
     raise ValueError(
       f"{path} has nobody to train on: of {len(people)} people left out: "
-      f"{left_out}; {hint}"
+      f"{left_out}; {check_hint(path)}"
     )
