@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from darkjax.data.images.spelling import PHOTO_SUFFIXES
+from darkjax.viz import picture_file
 
 _LOG = logging.getLogger(__name__)
 
@@ -90,6 +91,12 @@ def walk(
     )
     visible = sorted(name for name in files if not name.startswith("."))
     yield from (pathlib.Path(parent, name) for name in visible)
+
+
+def overlay_path(out: pathlib.Path, name: str) -> pathlib.Path:
+  """Returns the file of an overlay: NAME, or NAME.png unless JPEG or PNG."""
+  keep = pathlib.Path(name).suffix.lower() in picture_file.SUFFIXES
+  return out / (name if keep else f"{name}.png")
 
 
 def _describe(

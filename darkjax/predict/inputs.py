@@ -14,7 +14,11 @@ import numpy as np
 from darkjax.data.images import photo
 from darkjax.predict import animation, video
 from darkjax.predict.boxes import BoxFile
-from darkjax.predict.folders import Photograph, find_photographs
+from darkjax.predict.folders import (
+  Photograph,
+  find_photographs,
+  overlay_path,
+)
 from darkjax.predict.frame import choose_upright
 
 _LOG = logging.getLogger(__name__)
@@ -74,10 +78,8 @@ def open_inputs(
     return _open_animation(first, boxes, upright is not False, max_pictures)
   if not any(map(_is_video, inputs)):
     photographs = find_photographs(inputs, recursive=recursive, out=out)
-    photographs = photographs[:max_pictures]
-    for photograph in photographs:
-      _check_folder(out, photograph.path)
-    opened = _open_photographs(photographs, boxes, upright)
+    _check_overlays(out, photographs)
+    opened = _open_photographs(photographs[:max_pictures], boxes, upright)
     return contextlib.nullcontext(opened)
   if len(inputs) > 1:
     raise ValueError(
@@ -101,6 +103,20 @@ def _check_folder(out: pathlib.Path, path: pathlib.Path) -> None:
       f"--out={out} is the folder of {path.name}, whose overlay would "
       "overwrite it; name another folder"
     )
+
+
+def _check_overlays(
+  out: pathlib.Path, photographs: Sequence[Photograph]
+) -> None:
+  given = {photograph.path.resolve() for photograph in photographs}
+  for path, name in photographs:
+    _check_folder(out, path)
+    overlay = overlay_path(out, name)
+    if overlay.resolve() in given:
+      raise ValueError(
+        f"--out={out}: the overlay of {name} would overwrite the photograph "
+        f"{overlay}; name another folder"
+      )
 
 
 def _open_photographs(

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from darkjax.inference import results
 from darkjax.metrics import coco
+from darkjax.predict import folders
 from darkjax.predict import video as video_lib
 from darkjax.predict.people import PicturePeople
 from darkjax.runtime import files
@@ -86,12 +87,6 @@ def _lines(one: PicturePeople) -> Iterator[list[Any]]:
   name, image_id, seconds, _ = one.picture
   for row in results.table_rows(one.people):
     yield results.to_csv_cells([name, image_id, seconds, *row])
-
-
-def _overlay_path(out: pathlib.Path, name: str) -> pathlib.Path:
-  """Returns the file of an overlay: NAME, or NAME.png unless JPEG or PNG."""
-  keep = pathlib.Path(name).suffix.lower() in picture_file.SUFFIXES
-  return out / (name if keep else f"{name}.png")
 
 
 class Counts(NamedTuple):
@@ -168,7 +163,7 @@ def _overlay_writer(out, video, draw) -> Iterator[Callable]:
     yield lambda one: None
   elif video is None:
     yield lambda one: picture_file.save(
-      draw(one), _overlay_path(out, one.picture.name)
+      draw(one), folders.overlay_path(out, one.picture.name)
     )
   else:
     name, rate = video

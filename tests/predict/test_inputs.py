@@ -161,6 +161,19 @@ def test_inputs_that_do_not_go_together_are_refused(folder, tmp_path):
       inputs.open_inputs(arguments, out=where)
 
 
+def test_no_overlay_takes_the_place_of_a_photograph(folder, tmp_path):
+  (folder / "sub").mkdir()
+  (folder / "a.JPG").rename(folder / "sub" / "a.JPG")
+  (folder / "b.png").rename(tmp_path / "b.png")
+  (folder / "c.bmp").unlink()
+  given, out = [str(tmp_path / "b.png"), str(folder)], tmp_path / "in"
+  for arguments in (given, given[1:]):
+    with pytest.raises(ValueError, match=r"overlay of sub/a\.JPG would over"):
+      inputs.open_inputs(arguments, out=out, recursive=True, max_pictures=1)
+  with inputs.open_inputs(given, out=tmp_path / "out", recursive=True) as some:
+    assert some.num_pictures == 2
+
+
 def _file(people, names=(), sizes=()):
   """A `BoxFile`: boxes by key, and the keys of file names."""
   return boxes.BoxFile(
