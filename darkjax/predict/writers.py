@@ -48,7 +48,10 @@ def to_coco(
 def _open_part(path: pathlib.Path, **options) -> Iterator[IO[str]]:
   """Opens PATH.part, renamed to PATH at the end, but not after an error."""
   part = path.with_name(f"{path.name}.part")
-  with part.open("w", **options) as file:
+  # Names of files may hold what is no text.
+  with part.open(
+    "w", encoding="utf-8", errors="backslashreplace", **options
+  ) as file:
     yield file
   part.replace(path)
 

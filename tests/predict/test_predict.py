@@ -283,6 +283,18 @@ def test_overlays_of_subfolders_do_not_collide(pose, tmp_path):
   assert {record["file_name"] for record in records} == set(names)
 
 
+def test_a_name_that_is_no_text_is_written_escaped(pose, tmp_path):
+  name = os.fsdecode(b"caf\xe9 \xc3\xbc.jpg")
+  found = predict_people(
+    pose, iter([_picture(np.zeros((8, 9, 3), np.uint8), name=name)])
+  )
+  writers.write_all(found, tmp_path)
+  text = (tmp_path / "results.csv").read_text(encoding="utf-8")
+  assert text.splitlines()[1].startswith(r"caf\udce9 ü.jpg,")
+  records = json.loads((tmp_path / "results.json").read_text())
+  assert records[0]["file_name"] == name
+
+
 def test_results_of_nobody_are_valid_json(tmp_path):
   written = writers.write_all(iter([]), tmp_path)
   assert written == writers.Counts()

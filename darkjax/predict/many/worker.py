@@ -110,16 +110,21 @@ class Worker:
 def _read(shard: Shard, rows: list[dict[str, Any]]) -> Iterator[Picture]:
   """Yields the photographs that can be read; appends a row for every one."""
   for n, (name, image) in enumerate(shards.read(shard)):
-    row: dict[str, Any] = {"path": name, "people": []}
+    row: dict[str, Any] = {"path": _text(name), "people": []}
     rows.append(row)
     try:
       pixels = _pixels(image, name)
     except (OSError, ValueError) as error:
-      row["error"] = str(error)
+      row["error"] = _text(error)
       continue
     row["error"] = None
     row["height"], row["width"] = pixels.shape[:2]
     yield Picture(name, n, float("nan"), pixels)
+
+
+def _text(value: Any) -> str:
+  """Returns text that Parquet takes: names of files may hold what is none."""
+  return str(value).encode(errors="backslashreplace").decode()
 
 
 def _pixels(image: str | bytes, name: str) -> np.ndarray:

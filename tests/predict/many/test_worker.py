@@ -1,6 +1,7 @@
 """One process: a shard's rows are the photographs, read or not."""
 
 import json
+import os
 import pathlib
 
 import numpy as np
@@ -80,6 +81,15 @@ def test_rows_are_the_photographs_with_what_pose_finds(settings, tmp_path, rng):
   about = json.loads(table.schema.metadata[b"darkjax"])
   assert about["keypoints"] == list(pose.convention.skeleton.keypoint_names)
   assert about["checkpoint"] == settings.checkpoint
+
+
+def test_a_name_that_is_no_text_is_written_escaped(settings, tmp_path):
+  path = os.path.join(tmp_path, os.fsdecode(b"caf\xe9.jpg"))
+  _, table = predict(settings, tmp_path, Shard([path]))
+  (row,) = table.to_pylist()
+  assert row["path"] == str(tmp_path / r"caf\udce9.jpg")
+  assert r"no image file" in row["error"]
+  assert r"caf\udce9.jpg" in row["error"]
 
 
 def test_images_in_parquet_are_read_as_their_files(settings, tmp_path, rng):
