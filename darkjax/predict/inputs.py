@@ -23,7 +23,10 @@ from darkjax.predict.frame import choose_upright
 
 _LOG = logging.getLogger(__name__)
 
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg")
+VIDEO_SUFFIXES = (
+  *(".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".wmv"),
+  *(".flv", ".ogv", ".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts"),
+)
 
 # Boxes [N, 4] (x, y, w, h) in image px and their scores [N], by image id.
 BoxesById = Mapping[int | str, tuple[np.ndarray, np.ndarray]]

@@ -37,6 +37,21 @@ def test_videos_are_read_in_rgb_with_their_times(tmp_path, codec, suffix):
     np.testing.assert_allclose(frame.pixels[16, 24], COLOURS[t], atol=6)
 
 
+@pytest.mark.parametrize(
+  ("suffix", "codec"),
+  [
+    *((name, "libx264") for name in ("3gp", "3g2", "ts", "MTS", "m2ts", "flv")),
+    *((name, "mpeg2video") for name in ("mpeg", "mpg", "vob")),
+    ("wmv", "msmpeg4"),
+  ],
+)
+def test_the_ending_of_a_name_says_that_it_is_a_video(tmp_path, suffix, codec):
+  path = tmp_path / f"clip.{suffix}"
+  clips.write(path, [clips.plain(rgb) for rgb in COLOURS], codec=codec)
+  with inputs.open_inputs([str(path)], out=tmp_path / "out") as opened:
+    assert len(list(opened.stream)) == 6
+
+
 def test_times_are_those_of_the_frames(tmp_path):
   seconds = [0.0, 0.04, 0.5, 0.53, 2.0]
   frames = [clips.plain(rgb) for rgb in COLOURS[:5]]
