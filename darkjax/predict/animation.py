@@ -57,11 +57,18 @@ def _read_frames(
   image: PIL.Image.Image, path: pathlib.Path, rate: float, upright: bool
 ) -> Iterator[tuple[float, np.ndarray]]:
   seconds, size = 0.0, None
-  for n in range(getattr(image, "n_frames", 1)):
+  count = getattr(image, "n_frames", 1)
+  for n in range(count):
     name = f"{path} (frame {n})"
-    with photo.decoding(name):
-      image.seek(n)
-    pixels = photo.pixels(image, upright=upright, name=name)
+    try:
+      with photo.decoding(name):
+        image.seek(n)
+      pixels = photo.pixels(image, upright=upright, name=name)
+    except ValueError as error:
+      if n == 0:
+        raise
+      _LOG.warning("only %d of %d frames can be read: %s", n, count, error)
+      return
     size = size or pixels.shape
     if pixels.shape != size:
       raise ValueError(

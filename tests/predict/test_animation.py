@@ -85,11 +85,27 @@ def test_stills_and_other_files_are_no_animations(tmp_path):
     assert not animation.is_animated(tmp_path / name)
 
 
-def test_an_animation_cut_off_in_its_first_frame_is_named(tmp_path):
+def _noise(path):
+  """Writes two frames that do not compress."""
   noise = np.random.default_rng(0).integers(0, 256, (2, 60, 80, 3), np.uint8)
   first, second = map(PIL.Image.fromarray, noise)
-  path = tmp_path / "clip.png"
   first.save(path, save_all=True, append_images=[second], duration=100)
+
+
+@pytest.mark.parametrize("kind", ["gif", "png"])
+def test_an_animation_cut_off_is_read_to_its_end(tmp_path, caplog, kind):
+  path = tmp_path / f"clip.{kind}"
+  _noise(path)
+  path.write_bytes(path.read_bytes()[:-2000])
+  with inputs.open_inputs([str(path)], out=tmp_path / "out") as opened:
+    assert [frame.image_id for frame in opened.stream] == [0]
+  assert "only 1 of 2 frames can be read" in caplog.text
+  assert f"clip.{kind} (frame 1)" in caplog.text
+
+
+def test_an_animation_cut_off_in_its_first_frame_is_named(tmp_path):
+  path = tmp_path / "clip.png"
+  _noise(path)
   path.write_bytes(path.read_bytes()[:4000])
   assert animation.is_animated(path)
   message = r"clip\.png is not an image that can be read"
