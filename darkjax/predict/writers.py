@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+import math
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Any, NamedTuple
@@ -88,8 +89,10 @@ def _csv_writer(path: pathlib.Path) -> Iterator[Callable[..., None]]:
 
 def _lines(one: PicturePeople) -> Iterator[list[Any]]:
   name, image_id, seconds, _ = one.picture
+  # Six digits would not tell the frames of a long video apart.
+  time = f"{seconds:.6f}" if math.isfinite(seconds) else ""
   for row in results.table_rows(one.people):
-    yield results.to_csv_cells([name, image_id, seconds, *row])
+    yield [name, image_id, time, *results.to_csv_cells(row)]
 
 
 class Counts(NamedTuple):

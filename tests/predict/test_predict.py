@@ -283,6 +283,16 @@ def test_overlays_of_subfolders_do_not_collide(pose, tmp_path):
   assert {record["file_name"] for record in records} == set(names)
 
 
+def test_frames_of_long_videos_have_times_of_their_own(pose, tmp_path):
+  photo = np.zeros((8, 9, 3), np.uint8)
+  times = [36000 + n / 30 for n in range(3)]  # s
+  clip = [_picture(photo, image_id=n, seconds=t) for n, t in enumerate(times)]
+  writers.write_all(predict_people(pose, iter(clip)), tmp_path)
+  lines = _read_csv(tmp_path / "results.csv")
+  written = [float(line["seconds"]) for line in lines[::3]]
+  np.testing.assert_allclose(written, times, rtol=0, atol=5e-7)
+
+
 def test_a_name_that_is_no_text_is_written_escaped(pose, tmp_path):
   name = os.fsdecode(b"caf\xe9 \xc3\xbc.jpg")
   found = predict_people(
