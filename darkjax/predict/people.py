@@ -90,7 +90,11 @@ def _without_duplicates(pose, people, nms) -> People:
     scales = [pose.convention.crop_from_box(p.bbox)[1] for p in people]
     areas = np.array([scale.prod() for scale in scales])  # padded boxes, px²
     sigmas = people.skeleton.sigmas
-    index = oks_nms.METHODS[nms](people.keypoints, scores, areas, sigmas)
+    # Its default is the limit of COCO's evaluation.
+    options = {"max_people": len(people)} if nms == "soft" else {}
+    index = oks_nms.METHODS[nms](
+      people.keypoints, scores, areas, sigmas, **options
+    )
   return People([people[int(i)] for i in index], people.image)
 
 

@@ -214,6 +214,18 @@ def test_duplicates_are_removed(pose):
     np.testing.assert_array_equal(kept.people.box_scores, scores)
 
 
+@pytest.mark.parametrize("nms", ["hard", "soft"])
+def test_a_crowd_keeps_everyone(pose, nms):
+  x, y = np.meshgrid(np.arange(6) * 20.0, np.arange(5) * 20.0)
+  ones = np.full(30, 20.0)
+  boxes = np.stack([x.ravel(), y.ravel(), ones, ones], -1)
+  triangle = [[5, 5], [15, 7], [9, 15]]
+  photo = colours.paint(SIZE, *(box[:2] + triangle for box in boxes))
+  boxes = {3: (boxes, np.linspace(0.5, 1, 30))}
+  (found,) = predict_people(pose, iter([_picture(photo)]), boxes, nms=nms)
+  assert len(found.people) == 30
+
+
 def test_pictures_without_boxes_have_nobody(pose):
   photo = colours.paint(SIZE, LEFT)
   pictures = [_picture(photo, image_id=n) for n in range(6)]
