@@ -157,9 +157,14 @@ def define_flags(define: command.Define) -> None:
   define.bool("track", False, "Give a video's people ids, by ByteTrack.")
   define.bool("smooth", False, "Smooth a video by the One-Euro filter.")
   define.float(
-    "min_cutoff", 1.0, "Filter: cutoff at rest, Hz; less is steadier."
+    "min_cutoff",
+    1.0,
+    "Filter: cutoff at rest, Hz; less is steadier.",
+    lower_bound=0.0,
   )
-  define.float("beta", 1.0, "Filter: rise with speed; more lags less.")
+  define.float(
+    "beta", 1.0, "Filter: rise with speed; more lags less.", lower_bound=0.0
+  )
   define.integer("max_frames", None, "Most pictures to read.", lower_bound=1)
 
 

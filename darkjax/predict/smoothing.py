@@ -15,6 +15,7 @@ doi:10.1145/2207676.2208639. The covariance weighting is ours.
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -47,11 +48,21 @@ class OneEuro:
     beta: Hz by which the cutoff rises per unit of speed, where a unit is one
       `peak_width` per second; higher lags less.
     velocity_cutoff: Hz, of the velocity's own average.
+
+  Raises:
+    ValueError: a setting that is negative or not finite.
   """
 
   min_cutoff: float = 1.0
   beta: float = 1.0
   velocity_cutoff: float = 1.0
+
+  def __post_init__(self):
+    for name, value in dataclasses.asdict(self).items():
+      if not 0 <= value < math.inf:
+        raise ValueError(
+          f"the filter's {name} is a number of 0 or more, got {value!r}"
+        )
 
   def start(self, keypoints: np.ndarray, time: float) -> State:
     """Returns the state after the first frame, for its keypoints [K, 2]."""

@@ -475,6 +475,13 @@ def test_command_tracks_and_smooths_an_animation(checkpoint_folder, tmp_path):
   assert done.stderr.splitlines()[-1].startswith(f"error: {clip}/out: Not a")
 
 
+@pytest.mark.parametrize("flag", ["--min_cutoff=-1", "--beta=-0.5"])
+def test_settings_of_the_filter_are_not_negative(tmp_path, flag):
+  done = commands.run("predict", "--smooth", flag, tmp_path / "clip.mp4")
+  assert done.returncode == 2
+  assert f"flag {flag}: " in done.stderr
+
+
 class _Sides:
   """A tracker: 9 is at the left, 4 at the right."""
 

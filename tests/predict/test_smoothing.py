@@ -136,6 +136,15 @@ def test_time_must_advance():
     smoothing.OneEuro().update(state, np.zeros((1, 2)), 2.0, peak_width=1.0)
 
 
+@pytest.mark.parametrize("name", ["min_cutoff", "beta", "velocity_cutoff"])
+def test_settings_are_finite_and_not_negative(name):
+  for value in (-0.1, np.nan, np.inf):
+    with pytest.raises(ValueError, match=f"{name} is a number of 0 or more"):
+      smoothing.OneEuro(**{name: value})
+  still = smoothing.OneEuro(**{name: 0.0})
+  assert np.isfinite(_run(np.zeros((3, 1, 2)), settings=still)).all()
+
+
 def _step(smoother, track_ids, x, time):
   """x [N] after a frame of one keypoint (x, 5) per person."""
   keypoints = np.array([[[value, 5.0]] for value in x]).reshape(-1, 1, 2)
