@@ -74,13 +74,13 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
       pose, pictures.stream, pictures.boxes, nms=flags.nms
     )
     if flags.track or flags.smooth:
-      tracker: tracks.Tracker = tracks.OverlapTracker()
+      tracker: tracks.Tracker = tracks.OverlapTracker(pictures.rate)
       if flags.track and pictures.rate:
         tracker = tracks.ByteTracker(pictures.rate)
       stream = people.track_people(stream, tracker)
     if flags.smooth:
       settings = smoothing.OneEuro(min_cutoff=flags.min_cutoff, beta=flags.beta)
-      stream = people.smooth_people(pose, stream, settings)
+      stream = people.smooth_people(pose, stream, settings, pictures.rate)
 
     def draw(one: people.PicturePeople):
       return one.people.plot(

@@ -113,10 +113,16 @@ def track_people(
 
 
 def smooth_people(
-  pose: Pose, stream: Iterable[PicturePeople], settings: smoothing.OneEuro
+  pose: Pose,
+  stream: Iterable[PicturePeople],
+  settings: smoothing.OneEuro,
+  rate: float | None = None,
 ) -> Iterator[PicturePeople]:
-  """Smooths the keypoints of a video's people along their tracks."""
-  smoother = smoothing.Smoother(settings)
+  """Smooths the keypoints of a video's people along their tracks.
+
+  `rate` is the video's, as for `tracks.max_gap`.
+  """
+  smoother = smoothing.Smoother(settings, rate)
   for frame in stream:
     people = frame.people
     if not people:

@@ -21,6 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from darkjax.predict import tracks
+
 # R/R₀ of a keypoint without a peak: ten times as wide as a clean one, so that
 # it moves slowly.
 _NO_PEAK = 100.0
@@ -127,14 +129,15 @@ def _weighted(innovation, cutoff, interval, noise) -> np.ndarray:
 class Smoother:
   """Smoothing of all people of a video, each by a filter of its own.
 
-  A filter that gets nothing for `MAX_GAP` seconds starts anew.
+  A filter that gets nothing for `tracks.max_gap` seconds starts anew.
   """
 
-  MAX_GAP = 0.5
-
-  def __init__(self, settings: OneEuro | None = None):
+  def __init__(
+    self, settings: OneEuro | None = None, rate: float | None = None
+  ):
     """Starts without people; the default settings suit 25 to 60 frames/s."""
     self._filter = settings or OneEuro()
+    self._max_gap = tracks.max_gap(rate)
     self._states: dict[int, State] = {}
 
   def update(
@@ -154,7 +157,7 @@ class Smoother:
     self._states = {
       track_id: state
       for track_id, state in self._states.items()
-      if time - state.time <= self.MAX_GAP
+      if time - state.time <= self._max_gap
     }
     smoothed = np.array(keypoints, np.float64)
     for n, track_id in enumerate(track_ids):

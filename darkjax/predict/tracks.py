@@ -23,6 +23,15 @@ class Tracker(Protocol):
     """
 
 
+def max_gap(rate: float | None) -> float:
+  """Returns the seconds without a person after which another one begins.
+
+  Half a second, or two and a half frames where there are fewer than 5 a second.
+  `rate` is the mean, frames/s; None for more.
+  """
+  return max(0.5, 2.5 / rate) if rate else 0.5
+
+
 class _Track(NamedTuple):
   track_id: int
   bbox: np.ndarray
@@ -33,14 +42,14 @@ class OverlapTracker:
   """Tracks by overlap alone, whatever the scores; ids count from 0.
 
   A box continues the track whose last box overlaps most, if by more than
-  `MIN_OVERLAP`; a track that is not continued for `MAX_GAP` seconds ends.
+  `MIN_OVERLAP`; a track that is not continued for `max_gap` seconds ends.
   """
 
   MIN_OVERLAP = 0.3
-  MAX_GAP = 0.5
 
-  def __init__(self):
-    """Starts without tracks."""
+  def __init__(self, rate: float | None = None):
+    """Starts without tracks; `rate` is as for `max_gap`."""
+    self._max_gap = max_gap(rate)
     self._tracks: list[_Track] = []
     self._ids = itertools.count()
 
@@ -49,7 +58,7 @@ class OverlapTracker:
   ) -> list[int | None]:
     """See `Tracker.update`; every box has a track."""
     del scores
-    alive = [t for t in self._tracks if seconds - t.seconds <= self.MAX_GAP]
+    alive = [t for t in self._tracks if seconds - t.seconds <= self._max_gap]
     matches = match(
       np.array([track.bbox for track in alive]).reshape(-1, 4),
       np.asarray(boxes).reshape(-1, 4),

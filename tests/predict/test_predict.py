@@ -482,6 +482,21 @@ def test_settings_of_the_filter_are_not_negative(tmp_path, flag):
   assert f"flag {flag}: " in done.stderr
 
 
+def test_command_smooths_one_frame_a_second(checkpoint_folder, tmp_path):
+  frames = [PIL.Image.new("RGB", (48, 64), (n * 50, 9, 9)) for n in range(3)]
+  clip, out = tmp_path / "clip.gif", tmp_path / "out"
+  frames[0].save(clip, save_all=True, append_images=frames[1:], duration=1000)
+  given = [
+    f"--checkpoint={checkpoint_folder}",
+    f"--out={out}",
+    "--batch_size=2",
+  ]
+  done = commands.run("predict", *given, "--smooth", "--nopictures", clip)
+  assert done.returncode == 0, done.stderr
+  ids = [line["track_id"] for line in _read_csv(out / "results.csv")[::3]]
+  assert ids == ["0", "0", "0"]
+
+
 class _Sides:
   """A tracker: 9 is at the left, 4 at the right."""
 

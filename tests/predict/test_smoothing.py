@@ -179,3 +179,11 @@ def test_filters_start_anew_after_a_gap():
   (near,) = _step(smoother, [0], [20], 0.4)  # missed for 0.4 s
   assert near < 20
   assert _step(smoother, [0], [40], 1.0) == [40]  # missed for 0.6 s
+
+
+def test_videos_of_few_frames_are_smoothed_too():
+  smoother = smoothing.Smoother(rate=1.0)
+  _step(smoother, [0], [10], 0.0)
+  (next_one,) = _step(smoother, [0], [20], 1.0)
+  assert 10 < next_one < 20
+  assert _step(smoother, [0], [40], 4.0) == [40]  # two frames missed

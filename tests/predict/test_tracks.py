@@ -33,6 +33,15 @@ def test_overlaps_bridge_short_gaps_only():
     assert _step(tracker, boxes, seconds) == expected
 
 
+@pytest.mark.parametrize("rate", [0.5, 1.0, 3.0])
+def test_tracks_last_in_videos_of_few_frames(rate):
+  tracker = tracks.OverlapTracker(rate)
+  box = [0, 0, 20, 40]
+  times = np.array([0, 1, 3, 6]) / rate  # one frame missed, then two
+  ids = [_step(tracker, [box], seconds)[0] for seconds in times]
+  assert ids == [0, 0, 0, 1]
+
+
 def test_match_takes_the_largest_overlaps_first():
   before = np.array([[0, 0, 10, 10], [4, 0, 10, 10]], float)
   now = np.array([[3, 0, 10, 10], [40, 0, 10, 10]], float)
