@@ -1,8 +1,13 @@
 """Checks of the arguments that encoders and decoders share."""
 
-import math
 from collections.abc import Iterable
 from typing import Any
+
+import numpy as np
+
+# Of float32. Below are subnormal numbers, which processors take for 0.
+_LEAST = float(np.finfo(np.float32).tiny)
+_MOST = float(np.finfo(np.float32).max)
 
 
 def as_number(name: str, value: Any) -> float:
@@ -17,10 +22,12 @@ def as_number(name: str, value: Any) -> float:
 
 
 def as_positive(name: str, value: Any, *, unit: str = "pixels") -> float:
-  """Returns `as_number`; ValueError unless it is positive and finite."""
+  """Returns `as_number`; ValueError unless it is positive in float32."""
   number = as_number(name, value)
-  if not 0 < number < math.inf:
-    raise ValueError(f"{name} is a positive number of {unit}, got {value!r}")
+  if not _LEAST <= number <= _MOST:
+    raise ValueError(
+      f"{name} is a positive number of {unit} that float32 holds, got {value!r}"
+    )
   return number
 
 

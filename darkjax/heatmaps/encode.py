@@ -4,6 +4,7 @@ Coordinates are heatmap pixels (x, y), float32; an integer coordinate is the
 centre of a pixel. Sizes are (height, width). `decode_heatmaps` is the inverse.
 """
 
+import contextlib
 from functools import partial
 
 import jax
@@ -70,10 +71,10 @@ def render_heatmaps(
   lib/dataset/JointsDataset.py.
   """
   keypoints = _checked_keypoints(keypoints)
-  sigma = _check_gaussian(size, sigma, quantize)
+  size, sigma = _check_gaussian(size, sigma, quantize)
   if truncate is not None:
     truncate = as_positive("truncate", truncate, unit="sigmas")
-  return _render(keypoints, tuple(size), sigma, quantize, truncate)
+  return _render(keypoints, size, sigma, quantize, truncate)
 
 
 def keypoint_weights(
@@ -115,7 +116,7 @@ def keypoint_weights(
   Reference: ilovepose/DarkPose, lib/dataset/JointsDataset.py.
   """
   keypoints = _checked_keypoints(keypoints)
-  sigma = _check_gaussian(size, sigma, quantize)
+  size, sigma = _check_gaussian(size, sigma, quantize)
   visibility = jnp.asarray(visibility)
   if visibility.shape != keypoints.shape[:-1]:
     raise ValueError(
@@ -123,7 +124,7 @@ def keypoint_weights(
       f" {keypoints.shape[:-1]}, got {visibility.shape}"
     )
   centers = QUANTIZERS[quantize](keypoints)
-  extent = jnp.asarray(tuple(size)[::-1], jnp.float32)
+  extent = jnp.asarray(size[::-1], jnp.float32)
   extent = extent.reshape((1,) * (centers.ndim - 1) + (2,))
   first = jnp.trunc(centers - WINDOW_SIGMAS * sigma)
   end = jnp.trunc(centers + WINDOW_SIGMAS * sigma + 1.0)
@@ -171,11 +172,18 @@ def _checked_keypoints(keypoints) -> jax.Array:
   return keypoints.astype(jnp.float32)
 
 
-def _check_gaussian(size, sigma, quantize) -> float:
-  is_pair = np.ndim(size) == 1 and len(size) == 2
-  if not is_pair or not all(int(n) == n and n > 0 for n in size):
-    raise ValueError(
-      f"size is (height, width) in pixels, two positive integers, got {size!r}"
-    )
+def _check_gaussian(size, sigma, quantize) -> tuple[tuple[int, int], float]:
+  """Returns the size and sigma as Python numbers."""
   check_choice("quantize", quantize, sorted(QUANTIZERS))
-  return as_positive("sigma", sigma)
+  return _check_size(size), as_positive("sigma", sigma)
+
+
+def _check_size(size) -> tuple[int, int]:
+  with contextlib.suppress(TypeError, ValueError, OverflowError):
+    height, width = size
+    pair = int(height), int(width)
+    if np.ndim(size) == 1 and pair == (height, width) and min(pair) > 0:
+      return pair
+  raise ValueError(
+    f"size is (height, width) in pixels, two positive integers, got {size!r}"
+  )

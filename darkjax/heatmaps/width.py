@@ -7,6 +7,7 @@ values (Guo, "A simple algorithm for fitting a Gaussian function", 2011); the
 median over the confident maps is the answer.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -87,8 +88,9 @@ def estimate_sigma(heatmaps: ArrayLike) -> float:
 
 def _peaks(heatmaps):
   """The maps whose maximum is finite, above 0 and off the border."""
-  *_, height, width, count = np.shape(heatmaps)
-  maps = np.reshape(np.asarray(heatmaps), (-1, height, width, count))
+  *leading, height, width, count = np.shape(heatmaps)
+  shape = math.prod(leading), height, width, count
+  maps = np.reshape(np.asarray(heatmaps), shape)
   rows = np.arange(len(maps) * count)
   if len(rows) > MOST_MAPS:
     rows = np.linspace(0, len(rows) - 1, MOST_MAPS).astype(int)

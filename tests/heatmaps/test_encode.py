@@ -166,8 +166,14 @@ def test_weight_is_zero_when_the_window_misses_the_map(point, quantize, weight):
     ({"size": 9}, "height, width"),
     ({"size": (9, 0)}, "height, width"),
     ({"size": (9.5, 7)}, "height, width"),
+    ({"size": (None, 7)}, "height, width"),
+    ({"size": (float("inf"), 7)}, "height, width"),
+    ({"size": (float("nan"), 7)}, "height, width"),
+    ({"size": (9, 7, 5)}, "height, width"),
     ({"sigma": 0.0}, "sigma"),
     ({"sigma": float("nan")}, "sigma"),
+    ({"sigma": 1e-40}, "sigma is a positive number"),  # subnormal in float32
+    ({"sigma": 1e39}, "sigma is a positive number"),  # infinite in float32
     ({"sigma": "wide"}, "sigma is a number known when .* got 'wide'"),
     ({"quantize": "half"}, "ceil.*floor.*none.*round"),
     ({"truncate": -1.0}, "truncate"),
@@ -178,6 +184,22 @@ def test_bad_options_are_refused(change, message):
   options = {"size": SIZE, "sigma": SIGMA} | change
   with pytest.raises(ValueError, match=message):
     render_heatmaps(jnp.asarray(POINTS), **options)
+
+
+@pytest.mark.parametrize("size", [(5.0, 11.0), [5, 11], np.array([5, 11])])
+def test_a_size_is_a_pair_of_integers_of_any_type(size):
+  jax.clear_caches()
+  assert render_heatmaps(POINTS, size=size, sigma=SIGMA).shape == (5, 11, 5)
+  visibility = np.ones(len(POINTS))
+  weights = keypoint_weights(POINTS, visibility, size=size, sigma=SIGMA)
+  assert weights.shape == (5,)
+
+
+def test_the_least_sigma_draws_a_point():
+  sigma = float(np.finfo(np.float32).tiny)
+  heatmaps = render_heatmaps(np.array([[3.0, 4.0]]), size=SIZE, sigma=sigma)
+  assert np.argwhere(heatmaps).tolist() == [[4, 3, 0]]
+  assert heatmaps[4, 3, 0] == 1
 
 
 def test_bad_shapes_are_refused():

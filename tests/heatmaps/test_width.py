@@ -149,6 +149,7 @@ def test_many_maps_are_sampled(rng, monkeypatch):
     np.ones((2, *SIZE, 3)),
     np.full((2, *SIZE, 3), np.nan),
     np.zeros((0, *SIZE, 3)),
+    np.zeros((2, *SIZE, 0)),
     np.full((3, 3, 1), -1.0),
     np.asarray(draw([[0.0, 7.8]], 1.5)),  # at the border
     np.eye(9)[:, :, None],  # a ridge has no width
