@@ -7,6 +7,7 @@ leaves this machine, and what was uploaded is deleted when the command ends, by
 Ctrl-C. It needs `pip install "darkjax[demo]"`.
 """
 
+import errno
 import importlib.util
 import logging
 import os
@@ -74,12 +75,14 @@ def _load_pose(flags: command.Flags) -> Pose:
 
 
 def _check_address(host: str, port: int) -> None:
+  family = socket.AF_INET6 if ":" in host else socket.AF_INET
   try:
-    socket.create_server((host, port)).close()
+    socket.create_server((host, port), family=family).close()
   except OSError as error:
+    other = "port" if error.errno == errno.EADDRINUSE else "host or port"
     raise OSError(
       f"--host={host} --port={port} cannot be listened to: {error.strerror}; "
-      "name another port"
+      f"name another {other}"
     ) from error
 
 

@@ -179,7 +179,7 @@ def launch(page: Any, *, host: str, port: int) -> str:
   import gradio as gr
 
   _, address, _ = page.launch(
-    server_name=host,
+    server_name=f"[{host}]" if ":" in host else host,  # as in addresses
     server_port=port,
     share=False,
     ssr_mode=False,

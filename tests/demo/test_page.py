@@ -41,12 +41,16 @@ def test_bad_calls_are_one_line(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, "gradio", None)
   for done, message in (
     (busy, f"--host=127.0.0.1 --port={port} cannot be listened to"),
+    (commands.run("demo", "--host=192.0.2.1"), "name another host or port"),
     (commands.run("demo", "--port=0"), "port"),
     (commands.run("demo", "--host=nowhere.invalid"), "--host=nowhere.invalid"),
     (commands.run("demo", "a.jpg"), "given on the page, got a.jpg"),
-    (
-      commands.run("demo", f"--port={free_port()}"),
-      "the page needs gradio: pip install 'darkjax[demo]'",
+    *(
+      (
+        commands.run("demo", f"--host={host}", f"--port={free_port()}"),
+        "the page needs gradio: pip install 'darkjax[demo]'",
+      )
+      for host in ("127.0.0.1", "::1")
     ),
   ):
     assert done.returncode == 2
