@@ -123,7 +123,8 @@ def split(specification: str) -> tuple[str, dict[str, str]]:
   ('yolo.onnx', {'size': '640', 'order': 'bgr'})
   """
   name, mark, query = specification.rpartition("?")
-  if not mark or pathlib.Path(specification).is_file():
+  in_folder = {"/", "\\"} & set(query)  # the mark is in a folder's name
+  if not mark or in_folder or pathlib.Path(specification).is_file():
     return specification, {}
   try:
     pairs = urllib.parse.parse_qsl(query, strict_parsing=True)

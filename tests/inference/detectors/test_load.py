@@ -71,6 +71,8 @@ def test_sizes_are_numbers_texts_or_pairs():
 def test_what_is_no_detector_is_refused(tmp_path):
   with pytest.raises(FileNotFoundError, match=r"no detector .*none\.onnx"):
     load_detector(tmp_path / "none.onnx")
+  with pytest.raises(FileNotFoundError, match=r"no detector .*a\?b.none\.onnx"):
+    load_detector(tmp_path / "a?b" / "none.onnx")
   text = tmp_path / "text.onnx"
   text.write_text("not a network")
   with pytest.raises(ValueError, match=r"text\.onnx: not a network that ONNX"):
