@@ -46,6 +46,8 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
   boxes = detector = None
   min_score = flags.min_box_score
   if flags.boxes:
+    if flags.detector:
+      _LOG.warning("--detector is not used: the boxes are those of --boxes")
     boxes = boxes_lib.read(
       flags.boxes,
       skeleton=predictor.convention.skeleton,

@@ -165,7 +165,7 @@ def test_scores_are_those_of_the_detector():
   np.testing.assert_array_equal(found.people.box_scores, [0.9])
 
 
-def test_command_finds_people(checkpoint_folder, tmp_path, rng):
+def test_command_finds_people(checkpoint_folder, tmp_path, rng, caplog):
   rows = [[4, 4, 40, 80, 0.5, 0], [30, 8, 64, 90, 0.25, 0], [0, 0, 9, 9, 1, 5]]
   path = detector_files.save(
     tmp_path / "a.onnx",
@@ -200,6 +200,7 @@ def test_command_finds_people(checkpoint_folder, tmp_path, rng):
   assert done.returncode == 0, done.stderr
   records = json.loads((out / "results.json").read_text())
   assert [record["box_score"] for record in records] == [1.0]
+  assert "--detector is not used" in caplog.text
 
 
 def test_duplicates_are_removed(pose):
