@@ -51,28 +51,44 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
   )
   folder = pathlib.Path(flags.out).absolute()
   found = shards.find(flags.input, flags.shard_size, out=folder)
+  if flags.address:  # its machines work in other folders
+    found = list(map(shards.absolute, found))
+    settings = settings.absolute()
   _start_ray(ray, flags)  # before JAX's threads: it forks
   signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
   jax.config.update("jax_platforms", "cpu")  # GPUs are the workers'
   settings.load()  # here too, so that a mistake is one line
   missing = shards.start(folder, settings._asdict(), found)
   _LOG.info("%s: %d of %d parts to do", folder, len(missing), len(found))
-  if not missing:
-    return 0
-  rows = [{"number": n, **found[n]._asdict()} for n in missing]
+  if missing:
+    rows = [{"number": n, **found[n]._asdict()} for n in missing]
+    _predict(ray, flags, rows, (settings, folder))
+  errors = shards.count_errors(folder)
+  if errors:
+    _LOG.error("%d photographs could not be read: see the column error", errors)
+  return 1 if errors else 0
+
+
+def _predict(
+  ray: Any,
+  flags: command.Flags,
+  rows: list[dict[str, Any]],
+  arguments: tuple[Any, pathlib.Path],
+) -> None:
+  """Predicts shards and logs how many people there are."""
   start = time.monotonic()
   counts: collections.Counter[str] = collections.Counter()
   for done in tqdm(
-    _run(ray, flags, rows, (settings, folder)), total=len(rows), unit="part"
+    _run(ray, flags, rows, arguments), total=len(rows), unit="part"
   ):
     counts.update(done)
   seconds = time.monotonic() - start
   _LOG.info(
     "%s: %d photographs, %d people, %d errors; %.1f s, %.1f photographs/s with "
-    "starting and compiling", folder, counts["photographs"], counts["people"],
-    counts["errors"], seconds, counts["photographs"] / seconds,
+    "starting and compiling", arguments[1], counts["photographs"],
+    counts["people"], counts["errors"], seconds,
+    counts["photographs"] / seconds,
   )  # fmt: skip
-  return 1 if counts["errors"] else 0
 
 
 def _run(

@@ -9,6 +9,7 @@ import glob
 import hashlib
 import json
 import logging
+import os
 import pathlib
 import uuid
 from collections.abc import Iterator, Sequence
@@ -73,6 +74,14 @@ def find(
     raise ValueError(f"{', '.join(patterns)}: no row names a photograph")
   starts = range(0, len(listed), size)
   return [Shard(listed[i : i + size]) for i in starts] + shards
+
+
+def absolute(shard: Shard) -> Shard:
+  """Returns a shard that is the same in every working folder."""
+  file = os.path.abspath(shard.file) if shard.file else ""
+  return shard._replace(
+    paths=list(map(os.path.abspath, shard.paths)), file=file
+  )
 
 
 def _match(pattern: str, out: pathlib.Path | None) -> list[pathlib.Path]:
@@ -196,6 +205,15 @@ def write(folder: pathlib.Path, number: int, table: pa.Table) -> None:
     part.replace(path)
   finally:
     part.unlink(missing_ok=True)
+
+
+def count_errors(folder: pathlib.Path) -> int:
+  """Returns how many photographs of a run could not be read, so far."""
+  errors = (
+    pq.read_table(path, columns=["error"])["error"]
+    for path in folder.glob("part-*.parquet")
+  )
+  return sum(len(column) - column.null_count for column in errors)
 
 
 def _result(folder: pathlib.Path, number: int) -> pathlib.Path:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import PIL.Image
 import pyarrow as pa
 
 from darkjax.data.images import bad_file, photo
+from darkjax.inference.detectors import options
 from darkjax.inference.detectors.load import from_flags
 from darkjax.inference.people import People
 from darkjax.inference.pose import Pose
@@ -54,6 +56,18 @@ class Settings(NamedTuple):
   flip_test: bool
   nms: str
   batch_size: int
+
+  def absolute(self) -> "Settings":
+    """Returns settings that are the same in every working folder.
+
+    Names that are no files, as of the hub or torchvision, stay as they are.
+    """
+    checkpoint, detector = self.checkpoint, self.detector
+    if os.path.exists(checkpoint):
+      checkpoint = os.path.abspath(checkpoint)
+    if detector and os.path.exists(options.split(detector)[0]):
+      detector = os.path.abspath(detector)
+    return self._replace(checkpoint=checkpoint, detector=detector)
 
   def load(self) -> Pose:
     """Reads the network and the detector."""

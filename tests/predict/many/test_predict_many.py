@@ -16,6 +16,8 @@ import pytest
 import tiny_weights
 from paths import ROOT
 
+from darkjax.predict.many import __main__ as many
+
 pytest.importorskip("ray", reason="needs darkjax[ray]")
 # Ray's own, and its start beside JAX's threads, which is by exec.
 pytestmark = [
@@ -101,7 +103,7 @@ def test_every_photograph_once_though_a_worker_is_killed(
   before = {part.name: part.stat().st_mtime_ns for part in out.iterdir()}
   flags = [*arguments(photos, checkpoint, out), "--workers=1"]
   again = commands.run("predict-many", *flags)
-  assert again.returncode == 0, again.stderr
+  assert again.returncode == 1, again.stderr  # of bad.jpg, before
   after = {part.name: part.stat().st_mtime_ns for part in out.iterdir()}
   assert after.pop("part-000003.parquet")
   assert after == before
@@ -119,3 +121,35 @@ def test_mistakes_end_in_one_line(photos, checkpoint, tmp_path):
   assert "no photograph" in run(f"--input={tmp_path / 'none.jpg'}")
   assert "given by --input" in run("photo.jpg")
   assert "add --detector" in run("--min_box_score=0.5")
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+  """Ray's part done by one worker, in another working folder."""
+
+  def run(ray, flags, rows, arguments):
+    from darkjax.predict.many import worker
+
+    os.chdir("/")
+    yield from map(worker.Worker(*arguments), rows)
+
+  monkeypatch.setattr(many, "_start_ray", lambda ray, flags: None)
+  monkeypatch.setattr(many, "_run", run)
+
+
+def test_machines_of_a_cluster_get_whole_paths(
+  photos, checkpoint, tmp_path, monkeypatch, in_this_process
+):
+  for name, folder in (("weights", checkpoint), ("photos", photos)):
+    (tmp_path / name).symlink_to(folder)
+  given = arguments("photos/*.*g", "weights", "out")
+  monkeypatch.chdir(tmp_path)
+  first = commands.run("predict-many", *given, "--address=auto")
+  assert first.returncode == 1, first.stderr
+  found = rows(tmp_path / "out")
+  assert sum(row["error"] is None for row in found) == COUNT
+  # A run without missing parts has the errors of before.
+  monkeypatch.chdir(tmp_path)
+  again = commands.run("predict-many", *given, "--address=auto")
+  assert again.returncode == 1
+  np.testing.assert_equal(rows(tmp_path / "out"), found)

@@ -125,6 +125,13 @@ def test_a_run_goes_on_with_what_is_missing(tmp_path):
       shards.start(tmp_path / "out", settings, others)
 
 
+def test_errors_of_a_run_are_counted(tmp_path):
+  for n, column in enumerate((["gone", None], [None], ["bad", "gone"])):
+    table = pa.table({"error": pa.array(column, pa.string())})
+    shards.write(tmp_path, n, table)
+  assert shards.count_errors(tmp_path) == 3
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]"])
 def test_a_damaged_description_of_a_run_is_named(tmp_path, content):
   (tmp_path / "_run.json").write_text(content)
