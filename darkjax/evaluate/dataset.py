@@ -47,8 +47,7 @@ def define_flags(define: command.Define) -> None:
   define.string(
     "category",
     "",
-    "Category of people; default: the run's, on its own data; with "
-    "--annotations all that have keypoints.",
+    "Category of people; default: the run's on its own data, else all.",
   )
   define.string("root", None, "Folder the run's data was moved to.")
   frame_flags.define(define, "as in training")
