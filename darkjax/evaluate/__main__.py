@@ -114,6 +114,10 @@ def _has_labels(annotations: pathlib.Path, flags: command.Flags) -> bool:
       "boxes of a detector (--boxes=detections.json) and --results=FILE, got "
       f"--boxes={flags.boxes} and --results={flags.results}"
     )
+  if not labelled and flags.metrics:
+    raise ValueError(
+      f"{annotations} has no labels, so nothing to write to --metrics"
+    )
   return labelled
 
 

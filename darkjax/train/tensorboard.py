@@ -64,7 +64,7 @@ class Trace:
   def __init__(self, folder: str | os.PathLike | None, *, start_step: int):
     """Chooses the steps; a `folder` of None is for no profile."""
     self._folder, self._start = folder, start_step
-    self._running = False
+    self._running = self._began = False
 
   def __enter__(self):
     return self
@@ -74,6 +74,11 @@ class Trace:
       jax.profiler.stop_trace()
       self._running = False
       _LOG.info("profile of a few steps in %s/plugins/profile", self._folder)
+    elif self._folder is not None and not self._began:
+      _LOG.warning(
+        "no profile: it begins after %d steps, which this run did not take",
+        _FROM,
+      )
 
   def after(self, step: int, values) -> None:
     """Starts or ends the profile after `step`, whose results are `values`."""
@@ -85,7 +90,7 @@ class Trace:
     else:
       folder = os.fspath(self._folder)
       jax.profiler.start_trace(folder, create_perfetto_trace=True)
-      self._running = True
+      self._running = self._began = True
 
 
 def draw_targets(

@@ -212,12 +212,19 @@ def test_the_labels_sigmas_score_where_they_are_asked_for(folder, caplog):
   assert average_precision("--sigmas=labels") > own + 10
 
 
-@pytest.mark.parametrize("without", ["--boxes=gt", "--results="])
-def test_without_labels_boxes_and_results_are_asked_for(folder, without):
+@pytest.mark.parametrize(
+  ("flag", "message"),
+  [
+    ("--boxes=gt", "has no labels, so neither boxes nor a score; give"),
+    ("--results=", "has no labels, so neither boxes nor a score; give"),
+    ("--metrics=m.json", "has no labels, so nothing to write to --metrics"),
+  ],
+)
+def test_without_labels_what_needs_them_is_refused(folder, flag, message):
   unlabelled = changed(folder, "image_info.json", without_labels)
-  done, _ = run_here(folder, unlabelled, without)
+  done, _ = run_here(folder, unlabelled, flag)
   assert done.returncode == 2
-  assert "has no labels, so neither boxes nor a score; give" in done.stderr
+  assert message in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -91,8 +91,13 @@ def test_a_few_steps_after_the_first_are_traced(tmp_path, calls):
   assert calls == ["start", "stop"]
 
 
-def test_runs_too_short_or_not_profiled_write_nothing(tmp_path, calls):
+def test_runs_too_short_say_that_nothing_is_written(tmp_path, calls, caplog):
+  profile(None, range(11, 22))
+  profile(tmp_path, range(11, 23))
+  assert not caplog.text
+  calls.clear()
   profile(tmp_path, range(11, 22))
+  assert "no profile: it begins after 12 steps" in caplog.text
   profile(None, range(11, 40))
   assert calls == []
 
