@@ -6,8 +6,8 @@ Command   bash scripts/quickstart.sh, which calls
 Hardware  2 CPU cores.
 Expected  AP by argmax below standard below dark.
           With :biased, for scripts/ablation.py, AP below that by every decoder.
-Achieved  AP 29.0 with DARK, 25.8 standard, 20.8 argmax; 6 minutes on 2 cores,
-          commit 1e8fea5.
+Achieved  AP 31.6 with DARK, 28.9 standard, 23.7 argmax; 4 minutes on 2 cores,
+          commit a09d914.
           With :biased 26.36 DARK, 24.25 standard, 20.98 argmax; 20 minutes
           beside other jobs, commit b6a53b5 (docs/results/ablation.md).
 """
