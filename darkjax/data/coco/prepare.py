@@ -210,6 +210,6 @@ def _report(people: People, path: pathlib.Path) -> None:
   _LOG.info("%s: %d people; left out: %s", path, count, left_out)
   if not count:
     raise ValueError(
-      f"{path} has nobody to train on: of {len(people)} people left out: "
-      f"{left_out}; {check_hint(path)}"
+      f"{path} has nobody to train on or to score: of {len(people)} people "
+      f"left out: {left_out}; {check_hint(path)}"
     )

@@ -249,7 +249,7 @@ BAD_JSON = {
   "no images": (lambda w: w.update(images=[], annotations=[]), "nobody"),
   "only crowds": (
     lambda w: [a.update(iscrowd=1) for a in w["annotations"]],
-    "nobody to train on: of 3 people left out: 3 crowds",
+    "nobody to train on or to score: of 3 people left out: 3 crowds",
   ),
 }
 
