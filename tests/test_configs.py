@@ -232,7 +232,9 @@ def test_configurations_import_no_other_package_than_ml_collections():
 def test_configurations_load_from_any_package(tmp_path, monkeypatch):
   """As in a wheel, which holds the folder inside its package."""
   (tmp_path / "installed").mkdir()
-  shutil.copytree(FOLDER, tmp_path / "installed" / "configs")
+  ignored = shutil.ignore_patterns("__pycache__")
+  folder = tmp_path / "installed" / "configs"
+  shutil.copytree(FOLDER, folder, ignore=ignored)
   monkeypatch.syspath_prepend(tmp_path)
   for name in NAMES:
     file, _, variant = name.partition(":")

@@ -17,6 +17,7 @@ SOURCE = (
   "configs",
   "darkjax",
 )
+NO_BYTE_CODE = shutil.ignore_patterns("__pycache__")  # others write it now
 # What a command reads from the packaged configurations.
 READ = """
 from darkjax.runtime import command
@@ -37,8 +38,10 @@ print(quickstart.get_config().model.name)
 def wheel(tmp_path_factory):
   folder = tmp_path_factory.mktemp("wheel")
   for name in SOURCE:  # a copy, since building writes beside the source
-    copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-    copy(ROOT / name, folder / name)
+    if (ROOT / name).is_dir():
+      shutil.copytree(ROOT / name, folder / name, ignore=NO_BYTE_CODE)
+    else:
+      shutil.copy(ROOT / name, folder / name)
   command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
   command += ["--no-build-isolation", "--wheel-dir=dist", "."]
   subprocess.run(command, cwd=folder, check=True)

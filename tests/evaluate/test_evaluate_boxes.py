@@ -117,7 +117,7 @@ def run_here(folder, *options: str, batch_size: int = 5):
 
 
 def finish(process) -> tuple[str, str]:
-  output, log = process.communicate(timeout=300)
+  output, log = process.communicate(timeout=900)
   assert process.returncode == 0, log
   return output, log
 

@@ -311,7 +311,7 @@ def test_processes_end_with_their_status(end, status, last):
   if end == "pipe":
     process.stdout.close()
     process.stdout = None
-  _, errors = process.communicate(timeout=100)
+  _, errors = process.communicate(timeout=900)
   assert process.returncode == status, errors
   assert errors.splitlines()[-1:] == ([last] if last else [])
   assert ("Traceback" in errors) == (end == "fault")

@@ -30,7 +30,7 @@ def results(tmp_path_factory) -> dict[int, dict[str, np.ndarray]]:
   folder = tmp_path_factory.mktemp("devices")
   running = {count: start(count, folder / f"{count}.npz") for count in COUNTS}
   for count, worker in running.items():
-    _, errors = worker.communicate(timeout=300)
+    _, errors = worker.communicate(timeout=900)
     assert worker.returncode == 0, f"{count} devices: {errors}"
   return {count: dict(np.load(folder / f"{count}.npz")) for count in COUNTS}
 

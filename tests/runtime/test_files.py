@@ -48,7 +48,7 @@ def small_disk(folder, *command):
     cwd=ROOT,
     capture_output=True,
     text=True,
-    timeout=300,
+    timeout=900,
   )
 
 

@@ -3,6 +3,7 @@
 import itertools
 import threading
 import time
+from concurrent import futures
 
 import pytest
 
@@ -45,8 +46,14 @@ def test_closing_ends_the_threads():
   assert not any("darkjax-ahead" in name for name in names)
 
 
-def test_closing_drops_the_calls_that_have_not_begun():
+def test_closing_drops_the_calls_that_have_not_begun(monkeypatch):
   called, release = [], threading.Event()
+  shutdown = futures.ThreadPoolExecutor.shutdown
+
+  def shut_down(pool, wait=True, **options):
+    shutdown(pool, wait=False, **options)
+    release.set()
+    shutdown(pool, wait=wait, **options)
 
   def wait_after_the_first(n: int) -> None:
     called.append(n)
@@ -55,7 +62,7 @@ def test_closing_drops_the_calls_that_have_not_begun():
 
   results = map_ahead(wait_after_the_first, range(99), ahead=30)
   next(results)
-  threading.Timer(0.1, release.set).start()
+  monkeypatch.setattr(futures.ThreadPoolExecutor, "shutdown", shut_down)
   results.close()
   # One at a time: the first, and the second if it had begun.
   assert called in ([0], [0, 1])

@@ -1,5 +1,7 @@
 """Seconds by name, on a clock that the test moves."""
 
+import types
+
 import pytest
 
 from darkjax.runtime import timer as timer_lib
@@ -10,7 +12,8 @@ from darkjax.runtime.timer import Timer
 def clock(monkeypatch):
   """A list whose only entry is the time."""
   now = [0.0]
-  monkeypatch.setattr(timer_lib.time, "perf_counter", lambda: now[0])
+  its_time = types.SimpleNamespace(perf_counter=lambda: now[0])
+  monkeypatch.setattr(timer_lib, "time", its_time)
   return now
 
 

@@ -4,8 +4,6 @@ import contextlib
 import json
 import os
 import sys
-import threading
-import time
 
 import absl.flags
 import ml_collections
@@ -180,12 +178,9 @@ def test_runs_of_another_recipe_are_refused(tmp_path):
 
 def test_a_stop_ends_the_process_and_keeps_its_folder(tmp_path):
   cells = cells_of(1)
-  asked = threading.Event()
-  threading.Timer(0.5, asked.set).start()
-  start = time.monotonic()
-  runner = Fake(tmp_path, {"lsp": "x"}, ["wait"], stop=asked.is_set)
+  begun = (tmp_path / cells[0].name / "train.log").exists
+  runner = Fake(tmp_path, {"lsp": "x"}, ["wait"], stop=begun)
   assert runner.run_all(cells, jobs=2) == []
-  assert time.monotonic() - start < 20
   assert not any(runner.is_done(cell) for cell in cells)
   parts = report.whole_lines(tmp_path / cells[0].name / "parts.jsonl")
   assert [part["kind"] for part in parts] == ["train"]

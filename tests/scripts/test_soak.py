@@ -26,16 +26,17 @@ def test_only_the_second_half_counts():
 
 
 def test_memory_of_children_counts():
-  code = "import time; block = b'x' * (64 << 20); time.sleep(60)"
+  code = "import time; block = b'x' * (256 << 20); time.sleep(60)"
   here = soak.psutil.Process()
   before = soak.resident_mib(here)
   with subprocess.Popen([sys.executable, "-c", code]) as child:
     try:
       for _ in range(600):
-        if soak.resident_mib(soak.psutil.Process(child.pid)) > 64:
+        if soak.resident_mib(soak.psutil.Process(child.pid)) > 256:
           break
         soak.time.sleep(0.05)
-      assert soak.resident_mib(here) - before > 64
+      # Less what the other processes and the kernel give back meanwhile.
+      assert soak.resident_mib(here) - before > 128
     finally:
       child.kill()
 

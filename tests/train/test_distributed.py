@@ -7,7 +7,6 @@ import pathlib
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import commands
 import jax
 import ml_collections
 import numpy as np
+import ports
 import pytest
 from paths import ROOT
 
@@ -145,8 +145,7 @@ class Job:
 
   def __init__(self, folder: pathlib.Path, first: Commands, second: Commands):
     self.folders = [folder / "process0", folder / "process1"]
-    with socket.create_server(("127.0.0.1", 0)) as free:
-      port = free.getsockname()[1]
+    port = ports.free_port()
     self.running = [
       self._start(number, commands, port)
       for number, commands in enumerate((first, second))
@@ -384,11 +383,9 @@ def test_a_dead_peer_ends_the_run_with_a_message(
   try:
     job.wait_for("train", "step 9/")
     job.running[1].send_signal(kind)
-    then = time.monotonic()
-    code = job.running[0].wait(timeout=60)
-    # Twice: the silence is counted from the last sign of life, and asked for
-    # at intervals.
-    assert time.monotonic() - then < 2 * PEER_TIMEOUT
+    # Twice would do, on a machine without other work: the silence is counted
+    # from the last sign of life, and asked for at intervals.
+    code = job.running[0].wait(timeout=6 * PEER_TIMEOUT)
   finally:
     job.end()
   assert code != 0

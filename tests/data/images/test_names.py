@@ -145,10 +145,10 @@ def test_many_names_take_little_time_each():
   known = names.FileNames(
     f"s{i}/{n:06}.jpg" for i in range(300) for n in range(100)
   )
-  start = time.perf_counter()
+  start = time.thread_time()
   for i in range(300):
     for n in range(100):
       assert known.find(rf"D:\d\S{i}\{n:06}.JPG") == f"s{i}/{n:06}.jpg"
   assert known.nearest("s5/00007x.jpg") == "s5/000070.jpg"
   # Seconds; 1 here. Comparing with every name would take minutes.
-  assert time.perf_counter() - start < 20
+  assert time.thread_time() - start < 20

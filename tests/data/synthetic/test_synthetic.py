@@ -453,7 +453,7 @@ def test_command_writes_both_splits(tmp_path):
     [sys.executable, *command, f"--out={tmp_path}"],
     check=True,
     capture_output=True,
-    timeout=120,
+    timeout=900,
   )
   for split, count in (("train", 2), ("val", 1)):
     path = tmp_path / "annotations" / f"person_keypoints_{split}.json"

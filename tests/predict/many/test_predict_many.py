@@ -1,5 +1,6 @@
 """The command on two workers, one of which is killed."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -63,35 +64,42 @@ def rows(out: pathlib.Path) -> list[dict]:
 
 
 def workers_of(process: psutil.Process) -> list[psutil.Process]:
-  return [
-    child
-    for child in process.children(recursive=True)
-    if child.cmdline() and child.cmdline()[0].startswith("ray::MapWorker")
-  ]
+  found = []
+  for child in process.children(recursive=True):
+    with contextlib.suppress(psutil.Error):  # has ended meanwhile
+      if "ray::MapWorker" in "".join(child.cmdline()[:1]):
+        found.append(child)
+  return found
 
 
 def test_every_photograph_once_though_a_worker_is_killed(
   photos, checkpoint, tmp_path
 ):
   out = tmp_path / "out"
-  cache = {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax")}
+  environment = {
+    "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax"),
+    # On a busy machine workers of less priority than the tests starve.
+    "RAY_worker_niceness": "0",
+  }
   command = [sys.executable, "-m", "darkjax", "predict-many"]
   with subprocess.Popen(
     [*command, *arguments(photos, checkpoint, out)],
-    env=os.environ | cache,
+    env=os.environ | environment,
     cwd=ROOT,
     stderr=subprocess.PIPE,
     text=True,
   ) as process:
-    while process.poll() is None and not list(out.glob("*.parquet")):
+    workers, done_before = [], 0
+    while process.poll() is None and not (len(workers) == 2 and done_before):
       time.sleep(0.05)
-    killed = workers_of(psutil.Process(process.pid))
-    killed[0].send_signal(signal.SIGKILL)
-    done_before = len(list(out.glob("*.parquet")))
+      workers = workers_of(psutil.Process(process.pid))
+      done_before = len(list(out.glob("*.parquet")))
+    if process.poll() is None:
+      workers[0].send_signal(signal.SIGKILL)
     _, log = process.communicate()
   assert process.returncode == 1, log
-  assert len(killed) == 2, log
-  assert done_before < 21
+  assert len(workers) == 2, log
+  assert 0 < done_before < 21
   assert f"{COUNT + 1} photographs, {COUNT} people, 1 errors" in log
   found = rows(out)
   expected = [*(f"{n:02d}.png" for n in range(COUNT)), "bad.jpg"]
