@@ -33,7 +33,7 @@ def test_clean_peaks_are_measured_exactly(rng, sigma, truncate):
 
 
 @pytest.mark.parametrize("sigma", SIGMAS)
-@pytest.mark.parametrize("background", [-0.3, -0.1, 0.2])
+@pytest.mark.parametrize("background", [-0.3, -0.1, 0.2, 1.0, 5.0])
 def test_a_constant_background_is_taken_off(rng, sigma, background):
   maps = drawn(rng, sigma) + np.float32(background)
   # A Gaussian is below 1/2000 beyond four sigmas, so it adds next to nothing.
@@ -67,6 +67,12 @@ def test_maps_without_a_clear_peak_do_not_count(rng, sigma):
   spike[:, 10, 10] = 1e9
   everything = np.concatenate([*others, maps, holes, spike])
   assert estimate_sigma(everything) == pytest.approx(sigma, rel=1e-3)
+
+
+def test_a_background_of_minus_infinity_does_not_count(rng):
+  maps = drawn(rng, 1.5, margin=4.0)
+  maps[maps < 1e-4] = -np.inf  # beyond 4.3 sigmas
+  assert estimate_sigma(maps) == pytest.approx(1.5, rel=1e-3)
 
 
 def test_outliers_do_not_move_the_median(rng):
