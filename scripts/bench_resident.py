@@ -77,7 +77,7 @@ def make_sides(
   """Returns the sides: functions that give the seconds of `count` batches."""
   packs = files.assign_pages(
     [
-      files.read(files.folder_of(config.data.pack, pair[0]))
+      files.read(files.folder_of(config.data.pack, *pair))
       for pair in config.data.train
     ]
   )

@@ -93,7 +93,7 @@ def pack(
       if use == "train"
       else augment.Augmentation(_MORE_SCALE, 0.0, 0.0, 0.0, 0.0)
     )
-    target = files.folder_of(folder, annotations)
+    target = files.folder_of(folder, annotations, images)
     packs[use].append(build.pack(source, target, convention, varied))
   check_covers(packs["train"], config, augmentation)
   return packs

@@ -188,9 +188,9 @@ def _read_packs(config) -> list[Pack]:
       "data.source='resident' needs the folder that python -m "
       "darkjax.data.pack wrote; give --config.data.pack=FOLDER"
     )
-  train = [_read_pack(config, pair[0]) for pair in _pairs(config, "train")]
+  train = [_read_pack(config, *pair) for pair in _pairs(config, "train")]
   boxes = config.evaluate.boxes
-  val = _read_pack(config, _pairs(config, "val")[0][0], boxes)
+  val = _read_pack(config, *_pairs(config, "val")[0], boxes)
   if boxes != "gt":
     _check_unchanged(config, boxes, val.boxes_digest, val.folder)
     scores, threshold = val.people.score, config.evaluate.box_threshold
@@ -203,9 +203,10 @@ def _read_packs(config) -> list[Pack]:
   return [*train, val]
 
 
-def _read_pack(config, annotations: str, boxes: str = "gt") -> Pack:
+def _read_pack(config, annotations: str, *others: str) -> Pack:
+  """The pack of a json, its folder of images and perhaps its boxes."""
   folder = pack_files.folder_of(
-    config.data.pack, annotations, boxes, category=config.data.category
+    config.data.pack, annotations, *others, category=config.data.category
   )
   pack = pack_files.read(folder)
   _check_unchanged(config, annotations, pack.labels_digest, folder)

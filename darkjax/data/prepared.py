@@ -51,6 +51,11 @@ class PreparedDataset:
     return self.builder.info.splits[SPLIT].num_examples
 
   @property
+  def num_bytes(self) -> int:
+    """Size of all records, which other images change."""
+    return self.builder.info.splits[SPLIT].num_bytes
+
+  @property
   def num_people(self) -> int:
     """Number of trainable people, or boxes."""
     return len(self.people)

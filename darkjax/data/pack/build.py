@@ -62,15 +62,16 @@ def pack_config(
   packs = [
     pack(
       dataset,
-      files.folder_of(root, labels, category=category),
+      files.folder_of(root, labels, images, category=category),
       convention,
       augmentation,
       resolution=resolution,
     )
-    for dataset, (labels, _) in zip(train, config.data.train, strict=True)
+    for dataset, (labels, images) in zip(train, config.data.train, strict=True)
   ]
   boxes, digest = config.evaluate.boxes, from_config.boxes_digest(config)
-  folder = files.folder_of(root, config.data.val[0], boxes, category=category)
+  labels, images = config.data.val
+  folder = files.folder_of(root, labels, images, boxes, category=category)
   options: dict[str, Any] = {"resolution": resolution, "boxes_digest": digest}
   return [*packs, pack(val, folder, convention, **options)]
 
@@ -116,7 +117,9 @@ def pack(
       and old.labels_digest == dataset.labels_digest
       and old.boxes_digest == boxes_digest
       and old.width == width
+      and old.num_bytes == dataset.num_bytes
       and old.upright == dataset.upright
+      and np.array_equal(old.people.annotation_id, dataset.people.annotation_id)
       and old.layout.covers(bounds, dataset.people.image_size).all()
     ):
       shrink = np.minimum(1.0, width / geometry.scale[:, 0])

@@ -29,9 +29,12 @@ from darkjax.runtime import files
 from darkjax.runtime.json_file import read_json
 
 FORMAT = "darkjax canvases"
-VERSION = 1
+VERSION = 2
 _TABLES = ("people.npz", "canvases.npz")
-_TEXTS = ("box_source", "labels_digest", "boxes_digest", "width")
+_FIELDS = (
+  *("box_source", "labels_digest", "boxes_digest"),
+  *("width", "num_bytes", "upright"),
+)
 _PACK_AGAIN = "pack the data set again: python -m darkjax.data.pack"
 
 
@@ -41,7 +44,7 @@ class Pack:
 
   folder: pathlib.Path
   skeleton: skeletons.Skeleton
-  category_ids: tuple[Any, ...] | None  # None, for all, in old packs
+  category_ids: tuple[Any, ...]
   people: People
   layout: Layout  # of their canvases
   pages: np.ndarray  # [M, PAGE, 3] uint8, a memory map
@@ -49,7 +52,8 @@ class Pack:
   labels_digest: str
   boxes_digest: str  # of the file of detections, or ""
   width: float  # canvas px across the box of a person who was shrunk
-  upright: bool = False  # images were turned as EXIF says
+  num_bytes: int  # of the records it was made from
+  upright: bool  # images were turned as EXIF says
   first_page: int = 0  # on the devices, see `assign_pages`
 
   @property
@@ -97,6 +101,7 @@ def assign_pages(packs: Sequence[Pack]) -> list[Pack]:
 def folder_of(
   root: str | pathlib.Path,
   annotations: str,
+  images: str,
   boxes: str = "gt",
   *,
   category: str = "",
@@ -105,16 +110,22 @@ def folder_of(
 
   `boxes` is "gt", or the file of detections.
 
-  >>> folder_of("packs", "lsp/annotations/train.json").name
-  'lsp_annotations_train'
-  >>> folder_of("packs", "train.json", category="big cat").name
-  'train@big%20cat'
+  >>> folder_of("packs", "lsp/annotations/train.json", "lsp/images").name
+  'lsp+annotations+train.json@lsp+images'
+  >>> folder_of("packs", "train.json", "photos", category="big cat").name
+  'train.json@photos@category=big%20cat'
   """
-  named = [annotations] if boxes == "gt" else [annotations, boxes]
-  paths = [pathlib.PurePath(name).with_suffix("") for name in named]
-  parts = [part for path in paths for part in path.parts if part != path.anchor]
-  chosen = f"@{urllib.parse.quote(category, safe='')}" if category else ""
-  return pathlib.Path(root) / ("_".join(parts) + chosen)
+  paths = (
+    [annotations, images] if boxes == "gt" else [annotations, images, boxes]
+  )
+  names = [_quote(pathlib.PurePath(path).as_posix()) for path in paths]
+  if category:
+    names.append(f"category={_quote(category)}")
+  return pathlib.Path(root) / "@".join(names)
+
+
+def _quote(name: str) -> str:
+  return urllib.parse.quote(name, safe="").replace("%2F", "+")
 
 
 def read(folder: pathlib.Path) -> Pack:
@@ -126,7 +137,6 @@ def read(folder: pathlib.Path) -> Pack:
   """
   description = _read_description(folder)
   try:
-    ids = description.get("category_ids")
     for name in _TABLES:
       if files.digest(folder / name) != description["digests"][name]:
         raise ValueError(f"{name} changed")
@@ -134,12 +144,11 @@ def read(folder: pathlib.Path) -> Pack:
     pack = Pack(
       folder=folder,
       skeleton=skeletons.from_json(description["skeleton"]),
-      category_ids=None if ids is None else tuple(ids),
+      category_ids=tuple(description["category_ids"]),
       people=People(**_arrays(folder / "people.npz")),
       layout=Layout(**_arrays(folder / "canvases.npz")),
       pages=pages,
-      upright=bool(description.get("upright", False)),
-      **{name: description[name] for name in _TEXTS},
+      **{name: description[name] for name in _FIELDS},
     )
     if pages.dtype != np.uint8 or pages.shape != pack.layout.shape:
       raise ValueError(f"pages.npy is {pages.dtype}{list(pages.shape)}")
@@ -227,6 +236,7 @@ def write(
       "labels_digest": dataset.labels_digest,
       "boxes_digest": boxes_digest,
       "width": width,
+      "num_bytes": dataset.num_bytes,
       "upright": dataset.upright,
       "digests": {name: files.digest(part / name) for name in _TABLES},
     }

@@ -3,16 +3,19 @@
 import dataclasses
 import json
 import os
+import pathlib
+import shutil
 
 import coco_folder
 import numpy as np
+import PIL.Image
 import pytest
 import tiny_config
 from coco_folder import DOLL
 from conventions import make_convention
 
 from darkjax.data import from_config
-from darkjax.data.coco import prepare
+from darkjax.data.coco import prepare, unreadable
 from darkjax.data.pack import batches, build, files
 from darkjax.data.pipeline import augment, tf_crop
 
@@ -119,7 +122,7 @@ def test_what_is_no_pack_is_refused(pack, tmp_path):
   for text, message in (
     ('{"format": "webdataset"}', "of the format 'webdataset'"),
     ("[]", "of the format None"),
-    (json.dumps(facts | {"version": 2}), "has version 2 of packs"),
+    (json.dumps(facts | {"version": 1}), "has version 1 of packs"),
     ('{"format":', "is damaged"),
   ):
     path.write_text(text)
@@ -152,12 +155,12 @@ def test_a_changed_pixel_and_a_changed_label_are_noticed(pack):
 
 def test_the_frame_is_packed(dolls, source, tmp_path):
   annotations, images = dolls
-  folder = files.folder_of(tmp_path / "packs", annotations.name)
+  pair = (annotations.name, str(images))
+  folder = files.folder_of(tmp_path / "packs", *pair)
   assert not build.pack(source, folder, CONVENTION).upright
   upright = prepare.load(*dolls, cache_dir=tmp_path / "cache", upright=True)
   assert build.pack(upright, folder, CONVENTION).upright
   config = tiny_config.get_config()
-  pair = (annotations.name, str(images))
   config.data.update(
     root=str(annotations.parent),
     train=(pair,),
@@ -175,6 +178,41 @@ def test_changes_of_pixels_are_refused(source):
     batches.train_batches([source], CONVENTION, harder, batch_size=1, seed=0)
 
 
-def test_folders_are_named_after_the_files():
-  name = files.folder_of("packs", "/data/val.json", "found/boxes.json").name
-  assert name == "data_val_found_boxes"
+def test_a_folder_is_named_after_all_that_a_pack_is_of():
+  for paths, name in (
+    (("a/train.json", "images"), "a+train.json@images"),
+    (("a_train.json", "images"), "a_train.json@images"),
+    (("a+train.json", "images"), "a%2Btrain.json@images"),
+    (("a/train.json", "blurred"), "a+train.json@blurred"),
+    (("/a/train.json", "./images/"), "+a+train.json@images"),
+    (("a/train.labels", "images"), "a+train.labels@images"),
+    (("val.json", "images", "a/det.json"), "val.json@images@a+det.json"),
+    (("val.json", "images@a", "det.json"), "val.json@images%40a@det.json"),
+  ):
+    assert files.folder_of("packs", *paths) == pathlib.Path("packs", name)
+
+
+def test_other_images_are_packed_again(dolls, tmp_path):
+  annotations, images = dolls
+  images = shutil.copytree(images, tmp_path / "images")
+  first, *_ = sorted(images.iterdir())
+  whole = first.read_bytes()
+  policy = unreadable.SkipPolicy("skip", max_skipped=0.9)
+
+  def packed():
+    source = prepare.load(
+      annotations, images, cache_dir=tmp_path / "cache", skip_policy=policy
+    )
+    return build.pack(source, tmp_path / "pack", CONVENTION)
+
+  before = packed()
+  first.write_bytes(whole[:100])
+  shutil.rmtree(tmp_path / "cache")  # else nobody looks
+  assert len(packed().people) < len(before.people)
+  first.write_bytes(whole)  # repaired
+  assert len(packed().people) == len(before.people)
+  with PIL.Image.open(first) as image:
+    darker = image.convert("RGB").point(lambda value: value // 4)
+  darker.save(first)
+  shutil.rmtree(tmp_path / "cache")
+  assert packed().pages.sum() < before.pages.sum()
