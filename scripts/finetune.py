@@ -292,7 +292,7 @@ def define_flags(define: command.Define) -> None:
   define.check("tasks", set(TASKS).issuperset, f"is of {sorted(TASKS)}")
   define.list("people", "100,1000", "Numbers of people to train on.")
   define.check(
-    "people", lambda n: all(x.isdigit() and int(x) for x in n), "are above 0"
+    "people", lambda n: all(x.isdecimal() and int(x) for x in n), "are above 0"
   )
   define.integer("test_people", 0, "People to score; 0 for all.", 0)
   define.integer("seeds", 3, "Runs of each.", 1)

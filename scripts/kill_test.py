@@ -104,7 +104,7 @@ class Run:
   def arrays(self) -> dict[str, np.ndarray]:
     """Returns all arrays of the last checkpoint by name."""
     folder = self.folder / "checkpoints"
-    last = max(int(p.name) for p in folder.iterdir() if p.name.isdigit())
+    last = max(int(p.name) for p in folder.iterdir() if p.name.isdecimal())
     handler = ocp.PyTreeCheckpointHandler()
     tree = {
       item: handler.restore(folder / str(last) / item)

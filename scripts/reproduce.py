@@ -137,7 +137,7 @@ def define_flags(define: command.Define) -> None:
   define.list("data", "lsp", f"Of {', '.join(known)}, in this order.")
   define.check("data", set(known).issuperset, f"is of {known}")
   define.list("tables", "", "Of the paper; default: LSP all, else 1,2,3,8.")
-  define.check("tables", lambda n: all(map(str.isdigit, n)), "are numbers")
+  define.check("tables", lambda n: all(map(str.isdecimal, n)), "are numbers")
   define.enum("scale", "small", list(FAMILIES), "Networks and sizes.")
   define.integer("seeds", 3, "Runs of each network.", 1)
   define.integer("epochs", 0, "Of every run; 0: 10, drawn people 5.", 0)

@@ -123,5 +123,5 @@ def _compare_conventions(path, before: Convention, now: Convention) -> None:
   if before != now:
     _LOG.warning(
       "the weights in %s were trained with another convention (%s)",
-      path, "; ".join(before.differences(now)),
+      path, "; ".join(now.differences(before)),
     )  # fmt: skip

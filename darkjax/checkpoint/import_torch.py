@@ -44,7 +44,7 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> None:
 def _convention(flags, publisher) -> convention_lib.Convention:
   """The convention the weights were trained with, from the flags."""
   height, _, width = flags.crop_size.partition("x")
-  if not (height.isdigit() and width.isdigit()):
+  if not (height.isdecimal() and width.isdecimal()):
     raise ValueError(
       f"--crop_size is height x width, such as 256x192, got {flags.crop_size}"
     )

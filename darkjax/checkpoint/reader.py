@@ -90,7 +90,7 @@ def _read(path: pathlib.Path) -> tuple[Any, Any]:
 def _find_steps(path: str | pathlib.Path) -> tuple[pathlib.Path, list[int]]:
   """The folder that holds numbered steps, and these, latest first."""
   for folder in (pathlib.Path(path) / "checkpoints", pathlib.Path(path)):
-    steps = [int(p.name) for p in folder.glob("*") if p.name.isdigit()]
+    steps = [int(p.name) for p in folder.glob("*") if p.name.isdecimal()]
     if steps:
       return folder.resolve(), sorted(steps, reverse=True)
   raise FileNotFoundError(

@@ -48,11 +48,11 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> None:
 
 def evaluate(flags: command.Flags) -> None:
   """Predicts all people of a data set, then scores, writes and draws them."""
-  from darkjax.data.coco import detections, unreadable  # TensorFlow
+  from darkjax.data.coco import detections, reader, unreadable  # TensorFlow
 
-  _check_outputs(
-    (flags.results, flags.metrics), (flags.picture, flags.errors_picture)
-  )
+  outputs = flags.results, flags.metrics
+  drawn = flags.picture, flags.errors_picture
+  _check_outputs(outputs, drawn)
   if (flags.errors or flags.errors_picture) and flags.boxes != "gt":
     raise ValueError("--errors compares with labels, so it takes their boxes")
   predictors = _load_predictors(flags)
@@ -64,6 +64,12 @@ def evaluate(flags: command.Flags) -> None:
     flags.checkpoint[0], predictors[0], flags
   )
   labelled = _has_labels(annotations, flags)
+  for path in filter(None, outputs):
+    files.check_not_read(path, annotations, flags.boxes)
+  for path in filter(None, drawn):
+    listed = reader.read_images(annotations).values()
+    photographs = (images / image["file_name"] for image in listed)
+    files.check_not_read(path, *photographs)
   dataset = detections.load(
     annotations,
     images,

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from darkjax.data.coco.box_file import LARGEST
+
 
 def check(boxes: Any, image_size: tuple[int, int], name: str) -> np.ndarray:
   """Returns the boxes of one image as an array; the whole image for None.
@@ -14,7 +16,8 @@ def check(boxes: Any, image_size: tuple[int, int], name: str) -> np.ndarray:
     name: of the image, for messages.
 
   Raises:
-    ValueError: another shape, NaN, no positive size, or wholly outside.
+    ValueError: another shape, NaN, numbers above 1e9, no positive size, or
+      wholly outside.
   """
   height, width = image_size
   if boxes is None:
@@ -33,10 +36,10 @@ def check(boxes: Any, image_size: tuple[int, int], name: str) -> np.ndarray:
       "single box in a list"
     )
   x, y, w, h = boxes.T
-  positive = np.isfinite(boxes).all(1) & (w > 0) & (h > 0)
+  positive = (np.abs(boxes) <= LARGEST).all(1) & (w > 0) & (h > 0)
   inside = (x < width) & (y < height) & (x + w > 0) & (y + h > 0)
   for usable, rule in (
-    (positive, "must be finite with a width and a height above 0"),
+    (positive, f"must be of numbers up to {LARGEST:g} px, its sizes above 0"),
     (inside, f"must overlap the image of {width} x {height} px"),
   ):
     if not usable.all():

@@ -25,7 +25,7 @@ from darkjax.metrics import coco
 from darkjax.predict import boxes as boxes_lib
 from darkjax.predict import people, smoothing, tracks, writers
 from darkjax.predict.inputs import open_inputs
-from darkjax.runtime import command, startup
+from darkjax.runtime import command, files, startup
 
 _LOG = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ def main(flags: command.Flags, arguments: Sequence[str]) -> int:
   if flags.boxes:
     if flags.detector:
       _LOG.warning("--detector is not used: the boxes are those of --boxes")
+    files.check_not_read(out / writers.RESULTS, flags.boxes)
     boxes = boxes_lib.read(
       flags.boxes,
       skeleton=predictor.convention.skeleton,

@@ -83,7 +83,7 @@ class BoxFile:
   def hint(self, path: pathlib.Path) -> str:
     """Returns what a message says about a photograph without boxes."""
     if not self.people:
-      return "the json has no boxes"
+      return "the json has no boxes, or none with a size"
     if not self.names:
       return f"the json has the image ids {list(self.people)[:3]}"
     if self.key(path) is not None:

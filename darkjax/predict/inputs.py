@@ -73,8 +73,11 @@ def open_inputs(
     FileNotFoundError: an input does not exist.
     ValueError: the inputs do not fit together or with `boxes` or `out`.
   """
-  if not inputs:
-    raise ValueError("name photographs, a folder, a video or a webcam's number")
+  if not all(inputs) or not inputs:
+    raise ValueError(
+      "name photographs, a folder, a video or a webcam's number, got "
+      f"{list(inputs)}"
+    )
   first = pathlib.Path(inputs[0])
   if len(inputs) == 1 and animation.is_animated(first):
     _check_folder(out, first)
@@ -112,9 +115,15 @@ def _check_overlays(
   out: pathlib.Path, photographs: Sequence[Photograph]
 ) -> None:
   given = {photograph.path.resolve() for photograph in photographs}
+  drawn: dict[pathlib.Path, str] = {}
   for path, name in photographs:
     _check_folder(out, path)
     overlay = overlay_path(out, name)
+    if drawn.setdefault(overlay, name) != name:
+      raise ValueError(
+        f"{drawn[overlay]} and {name} have one overlay, {overlay}; predict "
+        "one of them in a run of its own"
+      )
     if overlay.resolve() in given:
       raise ValueError(
         f"--out={out}: the overlay of {name} would overwrite the photograph "

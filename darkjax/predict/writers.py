@@ -20,6 +20,7 @@ from darkjax.predict.people import PicturePeople
 from darkjax.runtime import files
 from darkjax.viz import picture_file
 
+RESULTS = "results.json"
 CSV_COLUMNS = ("file_name", "image_id", "seconds", *results.TABLE_COLUMNS)
 
 
@@ -139,7 +140,7 @@ def write_all(
   out.mkdir(parents=True, exist_ok=True)
   with (
     files.explain_full_disk(out),
-    _json_writer(out / "results.json") as append_records,
+    _json_writer(out / RESULTS) as append_records,
     _csv_writer(out / "results.csv") as append_lines,
     _overlay_writer(out, video, draw) as write_overlay,
     tqdm(total=total, unit="people", disable=None, dynamic_ncols=True) as bar,

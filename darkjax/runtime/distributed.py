@@ -101,7 +101,7 @@ def _who(named: dict[str, Any]) -> dict[str, Any] | None:
       "none on SLURM, a TPU pod or for one process"
     )
   host, _, port = named["coordinator_address"].rpartition(":")
-  if not host or not port.isdigit():
+  if not host or not port.isdecimal():
     raise ValueError(
       "--coordinator_address is the host of process 0 and a free port there, "
       f"as in 10.0.0.1:8476, got {named['coordinator_address']!r}"

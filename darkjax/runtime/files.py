@@ -64,12 +64,13 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 
 def check_not_read(
-  out: str | os.PathLike[str], source: str | os.PathLike[str]
+  out: str | os.PathLike[str], *sources: str | os.PathLike[str]
 ) -> None:
   """Raises a ValueError if a file to be written is one that is read."""
-  if pathlib.Path(out).resolve() == pathlib.Path(source).resolve():
+  path = pathlib.Path(out).resolve()
+  if path in (pathlib.Path(source).resolve() for source in sources):
     raise ValueError(
-      f"{out} is the file to read and would be replaced; name another to write"
+      f"{out} is a file to read and would be replaced; name another to write"
     )
 
 

@@ -3,6 +3,7 @@
 import json
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import ml_collections
 import numpy as np
@@ -12,7 +13,8 @@ from darkjax import skeletons
 from darkjax.data.pipeline import augment
 from darkjax.inference.keypoints import check_method
 from darkjax.metrics import coco
-from darkjax.runtime import devices, files
+from darkjax.runtime import devices, files, json_file
+from darkjax.train import log
 
 _LABELS_FILE = "labels.json"
 # Fields of `train` that are at least 1.
@@ -122,6 +124,50 @@ def check_finite(done) -> None:
     )
 
 
+def check_folder(workdir: str | pathlib.Path) -> None:
+  """Raises ValueError if files would be replaced that are not of a run."""
+  for name, is_of_run in _FILES.items():
+    path = pathlib.Path(workdir) / name
+    if path.exists() and not is_of_run(path):
+      raise ValueError(
+        f"{path} is not of a run of darkjax, and would be replaced; use a new "
+        "--workdir"
+      )
+
+
+def _holds_digests(path: pathlib.Path) -> bool:
+  digests = _content(path)
+  return isinstance(digests, list) and all(
+    isinstance(one, str) and len(one) == 64 for one in digests
+  )
+
+
+def _holds_config(path: pathlib.Path) -> bool:
+  config = _content(path)
+  fields = {"convention", "model", "optimizer", "train"}
+  return isinstance(config, dict) and fields <= config.keys()
+
+
+def _holds_metrics(path: pathlib.Path) -> bool:
+  return all(
+    isinstance(line, dict) and "step" in line for line in log.whole_lines(path)
+  )
+
+
+def _content(path: pathlib.Path) -> Any:
+  try:
+    return json_file.read_json(path)
+  except ValueError:
+    return None
+
+
+_FILES = {
+  _LABELS_FILE: _holds_digests,
+  "config.json": _holds_config,
+  "metrics.jsonl": _holds_metrics,
+}
+
+
 def check_same_labels(
   workdir: str | pathlib.Path, digests: Sequence[str], *, writes: bool = True
 ) -> None:
@@ -134,7 +180,8 @@ def check_same_labels(
   """
   path = pathlib.Path(workdir) / _LABELS_FILE
   # A run has begun once it has a checkpoint, named by its step.
-  began = any(path.parent.glob("checkpoints/[0-9]*"))
+  saved = path.parent.glob("checkpoints/*")
+  began = any(step.name.isdecimal() for step in saved)
   if path.exists() and began:
     before = json.loads(path.read_text())
     if before != list(digests):

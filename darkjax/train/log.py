@@ -169,4 +169,5 @@ def describe(run: Run, first_step: int) -> None:
     _LOG.info(line)
   if jax.process_index() == 0:
     path = pathlib.Path(run.workdir) / "config.json"
-    path.write_text(json.dumps(config.to_dict(), indent=2))
+    text = json.dumps(config.to_dict(), indent=2)
+    files.write_whole(path, text.encode())

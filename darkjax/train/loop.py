@@ -41,6 +41,7 @@ def train(
 ) -> dict[str, float]:
   """Trains on the data that a configuration names; else like `fit`."""
   checks.check_settings(config)
+  checks.check_folder(workdir)
   index, count = jax.process_index(), jax.process_count()
   data = from_config.read(config, process_index=index, process_count=count)
   distributed.check_same({"label files": data.labels_digests})
@@ -82,13 +83,15 @@ def fit(
 
   Raises:
     FloatingPointError: the loss is not finite; names step and batch.
-    ValueError: a label is not finite, or the settings make no run, or differ
-      between processes or from the run's so far.
+    ValueError: a label is not finite, the settings make no run, or differ
+      between processes or from the run's so far, or the workdir holds files
+      like a run's that are not.
     OSError: the disk of the run is full.
     Stopped: `stop` asked for it; the run is saved.
     Where several processes run, they end instead: see `distributed`.
   """
   checks.check_settings(config)
+  checks.check_folder(workdir)
   steps = {"steps of an epoch": data.steps_per_epoch}
   distributed.check_same(steps | resume.shared_fields(config))
   run = run_lib.create(config, workdir, data)

@@ -89,7 +89,7 @@ def _compare_conventions(before: Convention, now: Convention) -> None:
   if before != now:
     raise ValueError(
       "the checkpoint in this workdir was trained with another convention "
-      f"({'; '.join(before.differences(now))}); use a new --workdir"
+      f"({'; '.join(now.differences(before))}); use a new --workdir"
     )
 
 

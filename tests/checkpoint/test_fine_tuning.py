@@ -161,8 +161,8 @@ def test_another_convention_is_named(tmp_path, rng, caplog):
   assert new["params/final_layer/bias"].shape == (7,)
   (record,) = caplog.records
   assert record.levelno == logging.WARNING
-  assert "crop_size: (64, 64) here, (128, 96) there" in record.getMessage()
-  assert "head: 'gaussian' here, 'softmax' there" in record.getMessage()
+  assert "crop_size: (128, 96) here, (64, 64) there" in record.getMessage()
+  assert "head: 'softmax' here, 'gaussian' there" in record.getMessage()
   assert "skeleton" not in record.getMessage()
 
 

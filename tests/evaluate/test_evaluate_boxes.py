@@ -255,6 +255,22 @@ def with_balls(content):
   content["annotations"].append({**ball, "keypoints": [9, 9, 2] * 2})
 
 
+@pytest.mark.parametrize(
+  ("flag", "name"),
+  [
+    ("metrics", "people.json"),
+    ("results", "detections.json"),
+    ("picture", "images/train_000001.jpg"),
+  ],
+)
+def test_no_output_takes_the_place_of_what_is_read(folder, flag, name):
+  before = (folder / name).read_bytes()
+  done, _ = run_here(folder, f"--{flag}={folder / 'images' / '..' / name}")
+  assert done.returncode == 2
+  assert "is a file to read and would be replaced" in done.stderr
+  assert (folder / name).read_bytes() == before
+
+
 def test_the_checkpoint_chooses_among_categories(folder, caplog):
   mixed = changed(folder, "mixed.json", with_balls)
   with caplog.at_level(logging.INFO):

@@ -151,6 +151,7 @@ def test_inputs_that_do_not_go_together_are_refused(folder, tmp_path):
   (copy / "b.png").write_bytes((folder / "b.png").read_bytes())
   for arguments, where, match in (
     ([], out, "name photographs"),
+    ([""], out, "name photographs"),
     ([str(folder), "clip.mp4"], out, "photographs or one video"),
     (["0", "1"], out, "photographs or one video"),
     ([str(folder), str(copy)], out, r"got twice: b\.png"),
@@ -172,6 +173,12 @@ def test_no_overlay_takes_the_place_of_a_photograph(folder, tmp_path):
       inputs.open_inputs(arguments, out=out, recursive=True, max_pictures=1)
   with inputs.open_inputs(given, out=tmp_path / "out", recursive=True) as some:
     assert some.num_pictures == 2
+
+
+def test_no_overlay_takes_the_place_of_another(folder, tmp_path):
+  (folder / "c.bmp.png").write_bytes((folder / "b.png").read_bytes())
+  with pytest.raises(ValueError, match=r"c\.bmp and c\.bmp\.png have one"):
+    inputs.open_inputs([str(folder)], out=tmp_path / "out")
 
 
 def _file(people, names=(), sizes=()):

@@ -439,6 +439,21 @@ def test_smoothing_steadies_a_person_at_rest(pose, rng):
   np.testing.assert_array_equal(*covariances)
 
 
+def test_results_do_not_take_the_place_of_the_boxes(
+  checkpoint_folder, tmp_path
+):
+  photo, boxes = tmp_path / "a.png", tmp_path / "out" / "results.json"
+  PIL.Image.new("RGB", (48, 64)).save(photo)
+  boxes.parent.mkdir()
+  text = '[{"file_name": "a.png", "bbox": [0, 0, 48, 64], "score": 1}]'
+  boxes.write_text(text)
+  given = [f"--checkpoint={checkpoint_folder}", f"--boxes={boxes}"]
+  done = commands.run("predict", *given, f"--out={boxes.parent}", photo)
+  assert done.returncode == 2
+  assert "results.json is a file to read" in done.stderr
+  assert boxes.read_text() == text
+
+
 @pytest.mark.parametrize("flag", ["--track", "--smooth"])
 def test_photographs_have_no_tracks(checkpoint_folder, tmp_path, flag):
   photo = tmp_path / "a.png"

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from configs import coco_hrnet_w32_128x96
-from darkjax.train import checks
+from darkjax.train import checks, loop
 
 
 def batch(**changes) -> dict[str, np.ndarray]:
@@ -100,6 +100,36 @@ def test_other_labels_than_the_run_began_with_are_refused(tmp_path):
   checks.check_same_labels(workdir, ["c", "b"])
   with pytest.raises(ValueError, match=r"changed since.*'c'.*'d'.*--workdir"):
     checks.check_same_labels(workdir, ["d", "b"])
+
+
+@pytest.mark.parametrize(
+  ("name", "text"),
+  [
+    ("labels.json", '{"images": [], "annotations": []}'),
+    ("labels.json", '["cat", "dog"]'),
+    ("config.json", '{"model": "resnet"}'),
+    ("config.json", "no json"),
+    ("metrics.jsonl", '{"epoch": 1}\n'),
+    ("metrics.jsonl", "[1]\n"),
+  ],
+)
+def test_a_folder_of_something_else_is_left_alone(tmp_path, name, text):
+  (tmp_path / name).write_text(text)
+  config = coco_hrnet_w32_128x96.get_config()
+  for begin in (
+    lambda: loop.train(config, tmp_path),
+    lambda: loop.fit(config, tmp_path, None),
+  ):
+    with pytest.raises(ValueError, match=f"{name} is not of a run of darkjax"):
+      begin()
+  assert [path.name for path in tmp_path.iterdir()] == [name]
+  assert (tmp_path / name).read_text() == text
+
+
+def test_what_no_run_saved_is_no_step(tmp_path):
+  checks.check_same_labels(tmp_path, ["a"])
+  (tmp_path / "checkpoints" / "2.orbax-checkpoint-tmp").mkdir(parents=True)
+  checks.check_same_labels(tmp_path, ["b"])
 
 
 def test_runs_without_stored_digests_continue(tmp_path):

@@ -176,7 +176,7 @@ def test_another_convention_in_the_same_folder_is_refused(tmp_path):
   config.train.epochs = 1
   fit(config, tmp_path)
   config.convention.flip_shift = 1
-  with pytest.raises(ValueError, match="flip_shift: 0 here, 1 there"):
+  with pytest.raises(ValueError, match="flip_shift: 1 here, 0 there"):
     fit(config, tmp_path)
 
 

@@ -64,4 +64,4 @@ def _template(names: list[str], svg: str) -> Template:
 
 
 def _number(text: str) -> int:
-  return int(text) if text.isdigit() else 0
+  return int(text) if text.isdecimal() else 0

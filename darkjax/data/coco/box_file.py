@@ -16,7 +16,7 @@ EXAMPLE = (
   '[{"image_id": 139, "category_id": 1, "bbox": [x, y, w, h], "score": 0.9}]'
 )
 # Sides of up to 1e9 px have an area that is still a float32.
-_LARGEST = 1e9
+LARGEST = 1e9
 
 
 class Box(NamedTuple):
@@ -55,7 +55,7 @@ def _parse(record: Any, name: str) -> Box:
     )
   fields = read_annotation(fields)
   image_id, category_id = fields.get("image_id"), fields.get("category_id")
-  bbox = finite_numbers(fields["bbox"], (4,), largest=_LARGEST)
+  bbox = finite_numbers(fields["bbox"], (4,), largest=LARGEST)
   score = finite_numbers(fields.get("score", 1.0), ())
   if image_id is not None and not is_id(image_id):
     wrong, rule = "image_id", "an integer or a text"

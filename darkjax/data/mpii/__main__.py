@@ -17,7 +17,8 @@ from darkjax.runtime import command, files
 def main(flags: command.Flags, arguments) -> None:
   """Writes the json."""
   command.refuse_arguments(arguments)
-  files.check_not_read(flags.out, flags.annotations)
+  read = filter(None, (flags.annotations, flags.headboxes))
+  files.check_not_read(flags.out, *read)
   content = convert.to_coco(flags.annotations, headboxes=flags.headboxes)
   files.write_whole(pathlib.Path(flags.out), json.dumps(content).encode())
   left_out = content["info"]["left_out_without_center"]

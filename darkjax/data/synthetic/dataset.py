@@ -14,9 +14,11 @@ from PIL import Image
 
 from darkjax import skeletons
 from darkjax.data.synthetic.scene import Person, render_scene
+from darkjax.runtime import files
 
 _PEOPLE_SHARES = (0.5, 0.32, 0.18)  # of the images with 1, 2, 3 people
 _JPEG_QUALITY = 92
+_DESCRIPTION = "darkjax synthetic people"  # how the json begins
 _CATEGORY = {
   "id": 1,
   "name": "person",
@@ -50,10 +52,19 @@ def write_dataset(
     The path of the annotation file.
 
   Raises:
-    ValueError: an argument is out of range, or directory is a file.
+    ValueError: an argument is out of range, directory is a file, or the
+      annotations in it are of other people.
   """
   root = pathlib.Path(directory)
   _check_arguments(root, num_people, seed, split)
+  path = root / "annotations" / f"person_keypoints_{split}.json"
+  if path.exists():
+    with path.open("rb") as old:
+      start = old.read(100)
+    if _DESCRIPTION.encode() not in start:
+      raise ValueError(
+        f"{path} holds other people and would be replaced; name another folder"
+      )
   for folder in ("images", "annotations"):
     (root / folder).mkdir(parents=True, exist_ok=True)
   images: list[dict[str, Any]] = []
@@ -71,14 +82,13 @@ def write_dataset(
         annotations.append(_annotation(person, len(annotations) + 1, index + 1))
       bar.update(len(people))
   content = {
-    "info": {"description": f"darkjax synthetic people, {split}, seed {seed}"},
+    "info": {"description": f"{_DESCRIPTION}, {split}, seed {seed}"},
     "licenses": [],
     "images": images,
     "annotations": annotations,
     "categories": [_CATEGORY],
   }
-  path = root / "annotations" / f"person_keypoints_{split}.json"
-  path.write_text(json.dumps(content))
+  files.write_whole(path, json.dumps(content).encode())
   return path
 
 

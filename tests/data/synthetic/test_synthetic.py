@@ -442,6 +442,15 @@ def test_a_file_is_not_a_folder(tmp_path):
     dataset.write_dataset(file, num_people=1, seed=0)
 
 
+def test_other_peoples_labels_are_left_alone(tmp_path):
+  path = dataset.write_dataset(tmp_path, num_people=1, seed=0)
+  assert dataset.write_dataset(tmp_path, num_people=2, seed=0) == path
+  path.write_text('{"info": {"description": "our people"}}')
+  with pytest.raises(ValueError, match="holds other people"):
+    dataset.write_dataset(tmp_path, num_people=1, seed=0)
+  assert "our people" in path.read_text()
+
+
 def test_scene_without_people_is_refused(rng):
   with pytest.raises(ValueError, match="num_people must be at least 1, got 0"):
     scenes.render_scene(rng, num_people=0)
