@@ -43,6 +43,7 @@ _SAMPLE = 25  # one canvas of so many is tried
 # More than the half pixel by which crops of two alignments differ.
 _MORE_SCALE = 0.03
 _TABLES = ("people.npz", "canvases.npz", "pack.json")
+_OF_DATASET = "category_ids box_source labels_digest num_bytes upright".split()
 
 
 def main(flags: command.Flags, _) -> None:
@@ -54,6 +55,8 @@ def main(flags: command.Flags, _) -> None:
     return
   if not flags.config or not flags.train:
     raise absl_flags.Error("packing needs --config and --train, see --help")
+  if out.exists() and any(out.iterdir()) and not (out / "packs.json").exists():
+    raise ValueError(f"{out} holds something else; name a new folder")
   shutil.rmtree(out, ignore_errors=True)
   packs = pack(flags.config, flags.train, flags.val, out / "raw")
   quality = choose_quality([p for ps in packs.values() for p in ps], flags.mib)
@@ -61,8 +64,11 @@ def main(flags: command.Flags, _) -> None:
     for one in some:
       squeeze(one, out / one.folder.name, quality, labels=one in packs["val"])
   shutil.rmtree(out / "raw")
-  names = {use: [p.folder.name for p in some] for use, some in packs.items()}
-  (out / "packs.json").write_text(json.dumps(names | {"quality": quality}))
+  pairs = {
+    "train": list(map(pair_of, flags.train)),
+    "val": list(map(pair_of, flags.val)),
+  }
+  (out / "packs.json").write_text(json.dumps(pairs | {"quality": quality}))
   size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
   people = {use: sum(len(p.people) for p in ps) for use, ps in packs.items()}
   print(f"{people} people, quality {quality}, {size / 2**20:.1f} MiB: {out}")
@@ -83,7 +89,7 @@ def pack(
   packs: dict[str, list[Pack]] = {"train": [], "val": []}
   root = pathlib.Path(config.data.root)
   for use, name in [("train", n) for n in train] + [("val", n) for n in val]:
-    annotations, _, images = name.partition(":")
+    annotations, images = pair_of(name)
     source = prepare.load(
       root / annotations, root / images, cache_dir=config.data.cache
     )
@@ -97,6 +103,12 @@ def pack(
     packs[use].append(build.pack(source, target, convention, varied))
   check_covers(packs["train"], config, augmentation)
   return packs
+
+
+def pair_of(name: str) -> tuple[str, str]:
+  """Returns (json, images) of JSON:IMAGES."""
+  annotations, _, images = name.partition(":")
+  return annotations, images
 
 
 def convention_of(config, skeleton, **changes) -> convention_lib.Convention:
@@ -162,10 +174,11 @@ def squeeze(
 
 def expand(source: pathlib.Path, out: pathlib.Path) -> None:
   """Decodes all packs of a folder, and prints how long it took."""
-  names = json.loads((source / "packs.json").read_text())
+  pairs = json.loads((source / "packs.json").read_text())
   start, count = time.perf_counter(), 0
-  for name in names["train"] + names["val"]:
-    count += _expand_pack(source / name, out / name)
+  for pair in pairs["train"] + pairs["val"]:
+    folders = (files.folder_of(folder, *pair) for folder in (source, out))
+    count += _expand_pack(*folders)
   shutil.copyfile(source / "packs.json", out / "packs.json")
   seconds = time.perf_counter() - start
   print(f"{count} canvases in {seconds:.1f} s, {count / seconds:.0f} a second")
@@ -179,10 +192,7 @@ def _expand_pack(source: pathlib.Path, folder: pathlib.Path) -> int:
     people=People(**_arrays(source / "people.npz")),
     annotations=source / "labels.json",
     skeleton=skeletons.from_json(description["skeleton"]),
-    **{
-      name: description[name]
-      for name in ("category_ids", "box_source", "labels_digest", "upright")
-    },
+    **{name: description[name] for name in _OF_DATASET},
   )
   folder.parent.mkdir(parents=True, exist_ok=True)
   files.write(

@@ -5,7 +5,6 @@ ready in the host's memory: what the decoding of files costs comes on top.
 """
 
 import functools
-import pathlib
 from collections.abc import Iterator
 
 import bench_resident
@@ -28,7 +27,6 @@ def measure(steps: bool, flags) -> Iterator[Line]:
   """Yields a line for each side."""
   config = training.read_config(training.RUNS["unbiased"], flags)
   background.wait()
-  names = training.pack_names(flags.packs)["train"]
-  config.data.pack = str(pathlib.Path(flags.packs))
-  config.data.train = tuple((f"{name}.json", "") for name in names)
+  config.data.train = tuple(training.packed_pairs(flags.packs))
+  config.data.pack = flags.packs
   yield from bench_resident.measure(config, _BATCHES, flags.turns, steps=steps)

@@ -71,11 +71,12 @@ class Data(NamedTuple):
   pages: jax.Array
 
 
-def pack_names(folder: str | None) -> dict[str, list[str]]:
-  """Returns the names of packs in a folder of gpu_pack.py, by use."""
+def packed_pairs(folder: str | None) -> list[tuple[str, str]]:
+  """Returns (json, images) of training's packs in a folder of gpu_pack.py."""
   if not folder:
     raise ValueError("stages d and f need --packs, see gpu_pack.py")
-  return json.loads((pathlib.Path(folder) / "packs.json").read_text())
+  pairs = json.loads((pathlib.Path(folder) / "packs.json").read_text())
+  return list(map(tuple, pairs["train"]))
 
 
 def read_config(run: Run, flags):
@@ -106,8 +107,9 @@ def cells(flags, budget: Budget) -> Iterator[Cell]:
 
 def place(folder: str | None) -> Data:
   """Copies the packs of training in a folder to the devices."""
-  paths = [pathlib.Path(str(folder)) / n for n in pack_names(folder)["train"]]
-  packs = files.assign_pages([files.read(path) for path in paths])
+  pairs = packed_pairs(folder)
+  paths = [files.folder_of(str(folder), *pair) for pair in pairs]
+  packs = files.assign_pages(list(map(files.read, paths)))
   return Data(packs, device_pack.place(packs))
 
 

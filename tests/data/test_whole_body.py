@@ -119,7 +119,7 @@ def test_the_command_does_not_replace_what_it_reads(tmp_path):
       f"data.{name}", f"--annotations={path}", f"--out={path}"
     )
     assert done.returncode != 0
-    assert "is the file to read and would be replaced" in done.stderr
+    assert "is a file to read and would be replaced" in done.stderr
   assert path.read_text() == before
 
 

@@ -26,7 +26,10 @@ ASSETS = ROOT / "darkjax" / "assets"
 H100 = "NVIDIA H100 80GB HBM3"
 ORIGIN = {"device": H100, "commit": "abc1234"}
 CONFIG = "--config=coco_hrnet_w32_128x96"
-NAMES = {use: f"annotations_person_keypoints_{use}" for use in ("train", "val")}
+NAMES = {
+  use: f"annotations+person_keypoints_{use}.json@images"
+  for use in ("train", "val")
+}
 
 
 @pytest.fixture(scope="module")

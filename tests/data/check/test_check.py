@@ -503,7 +503,7 @@ def test_the_completed_json_does_not_replace_the_one_it_is_of(tmp_path):
   before = path.read_text()
   done = run(path, f"--write={tmp_path / 'new' / '..' / path.name}")
   assert done.returncode == 2
-  assert "is the file to read and would be replaced" in done.stderr
+  assert "is a file to read and would be replaced" in done.stderr
   assert path.read_text() == before
   out = tmp_path / "new" / "completed.json"
   assert run(path, f"--write={out}").returncode == 0
