@@ -178,6 +178,9 @@ def _check_outputs(
     files.check_writable(path)
   for path in filter(None, pictures):
     picture_file.check(path)
+  every = [pathlib.Path(path) for path in (*paths, *pictures) if path]
+  if len({path.resolve() for path in every}) < len(every):
+    raise ValueError(f"two outputs are one file: {', '.join(map(str, every))}")
 
 
 def _load_predictors(flags: command.Flags) -> list[Predictor]:

@@ -235,11 +235,13 @@ def test_without_labels_what_needs_them_is_refused(folder, flag, message):
     ("--methods=dark,none", "are some of argmax, "),
     ("--picture=people.txt", "'.txt' is not a format of pictures"),
     ("--results=.", "a folder, not a file"),
+    ("--metrics=RESULTS", "two outputs are one file"),
   ],
 )
 def test_wrong_flags_are_refused_at_once(folder, wrong, message, caplog):
   with caplog.at_level(logging.INFO):
-    done, _ = run_here(folder, wrong)
+    results = str(folder / "results_here.json")
+    done, _ = run_here(folder, wrong.replace("RESULTS", results))
   assert done.returncode == 2
   assert message in done.stderr
   assert "detections" not in caplog.text  # nothing was read
