@@ -1,4 +1,4 @@
-"""Checks that end a run: settings, labels, and losses that are not finite."""
+"""Checks that end a run: settings, folder, labels, and losses not finite."""
 
 import json
 import pathlib

@@ -1,5 +1,7 @@
 """Checks that end a run name the step and what is wrong."""
 
+import json
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -130,6 +132,7 @@ def test_what_no_run_saved_is_no_step(tmp_path):
   checks.check_same_labels(tmp_path, ["a"])
   (tmp_path / "checkpoints" / "2.orbax-checkpoint-tmp").mkdir(parents=True)
   checks.check_same_labels(tmp_path, ["b"])
+  assert json.loads((tmp_path / "labels.json").read_text()) == ["b"]
 
 
 def test_runs_without_stored_digests_continue(tmp_path):
